@@ -1,0 +1,141 @@
+"""What makes a function a loss: its signature is read once, checked while tracing, and compiled.
+
+`@loss` takes a function of arrays; `@distance` a function rho of the residual `prediction - target`;
+`@margin` a function psi of the margin `sign * score` (Steinwart & Christmann 2008, ch. 2).
+"""
+
+import functools
+import inspect
+from collections.abc import Callable
+from typing import Any, Concatenate, Generic, ParamSpec
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from jaxloss.domains import ArrayDomain, Real, Score, Sign
+from jaxloss.facts import Facts
+from jaxloss.numerics import as_array, poison
+from jaxloss.signature import Signature
+
+P = ParamSpec("P")
+
+
+class Loss(Generic[P]):
+    """A pure compiled function from arrays to one value for each example.
+
+    Attributes:
+        function: The bare function, without checks, casts or compilation.
+        contract: Its signature as data.
+        facts: What is known of it.
+    """
+
+    def __init__(self, function: Callable[..., Array], contract: Signature, facts: Facts) -> None:
+        functools.update_wrapper(self, function)
+        self.__doc__ = f"{inspect.cleandoc(function.__doc__ or '')}\n\n{_RAISES}"
+        self.__signature__ = contract.as_inspect()
+        self.function = function
+        self.contract = contract
+        self.facts = facts
+        self._compiled = jax.jit(self._trace, inline=True)
+
+    def __call__(self, *args: P.args, **keywords: P.kwargs) -> Array:
+        """Check the hyper-parameters, then run the compiled function."""
+        arrays = self.contract.bind(args, keywords)
+        self.contract.admit(keywords)
+        return self._compiled(*map(as_array, arrays), **keywords)
+
+    def __repr__(self) -> str:
+        return f"<loss {self.__name__}{self.__signature__}>"
+
+    def __reduce__(self) -> str:
+        return self.__qualname__
+
+    def _compute(self, *arrays: Array, **hyperparameters: Any) -> Array:
+        return self.function(*arrays, **hyperparameters)
+
+    def _trace(self, *given: Array, **keywords: Any) -> Array:
+        self.contract.check(given)
+        with jax.named_scope(self.__name__):
+            dtype = _computing_dtype(given)
+            domains = self.contract.arrays.values()
+            arrays = [_cast(x, domain, dtype) for x, domain in zip(given, domains, strict=True)]
+            numbers = self.contract.spread(keywords, given[0].shape, dtype)
+            value = self._compute(*arrays, **numbers)
+            valid = self.contract.valid(arrays, numbers)
+            return value if valid is None else poison(value, valid)
+
+
+class Distance(Loss[Concatenate[Array, Array, P]]):
+    """A loss that is a function rho of the residual `prediction - target`."""
+
+    @property
+    def rho(self) -> Callable[..., Array]:
+        """The bare function of the residual."""
+        return self.function
+
+    def _compute(self, *arrays: Array, **hyperparameters: Any) -> Array:
+        predictions, targets = arrays
+        return self.function(predictions - targets, **hyperparameters)
+
+
+class Margin(Loss[Concatenate[Array, Array, P]]):
+    """A loss that is a function psi of the margin `sign * score`."""
+
+    @property
+    def psi(self) -> Callable[..., Array]:
+        """The bare function of the margin."""
+        return self.function
+
+    def _compute(self, *arrays: Array, **hyperparameters: Any) -> Array:
+        scores, signs = arrays
+        return self.function(signs * scores, **hyperparameters)
+
+
+def loss(**facts: Any) -> Callable[[Callable[P, Array]], Loss[P]]:
+    """Make a loss of a function whose arrays are annotated with their domains."""
+
+    def decorate(function: Callable[P, Array]) -> Loss[P]:
+        return Loss(function, Signature.of(function), Facts(**facts))
+
+    return decorate
+
+
+def distance(**facts: Any) -> Callable[[Callable[Concatenate[Array, P], Array]], Distance[P]]:
+    """Make a loss of `(predictions, targets)` of a function rho of their residual."""
+
+    def decorate(rho: Callable[Concatenate[Array, P], Array]) -> Distance[P]:
+        contract = Signature.of(rho, {"predictions": Real, "targets": Real})
+        return Distance(rho, contract, Facts(**facts))
+
+    return decorate
+
+
+def margin(**facts: Any) -> Callable[[Callable[Concatenate[Array, P], Array]], Margin[P]]:
+    """Make a loss of `(scores, labels)` of a function psi of the margin."""
+
+    def decorate(psi: Callable[Concatenate[Array, P], Array]) -> Margin[P]:
+        contract = Signature.of(psi, {"scores": Score, "labels": Sign})
+        return Margin(psi, contract, Facts(**facts))
+
+    return decorate
+
+
+def _computing_dtype(arrays: tuple[Array, ...]) -> jnp.dtype:
+    """Float32 for what is narrower, otherwise the widest type given."""
+    with jax.numpy_dtype_promotion("standard"):
+        widest = jnp.result_type(float, *arrays)
+    return widest if widest.itemsize >= 4 else jnp.dtype(jnp.float32)
+
+
+def _cast(array: Array, domain: ArrayDomain, dtype: jnp.dtype) -> Array:
+    if domain.indexes:
+        return array.astype(jnp.promote_types(array.dtype, jnp.int32))
+    return domain.convert(array).astype(dtype)
+
+
+_RAISES = """Raises:
+    TypeError: An array's dtype is outside its domain, or a hyper-parameter is unknown.
+    ValueError: Shapes differ, or a hyper-parameter is outside its domain. Values that are known
+        only inside `jit` give NaN, in value and gradient, where they are outside their domain.
+"""

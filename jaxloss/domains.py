@@ -1,0 +1,151 @@
+"""The types in the signatures of losses: which values an argument takes, and how an array is laid out.
+
+An array type says how many trailing axes form one event; the axes before them are the batch.
+A hyper-parameter type says in which interval the number lies. Both are read by the check in
+`contract`, by the tests that draw inputs, and by the catalog.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import inf
+from typing import Annotated
+
+import jax.numpy as jnp
+from jax import Array
+from jax.typing import ArrayLike
+
+
+@dataclass(frozen=True)
+class Domain:
+    """An interval of numbers, open or closed at each end."""
+
+    name: str
+    says: str
+    low: float = -inf
+    high: float = inf
+    open: bool = False
+
+    @property
+    def bounded(self) -> bool:
+        """Whether some number lies outside."""
+        return self.open or self.low > -inf or self.high < inf
+
+    def contains(self, value: Array) -> Array:
+        """Elementwise membership; NaN is nowhere a member."""
+        if self.open:
+            return (value > self.low) & (value < self.high)
+        return (value >= self.low) & (value <= self.high)
+
+
+@dataclass(frozen=True)
+class ArrayDomain(Domain):
+    """What an array holds: its dtypes, its event axes, and a harmless value to put behind a mask."""
+
+    accepts: tuple[str, ...] = ("floating", "integer")
+    event: int = 0
+    benign: float = 0.0
+    shared: bool = False
+    indexes: bool = False
+    convert: Callable[[Array], Array] = jnp.asarray
+    likely_fix: str = "cast it to a floating type"
+
+    def admits(self, dtype: jnp.dtype) -> bool:
+        """Whether arrays of this dtype are accepted."""
+        return any(jnp.issubdtype(dtype, getattr(jnp, kind)) for kind in self.accepts)
+
+
+@dataclass(frozen=True)
+class HyperDomain(Domain):
+    """What a hyper-parameter may be: a number, or `per_class` one for each entry of the last axis."""
+
+    per_class: bool = False
+
+
+def _as_sign(truths: Array) -> Array:
+    """+1 where positive, -1 elsewhere, NaN where NaN."""
+    return jnp.where(jnp.isnan(truths), truths, jnp.where(truths > 0, 1, -1))
+
+
+_TRUTHS = ("bool_", "floating", "integer")
+_INTEGER_LABELS = (
+    "integer labels belong to a function that takes labels, such as "
+    "softmax_cross_entropy_with_integer_labels"
+)
+_SOFT_LABELS = (
+    "probabilities over classes belong to a function that takes them, such as softmax_cross_entropy; "
+    "cast true labels to int32"
+)
+
+Real = Annotated[Array, ArrayDomain("Real", "real numbers")]
+NonNegativeReal = Annotated[
+    Array, ArrayDomain("NonNegativeReal", "numbers >= 0", low=0.0, benign=1.0)
+]
+Variance = Annotated[
+    Array,
+    ArrayDomain(
+        "Variance",
+        "variances >= 0; a scalar or an axis of length 1 is shared",
+        low=0.0,
+        benign=1.0,
+        shared=True,
+    ),
+]
+Vector = Annotated[Array, ArrayDomain("Vector", "vectors over the last axis", event=1, benign=1.0)]
+Score = Annotated[Array, ArrayDomain("Score", "real scores, positive for the class +1")]
+Sign = Annotated[
+    Array,
+    ArrayDomain(
+        "Sign",
+        "bool, {0, 1} or {-1, +1}: positive is +1, all else -1",
+        accepts=_TRUTHS,
+        convert=_as_sign,
+    ),
+]
+Logit = Annotated[Array, ArrayDomain("Logit", "log-odds, ±inf included")]
+Probability = Annotated[
+    Array,
+    ArrayDomain("Probability", "probabilities in [0, 1]", low=0.0, high=1.0, accepts=_TRUTHS, benign=0.5),
+]
+Logits = Annotated[
+    Array,
+    ArrayDomain("Logits", "unnormalised log-probabilities over the last axis, -inf for masked classes", event=1),
+]
+Scores = Annotated[Array, ArrayDomain("Scores", "real scores over the last axis, one a class", event=1)]
+LogProbabilities = Annotated[
+    Array,
+    ArrayDomain("LogProbabilities", "log-probabilities over the last axis, in [-inf, 0]", high=1e-3, event=1),
+]
+Simplex = Annotated[
+    Array,
+    ArrayDomain(
+        "Simplex",
+        "probabilities over the last axis, each >= 0, summing to 1",
+        low=0.0,
+        accepts=_TRUTHS,
+        event=1,
+        benign=1.0,
+        likely_fix=_INTEGER_LABELS,
+    ),
+]
+Label = Annotated[
+    Array,
+    ArrayDomain(
+        "Label",
+        "integers in [0, classes)",
+        accepts=("integer",),
+        indexes=True,
+        likely_fix=_SOFT_LABELS,
+    ),
+]
+
+Number = Annotated[ArrayLike, HyperDomain("Number", "a real number", open=True)]
+Extended = Annotated[ArrayLike, HyperDomain("Extended", "a real number or ±inf")]
+Positive = Annotated[ArrayLike, HyperDomain("Positive", "a number > 0", low=0.0, open=True)]
+NonNegative = Annotated[ArrayLike, HyperDomain("NonNegative", "a number >= 0", low=0.0)]
+Unit = Annotated[ArrayLike, HyperDomain("Unit", "a number in [0, 1]", low=0.0, high=1.0)]
+OpenUnit = Annotated[
+    ArrayLike, HyperDomain("OpenUnit", "a number in (0, 1)", low=0.0, high=1.0, open=True)
+]
+ClassWeights = Annotated[
+    ArrayLike, HyperDomain("ClassWeights", "a number >= 0, or one for each entry of the last axis", low=0.0, per_class=True)
+]

@@ -1,0 +1,178 @@
+"""What is minimised: a weighted sum of reduced losses, closed under addition and scaling."""
+
+import functools
+import operator
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, Self
+
+import jax
+from jax import Array
+from jax.typing import ArrayLike
+
+from jaxloss.numerics import as_array
+from jaxloss.reduction import Average, Reduction, mean
+from jaxloss.term import Key, PyTree, Term
+
+
+@jax.tree_util.register_pytree_with_keys_class
+@dataclass(frozen=True, init=False, eq=False, repr=False)
+class Objective:
+    """A sum of terms, each a scale, a loss with its hyper-parameters, and a reduction.
+
+    A frozen pytree: its leaves are the scales and the hyper-parameters that were given, so `grad`,
+    `vmap` and an optax optimizer act on them. Closed under `+`, `-` and multiplication by a number.
+
+    Args:
+        loss: A loss, or any function `(*predictions, targets, **hyperparameters)` that gives one
+            value per example, such as those of optax.
+        reduction: From values and weights to the result: `mean`, `total`, `none` or your own.
+        **hyperparameters: Passed to the loss. For a function that is not a loss of jaxloss only
+            floats and arrays are leaves; all else is static.
+
+    Raises:
+        TypeError: The loss has no such hyper-parameter.
+        ValueError: A hyper-parameter is outside its domain.
+
+    Example:
+        >>> import jax.numpy as jnp, jaxloss as jl
+        >>> objective = 0.7 * jl.Objective(jl.huber, delta=1.0) + 0.3 * jl.Objective(jl.log_cosh)
+        >>> objective
+        0.7 * Objective(huber, delta=1.0) + 0.3 * Objective(log_cosh)
+        >>> predictions, targets = jnp.array([1.0, jnp.nan]), jnp.array([3.0, 0.0])
+        >>> print(objective(predictions, targets, where=jnp.array([True, False])).round(4))
+        1.4475
+    """
+
+    _terms: tuple[Term, ...]
+
+    __array_ufunc__ = None  # leaves `numpy_number * objective` to `__rmul__`
+
+    def __init__(
+        self, loss: Callable[..., Array], *, reduction: Reduction = mean, **hyperparameters: Any
+    ) -> None:
+        object.__setattr__(self, "_terms", (Term.of(loss, reduction, hyperparameters),))
+
+    def __call__(
+        self, predictions: PyTree, targets: PyTree, *, where: PyTree = None, weights: PyTree = None
+    ) -> Array:
+        """The value to minimise.
+
+        Args:
+            predictions: What the loss takes first; a tuple is several arrays.
+            targets: What the loss takes last.
+            where: Boolean mask of the examples that count, a prefix of the per-example shape. What
+                it hides, NaN and invalid labels included, changes neither value nor gradient.
+            weights: A number for each example, likewise a prefix. A weight of 0 is plain
+                arithmetic and keeps its gradient: to hide a NaN, use `where`.
+
+        Returns:
+            A scalar, or with `reduction=none` one value per example.
+
+        Raises:
+            TypeError: `where` is not boolean.
+            ValueError: `where` or `weights` is no prefix of the per-example shape.
+        """
+        return _value(self, *map(_as_arrays, (predictions, targets, where, weights)))
+
+    def terms(
+        self, predictions: PyTree, targets: PyTree, *, where: PyTree = None, weights: PyTree = None
+    ) -> dict[str, Average]:
+        """Each term's mean before its division, unscaled, by name: for logging and exact sums.
+
+        The arguments are those of a call. A second term of the same name is numbered.
+
+        Example:
+            >>> import jax.numpy as jnp, jaxloss as jl
+            >>> both = jl.Objective(jl.absolute_error) + 2 * jl.Objective(jl.squared_error)
+            >>> terms = both.terms(jnp.array([1.0, 3.0]), jnp.zeros(2))
+            >>> {name: float(average.value) for name, average in terms.items()}
+            {'absolute_error': 2.0, 'squared_error': 5.0}
+        """
+        return _averages(self, *map(_as_arrays, (predictions, targets, where, weights)))
+
+    def at(self, *path: Key) -> Self:
+        """The same objective on one part of predictions and targets, by key, index or attribute.
+
+        `where` and `weights` may be given for each part, as a mapping, or once for all.
+
+        Example:
+            >>> import jax.numpy as jnp, jaxloss as jl
+            >>> both = jl.Objective(jl.huber).at("depth") + jl.Objective(jl.squared_error).at("pose")
+            >>> parts = {"depth": jnp.array([2.0]), "pose": jnp.array([3.0])}
+            >>> float(both(parts, {"depth": jnp.array([0.0]), "pose": jnp.array([1.0])}))
+            5.5
+        """
+        return self._of(term.within(path) for term in self._terms)
+
+    def __add__(self, other: object) -> Self:
+        if isinstance(other, Objective):
+            return self._of((*self._terms, *other._terms))
+        return self if other == 0 else NotImplemented
+
+    __radd__ = __add__  # so that the built-in `sum` works, which starts from 0
+
+    def __mul__(self, factor: ArrayLike) -> Self:
+        if isinstance(factor, Objective):
+            return NotImplemented
+        return self._of(term.scaled(factor) for term in self._terms)
+
+    __rmul__ = __mul__
+
+    def __truediv__(self, divisor: ArrayLike) -> Self:
+        return self * (1 / divisor)
+
+    def __neg__(self) -> Self:
+        return self * -1.0
+
+    def __sub__(self, other: "Objective") -> Self:
+        return self + -other
+
+    def __repr__(self) -> str:
+        first, *rest = [term.written() for term in self._terms]
+        head = f"-{first[1]}" if first[0] == "-" else first[1]
+        return " ".join([head, *[f"{sign} {text}" for sign, text in rest]])
+
+    def tree_flatten_with_keys(self) -> tuple[tuple[tuple[Any, tuple[Term, ...]]], None]:
+        """The terms, as children of the pytree."""
+        return ((jax.tree_util.GetAttrKey("terms"), self._terms),), None
+
+    @classmethod
+    def tree_unflatten(cls, _: None, children: tuple[tuple[Term, ...]]) -> Self:
+        """The objective of these terms, unchecked, as JAX also passes placeholders."""
+        return cls._of(children[0])
+
+    @classmethod
+    def _of(cls, terms: Iterable[Term]) -> Self:
+        objective = cls.__new__(cls)
+        object.__setattr__(objective, "_terms", terms if isinstance(terms, tuple) else tuple(terms))
+        return objective
+
+
+@functools.partial(jax.jit, inline=True)
+def _value(
+    objective: Objective, predictions: PyTree, targets: PyTree, where: PyTree, weights: PyTree
+) -> Array:
+    values = [term.value(predictions, targets, where, weights) for term in objective._terms]
+    if len({value.shape for value in values}) > 1:
+        shapes = ", ".join(f"{t.name} {v.shape}" for t, v in zip(objective._terms, values, strict=True))
+        message = f"Objective: terms reduce to different shapes ({shapes}) and cannot be added"
+        raise ValueError(message)
+    return functools.reduce(operator.add, values)
+
+
+@functools.partial(jax.jit, inline=True)
+def _averages(
+    objective: Objective, predictions: PyTree, targets: PyTree, where: PyTree, weights: PyTree
+) -> dict[str, Average]:
+    averages: dict[str, Average] = {}
+    for term in objective._terms:
+        same = sum(name.split("#")[0] == term.name for name in averages)
+        name = f"{term.name}#{same + 1}" if same else term.name
+        averages[name] = term.average(predictions, targets, where, weights)
+    return averages
+
+
+def _as_arrays(tree: PyTree) -> PyTree:
+    """Arrays throughout; a list is an array, a tuple or mapping is several."""
+    return jax.tree.map(as_array, tree, is_leaf=lambda node: isinstance(node, list))

@@ -1,0 +1,199 @@
+"""The signature of a loss as data, and the checks that follow from it."""
+
+import difflib
+import functools
+import inspect
+import typing
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from jaxloss.domains import ArrayDomain, HyperDomain
+
+Shape = tuple[int, ...]
+_CONCRETE = (int, float, np.generic, np.ndarray, list, tuple)
+
+
+@dataclass(frozen=True)
+class HyperParameter:
+    """A keyword of a loss: its domain, and its default, `None` for a term that may be absent."""
+
+    domain: HyperDomain
+    default: float | None
+
+
+@dataclass(frozen=True)
+class Signature:
+    """The arrays a loss takes by position, and the hyper-parameters it takes by keyword.
+
+    `couples` says that the value of one example depends on others, so that the loss takes `where`.
+    """
+
+    name: str
+    arrays: Mapping[str, ArrayDomain]
+    hyperparameters: Mapping[str, HyperParameter]
+    couples: bool = False
+
+    @classmethod
+    def of(cls, function: Callable[..., Array], arrays: Mapping[str, Any] | None = None) -> Self:
+        """Read a function's annotations; `arrays` are what it is called with, if not its own."""
+        hints = typing.get_type_hints(function, include_extras=True)
+        parameters = inspect.signature(function).parameters.values()
+        own = {p.name: hints[p.name] for p in parameters if p.kind is not p.KEYWORD_ONLY}
+        keywords = [p for p in parameters if p.kind is p.KEYWORD_ONLY and p.name != "where"]
+        return cls(
+            name=function.__name__,
+            arrays={name: _domain_in(hint) for name, hint in (arrays or own).items()},
+            hyperparameters={
+                p.name: HyperParameter(_domain_in(hints[p.name]), p.default) for p in keywords
+            },
+            couples="where" in hints,
+        )
+
+    def as_inspect(self) -> inspect.Signature:
+        """The form that `help` and `inspect.signature` show."""
+        positional = [
+            inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD) for name in self.arrays
+        ]
+        keyword = [
+            inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=hyper.default)
+            for name, hyper in self.hyperparameters.items()
+        ]
+        return inspect.Signature([*positional, *keyword])
+
+    def bind(self, args: tuple[Any, ...], keywords: dict[str, Any]) -> tuple[Any, ...]:
+        """The arrays in order; those given by name are taken out of `keywords`."""
+        names = list(self.arrays)
+        by_name = [keywords.pop(name) for name in names[len(args) :] if name in keywords]
+        given = (*args, *by_name)
+        if len(given) != len(names):
+            wanted = f"{len(names)} arrays ({', '.join(names)})"
+            raise TypeError(f"{self.name} takes {wanted}, got {len(given)}")
+        return given
+
+    def admit(self, keywords: Mapping[str, Any]) -> None:
+        """Refuse unknown hyper-parameters, and concrete numbers outside their domain."""
+        for name, value in keywords.items():
+            if name == "where" and self.couples:
+                continue
+            if name not in self.hyperparameters:
+                raise TypeError(self._unknown(name))
+            if value is not None or self.hyperparameters[name].default is not None:
+                self._admit_value(name, value)
+
+    def _unknown(self, name: str) -> str:
+        near = difflib.get_close_matches(name, self.hyperparameters, n=1)
+        hint = f"; did you mean `{near[0]}`?" if near else ""
+        known = ", ".join(self.hyperparameters) or "none"
+        return f"{self.name} has no hyper-parameter `{name}` (it has: {known}){hint}"
+
+    def _admit_value(self, name: str, value: Any) -> None:
+        domain = self.hyperparameters[name].domain
+        message = f"{self.name}: `{name}` is {domain.says}, got {value!r}"
+        if value is None or isinstance(value, (bool, str)):
+            raise TypeError(message)
+        if isinstance(value, _CONCRETE) and not np.all(domain.contains(np.asarray(value))):
+            raise ValueError(message)
+
+    def check(self, arrays: tuple[Array, ...]) -> None:
+        """Raise where a dtype is outside its domain, or where shapes do not fit together."""
+        for (name, domain), array in zip(self.arrays.items(), arrays, strict=True):
+            if not domain.admits(array.dtype):
+                raise TypeError(
+                    f"{self.name}: `{name}` holds {domain.says}, got {array.dtype} of shape "
+                    f"{array.shape}; {domain.likely_fix}"
+                )
+        self._check_shapes(arrays)
+
+    def _check_shapes(self, arrays: tuple[Array, ...]) -> None:
+        import chex  # here, because importing it takes longer than importing all of jaxloss
+
+        shapes = ", ".join(f"`{n}` {a.shape}" for n, a in zip(self.arrays, arrays, strict=True))
+        for (name, domain), array in zip(self.arrays.items(), arrays, strict=True):
+            wanted = self._wanted_shape(domain, array, arrays[0].shape)
+            fix = _likely_fix(domain, array.shape, wanted)
+            chex.assert_shape(
+                array,
+                wanted,
+                custom_message=f"{self.name}: `{name}` does not fit in {shapes}; {fix}",
+                exception_type=ValueError,
+            )
+
+    def _wanted_shape(self, domain: ArrayDomain, array: Array, leader: Shape) -> Shape:
+        """The batch axes of the first array, and the event axes that the domain asks for."""
+        leading_event = next(iter(self.arrays.values())).event
+        batch = leader[: len(leader) - leading_event]
+        if domain.shared and _stretches(array.shape, leader):
+            return array.shape
+        if len(leader) < leading_event:
+            return (*leader, *[-1] * (leading_event - len(leader)))
+        if domain.event in (0, leading_event):
+            return leader[: len(batch) + domain.event]
+        return (*batch, *array.shape[array.ndim - domain.event :])
+
+    def spread(self, keywords: Mapping[str, Any], shape: Shape, dtype: Any) -> dict[str, Any]:
+        """Hyper-parameters in the computing dtype, those per class in the shape of the scores."""
+        return {
+            name: value
+            if value is None or name == "where"
+            else self._spread_one(name, jnp.asarray(value).astype(dtype), shape)
+            for name, value in keywords.items()
+        }
+
+    def _spread_one(self, name: str, value: Array, shape: Shape) -> Array:
+        if self.hyperparameters[name].domain.per_class and value.shape in ((), shape[-1:]):
+            return jnp.broadcast_to(value, shape)
+        if value.shape:
+            raise ValueError(
+                f"{self.name}: `{name}` has shape {value.shape} where the arrays have {shape}; a "
+                "hyper-parameter is a scalar (use jax.vmap for many), or where it is said to be so "
+                "one number for each entry of the last axis"
+            )
+        return value
+
+    def valid(self, arrays: list[Array], numbers: Mapping[str, Any]) -> Array | None:
+        """Which examples have all values inside their domains; `None` if none can be outside."""
+        checks = [*self._array_checks(arrays), *self._number_checks(numbers)]
+        return functools.reduce(jnp.logical_and, checks) if checks else None
+
+    def _array_checks(self, arrays: list[Array]) -> Iterator[Array]:
+        event = max(domain.event for domain in self.arrays.values())
+        classes = arrays[0].shape[-1] if event else 0
+        for domain, array in zip(self.arrays.values(), arrays, strict=True):
+            if domain.indexes:
+                yield (array >= 0) & (array < classes)
+            elif domain.bounded:
+                inside = domain.contains(array)
+                yield jnp.all(inside, axis=-1) if domain.event else inside
+
+    def _number_checks(self, numbers: Mapping[str, Any]) -> Iterator[Array]:
+        for name, value in numbers.items():
+            if name != "where" and value is not None:
+                domain = self.hyperparameters[name].domain
+                if domain.bounded:
+                    yield jnp.all(domain.contains(value))
+
+
+def _domain_in(hint: Any) -> Any:
+    """The domain in an annotation, also in one that allows `None`."""
+    if hasattr(hint, "__metadata__"):
+        return hint.__metadata__[0]
+    return next(_domain_in(arg) for arg in typing.get_args(hint) if arg is not type(None))
+
+
+def _stretches(shape: Shape, leader: Shape) -> bool:
+    """Whether a shared array is a scalar, or has axes of length 1 where the leader is longer."""
+    same_rank = len(shape) == len(leader)
+    return not shape or (same_rank and all(a in (1, b) for a, b in zip(shape, leader, strict=True)))
+
+
+def _likely_fix(domain: ArrayDomain, shape: Shape, wanted: Shape) -> str:
+    if len(shape) == len(wanted) - domain.event and domain.event:
+        return f"the last axis holds {domain.says}: {domain.likely_fix}"
+    if [n for n in shape if n != 1] == [n for n in wanted if n != 1]:
+        return f"reshape it to {wanted}, or squeeze the other: shapes are equal, never broadcast"
+    return f"wanted {wanted}: shapes are equal, never broadcast"

@@ -1,0 +1,197 @@
+"""One term of an objective: a loss on one part of the prediction, behind a mask that cannot leak."""
+
+import functools
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Self
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+from jax.typing import ArrayLike
+
+from jaxloss.contract import Loss
+from jaxloss.reduction import Average, Reduction, mean
+
+PyTree = Any
+Key = str | int
+
+
+@functools.partial(
+    jax.tree_util.register_dataclass,
+    data_fields=["scale", "traced"],
+    meta_fields=["loss", "reduction", "static", "path"],
+)
+@dataclass(frozen=True)
+class Term:
+    """scale * reduction(loss), on the part of the prediction and target that `path` leads to.
+
+    Attributes:
+        scale: The factor, a leaf.
+        traced: The hyper-parameters that are leaves.
+        loss: A loss, or any function from arrays to one value per example.
+        reduction: From values and weights to the result.
+        static: The keywords that are no leaves, as items.
+        path: Keys from the whole prediction to the part that the loss sees.
+    """
+
+    scale: ArrayLike
+    traced: dict[str, Any]
+    loss: Callable[..., Array]
+    reduction: Reduction = mean
+    static: tuple[tuple[str, Any], ...] = ()
+    path: tuple[Key, ...] = ()
+
+    @classmethod
+    def of(
+        cls, loss: Callable[..., Array], reduction: Reduction, hyperparameters: dict[str, Any]
+    ) -> Self:
+        """A term of scale 1, after a check that the loss takes these hyper-parameters."""
+        if not isinstance(loss, Loss):
+            leaves = {k: v for k, v in hyperparameters.items() if _is_leaf(v)}
+            static = tuple((k, v) for k, v in hyperparameters.items() if k not in leaves)
+            return cls(1.0, leaves, loss, reduction, static)
+        loss.contract.admit(hyperparameters)
+        return cls(1.0, {k: _as_leaf(v) for k, v in hyperparameters.items()}, loss, reduction)
+
+    @property
+    def name(self) -> str:
+        """Where the term acts and which loss it is."""
+        return ".".join([*map(str, self.path), _name(self.loss)])
+
+    def written(self) -> tuple[str, str]:
+        """The sign, and the term without it, as it would be written."""
+        negative = isinstance(self.scale, (float, np.floating)) and self.scale < 0
+        scale = -self.scale if negative else self.scale
+        factor = "" if isinstance(scale, float) and scale == 1 else f"{_show(scale)} * "
+        return "-" if negative else "+", factor + self._unscaled()
+
+    def _unscaled(self) -> str:
+        keywords = [f"{name}={_show(value)}" for name, value in self.traced.items()]
+        keywords += [f"{name}={value!r}" for name, value in self.static]
+        if self.reduction is not mean:
+            keywords.append(f"reduction={_name(self.reduction)}")
+        place = f".at({', '.join(map(repr, self.path))})" if self.path else ""
+        return f"Objective({', '.join([_name(self.loss), *keywords])}){place}"
+
+    def scaled(self, factor: ArrayLike) -> Self:
+        """The term times a number."""
+        return replace(self, scale=self.scale * factor)
+
+    def within(self, path: tuple[Key, ...]) -> Self:
+        """The term on a part that lies deeper."""
+        return replace(self, path=(*path, *self.path))
+
+    def value(self, predictions: PyTree, targets: PyTree, where: PyTree, weights: PyTree) -> Array:
+        """The reduced loss times the scale."""
+        reduced = self.reduction(*self._measure(predictions, targets, where, weights))
+        return jnp.asarray(self.scale).astype(reduced.dtype) * reduced
+
+    def average(
+        self, predictions: PyTree, targets: PyTree, where: PyTree, weights: PyTree
+    ) -> Average:
+        """The mean of the loss before the division, unscaled."""
+        return Average.of(*self._measure(predictions, targets, where, weights))
+
+    def _measure(
+        self, predictions: PyTree, targets: PyTree, where: PyTree, weights: PyTree
+    ) -> tuple[Array, Array | None]:
+        """One value per example, and what each counts."""
+        for key in self.path:
+            predictions, targets = _pick(predictions, key), _pick(targets, key)
+            where, weights = _pick_if_split(where, key), _pick_if_split(weights, key)
+        heads = predictions if isinstance(predictions, tuple) else (predictions,)
+        arrays = (*heads, targets)
+        shape = jax.eval_shape(self._per_example, *arrays).shape
+        mask = None if where is None else _mask(where, shape)
+        return self._behind(mask, arrays), _mass(mask, weights, shape)
+
+    def _per_example(self, *arrays: Array, **where: Array) -> Array:
+        values = self.loss(*arrays, **self.traced, **dict(self.static), **where)
+        return values.astype(jnp.promote_types(values.dtype, jnp.float32))
+
+    def _behind(self, mask: Array | None, arrays: tuple[Array, ...]) -> Array:
+        if mask is None:
+            return self._per_example(*arrays)
+        hidden = [_hide(mask, x, benign) for x, benign in zip(arrays, self._benign(arrays), strict=True)]
+        keyword = {"where": mask} if isinstance(self.loss, Loss) and self.loss.contract.couples else {}
+        values = self._per_example(*hidden, **keyword)
+        return jnp.where(_lead(mask, values.ndim), values, 0)
+
+    def _benign(self, arrays: tuple[Array, ...]) -> list[float]:
+        if isinstance(self.loss, Loss):
+            return [domain.benign for domain in self.loss.contract.arrays.values()]
+        return [0.5 if jnp.issubdtype(x.dtype, jnp.inexact) else 0 for x in arrays]
+
+
+def _is_leaf(value: Any) -> bool:
+    return isinstance(value, (float, jax.Array, np.ndarray, np.floating))
+
+
+def _as_leaf(value: Any) -> Any:
+    if isinstance(value, (list, tuple)):
+        return np.asarray(value, dtype=float)
+    return float(value) if isinstance(value, int) else value
+
+
+def _name(function: Callable[..., Any]) -> str:
+    return getattr(function, "__name__", None) or repr(function)
+
+
+def _show(value: Any) -> str:
+    concrete = isinstance(value, jax.Array) and not isinstance(value, jax.core.Tracer)
+    return str(np.asarray(value)) if concrete else str(value)
+
+
+def _pick(tree: PyTree, key: Key) -> PyTree:
+    try:
+        return tree[key] if hasattr(tree, "__getitem__") else getattr(tree, str(key))
+    except (KeyError, IndexError, AttributeError) as error:
+        known = f"keys {list(tree)}" if isinstance(tree, Mapping) else f"a {type(tree).__name__}"
+        message = f"Objective.at: no part {key!r} in {known}"
+        raise ValueError(message) from error
+
+
+def _pick_if_split(tree: PyTree, key: Key) -> PyTree:
+    """A mask may be given for each part or shared by all."""
+    return tree.get(key) if isinstance(tree, Mapping) else tree
+
+
+def _mask(where: Array, shape: tuple[int, ...]) -> Array:
+    if where.dtype != jnp.bool_:
+        message = (
+            f"Objective: `where` is boolean, got {where.dtype} of shape {where.shape}; "
+            "numbers go into `weights`, or compare them first: where=mask > 0"
+        )
+        raise TypeError(message)
+    return _prefix("where", where, shape)
+
+
+def _mass(mask: Array | None, weights: Array | None, shape: tuple[int, ...]) -> Array | None:
+    if weights is None:
+        return None if mask is None else jnp.broadcast_to(_lead(mask, len(shape)), shape)
+    numbers = weights.astype(jnp.promote_types(weights.dtype, jnp.float32))
+    spread = jnp.broadcast_to(_lead(_prefix("weights", numbers, shape), len(shape)), shape)
+    return spread if mask is None else jnp.where(_lead(mask, len(shape)), spread, 0)
+
+
+def _prefix(name: str, array: Array, shape: tuple[int, ...]) -> Array:
+    if array.shape != shape[: array.ndim]:
+        message = (
+            f"Objective: `{name}` has shape {array.shape}, which is no prefix of {shape}, the shape "
+            "of the loss per example; add or drop axes, nothing is broadcast"
+        )
+        raise ValueError(message)
+    return array
+
+
+def _lead(prefix: Array, ndim: int) -> Array:
+    return prefix.reshape(prefix.shape + (1,) * (ndim - prefix.ndim))
+
+
+def _hide(mask: Array, array: Array, benign: float) -> Array:
+    """The array with a harmless value behind the mask; one shared by all examples stays as it is."""
+    if array.ndim < mask.ndim:
+        return array
+    return jnp.where(_lead(mask, array.ndim), array, jnp.asarray(benign).astype(array.dtype))

@@ -1,7 +1,8 @@
 """What makes a function a loss: its signature is read once, checked while tracing, and compiled.
 
-`@loss` takes a function of arrays; `@distance` a function rho of the residual `prediction - target`;
-`@margin` a function psi of the margin `sign * score` (Steinwart & Christmann 2008, ch. 2).
+`@loss` takes a function of arrays, `@distance` a function rho of the residual, prediction minus
+target, and `@margin` a function psi of the margin, sign times score (Steinwart & Christmann 2008,
+Support Vector Machines, ch. 2, doi:10.1007/978-0-387-77242-4).
 """
 
 import functools
@@ -30,6 +31,9 @@ class Loss(Generic[P]):
         facts: What is known of it.
     """
 
+    __name__: str
+    __qualname__: str
+
     def __init__(self, function: Callable[..., Array], contract: Signature, facts: Facts) -> None:
         functools.update_wrapper(self, function)
         self.__doc__ = f"{inspect.cleandoc(function.__doc__ or '')}\n\n{_RAISES}"
@@ -37,7 +41,7 @@ class Loss(Generic[P]):
         self.function = function
         self.contract = contract
         self.facts = facts
-        self._compiled = jax.jit(self._trace, inline=True)
+        self._compiled: Callable[..., Array] = jax.jit(self._trace, inline=True)
 
     def __call__(self, *args: P.args, **keywords: P.kwargs) -> Array:
         """Check the hyper-parameters, then run the compiled function."""
@@ -124,8 +128,7 @@ def margin(**facts: Any) -> Callable[[Callable[Concatenate[Array, P], Array]], M
 def _computing_dtype(arrays: tuple[Array, ...]) -> jnp.dtype:
     """Float32 for what is narrower, otherwise the widest type given."""
     with jax.numpy_dtype_promotion("standard"):
-        widest = jnp.result_type(float, *arrays)
-    return widest if widest.itemsize >= 4 else jnp.dtype(jnp.float32)
+        return jnp.promote_types(jnp.result_type(float, *arrays), jnp.float32)
 
 
 def _cast(array: Array, domain: ArrayDomain, dtype: jnp.dtype) -> Array:

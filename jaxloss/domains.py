@@ -1,4 +1,4 @@
-"""The types in the signatures of losses: which values an argument takes, and how an array is laid out.
+"""The types in the signatures of losses: which values an argument takes, in which layout.
 
 An array type says how many trailing axes form one event; the axes before them are the batch.
 A hyper-parameter type says in which interval the number lies. Both are read by the check in
@@ -8,11 +8,14 @@ A hyper-parameter type says in which interval the number lies. Both are read by 
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import inf
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
+
+Values = TypeVar("Values", Array, np.ndarray)
 
 
 @dataclass(frozen=True)
@@ -30,7 +33,7 @@ class Domain:
         """Whether some number lies outside."""
         return self.open or self.low > -inf or self.high < inf
 
-    def contains(self, value: Array) -> Array:
+    def contains(self, value: Values) -> Values:
         """Elementwise membership; NaN is nowhere a member."""
         if self.open:
             return (value > self.low) & (value < self.high)
@@ -39,7 +42,7 @@ class Domain:
 
 @dataclass(frozen=True)
 class ArrayDomain(Domain):
-    """What an array holds: its dtypes, its event axes, and a harmless value to put behind a mask."""
+    """What an array holds: its dtypes, its event axes, and a harmless value for behind a mask."""
 
     accepts: tuple[str, ...] = ("floating", "integer")
     event: int = 0
@@ -56,7 +59,7 @@ class ArrayDomain(Domain):
 
 @dataclass(frozen=True)
 class HyperDomain(Domain):
-    """What a hyper-parameter may be: a number, or `per_class` one for each entry of the last axis."""
+    """What a hyper-parameter may be: a number, or `per_class` one for each class (last axis)."""
 
     per_class: bool = False
 
@@ -72,8 +75,8 @@ _INTEGER_LABELS = (
     "softmax_cross_entropy_with_integer_labels"
 )
 _SOFT_LABELS = (
-    "probabilities over classes belong to a function that takes them, such as softmax_cross_entropy; "
-    "cast true labels to int32"
+    "probabilities over classes belong to a function that takes them, such as "
+    "softmax_cross_entropy; cast true labels to int32"
 )
 
 Real = Annotated[Array, ArrayDomain("Real", "real numbers")]
@@ -104,16 +107,26 @@ Sign = Annotated[
 Logit = Annotated[Array, ArrayDomain("Logit", "log-odds, ±inf included")]
 Probability = Annotated[
     Array,
-    ArrayDomain("Probability", "probabilities in [0, 1]", low=0.0, high=1.0, accepts=_TRUTHS, benign=0.5),
+    ArrayDomain(
+        "Probability", "probabilities in [0, 1]", low=0.0, high=1.0, accepts=_TRUTHS, benign=0.5
+    ),
 ]
 Logits = Annotated[
     Array,
-    ArrayDomain("Logits", "unnormalised log-probabilities over the last axis, -inf for masked classes", event=1),
+    ArrayDomain(
+        "Logits",
+        "unnormalised log-probabilities over the last axis, -inf for masked classes",
+        event=1,
+    ),
 ]
-Scores = Annotated[Array, ArrayDomain("Scores", "real scores over the last axis, one a class", event=1)]
+Scores = Annotated[
+    Array, ArrayDomain("Scores", "real scores over the last axis, one a class", event=1)
+]
 LogProbabilities = Annotated[
     Array,
-    ArrayDomain("LogProbabilities", "log-probabilities over the last axis, in [-inf, 0]", high=1e-3, event=1),
+    ArrayDomain(
+        "LogProbabilities", "log-probabilities over the last axis, in [-inf, 0]", high=1e-3, event=1
+    ),
 ]
 Simplex = Annotated[
     Array,
@@ -147,5 +160,11 @@ OpenUnit = Annotated[
     ArrayLike, HyperDomain("OpenUnit", "a number in (0, 1)", low=0.0, high=1.0, open=True)
 ]
 ClassWeights = Annotated[
-    ArrayLike, HyperDomain("ClassWeights", "a number >= 0, or one for each entry of the last axis", low=0.0, per_class=True)
+    ArrayLike,
+    HyperDomain(
+        "ClassWeights",
+        "a number >= 0, or one for each entry of the last axis",
+        low=0.0,
+        per_class=True,
+    ),
 ]

@@ -16,13 +16,13 @@ def magnitude(x: Array) -> Array:
 
 
 def weighted(weight: Array, value: Array) -> Array:
-    """weight * value, where weight 0 wins over an infinite value."""
+    """The product, where weight 0 wins over an infinite value."""
     hidden = (weight == 0) & jnp.isinf(value)
     return weight * jnp.where(hidden, 0, value)
 
 
 def divide(numerator: Array, denominator: Array) -> Array:
-    """numerator / denominator, and 0 with zero gradient where the denominator is 0."""
+    """The quotient, and 0 with zero gradient where the denominator is 0."""
     empty = denominator == 0
     return jnp.where(empty, 0, numerator) / jnp.where(empty, 1, denominator)
 
@@ -30,6 +30,12 @@ def divide(numerator: Array, denominator: Array) -> Array:
 def poison(value: Array, valid: Array) -> Array:
     """Value where valid; elsewhere NaN, in the gradient too, which a select would leave at 0."""
     return value * jnp.where(valid, jnp.ones((), value.dtype), jnp.nan)
+
+
+def log(x: Array) -> Array:
+    """Logarithm for x >= 0, -inf at 0 and there with gradient 0."""
+    zero = x == 0
+    return jnp.where(zero, -jnp.inf, jnp.log(jnp.where(zero, 1, x)))
 
 
 def xlogx(x: Array) -> Array:
@@ -68,7 +74,7 @@ def _keeping_axis_norm(x: Array) -> Array:
 
 
 def logsumexp(x: Array) -> Array:
-    """Log of the sum of exponentials over the last axis; -inf with gradient 0 where all are -inf."""
+    """Log of the sum of exp over the last axis; -inf with gradient 0 where all are -inf."""
     largest = jax.lax.stop_gradient(jnp.max(x, axis=-1, keepdims=True, initial=-jnp.inf))
     shift = jnp.where(jnp.isinf(largest), 0, largest)
     total = jnp.sum(jnp.exp(x - shift), axis=-1)
@@ -78,12 +84,37 @@ def logsumexp(x: Array) -> Array:
 
 
 def log_softmax(x: Array) -> Array:
-    """Log-probabilities over the last axis; masked classes (-inf) stay -inf with gradient 0."""
-    return jnp.where(x == -jnp.inf, -jnp.inf, x - logsumexp(x)[..., None])
+    """Log-probabilities over the last axis, with all digits of those near 0; -inf stays -inf.
+
+    The largest entry is taken out of the sum: log1p of the rest keeps what 1 + rest rounds away.
+    """
+    is_top = is_label(jnp.argmax(x, axis=-1), x)
+    top = jnp.sum(jnp.where(is_top, x, 0), axis=-1, keepdims=True)
+    below = x - jnp.maximum(top, jnp.finfo(x.dtype).min)
+    rest = jnp.sum(jnp.where(is_top, 0, jnp.exp(below)), axis=-1, keepdims=True)
+    return jnp.where(x == -jnp.inf, -jnp.inf, below - jnp.log1p(rest))
+
+
+def log_odds_against(logits: Array, labels: Array) -> Array:
+    """Log of (1 - p) / p for the probability p of the label; +inf where the label is masked.
+
+    Its softplus is -log p with all digits, as that of its negative is -log(1 - p).
+    """
+    lowest = jnp.finfo(logits.dtype).min
+    others = jnp.where(is_label(labels, logits), -jnp.inf, logits)
+    top = jnp.max(jax.lax.stop_gradient(others), axis=-1, keepdims=True, initial=lowest)
+    total = jnp.sum(jnp.exp(others - top), axis=-1)  # at least 1, or 0 if all others are masked
+    return jnp.log(jnp.maximum(total, 0.5)) - at_label(logits - top, labels)
+
+
+def soft_cap(x: Array, cap: Array) -> Array:
+    """Cap times tanh(x / cap), so that entries stay between -cap and cap; -inf stays -inf."""
+    masked = x == -jnp.inf
+    return jnp.where(masked, -jnp.inf, cap * jnp.tanh(jnp.where(masked, 0, x) / cap))
 
 
 def is_label(labels: Array, like: Array) -> Array:
-    """Boolean one-hot of `labels` in the shape of `like`, by comparison so that classes may shard."""
+    """Boolean one-hot in the shape of `like`, by comparison so that classes may be sharded."""
     return jax.lax.broadcasted_iota(labels.dtype, like.shape, like.ndim - 1) == labels[..., None]
 
 

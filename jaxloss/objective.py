@@ -73,7 +73,8 @@ class Objective:
             TypeError: `where` is not boolean.
             ValueError: `where` or `weights` is no prefix of the per-example shape.
         """
-        return _value(self, *map(_as_arrays, (predictions, targets, where, weights)))
+        value: Array = self._value(*map(_as_arrays, (predictions, targets, where, weights)))
+        return value
 
     def terms(
         self, predictions: PyTree, targets: PyTree, *, where: PyTree = None, weights: PyTree = None
@@ -89,7 +90,9 @@ class Objective:
             >>> {name: float(average.value) for name, average in terms.items()}
             {'absolute_error': 2.0, 'squared_error': 5.0}
         """
-        return _averages(self, *map(_as_arrays, (predictions, targets, where, weights)))
+        given = map(_as_arrays, (predictions, targets, where, weights))
+        averages: dict[str, Average] = self._averages(*given)
+        return averages
 
     def at(self, *path: Key) -> Self:
         """The same objective on one part of predictions and targets, by key, index or attribute.
@@ -98,7 +101,8 @@ class Objective:
 
         Example:
             >>> import jax.numpy as jnp, jaxloss as jl
-            >>> both = jl.Objective(jl.huber).at("depth") + jl.Objective(jl.squared_error).at("pose")
+            >>> depth, pose = jl.Objective(jl.huber), jl.Objective(jl.squared_error)
+            >>> both = depth.at("depth") + pose.at("pose")
             >>> parts = {"depth": jnp.array([2.0]), "pose": jnp.array([3.0])}
             >>> float(both(parts, {"depth": jnp.array([0.0]), "pose": jnp.array([1.0])}))
             5.5
@@ -142,35 +146,32 @@ class Objective:
         """The objective of these terms, unchecked, as JAX also passes placeholders."""
         return cls._of(children[0])
 
+    @functools.partial(jax.jit, inline=True)
+    def _value(self, predictions: PyTree, targets: PyTree, where: PyTree, weights: PyTree) -> Array:
+        values = [term.value(predictions, targets, where, weights) for term in self._terms]
+        if len({value.shape for value in values}) > 1:
+            named = zip(self._terms, values, strict=True)
+            shapes = ", ".join(f"{term.name} {value.shape}" for term, value in named)
+            message = f"Objective: terms reduce to different shapes ({shapes}) and cannot be added"
+            raise ValueError(message)
+        return functools.reduce(operator.add, values)
+
+    @functools.partial(jax.jit, inline=True)
+    def _averages(
+        self, predictions: PyTree, targets: PyTree, where: PyTree, weights: PyTree
+    ) -> dict[str, Average]:
+        averages: dict[str, Average] = {}
+        for term in self._terms:
+            same = sum(name.split("#")[0] == term.name for name in averages)
+            name = f"{term.name}#{same + 1}" if same else term.name
+            averages[name] = term.average(predictions, targets, where, weights)
+        return averages
+
     @classmethod
     def _of(cls, terms: Iterable[Term]) -> Self:
         objective = cls.__new__(cls)
         object.__setattr__(objective, "_terms", terms if isinstance(terms, tuple) else tuple(terms))
         return objective
-
-
-@functools.partial(jax.jit, inline=True)
-def _value(
-    objective: Objective, predictions: PyTree, targets: PyTree, where: PyTree, weights: PyTree
-) -> Array:
-    values = [term.value(predictions, targets, where, weights) for term in objective._terms]
-    if len({value.shape for value in values}) > 1:
-        shapes = ", ".join(f"{t.name} {v.shape}" for t, v in zip(objective._terms, values, strict=True))
-        message = f"Objective: terms reduce to different shapes ({shapes}) and cannot be added"
-        raise ValueError(message)
-    return functools.reduce(operator.add, values)
-
-
-@functools.partial(jax.jit, inline=True)
-def _averages(
-    objective: Objective, predictions: PyTree, targets: PyTree, where: PyTree, weights: PyTree
-) -> dict[str, Average]:
-    averages: dict[str, Average] = {}
-    for term in objective._terms:
-        same = sum(name.split("#")[0] == term.name for name in averages)
-        name = f"{term.name}#{same + 1}" if same else term.name
-        averages[name] = term.average(predictions, targets, where, weights)
-    return averages
 
 
 def _as_arrays(tree: PyTree) -> PyTree:

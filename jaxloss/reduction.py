@@ -6,13 +6,14 @@ from typing import Self
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 
 from jaxloss.numerics import divide, weighted
 
 Reduction = Callable[[Array, Array | None], Array]
 
-_LARGEST_COUNT = jnp.iinfo(jnp.int32).max
+_LARGEST_COUNT = np.iinfo(np.int32).max
 
 
 @jax.tree_util.register_dataclass
@@ -54,7 +55,7 @@ class Average:
 
     @property
     def value(self) -> Array:
-        """total / mass; 0, with gradient 0, where nothing has mass."""
+        """The mean; 0, with gradient 0, where nothing has mass."""
         return divide(self.total, self.mass.astype(self.total.dtype))
 
 

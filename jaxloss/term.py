@@ -1,4 +1,4 @@
-"""One term of an objective: a loss on one part of the prediction, behind a mask that cannot leak."""
+"""One term of an objective: a loss on one part of the prediction, behind a sealed mask."""
 
 import functools
 from collections.abc import Callable, Mapping
@@ -36,7 +36,7 @@ class Term:
         path: Keys from the whole prediction to the part that the loss sees.
     """
 
-    scale: ArrayLike
+    scale: Any
     traced: dict[str, Any]
     loss: Callable[..., Array]
     reduction: Reduction = mean
@@ -114,10 +114,14 @@ class Term:
     def _behind(self, mask: Array | None, arrays: tuple[Array, ...]) -> Array:
         if mask is None:
             return self._per_example(*arrays)
-        hidden = [_hide(mask, x, benign) for x, benign in zip(arrays, self._benign(arrays), strict=True)]
-        keyword = {"where": mask} if isinstance(self.loss, Loss) and self.loss.contract.couples else {}
-        values = self._per_example(*hidden, **keyword)
+        benign = self._benign(arrays)
+        hidden = [_hide(mask, x, value) for x, value in zip(arrays, benign, strict=True)]
+        values = self._per_example(*hidden, **({"where": mask} if self._couples else {}))
         return jnp.where(_lead(mask, values.ndim), values, 0)
+
+    @property
+    def _couples(self) -> bool:
+        return isinstance(self.loss, Loss) and self.loss.contract.couples
 
     def _benign(self, arrays: tuple[Array, ...]) -> list[float]:
         if isinstance(self.loss, Loss):
@@ -179,8 +183,8 @@ def _mass(mask: Array | None, weights: Array | None, shape: tuple[int, ...]) -> 
 def _prefix(name: str, array: Array, shape: tuple[int, ...]) -> Array:
     if array.shape != shape[: array.ndim]:
         message = (
-            f"Objective: `{name}` has shape {array.shape}, which is no prefix of {shape}, the shape "
-            "of the loss per example; add or drop axes, nothing is broadcast"
+            f"Objective: `{name}` has shape {array.shape}, no prefix of {shape}, the "
+            "shape of the loss per example; add or drop axes, nothing is broadcast"
         )
         raise ValueError(message)
     return array
@@ -191,7 +195,7 @@ def _lead(prefix: Array, ndim: int) -> Array:
 
 
 def _hide(mask: Array, array: Array, benign: float) -> Array:
-    """The array with a harmless value behind the mask; one shared by all examples stays as it is."""
+    """The array, harmless behind the mask; one that all examples share stays as it is."""
     if array.ndim < mask.ndim:
         return array
     return jnp.where(_lead(mask, array.ndim), array, jnp.asarray(benign).astype(array.dtype))

@@ -1,0 +1,88 @@
+"""The command line: compare objectives on real data, and read the catalog of losses."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from jaxloss.compare import cli as compare
+
+_EPILOG = """examples:
+  jaxloss compare                          rank the losses on real digits, write report/
+  jaxloss compare --loss brier --seeds 10  one loss beside cross-entropy, more seeds
+  jaxloss list --family regression         the losses of one family
+  jaxloss show huber --plot huber.svg      all about one loss, and its shape
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; the exit code is 0, or 2 where the request cannot be understood."""
+    parsed = _parser().parse_args(arguments)
+    try:
+        return int(parsed.run(parsed))
+    except LookupError as error:
+        sys.stderr.write(f"jaxloss: {error.args[0]}\n")
+        return 2
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="jaxloss",
+        description="Loss functions for JAX: compare them on data, look them up.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+
+    ranking = commands.add_parser(
+        "compare",
+        help="train a classifier with each objective and rank them",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    compare.add_arguments(ranking)
+    ranking.set_defaults(run=compare.run)
+
+    listing = commands.add_parser("list", help="list the losses", description=_list.__doc__)
+    listing.add_argument("--family", help="only the losses of this family (a file of losses/)")
+    listing.add_argument("--markdown", action="store_true", help="print the table of the README")
+    listing.set_defaults(run=_list)
+
+    showing = commands.add_parser("show", help="show one loss", description=_show.__doc__)
+    showing.add_argument("name", metavar="NAME", help="a loss, as `jaxloss list` names it")
+    showing.add_argument("--plot", metavar="FILE", help="draw it into FILE (.svg, .png or .pdf)")
+    showing.set_defaults(run=_show)
+    return parser
+
+
+def _list(arguments: argparse.Namespace) -> int:
+    """List every loss with its one-line description, by family."""
+    from jaxloss.catalog import catalog, markdown_table
+
+    if arguments.markdown:
+        print(markdown_table())
+        return 0
+    entries = catalog(arguments.family)
+    width = max(len(entry.name) for entry in entries)
+    family = None
+    for entry in entries:
+        if entry.family != family:
+            family = entry.family
+            print(f"\n{family}")
+        print(f"  {entry.name:{width}}  {entry.summary}")
+    return 0
+
+
+def _show(arguments: argparse.Namespace) -> int:
+    """Show a loss: formula, arrays, hyper-parameters, facts, when to use it, where it is from."""
+    from jaxloss.catalog import look_up
+    from jaxloss.show import describe, plot
+
+    entry = look_up(arguments.name)
+    print(describe(entry))
+    if arguments.plot:
+        plot(entry, arguments.plot)
+        print(f"\nDrawn into {arguments.plot}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,147 @@
+"""Every public loss as data: its family, arrays, hyper-parameters, facts and the parts of its text."""
+
+import difflib
+import inspect
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import jaxloss
+from jaxloss.contract import Loss
+from jaxloss.domains import ArrayDomain
+from jaxloss.signature import HyperParameter
+
+_SECTION = re.compile(r"^(Args|Returns|Example|Limits|References|Raises):$|^(Use|Avoid) when ")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What the catalog holds of one loss.
+
+    Attributes:
+        name: The name it is exported by.
+        family: The file of `jaxloss.losses` that it lives in.
+        loss: The loss itself.
+        arrays: What it takes by position: domain, dtypes and event axes, by name.
+        hyperparameters: What it takes by keyword: domain and default, by name.
+        facts: What it claims at its defaults, by name.
+        summary: What it is, in a sentence.
+        formula: The formula, in plain text.
+        use_when: What it is good for.
+        avoid_when: What it is not good for.
+        limits: Identities that link it to others.
+        references: Where it comes from.
+    """
+
+    name: str
+    family: str
+    loss: "Loss[Any]"
+    arrays: Mapping[str, ArrayDomain]
+    hyperparameters: Mapping[str, HyperParameter]
+    facts: Mapping[str, Any]
+    summary: str
+    formula: str
+    use_when: str
+    avoid_when: str
+    limits: str
+    references: str
+
+
+def public_losses() -> dict[str, "Loss[Any]"]:
+    """Every loss that the package exports, by name."""
+    return {name: value for name, value in vars(jaxloss).items() if isinstance(value, Loss)}
+
+
+def catalog(family: str | None = None) -> list[Entry]:
+    """The entries of all public losses, or of one family, by family and name.
+
+    Raises:
+        LookupError: No loss belongs to the family; the message names the nearest.
+    """
+    entries = sorted(
+        (_entry(name, loss) for name, loss in public_losses().items()),
+        key=lambda entry: (entry.family, entry.name),
+    )
+    if family is None:
+        return entries
+    _require("family", family, {entry.family for entry in entries})
+    return [entry for entry in entries if entry.family == family]
+
+
+def look_up(name: str) -> Entry:
+    """The entry of one loss.
+
+    Raises:
+        LookupError: There is none of that name; the message names the nearest.
+    """
+    losses = public_losses()
+    _require("loss", name, losses)
+    return _entry(name, losses[name])
+
+
+def markdown_table() -> str:
+    """The table of losses in the README."""
+    families: dict[str, list[Entry]] = {}
+    for entry in catalog():
+        families.setdefault(entry.family, []).append(entry)
+    return "\n\n".join(_family_table(family, entries) for family, entries in families.items())
+
+
+def _family_table(family: str, entries: list[Entry]) -> str:
+    rows = [
+        f"| `{entry.name}` | {entry.summary} | {', '.join(_traits(entry)) or '—'} |"
+        for entry in entries
+    ]
+    title = family.replace("_", " ").capitalize()
+    return "\n".join([f"**{title}**", "", "| loss | what it is | facts |", "| --- | --- | --- |", *rows])
+
+
+def _traits(entry: Entry) -> list[str]:
+    """The facts worth a word in a table."""
+    facts = entry.facts
+    words = [name for name in ("convex", "redescending", "calibrated", "proper") if facts.get(name)]
+    if facts.get("lipschitz", float("inf")) < float("inf"):
+        words.append(f"{facts['lipschitz']:.3g}-Lipschitz")
+    return [*words, f"elicits the {facts['elicits']}"] if "elicits" in facts else words
+
+
+def _entry(name: str, loss: "Loss[Any]") -> Entry:
+    text = _sections(inspect.getdoc(loss) or "")
+    hyperparameters = loss.contract.hyperparameters
+    return Entry(
+        name=name,
+        family=loss.function.__module__.rpartition(".")[2],
+        loss=loss,
+        arrays=loss.contract.arrays,
+        hyperparameters=hyperparameters,
+        facts=loss.facts.at(**{key: item.default for key, item in hyperparameters.items()}),
+        summary=text["Summary"],
+        formula=text["Formula"],
+        use_when=text["Use"],
+        avoid_when=text["Avoid"],
+        limits=text["Limits"],
+        references=text["References"],
+    )
+
+
+def _sections(doc: str) -> dict[str, str]:
+    """The parts of a docstring by title; what precedes the first title is summary and formula."""
+    summary, _, body = doc.partition("\n")
+    sections: dict[str, list[str]] = {"Formula": []}
+    title = "Formula"
+    for line in body.splitlines():
+        found = _SECTION.match(line)
+        if found:
+            title = found[1] or found[2]
+        sections.setdefault(title, []).append(line if not found or found[2] else "")
+    texts = {title: inspect.cleandoc("\n".join(lines)) for title, lines in sections.items()}
+    return {"Use": "", "Avoid": "", "Limits": "", "References": ""} | texts | {"Summary": summary}
+
+
+def _require(kind: str, name: str, known: Any) -> None:
+    if name not in known:
+        near = difflib.get_close_matches(name, known, n=3, cutoff=0.4)
+        hint = f"; the nearest are {', '.join(near)}" if near else ""
+        message = f"no {kind} `{name}`{hint} (`jaxloss list` shows all)"
+        raise LookupError(message)

@@ -1,0 +1,132 @@
+"""Inputs for every public loss, drawn from the domains in its signature."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import hypothesis.extra.numpy as hnp
+import hypothesis.strategies as st
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+import jaxloss as jl
+from jaxloss.catalog import public_losses
+
+BATCH, CLASSES = 6, 4
+LOSSES = {**public_losses()}
+INF = float("inf")
+
+# For each array domain: an interval to draw ordinary values from, and the values at its edges.
+ORDINARY_AND_EDGES = {
+    "Real": ((-3, 3), [0, 1, -1, 1e-6, 1e4, -1e4]),
+    "NonNegativeReal": ((0.1, 5), [0, 1e-6, 1, 1e4]),
+    "Variance": ((0.2, 3), [1e-4, 1, 1e4]),
+    "Vector": ((-3, 3), [0, 1e-20, 1, -1, 1e15]),
+    "Score": ((-3, 3), [0, 1, -1, 0.5, 1e4, -1e4]),
+    "Sign": (None, [0, 1]),
+    "Logit": ((-4, 4), [0, 1e4, -1e4, INF, -INF]),
+    "Probability": ((0.05, 0.95), [0, 1]),
+    "Logits": ((-4, 4), [0, 1e4, -1e4, -INF]),
+    "Scores": ((-3, 3), [0, 1, -1, 1e4, -1e4]),
+    "LogProbabilities": ((-4, 4), [0, 1e4, -INF]),
+    "Simplex": ((-3, 3), [0, 1e4, -INF]),
+    "Label": (None, list(range(CLASSES))),
+}
+
+HYPER_VALUES = {
+    "Number": (0.5, -1.0, 2.0),
+    "Extended": (0.5, -1.5, 3.0),
+    "Positive": (0.5, 1.0, 2.0),
+    "NonNegative": (0.25, 0.5, 2.0),
+    "Unit": (0.1, 0.5, 0.8),
+    "OpenUnit": (0.2, 0.5, 0.9),
+    "ClassWeights": tuple(np.linspace(0.5, top, CLASSES, dtype=np.float32) for top in (1, 2, 3)),
+}
+
+
+@dataclass(frozen=True)
+class Case:
+    """A loss with what the laws need to know of it."""
+
+    loss: jl.Loss
+
+    @property
+    def domains(self):
+        return tuple(self.loss.contract.arrays.values())
+
+    @property
+    def hyper(self) -> dict[str, tuple[Any, ...]]:
+        """Three values of each hyper-parameter, by name."""
+        keywords = self.loss.contract.hyperparameters.items()
+        return {name: HYPER_VALUES[item.domain.name] for name, item in keywords}
+
+    @property
+    def some_hyper(self) -> dict[str, Any]:
+        return {name: values[0] for name, values in self.hyper.items()}
+
+    def shape(self, domain, batch=(BATCH,)):
+        per_class = any(item.domain.per_class for item in self.loss.contract.hyperparameters.values())
+        elementwise = all(domain.event == 0 for domain in self.domains)
+        trailing = (CLASSES,) if domain.event or (elementwise and per_class) else ()
+        return (*batch, *trailing)
+
+    def ordinary(self, seed: int = 0, batch=(BATCH,)) -> tuple[np.ndarray, ...]:
+        """Arrays well inside their domains."""
+        rng = np.random.default_rng(seed)
+        return tuple(_ordinary(rng, d, self.shape(d, batch)) for d in self.domains)
+
+    def edges(self) -> st.SearchStrategy:
+        """Arrays whose entries are ordinary or at the edge of their domain."""
+        return st.tuples(*[_edges(d, self.shape(d)) for d in self.domains])
+
+    def split(self, arrays) -> tuple[tuple[jax.Array, ...], Callable]:
+        """The arrays that a derivative is taken in, and the way back to all of them."""
+        at = [i for i, x in enumerate(arrays) if jnp.issubdtype(x.dtype, jnp.floating)]
+
+        def whole(moving):
+            full = dict(enumerate(arrays)) | dict(zip(at, moving, strict=True))
+            return tuple(full.values())
+
+        return tuple(jnp.asarray(arrays[i]) for i in at), whole
+
+    def summed(self, arrays):
+        """The sum over examples, as a function of the arrays that may move and the numbers."""
+        _, whole = self.split(arrays)
+        return lambda moving, hyper: jnp.sum(self.loss(*whole(moving), **hyper))
+
+    def objective(self, arrays, hyper, **keywords):
+        """The objective of this loss at these arrays."""
+        *heads, targets = arrays
+        return jl.Objective(self.loss, **hyper)(tuple(heads), targets, **keywords)
+
+
+def _ordinary(rng, domain, shape):
+    interval, edges = ORDINARY_AND_EDGES[domain.name]
+    if interval is None:
+        return rng.choice(np.asarray(edges, np.int32), shape)
+    return _finish(domain, rng.uniform(*interval, shape))
+
+
+def _edges(domain, shape):
+    interval, edges = ORDINARY_AND_EDGES[domain.name]
+    if interval is None:
+        return hnp.arrays(np.int32, shape, elements=st.sampled_from(edges))
+    elements = st.sampled_from([float(edge) for edge in edges]) | st.floats(*interval)
+    return hnp.arrays(np.float64, shape, elements=elements).map(lambda x: _finish(domain, x))
+
+
+def _finish(domain, values):
+    """Normalised where the domain wants probabilities; the first class is never masked."""
+    if domain.name in ("Logits", "LogProbabilities", "Simplex"):
+        values = np.array(values)
+        values[..., 0] = np.nan_to_num(values[..., 0], neginf=0.0)
+    if domain.name in ("LogProbabilities", "Simplex"):
+        log_probabilities = values - np.logaddexp.reduce(values, axis=-1, keepdims=True)
+        values = log_probabilities if domain.name == "LogProbabilities" else np.exp(log_probabilities)
+    return np.asarray(values, np.float32)
+
+
+def in_double(x):
+    """Floats in double precision, labels as they are."""
+    return np.asarray(x, np.float64) if np.result_type(x) != np.int32 else x

@@ -1,0 +1,123 @@
+"""The public face: every loss keeps the rules of naming, signature, text and facts."""
+
+import inspect
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from drawing import LOSSES
+
+import jaxloss as jl
+from jaxloss.catalog import catalog, look_up, markdown_table, public_losses
+from jaxloss.contract import Distance, Margin
+
+ROOT = Path(__file__).parents[1]
+ENTRIES = catalog()
+every_entry = pytest.mark.parametrize("entry", ENTRIES, ids=[entry.name for entry in ENTRIES])
+SURVEYED = set(
+    """squared_error half_squared_error absolute_error huber smooth_l1 pseudo_huber charbonnier
+    log_cosh pinball expectile quantile_huber epsilon_insensitive squared_epsilon_insensitive lp
+    cauchy geman_mcclure welsch tukey fair barron linex absolute_percentage_error
+    symmetric_absolute_percentage_error squared_log_error cosine_similarity cosine_distance
+    poisson_nll poisson_nll_with_log_rates gaussian_nll nll hinge squared_hinge cubed_hinge
+    smoothed_hinge modified_huber logistic exponential perceptron ramp sigmoid savage tangent
+    squared_margin unhinged dwd sigmoid_binary_cross_entropy binary_cross_entropy
+    softmax_cross_entropy softmax_cross_entropy_with_integer_labels categorical_cross_entropy
+    crammer_singer weston_watkins kl_divergence kl_divergence_with_log_targets reverse_kl
+    jensen_shannon cauchy_schwarz_divergence one_hot_absolute_error one_hot_squared_error
+    expectation brier chebyshev squared_log tanimoto cauchy_schwarz""".split()
+)
+SHAPE_FACTS = {"convex", "strictly_convex", "lipschitz", "smooth", "supremum"}
+
+
+def test_nothing_of_the_survey_is_missing():
+    assert public_losses().keys() >= SURVEYED
+
+
+def test_the_catalog_is_what_is_exported():
+    assert {entry.name for entry in ENTRIES} == {
+        name for name, value in vars(jl).items() if isinstance(value, jl.Loss)
+    }
+    assert {entry.family for entry in ENTRIES} == {
+        path.stem for path in (ROOT / "jaxloss/losses").glob("[a-z]*.py")
+    }
+
+
+@every_entry
+def test_signature(entry):
+    parameters = inspect.signature(entry.loss.function).parameters.values()
+    positional = [p for p in parameters if p.kind is not p.KEYWORD_ONLY]
+    assert list(parameters)[: len(positional)] == positional
+    assert all(p.default is p.empty for p in positional)
+    for name, item in entry.hyperparameters.items():
+        assert name not in {"axis", "reduction", "where", "eps", "name", "dtype"}
+        assert item.default is None or type(item.default) is float, f"{name} is a flag or an int"
+        assert item.default is None or item.domain.contains(jl.numerics.as_array(item.default))
+
+
+@every_entry
+def test_name(entry):
+    assert entry.name == entry.loss.__name__ == entry.loss.__qualname__
+    assert not entry.name.endswith("_loss")
+
+
+@every_entry
+def test_text(entry):
+    assert re.fullmatch(r"[^\n]*\.", entry.summary), "one sentence on the first line"
+    assert entry.formula
+    assert entry.use_when.startswith("Use when ")
+    assert entry.avoid_when.startswith("Avoid when ")
+    assert re.search(r"doi:10\.\d{4,}/\S+|arXiv:\d{4}\.\d{4,5}|ISBN", entry.references)
+    doc = inspect.getdoc(entry.loss)
+    order = ["Args:", "Returns:", "Use when", "Avoid when", "Example:", "References:", "Raises:"]
+    places = [doc.find(f"\n{title}") for title in order]
+    assert -1 not in places, [t for t, p in zip(order, places, strict=True) if p == -1]
+    assert places == sorted(places)
+    for parameter in inspect.signature(entry.loss.function).parameters:
+        assert re.search(rf"^    {parameter}:", doc, re.MULTILINE), parameter
+
+
+@every_entry
+def test_facts_are_claimed(entry):
+    claimed = entry.facts.keys()
+    wanted = {"convex"}
+    if isinstance(entry.loss, Distance):
+        wanted = SHAPE_FACTS | {"symmetric", "redescending"}
+    if isinstance(entry.loss, Margin):
+        wanted = SHAPE_FACTS | {"calibrated", "proper"}
+        wanted |= {"link"} if entry.facts.get("proper") else set()
+    assert claimed >= wanted
+
+
+def test_the_readme_holds_the_table_of_the_catalog():
+    assert markdown_table() in (ROOT / "README.md").read_text()
+
+
+def test_import_is_lean():
+    """`import jaxloss` loads jax, and none of the packages that only parts of it need."""
+    code = "import sys, jaxloss; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    heavy = {"optax", "matplotlib", "sklearn", "scipy", "rich", "jinja2", "jaxloss.compare"}
+    assert not heavy & set(loaded.stdout.split())
+
+
+def test_losses_are_values():
+    """A loss can be pickled, copied, hashed, and prints its signature."""
+    import copy
+    import pickle
+
+    for loss in LOSSES.values():
+        assert copy.deepcopy(loss) is loss
+        assert loss in {loss}
+        assert repr(loss).startswith(f"<loss {loss.__name__}(")
+    for name, loss in public_losses().items():
+        assert pickle.loads(pickle.dumps(loss)) is loss, name
+
+
+def test_an_unknown_name_is_answered_with_the_nearest():
+    with pytest.raises(LookupError, match="the nearest are huber"):
+        look_up("hubert")
+    with pytest.raises(LookupError, match="margin"):
+        catalog("margins")

@@ -1,0 +1,296 @@
+"""What holds for every public loss, whatever it computes."""
+
+import functools
+import re
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from drawing import BATCH, CLASSES, LOSSES, Case, in_double
+from hypothesis import HealthCheck, given, settings
+from jax import export
+
+every_loss = pytest.mark.parametrize("case", [Case(x) for x in LOSSES.values()], ids=LOSSES)
+drawn = settings(
+    max_examples=12, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck)
+)
+
+
+@every_loss
+def test_compiled_equals_eager(case):
+    arrays = case.ordinary()
+    with jax.disable_jit():
+        eager = case.loss(*arrays, **case.some_hyper)
+    np.testing.assert_allclose(case.loss(*arrays, **case.some_hyper), eager, rtol=1e-5, atol=1e-6)
+
+
+@every_loss
+def test_a_batch_is_its_examples(case):
+    arrays = case.ordinary()
+    together = case.loss(*arrays, **case.some_hyper)
+    assert together.shape[0] == BATCH
+    mapped = jax.vmap(functools.partial(case.loss, **case.some_hyper))(*arrays)
+    np.testing.assert_allclose(together, mapped, rtol=1e-6, atol=1e-6)
+    turned = case.loss(*[x[::-1] for x in arrays], **case.some_hyper)
+    np.testing.assert_allclose(together[::-1], turned, rtol=1e-6, atol=1e-6)
+
+
+@every_loss
+def test_batch_axes_may_be_none_many_or_empty(case):
+    for batch in [(), (2, 3), (0,), (3, 0)]:
+        values = case.loss(*case.ordinary(batch=batch), **case.some_hyper)
+        assert values.shape[: len(batch)] == batch
+        assert np.all(np.isfinite(values))
+
+
+@every_loss
+def test_gradient_is_the_finite_difference(case):
+    with jax.enable_x64(True):
+        arrays = [in_double(x) for x in case.ordinary(seed=3)]
+        moving, _ = case.split(arrays)
+        point = (moving, jax.tree.map(jnp.asarray, jax.tree.map(in_double, case.some_hyper)))
+        summed = jax.jit(case.summed(arrays))
+        rng = np.random.default_rng(0)
+        direction = jax.tree.map(lambda x: jnp.asarray(rng.normal(size=x.shape)), point)
+        step = 1e-6
+        ahead, behind = (
+            summed(*jax.tree.map(lambda x, d, s=signed: x + s * d, point, direction))
+            for signed in (step, -step)
+        )
+        _, slope = jax.jvp(summed, point, direction)
+        gradient = jax.grad(summed, argnums=(0, 1))(*point)
+        products = jax.tree.map(lambda g, d: jnp.sum(g * d), gradient, direction)
+        assert float(slope) == pytest.approx(float(ahead - behind) / (2 * step), rel=1e-5, abs=1e-6)
+        assert float(slope) == pytest.approx(float(sum(jax.tree.leaves(products))), rel=1e-9)
+
+
+@every_loss
+def test_derivatives_are_finite_wherever_the_value_is(case):
+    @jax.jit
+    def derivatives(arrays, hyper):
+        point = (case.split(arrays)[0], hyper)
+        ones = jax.tree.map(jnp.ones_like, point)
+        summed = case.summed(arrays)
+        first, second = jax.jvp(jax.grad(summed, argnums=(0, 1)), point, ones)
+        return case.loss(*arrays, **hyper), (first, second, jax.jvp(summed, point, ones))
+
+    @drawn
+    @given(case.edges())
+    def law(arrays):
+        value, derived = derivatives(arrays, jax.tree.map(jnp.asarray, case.some_hyper))
+        assert not np.any(np.isnan(value))
+        if np.all(np.isfinite(value)):
+            assert all(np.all(np.isfinite(x)) for x in jax.tree.leaves(derived)), derived
+
+    law()
+
+
+@every_loss
+def test_nothing_behind_a_mask_can_be_seen(case):
+    where = np.arange(BATCH) % 3 != 1
+
+    @jax.jit
+    def derivatives(arrays, hyper):
+        moving, whole = case.split(arrays)
+        objective = lambda m, h: case.objective(whole(m), h, where=jnp.asarray(where))
+        ones = jax.tree.map(jnp.ones_like, (moving, hyper))
+        gradient = jax.grad(objective, argnums=(0, 1))(moving, hyper)
+        return gradient, jax.jvp(objective, (moving, hyper), ones)
+
+    clean = case.ordinary()
+    hyper = jax.tree.map(jnp.asarray, case.some_hyper)
+    expected = derivatives(clean, hyper)
+    for gradient in expected[0][0]:
+        np.testing.assert_array_equal(gradient[~where], 0)
+    for hidden in (np.nan, np.inf, -np.inf, 1e30):
+        dirty = tuple(np.array(x) for x in clean)
+        for x in dirty:
+            x[~where] = hidden if np.issubdtype(x.dtype, np.floating) else -100
+        jax.tree.map(np.testing.assert_array_equal, derivatives(dirty, hyper), expected)
+
+
+@every_loss
+def test_a_mask_is_the_subset_and_a_zero_weight(case):
+    where = np.arange(BATCH) % 3 != 1
+    arrays, hyper = case.ordinary(), case.some_hyper
+    whole = case.objective(arrays, hyper, where=where)
+    few = case.objective([x[where] for x in arrays], hyper)
+    weighted = case.objective(arrays, hyper, weights=where.astype(np.float32))
+    np.testing.assert_allclose(whole, few, rtol=1e-5, atol=1e-7)
+    np.testing.assert_allclose(whole, weighted, rtol=1e-6, atol=1e-7)
+
+
+@every_loss
+def test_an_empty_mean_is_zero_with_zero_gradient(case):
+    moving, whole = case.split(case.ordinary())
+    nothing = lambda m: case.objective(whole(m), case.some_hyper, where=jnp.zeros(BATCH, bool))
+    value, gradient = jax.value_and_grad(nothing)(moving)
+    assert value == 0
+    for part in gradient:
+        np.testing.assert_array_equal(part, 0)
+
+
+@every_loss
+def test_nan_is_never_lost(case):
+    """NaN in an example makes its value NaN, and its gradient, and no other's."""
+    arrays = case.ordinary()
+    moving, _ = case.split(arrays)
+    for i in range(len(moving)):
+        dirty = [x.at[(0,) * x.ndim].set(jnp.nan) if i == j else x for j, x in enumerate(moving)]
+        values, gradients = value_and_gradients(case, arrays, dirty)
+        assert np.isnan(values[0]).any()
+        assert np.isnan(gradients[i][0]).any()
+        assert np.isfinite(values[1:]).all()
+        assert np.isfinite(gradients[i][1:]).all()
+
+
+@every_loss
+def test_values_outside_the_domain_give_nan_in_value_and_gradient(case):
+    clean = case.ordinary()
+    for i, domain in enumerate(case.domains):
+        for value in outside(domain):
+            dirty = [np.array(x) for x in clean]
+            dirty[i][(0,) * dirty[i].ndim] = value
+            values, gradients = value_and_gradients(case, dirty, case.split(dirty)[0])
+            assert np.isnan(values[0]).any()
+            assert np.isnan(gradients[0][0]).any()
+            assert np.isfinite(values[1:]).all()
+
+
+@every_loss
+def test_hyper_parameters_outside_their_domain_are_refused_or_give_nan(case):
+    arrays = case.ordinary()
+    moving, _ = case.split(arrays)
+    for name, item in case.loss.contract.hyperparameters.items():
+        for value in outside(item.domain):
+            with pytest.raises(ValueError, match=f"{name}.*{re.escape(item.domain.says)}"):
+                case.loss(*arrays, **{name: value})
+            numbers = {name: jnp.float32(value)}
+            found, gradient = jax.value_and_grad(case.summed(arrays), argnums=1)(moving, numbers)
+            assert np.isnan(found)
+            assert np.isnan(gradient[name])
+
+
+@every_loss
+def test_hyper_parameters_are_traced_once(case):
+    traces = []
+
+    @functools.wraps(case.loss.function)
+    def counting(*arrays, **hyper):
+        traces.append(hyper)
+        return case.loss.function(*arrays, **hyper)
+
+    counted = type(case.loss)(counting, case.loss.contract, case.loss.facts)
+    for at in range(3):
+        counted(*case.ordinary(seed=at), **{name: values[at] for name, values in case.hyper.items()})
+    assert len(traces) == 1
+
+
+@every_loss
+def test_hyper_parameters_can_be_mapped_over(case):
+    arrays = case.ordinary()
+    for name, values in case.hyper.items():
+        mapped = jax.vmap(lambda x, name=name: case.loss(*arrays, **{name: x}))(jnp.asarray(values))
+        each = [case.loss(*arrays, **{name: value}) for value in values]
+        np.testing.assert_allclose(mapped, each, rtol=1e-5, atol=1e-6)
+
+
+@every_loss
+@pytest.mark.parametrize("given", [jnp.bfloat16, jnp.float16, jnp.float32], ids=str)
+def test_narrow_types_are_computed_in_single_precision(case, given):
+    floats = [np.issubdtype(x.dtype, np.floating) for x in case.ordinary()]
+    arrays = [
+        jnp.asarray(x, given) if floating else x
+        for x, floating in zip(case.ordinary(), floats, strict=True)
+    ]
+    wide = [x.astype(jnp.float32) if f else x for x, f in zip(arrays, floats, strict=True)]
+    values = case.loss(*arrays, **case.some_hyper)
+    assert values.dtype == jnp.float32
+    np.testing.assert_allclose(values, case.loss(*wide, **case.some_hyper), rtol=1e-6)
+    moving, _ = case.split(arrays)
+    assert all(g.dtype == given for g in jax.grad(case.summed(arrays))(moving, case.some_hyper))
+
+
+@every_loss
+def test_double_precision_is_kept_and_hyper_parameters_do_not_cause_it(case):
+    single = case.ordinary()
+    with jax.enable_x64(True):
+        numbers = jax.tree.map(lambda x: jnp.asarray(x, jnp.float64), case.some_hyper)
+        assert case.loss(*single, **numbers).dtype == np.float32
+        assert case.loss(*map(in_double, single), **case.some_hyper).dtype == np.float64
+
+
+@every_loss
+def test_single_precision_keeps_the_digits(case):
+    with jax.enable_x64(True):
+
+        @drawn
+        @given(case.edges())
+        def law(arrays):
+            exact = np.asarray(case.loss(*map(in_double, arrays), **case.some_hyper))
+            found = np.asarray(case.loss(*arrays, **case.some_hyper))
+            fits = np.abs(exact) < np.finfo(np.float32).max
+            np.testing.assert_allclose(found[fits], exact[fits], rtol=2e-5, atol=3e-6)
+
+        law()
+
+
+@every_loss
+def test_shapes_are_never_broadcast(case):
+    arrays = case.ordinary()
+    *first, last = arrays
+    for batch in [(BATCH, 1), (1,), (), (2 * BATCH,)]:
+        shape = case.shape(case.domains[-1], batch)
+        bad = (*first, np.broadcast_to(last.ravel()[0], shape))
+        with pytest.raises(ValueError, match=re.escape(case.loss.contract.name)) as caught:
+            case.loss(*bad)
+        assert str(arrays[0].shape) in str(caught.value)
+        assert str(shape) in str(caught.value)
+        with pytest.raises(ValueError, match="never broadcast"):
+            jax.jit(case.loss)(*bad)
+        with pytest.raises(ValueError, match="never broadcast"):
+            jax.vmap(case.loss)(*[np.stack([x, x]) for x in bad])
+
+
+@every_loss
+def test_strict_modes_of_jax(case):
+    arrays = [jnp.asarray(x) for x in case.ordinary()]
+    moving, _ = case.split(arrays)
+    ones = jnp.ones(BATCH)
+    with (
+        jax.numpy_rank_promotion("raise"),
+        jax.numpy_dtype_promotion("strict"),
+        jax.debug_nans(True),
+    ):
+        gradients = jax.grad(case.summed(arrays))(moving, case.some_hyper)
+        value = case.objective(arrays, case.some_hyper, where=ones > 0, weights=ones)
+    assert all(np.isfinite(x).all() for x in (value, *gradients))
+
+
+@every_loss
+def test_lowers_for_every_platform(case):
+    platforms = ["cpu", "cuda", "rocm", "tpu"]
+    arrays = case.ordinary()
+    moving, _ = case.split(arrays)
+    lowered = export.export(
+        jax.jit(jax.value_and_grad(case.summed(arrays), argnums=(0, 1))), platforms=platforms
+    )(moving, jax.tree.map(jnp.asarray, case.some_hyper))
+    assert set(lowered.platforms) == set(platforms)
+
+
+def outside(domain):
+    """Values that are not in a domain."""
+    if getattr(domain, "indexes", False):
+        return [-1, CLASSES, -100, 1000]
+    ends = [domain.low, domain.high] if domain.open else [domain.low - 1, domain.high + 1]
+    return [x for x in ends if np.isfinite(x)]
+
+
+def value_and_gradients(case, arrays, moving):
+    """Value and gradient of each example, with one row an example."""
+    _, whole = case.split(arrays)
+    values = case.loss(*whole(moving), **case.some_hyper)
+    gradients = jax.grad(case.summed(arrays))(tuple(moving), case.some_hyper)
+    rows = [np.asarray(x).reshape(BATCH, -1) for x in (values, *gradients)]
+    return rows[0], rows[1:]

@@ -1,0 +1,229 @@
+"""The algebra of objectives, their masks and weights, and how transforms act on them."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+import jaxloss as jl
+
+PREDICTIONS = jnp.array([[1.0, -2.0, 0.5], [0.0, 3.0, -1.0]])
+TARGETS = jnp.zeros((2, 3))
+
+
+def test_a_sum_is_the_sum_of_its_terms():
+    objective = 0.7 * jl.Objective(jl.huber, delta=1.0) + 0.3 * jl.Objective(jl.squared_error)
+    expected = 0.7 * jl.huber(PREDICTIONS, TARGETS).mean() + 0.3 * (PREDICTIONS**2).mean()
+    np.testing.assert_allclose(objective(PREDICTIONS, TARGETS), expected, rtol=1e-6)
+
+
+def test_the_algebra():
+    one, two = jl.Objective(jl.absolute_error), jl.Objective(jl.squared_error)
+    at = lambda objective: float(objective(PREDICTIONS, TARGETS))
+    assert at(2 * (one + two)) == pytest.approx(2 * at(one) + 2 * at(two))
+    assert at(one - two / 2) == pytest.approx(at(one) - at(two) / 2)
+    assert at(-one) == -at(one)
+    assert at(sum([one, two])) == pytest.approx(at(one) + at(two))
+    assert at(np.float32(3) * one) == at(one * jnp.float32(3)) == pytest.approx(3 * at(one))
+    with pytest.raises(TypeError):
+        one * two
+    with pytest.raises(TypeError):
+        one + 1
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "Objective(huber)",
+        "0.7 * Objective(huber, delta=1.0) + 0.3 * Objective(cosine_distance)",
+        "-2.0 * Objective(huber, reduction=total) - 0.5 * Objective(hinge)",
+        "Objective(huber).at('head', 0)",
+    ],
+)
+def test_prints_as_it_is_written(written):
+    assert repr(eval(written, vars(jl))) == written
+
+
+def test_hyper_parameters_and_scales_are_leaves():
+    objective = 2.0 * jl.Objective(jl.huber, delta=1) + jl.Objective(jl.tukey)
+    assert jax.tree.leaves(objective) == [2.0, 1.0, 1.0]
+    gradient = jax.grad(lambda o: o(PREDICTIONS, TARGETS))(objective)
+    scale, delta, other = jax.tree.leaves(gradient)
+    assert scale == pytest.approx(float(jl.huber(PREDICTIONS, TARGETS).mean()))
+    assert delta == pytest.approx(2 * (1.0 + 2.0) / 6)  # errors 2 and 3 are beyond 1: |r| - delta
+    assert other == pytest.approx(float(jl.tukey(PREDICTIONS, TARGETS).mean()))
+
+
+def test_vmap_over_hyper_parameters():
+    deltas = jnp.array([0.5, 1.0, 2.0])
+    value = lambda d: jl.Objective(jl.huber, delta=d)(PREDICTIONS, TARGETS)
+    expected = [float(value(float(d))) for d in deltas]
+    np.testing.assert_allclose(jax.vmap(value)(deltas), expected, rtol=1e-6)
+    stacked = jl.Objective(jl.huber, delta=deltas)
+    mapped = jax.vmap(lambda o: o(PREDICTIONS, TARGETS), in_axes=(0,))
+    whole = jax.tree.map(lambda x: jnp.broadcast_to(x, (3,)), stacked)
+    np.testing.assert_allclose(mapped(whole), expected, rtol=1e-6)
+
+
+def test_an_optax_optimizer_trains_a_hyper_parameter():
+    objective = jl.Objective(jl.huber, delta=2.5)
+    optimizer = optax.sgd(0.5)
+    state = optimizer.init(objective)
+    for _ in range(3):
+        gradient = jax.grad(lambda o: o(PREDICTIONS, TARGETS))(objective)
+        updates, state = optimizer.update(gradient, state)
+        objective = optax.apply_updates(objective, updates)
+    scale, delta = jax.tree.leaves(objective)
+    assert scale < 1
+    assert delta < 2.5
+
+
+def test_a_changed_hyper_parameter_does_not_recompile():
+    traces = []
+
+    @jax.jit
+    def step(objective):
+        traces.append(objective)
+        return objective(PREDICTIONS, TARGETS)
+
+    for delta in (0.5, 1.0, 2.0):
+        step(0.1 * jl.Objective(jl.huber, delta=delta))
+    assert len(traces) == 1
+
+
+def test_where_and_weights_are_prefixes():
+    objective = jl.Objective(jl.absolute_error)
+    rows = jnp.array([True, False])
+    assert objective(PREDICTIONS, TARGETS, where=rows) == pytest.approx(3.5 / 3)
+    weights = jnp.array([1.0, 3.0])
+    expected = (1 * 3.5 + 3 * 4.0) / (3 * 1 + 3 * 3)
+    assert objective(PREDICTIONS, TARGETS, weights=weights) == pytest.approx(expected)
+    both = objective(PREDICTIONS, TARGETS, where=rows, weights=jnp.array([2.0, jnp.nan]))
+    assert both == pytest.approx(3.5 / 3)
+    with pytest.raises(ValueError, match=r"`where` has shape \(3,\).*\(2, 3\)"):
+        objective(PREDICTIONS, TARGETS, where=jnp.ones(3, bool))
+    with pytest.raises(ValueError, match=r"`weights` has shape \(2, 3, 1\)"):
+        objective(PREDICTIONS, TARGETS, weights=jnp.ones((2, 3, 1)))
+    with pytest.raises(TypeError, match="`where` is boolean, got float32"):
+        objective(PREDICTIONS, TARGETS, where=jnp.ones(2))
+
+
+def test_a_zero_weight_keeps_its_gradient():
+    """What learned example weights need, and a hard mask would lose."""
+    objective = jl.Objective(jl.absolute_error, reduction=jl.total)
+    weighted = lambda w: objective(jnp.array([2.0, 5.0]), jnp.zeros(2), weights=w)
+    np.testing.assert_allclose(jax.grad(weighted)(jnp.array([1.0, 0.0])), [2.0, 5.0])
+
+
+def test_reductions():
+    at = lambda reduction: jl.Objective(jl.absolute_error, reduction=reduction)(
+        jnp.array([1.0, 2.0, 9.0]), jnp.zeros(3), where=jnp.array([True, True, False])
+    )
+    assert at(jl.mean) == 1.5
+    assert at(jl.total) == 3.0
+    np.testing.assert_array_equal(at(jl.none), [1.0, 2.0, 0.0])
+    assert at(lambda values, weights: jnp.max(jnp.where(weights, values, -jnp.inf))) == 2.0
+
+
+def test_terms_of_different_shape_are_refused():
+    objective = jl.Objective(jl.huber) + jl.Objective(jl.huber, reduction=jl.none)
+    with pytest.raises(ValueError, match=r"huber \(\), huber \(2, 3\)"):
+        objective(PREDICTIONS, TARGETS)
+
+
+def test_R20_averages_of_unequal_micro_batches_add_up_exactly():
+    rng = np.random.default_rng(0)
+    predictions, targets = rng.normal(size=(2, 112)).astype(np.float32)
+    objective = jl.Objective(jl.squared_error)
+    parts = [slice(0, 11), slice(11, 112)]
+    averages = [objective.terms(predictions[s], targets[s])["squared_error"] for s in parts]
+    whole = objective(predictions, targets)
+    np.testing.assert_allclose((averages[0] + averages[1]).value, whole, rtol=1e-6)
+    naive = np.mean([average.value for average in averages])
+    assert abs(naive - whole) > 1e-3
+
+
+def test_R60_a_mean_over_devices_is_the_global_mean():
+    predictions, targets = jnp.arange(8.0).reshape(2, 4), jnp.zeros((2, 4))
+    where = jnp.array([[True, True, True, False], [True] * 4])
+    local = lambda p, t, m: (
+        jl.Objective(jl.absolute_error).terms(p, t, where=m)["absolute_error"].psum("devices").value
+    )
+    found = jax.vmap(local, axis_name="devices")(predictions, targets, where)
+    np.testing.assert_allclose(found, (0 + 1 + 2 + 4 + 5 + 6 + 7) / 7, rtol=1e-6)
+
+
+def test_terms_are_named_by_part_and_loss():
+    objective = (
+        jl.Objective(jl.huber).at("box") + 3 * jl.Objective(jl.huber) + jl.Objective(jl.huber, delta=2)
+    )
+    names = jl.Objective(jl.huber) + jl.Objective(jl.huber, delta=2.0)
+    assert list(names.terms(PREDICTIONS, TARGETS)) == ["huber", "huber#2"]
+    first = jl.Objective(jl.huber).at("box", 1)
+    assert list(first.terms({"box": [TARGETS, PREDICTIONS]}, {"box": [TARGETS, TARGETS]})) == [
+        "box.1.huber"
+    ]
+    assert len(jax.tree.leaves(objective)) == 4
+
+
+def test_parts_may_have_their_own_masks():
+    objective = jl.Objective(jl.absolute_error).at("a") + jl.Objective(jl.absolute_error).at("b")
+    parts = {"a": jnp.array([1.0, jnp.nan]), "b": jnp.array([2.0, 4.0])}
+    zeros = {"a": jnp.zeros(2), "b": jnp.zeros(2)}
+    assert objective(parts, zeros, where={"a": jnp.array([True, False])}) == 1.0 + 3.0
+    with pytest.raises(ValueError, match=r"no part 'c' in keys \['a', 'b'\]"):
+        jl.Objective(jl.huber).at("c")(parts, zeros)
+
+
+def test_a_tuple_of_predictions_is_several_arrays():
+    mean, variance, targets = jnp.zeros(4), jnp.full(4, 2.0), jnp.ones(4)
+    found = jl.Objective(jl.gaussian_nll)((mean, variance), targets)
+    np.testing.assert_allclose(found, jl.gaussian_nll(mean, variance, targets).mean(), rtol=1e-6)
+
+
+def test_functions_of_optax_serve_unchanged():
+    where = jnp.array([True, False])
+    dirty = PREDICTIONS.at[1].set(jnp.nan)
+    objective = jl.Objective(optax.huber_loss, delta=2.0)
+    expected = jl.Objective(jl.huber, delta=2.0)(PREDICTIONS, TARGETS, where=where)
+    np.testing.assert_allclose(objective(dirty, TARGETS, where=where), expected, rtol=1e-6)
+    assert np.isfinite(jax.grad(lambda p: objective(p, TARGETS, where=where))(dirty)).all()
+    static = jl.Objective(optax.softmax_cross_entropy_with_integer_labels, axis=-1)
+    assert jax.tree.leaves(static) == [1.0]
+    assert np.isfinite(static(PREDICTIONS, jnp.array([0, 2])))
+
+
+def test_a_loss_that_couples_examples_is_given_the_mask():
+    @jl.loss(convex=True)
+    def spread(values: jl.domains.Real, targets: jl.domains.Real, *, where: jax.Array | None = None):
+        """Squared distance to the mean of those that count."""
+        kept = jnp.ones_like(values, bool) if where is None else where
+        centre = jnp.sum(jnp.where(kept, values, 0)) / jnp.sum(kept)
+        return (values - centre) ** 2 + 0 * targets
+
+    found = jl.Objective(spread)(
+        jnp.array([1.0, 3.0, jnp.nan]), jnp.zeros(3), where=jnp.array([True, True, False])
+    )
+    assert found == 1.0
+
+
+def test_mistakes_are_named_at_once():
+    with pytest.raises(TypeError, match="huber has no hyper-parameter `dleta`.*did you mean `delta`"):
+        jl.Objective(jl.huber, dleta=1.0)
+    with pytest.raises(ValueError, match="`delta` is a number > 0, got -1"):
+        jl.Objective(jl.huber, delta=-1.0)
+    with pytest.raises(TypeError, match="`delta`"):
+        jl.Objective(jl.huber, delta="large")
+
+
+def test_lists_and_numpy_arrays_are_accepted():
+    assert jl.Objective(jl.absolute_error)([1.0, 3.0], [0.0, 0.0]) == 2.0
+    assert jl.Objective(jl.absolute_error)(np.ones(2), np.zeros(2), where=[True, False]) == 1.0
+
+
+def test_sums_are_in_single_precision_and_counts_exact():
+    ones = jnp.ones(2**24 + 2, jnp.bfloat16)
+    average = jl.Objective(jl.absolute_error).terms(ones, 0 * ones, where=ones > 0)["absolute_error"]
+    assert average.mass == 2**24 + 2
+    assert average.total.dtype == jnp.float32

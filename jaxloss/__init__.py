@@ -6,8 +6,109 @@ from jaxloss.contract import loss as loss
 from jaxloss.contract import margin as margin
 from jaxloss.facts import Facts as Facts
 
-# distance-based
+# binary classification
+from jaxloss.losses.binary import binary_cross_entropy as binary_cross_entropy
+from jaxloss.losses.binary import sigmoid_binary_cross_entropy as sigmoid_binary_cross_entropy
+
+# multiclass classification
+from jaxloss.losses.classification import categorical_cross_entropy as categorical_cross_entropy
+from jaxloss.losses.classification import softmax_cross_entropy as softmax_cross_entropy
+from jaxloss.losses.classification import (
+    softmax_cross_entropy_with_integer_labels as softmax_cross_entropy_with_integer_labels,
+)
+
+# directions of vectors
+from jaxloss.losses.directional import cosine_distance as cosine_distance
+from jaxloss.losses.directional import cosine_similarity as cosine_similarity
+
+# divergences between distributions
+from jaxloss.losses.divergence import cauchy_schwarz_divergence as cauchy_schwarz_divergence
+from jaxloss.losses.divergence import jensen_shannon as jensen_shannon
+from jaxloss.losses.divergence import kl_divergence as kl_divergence
+from jaxloss.losses.divergence import (
+    kl_divergence_with_log_targets as kl_divergence_with_log_targets,
+)
+from jaxloss.losses.divergence import reverse_kl as reverse_kl
+
+# negative log-likelihoods
+from jaxloss.losses.likelihood import gaussian_nll as gaussian_nll
+from jaxloss.losses.likelihood import nll as nll
+from jaxloss.losses.likelihood import poisson_nll as poisson_nll
+from jaxloss.losses.likelihood import poisson_nll_with_log_rates as poisson_nll_with_log_rates
+
+# margin-based, of the hinge kind
+from jaxloss.losses.margin import cubed_hinge as cubed_hinge
+from jaxloss.losses.margin import hinge as hinge
+from jaxloss.losses.margin import modified_huber as modified_huber
+from jaxloss.losses.margin import perceptron as perceptron
+from jaxloss.losses.margin import smoothed_hinge as smoothed_hinge
+from jaxloss.losses.margin import squared_hinge as squared_hinge
+
+# multiclass scores and margins
+from jaxloss.losses.multiclass import crammer_singer as crammer_singer
+from jaxloss.losses.multiclass import one_hot_absolute_error as one_hot_absolute_error
+from jaxloss.losses.multiclass import one_hot_squared_error as one_hot_squared_error
+from jaxloss.losses.multiclass import one_vs_all as one_vs_all
+from jaxloss.losses.multiclass import weston_watkins as weston_watkins
+
+# distance-based: powers of the error
+from jaxloss.losses.power import absolute_error as absolute_error
+from jaxloss.losses.power import half_squared_error as half_squared_error
+from jaxloss.losses.power import lp as lp
+from jaxloss.losses.power import squared_error as squared_error
+
+# distance-based: asymmetric, or with a tolerance
+from jaxloss.losses.quantile import epsilon_insensitive as epsilon_insensitive
+from jaxloss.losses.quantile import expectile as expectile
+from jaxloss.losses.quantile import linex as linex
+from jaxloss.losses.quantile import pinball as pinball
+from jaxloss.losses.quantile import quantile_huber as quantile_huber
+from jaxloss.losses.quantile import squared_epsilon_insensitive as squared_epsilon_insensitive
+
+# distance-based: between squared and absolute
+from jaxloss.losses.regression import charbonnier as charbonnier
+from jaxloss.losses.regression import fair as fair
 from jaxloss.losses.regression import huber as huber
+from jaxloss.losses.regression import log_cosh as log_cosh
+from jaxloss.losses.regression import pseudo_huber as pseudo_huber
+from jaxloss.losses.regression import smooth_l1 as smooth_l1
+
+# errors in proportion to the target
+from jaxloss.losses.relative import absolute_percentage_error as absolute_percentage_error
+from jaxloss.losses.relative import squared_log_error as squared_log_error
+from jaxloss.losses.relative import (
+    symmetric_absolute_percentage_error as symmetric_absolute_percentage_error,
+)
+
+# distance-based: robust to outliers
+from jaxloss.losses.robust import barron as barron
+from jaxloss.losses.robust import cauchy as cauchy
+from jaxloss.losses.robust import geman_mcclure as geman_mcclure
+from jaxloss.losses.robust import tukey as tukey
+from jaxloss.losses.robust import welsch as welsch
+
+# margin-based: bounded, robust to wrong labels
+from jaxloss.losses.robust_margin import ramp as ramp
+from jaxloss.losses.robust_margin import savage as savage
+from jaxloss.losses.robust_margin import sigmoid as sigmoid
+from jaxloss.losses.robust_margin import tangent as tangent
+
+# distances of the softmax from the one-hot label
+from jaxloss.losses.scoring import brier as brier
+from jaxloss.losses.scoring import cauchy_schwarz as cauchy_schwarz
+from jaxloss.losses.scoring import chebyshev as chebyshev
+from jaxloss.losses.scoring import expectation as expectation
+from jaxloss.losses.scoring import squared_log as squared_log
+from jaxloss.losses.scoring import tanimoto as tanimoto
+
+# margin-based: smooth
+from jaxloss.losses.smooth_margin import dwd as dwd
+from jaxloss.losses.smooth_margin import exponential as exponential
+from jaxloss.losses.smooth_margin import logistic as logistic
+from jaxloss.losses.smooth_margin import squared_margin as squared_margin
+from jaxloss.losses.smooth_margin import unhinged as unhinged
+
+# objectives
 from jaxloss.objective import Objective as Objective
 from jaxloss.reduction import Average as Average
 from jaxloss.reduction import mean as mean

@@ -43,7 +43,7 @@ def _parser() -> argparse.ArgumentParser:
 
     listing = commands.add_parser("list", help="list the losses", description=_list.__doc__)
     listing.add_argument("--family", help="only the losses of this family (a file of losses/)")
-    listing.add_argument("--markdown", action="store_true", help="print the table of the README")
+    listing.add_argument("--into", metavar="FILE", help="rewrite the table in a Markdown FILE")
     listing.set_defaults(run=_list)
 
     showing = commands.add_parser("show", help="show one loss", description=_show.__doc__)
@@ -55,10 +55,10 @@ def _parser() -> argparse.ArgumentParser:
 
 def _list(arguments: argparse.Namespace) -> int:
     """List every loss with its one-line description, by family."""
-    from jaxloss.catalog import catalog, markdown_table
+    from jaxloss.catalog import catalog, write_table
 
-    if arguments.markdown:
-        print(markdown_table())
+    if arguments.into:
+        write_table(arguments.into)
         return 0
     entries = catalog(arguments.family)
     width = max(len(entry.name) for entry in entries)

@@ -1,10 +1,11 @@
-"""Every public loss as data: its family, arrays, hyper-parameters, facts and the parts of its text."""
+"""Every public loss as data: family, arrays, hyper-parameters, facts and the parts of its text."""
 
 import difflib
 import inspect
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import jaxloss
@@ -13,6 +14,7 @@ from jaxloss.domains import ArrayDomain
 from jaxloss.signature import HyperParameter
 
 _SECTION = re.compile(r"^(Args|Returns|Example|Limits|References|Raises):$|^(Use|Avoid) when ")
+_MARKERS = ("<!-- losses -->", "<!-- /losses -->")
 
 
 @dataclass(frozen=True)
@@ -80,6 +82,14 @@ def look_up(name: str) -> Entry:
     return _entry(name, losses[name])
 
 
+def write_table(file: str) -> None:
+    """Put the table of losses into a Markdown file, between its two markers."""
+    path = Path(file)
+    before, _, rest = path.read_text().partition(_MARKERS[0])
+    _, _, after = rest.partition(_MARKERS[1])
+    path.write_text(f"{before}{_MARKERS[0]}\n{markdown_table()}\n{_MARKERS[1]}{after}")
+
+
 def markdown_table() -> str:
     """The table of losses in the README."""
     families: dict[str, list[Entry]] = {}
@@ -94,7 +104,9 @@ def _family_table(family: str, entries: list[Entry]) -> str:
         for entry in entries
     ]
     title = family.replace("_", " ").capitalize()
-    return "\n".join([f"**{title}**", "", "| loss | what it is | facts |", "| --- | --- | --- |", *rows])
+    return "\n".join(
+        [f"**{title}**", "", "| loss | what it is | facts |", "| --- | --- | --- |", *rows]
+    )
 
 
 def _traits(entry: Entry) -> list[str]:

@@ -52,7 +52,7 @@ class Loss(Generic[P]):
     def __repr__(self) -> str:
         return f"<loss {self.__name__}{self.__signature__}>"
 
-    def __reduce__(self) -> str:
+    def __reduce__(self) -> str | tuple[Any, ...]:
         return self.__qualname__
 
     def _compute(self, *arrays: Array, **hyperparameters: Any) -> Array:
@@ -65,9 +65,10 @@ class Loss(Generic[P]):
             domains = self.contract.arrays.values()
             arrays = [_cast(x, domain, dtype) for x, domain in zip(given, domains, strict=True)]
             numbers = self.contract.spread(keywords, given[0].shape, dtype)
-            value = self._compute(*arrays, **numbers)
             valid = self.contract.valid(arrays, numbers)
-            return value if valid is None else poison(value, valid)
+            # The input is poisoned too: no slope leads back to logits that no label points at.
+            value = self._compute(poison(arrays[0], valid), *arrays[1:], **numbers)
+            return poison(value, valid & ~jnp.isnan(value))
 
 
 class Distance(Loss[Concatenate[Array, Array, P]]):

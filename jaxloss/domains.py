@@ -58,6 +58,20 @@ class ArrayDomain(Domain):
 
 
 @dataclass(frozen=True)
+class NonZeroDomain(ArrayDomain):
+    """What may be divided by."""
+
+    @property
+    def bounded(self) -> bool:
+        """Whether some number lies outside: 0 does."""
+        return True
+
+    def contains(self, value: Values) -> Values:
+        """Elementwise membership; NaN is nowhere a member."""
+        return (value < 0) | (value > 0)
+
+
+@dataclass(frozen=True)
 class HyperDomain(Domain):
     """What a hyper-parameter may be: a number, or `per_class` one for each class (last axis)."""
 
@@ -83,6 +97,7 @@ Real = Annotated[Array, ArrayDomain("Real", "real numbers")]
 NonNegativeReal = Annotated[
     Array, ArrayDomain("NonNegativeReal", "numbers >= 0", low=0.0, benign=1.0)
 ]
+NonZeroReal = Annotated[Array, NonZeroDomain("NonZeroReal", "numbers other than 0", benign=1.0)]
 Variance = Annotated[
     Array,
     ArrayDomain(

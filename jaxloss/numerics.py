@@ -6,19 +6,28 @@ remove a NaN, neither from a value nor from a gradient.
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
 
+_LOWEST = -3e38  # finite in single precision, and below every logit
+_SERIES = 0.5  # below it a series beats the closed form, which cancels
+
 
 def magnitude(x: Array) -> Array:
-    """|x| with gradient 0 at 0, where `jax.grad(jnp.abs)` is 1."""
-    return jnp.maximum(x, -x)
+    """|x| with gradient 0 at 0, where `jax.grad(jnp.abs)` is 1, and NaN at NaN."""
+    return x * jnp.sign(x)
 
 
-def weighted(weight: Array, value: Array) -> Array:
+def positive_part(x: ArrayLike) -> Array:
+    """max(x, 0)."""
+    return jnp.maximum(x, 0)
+
+
+def weighted(weight: ArrayLike, value: Array) -> Array:
     """The product, where weight 0 wins over an infinite value."""
-    hidden = (weight == 0) & jnp.isinf(value)
-    return weight * jnp.where(hidden, 0, value)
+    hidden = jnp.equal(weight, 0) & jnp.isinf(value)
+    return jnp.where(hidden, 0, value) * weight
 
 
 def divide(numerator: Array, denominator: Array) -> Array:
@@ -28,8 +37,12 @@ def divide(numerator: Array, denominator: Array) -> Array:
 
 
 def poison(value: Array, valid: Array) -> Array:
-    """Value where valid; elsewhere NaN, in the gradient too, which a select would leave at 0."""
-    return value * jnp.where(valid, jnp.ones((), value.dtype), jnp.nan)
+    """Value where valid; elsewhere NaN, in the gradient too, which a select would leave at 0.
+
+    `valid` has the shape of `value` or of its leading axes.
+    """
+    factor = jnp.where(valid, jnp.ones((), value.dtype), jnp.nan)
+    return value * factor.reshape(valid.shape + (1,) * (value.ndim - valid.ndim))
 
 
 def log(x: Array) -> Array:
@@ -40,8 +53,8 @@ def log(x: Array) -> Array:
 
 def xlogx(x: Array) -> Array:
     """X log x for x >= 0, with 0 log 0 = 0 and there the gradient 0 instead of -inf."""
-    positive = x > 0
-    return jnp.where(x == 0, 0, x * jnp.log(jnp.where(positive | jnp.isnan(x), x, 1)))
+    zero = x == 0
+    return jnp.where(zero, 0, x * jnp.log(jnp.where(zero, 1, x)))
 
 
 def log1mexp(x: Array) -> Array:
@@ -51,6 +64,99 @@ def log1mexp(x: Array) -> Array:
     return jnp.where(near, small, jnp.log1p(-jnp.exp(jnp.where(near, -1, x))))
 
 
+def rounding(x: Array) -> float:
+    """The spacing of numbers at 1 in the type of `x`."""
+    return float(np.finfo(x.dtype).eps)
+
+
+def log1p_square(x: Array) -> Array:
+    """log(1 + x²), also where the square overflows: there the 1 is far below rounding."""
+    far = 1 / rounding(x)
+    near = jnp.clip(x, -far, far)
+    return jnp.log1p(near * near) + 2 * jnp.log(jnp.maximum(magnitude(x) / far, 1))
+
+
+def log1p_ratio(x: Array, y: Array) -> Array:
+    """log((1 + x) / (1 + y)) for x, y >= 0, exact where they are nearly equal or far apart."""
+    above, gap = x >= y, x - y
+    excess, deficit = jnp.where(above, gap, 0), jnp.where(above, 0, -gap)
+    return jnp.where(above, jnp.log1p(excess / (1 + y)), -jnp.log1p(deficit / (1 + x)))
+
+
+def compound(x: Array, rate: Array) -> Array:
+    """(exp(rate x) - 1) / rate, smooth in the rate: it is x at rate 0."""
+    exponent = rate * x
+    near = jnp.abs(exponent) < _SERIES
+    series = x * _exp_tail(jnp.where(near, exponent, 0), 2)
+    return jnp.where(
+        near, series, jnp.expm1(jnp.where(near, 1, exponent)) / jnp.where(near, 1, rate)
+    )
+
+
+@jax.custom_jvp
+def exp_remainder(x: Array) -> Array:
+    """exp(x) - 1 - x, by its series near 0, where the terms cancel."""
+    near = jnp.abs(x) < _SERIES
+    small = jnp.where(near, x, 0)
+    return jnp.where(near, small * small / 2 * _exp_tail(small, 3), jnp.expm1(x) - x)
+
+
+exp_remainder.defjvps(lambda dx, _, x: jnp.expm1(x) * dx)
+
+
+@jax.custom_jvp
+def magnitude_less_log1p(x: Array) -> Array:
+    """|x| - log(1 + |x|); its curvature at 0 is 1, which |x| would hide from differentiation."""
+    size = jnp.abs(x)
+    growth = jnp.log1p(size)
+    return jnp.where(size < 1, exp_remainder(growth), size - growth)
+
+
+magnitude_less_log1p.defjvps(lambda dx, _, x: x / (1 + magnitude(x)) * dx)
+
+
+@jax.custom_jvp
+def times_exp(x: Array, exponent: Array) -> Array:
+    """The product x exp(exponent), whose slopes overflow no sooner than it does."""
+    return x * jnp.exp(exponent)
+
+
+times_exp.defjvps(
+    lambda dx, _, __, exponent: jnp.exp(exponent) * dx,
+    lambda dexponent, product, *_: product * dexponent,
+)
+
+
+@jax.custom_jvp
+def hypot(x: Array, y: Array) -> Array:
+    """sqrt(x² + y²) for y > 0, scaled before squaring; differentiation would undo the scaling."""
+    larger = jnp.maximum(jnp.abs(x), y)
+    return larger * jnp.sqrt((x / larger) ** 2 + (y / larger) ** 2)
+
+
+hypot.defjvps(lambda dx, h, x, _: x / h * dx, lambda dy, h, _, y: y / h * dy)
+
+
+@jax.custom_jvp
+def hypot_excess(x: Array, y: Array) -> Array:
+    """sqrt(x² + y²) - y for y > 0, without the cancellation at small x."""
+    return x * (x / (hypot(x, y) + y))
+
+
+hypot_excess.defjvps(
+    lambda dx, _, x, y: x / hypot(x, y) * dx,
+    lambda dy, excess, x, y: -excess / hypot(x, y) * dy,
+)
+
+
+def _exp_tail(x: Array, first: int) -> Array:
+    """The series of exp from the power `first` on, over its leading term; for |x| <= `_SERIES`."""
+    tail = jnp.ones_like(x)
+    for n in range(first + 14, first - 1, -1):
+        tail = 1 + x * tail / n
+    return tail
+
+
 def square_sum(x: Array) -> Array:
     """Sum of squares over the last axis."""
     return jnp.sum(x * x, axis=-1)
@@ -58,19 +164,22 @@ def square_sum(x: Array) -> Array:
 
 def norm(x: Array) -> Array:
     """Euclidean norm over the last axis, free of overflow, with gradient 0 at the zero vector."""
-    return jnp.squeeze(_keeping_axis_norm(x), axis=-1)
+    scaled, largest = _scaled(x)
+    return jnp.squeeze(largest, axis=-1) * jnp.sqrt(square_sum(scaled))
 
 
 def unit(x: Array) -> Array:
     """X over its Euclidean norm along the last axis; the zero vector stays zero, gradient 0."""
-    return divide(x, jnp.broadcast_to(_keeping_axis_norm(x), x.shape))
+    scaled, largest = _scaled(x)
+    length = jnp.sqrt(square_sum(scaled))[..., None]
+    return jnp.where(largest == 0, 0, scaled / length)
 
 
-def _keeping_axis_norm(x: Array) -> Array:
-    largest = jax.lax.stop_gradient(jnp.max(magnitude(x), axis=-1, keepdims=True, initial=0))
+def _scaled(x: Array) -> tuple[Array, Array]:
+    """X over its largest magnitude, a constant of the derivative; ones for the zero vector."""
+    largest = jax.lax.stop_gradient(jnp.max(jnp.abs(x), axis=-1, keepdims=True, initial=0))
     zero = largest == 0
-    scaled = jnp.where(zero, 1, x / jnp.where(zero, 1, largest))
-    return largest * jnp.sqrt(jnp.sum(scaled * scaled, axis=-1, keepdims=True))
+    return jnp.where(zero, 1, x / jnp.where(zero, 1, largest)), largest
 
 
 def logsumexp(x: Array) -> Array:
@@ -90,7 +199,7 @@ def log_softmax(x: Array) -> Array:
     """
     is_top = is_label(jnp.argmax(x, axis=-1), x)
     top = jnp.sum(jnp.where(is_top, x, 0), axis=-1, keepdims=True)
-    below = x - jnp.maximum(top, jnp.finfo(x.dtype).min)
+    below = jnp.where(is_top, 0, x - jnp.maximum(top, _LOWEST))  # else 1 - 1 in the gradient
     rest = jnp.sum(jnp.where(is_top, 0, jnp.exp(below)), axis=-1, keepdims=True)
     return jnp.where(x == -jnp.inf, -jnp.inf, below - jnp.log1p(rest))
 
@@ -100,17 +209,16 @@ def log_odds_against(logits: Array, labels: Array) -> Array:
 
     Its softplus is -log p with all digits, as that of its negative is -log(1 - p).
     """
-    lowest = jnp.finfo(logits.dtype).min
     others = jnp.where(is_label(labels, logits), -jnp.inf, logits)
-    top = jnp.max(jax.lax.stop_gradient(others), axis=-1, keepdims=True, initial=lowest)
+    top = jnp.max(jax.lax.stop_gradient(others), axis=-1, keepdims=True, initial=_LOWEST)
     total = jnp.sum(jnp.exp(others - top), axis=-1)  # at least 1, or 0 if all others are masked
     return jnp.log(jnp.maximum(total, 0.5)) - at_label(logits - top, labels)
 
 
-def soft_cap(x: Array, cap: Array) -> Array:
+def soft_cap(x: Array, cap: ArrayLike) -> Array:
     """Cap times tanh(x / cap), so that entries stay between -cap and cap; -inf stays -inf."""
     masked = x == -jnp.inf
-    return jnp.where(masked, -jnp.inf, cap * jnp.tanh(jnp.where(masked, 0, x) / cap))
+    return jnp.where(masked, -jnp.inf, jnp.tanh(jnp.where(masked, 0, x) / cap) * cap)
 
 
 def is_label(labels: Array, like: Array) -> Array:

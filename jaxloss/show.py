@@ -86,8 +86,16 @@ _MOVING: dict[str, Curve] = {
     "Score": ("score, for the class +1", (-4, 4), lambda x: x),
     "Logit": ("logit, for the class 1", (-6, 6), lambda x: x),
     "Probability": ("probability, for the class 1", (0.01, 0.99), lambda x: x),
-    "Logits": ("logit of the true one of 3 classes", (-6, 6), lambda x: jnp.stack([x, 0 * x, 0 * x])),
-    "Scores": ("score of the true one of 3 classes", (-4, 4), lambda x: jnp.stack([x, 0 * x, 0 * x])),
+    "Logits": (
+        "logit of the true one of 3 classes",
+        (-6, 6),
+        lambda x: jnp.stack([x, 0 * x, 0 * x]),
+    ),
+    "Scores": (
+        "score of the true one of 3 classes",
+        (-4, 4),
+        lambda x: jnp.stack([x, 0 * x, 0 * x]),
+    ),
     "Vector": ("angle to the target", (-3.14, 3.14), lambda x: jnp.stack([jnp.cos(x), jnp.sin(x)])),
     "Simplex": ("p, for the target (0.3, 0.7)", (0.01, 0.99), lambda p: jnp.stack([p, 1 - p])),
     "LogProbabilities": (

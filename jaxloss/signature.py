@@ -119,7 +119,8 @@ class Signature:
             chex.assert_shape(
                 array,
                 wanted,
-                custom_message=f"{self.name}: `{name}` does not fit in {shapes}; {fix}",
+                custom_message=f"{self.name}: `{name}` does not fit in {shapes}: shapes are "
+                f"equal, never broadcast; {fix}",
                 exception_type=ValueError,
             )
 
@@ -155,10 +156,10 @@ class Signature:
             )
         return value
 
-    def valid(self, arrays: list[Array], numbers: Mapping[str, Any]) -> Array | None:
-        """Which examples have all values inside their domains; `None` if none can be outside."""
+    def valid(self, arrays: list[Array], numbers: Mapping[str, Any]) -> Array:
+        """In which examples all values lie inside their domains: one for each, or one for all."""
         checks = [*self._array_checks(arrays), *self._number_checks(numbers)]
-        return functools.reduce(jnp.logical_and, checks) if checks else None
+        return functools.reduce(jnp.logical_and, checks, jnp.ones((), bool))
 
     def _array_checks(self, arrays: list[Array]) -> Iterator[Array]:
         event = max(domain.event for domain in self.arrays.values())
@@ -192,8 +193,8 @@ def _stretches(shape: Shape, leader: Shape) -> bool:
 
 
 def _likely_fix(domain: ArrayDomain, shape: Shape, wanted: Shape) -> str:
-    if len(shape) == len(wanted) - domain.event and domain.event:
-        return f"the last axis holds {domain.says}: {domain.likely_fix}"
+    if domain.event and len(shape) == len(wanted) - domain.event:
+        return f"the last axis holds {domain.says}; {domain.likely_fix}"
     if [n for n in shape if n != 1] == [n for n in wanted if n != 1]:
-        return f"reshape it to {wanted}, or squeeze the other: shapes are equal, never broadcast"
-    return f"wanted {wanted}: shapes are equal, never broadcast"
+        return f"reshape it to {wanted}, or squeeze the other"
+    return f"give it the shape {wanted}"

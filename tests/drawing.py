@@ -14,15 +14,16 @@ import jaxloss as jl
 from jaxloss.catalog import public_losses
 
 BATCH, CLASSES = 6, 4
-LOSSES = {**public_losses()}
+LOSSES = public_losses() | {"one_vs_all(hinge)": jl.one_vs_all(jl.hinge)}
 INF = float("inf")
 
 # For each array domain: an interval to draw ordinary values from, and the values at its edges.
 ORDINARY_AND_EDGES = {
     "Real": ((-3, 3), [0, 1, -1, 1e-6, 1e4, -1e4]),
     "NonNegativeReal": ((0.1, 5), [0, 1e-6, 1, 1e4]),
+    "NonZeroReal": ((0.2, 4), [1e-4, -1, 1e4]),
     "Variance": ((0.2, 3), [1e-4, 1, 1e4]),
-    "Vector": ((-3, 3), [0, 1e-20, 1, -1, 1e15]),
+    "Vector": ((-3, 3), [0, 1e-12, 1, -1, 1e12]),
     "Score": ((-3, 3), [0, 1, -1, 0.5, 1e4, -1e4]),
     "Sign": (None, [0, 1]),
     "Logit": ((-4, 4), [0, 1e4, -1e4, INF, -INF]),
@@ -66,7 +67,9 @@ class Case:
         return {name: values[0] for name, values in self.hyper.items()}
 
     def shape(self, domain, batch=(BATCH,)):
-        per_class = any(item.domain.per_class for item in self.loss.contract.hyperparameters.values())
+        per_class = any(
+            item.domain.per_class for item in self.loss.contract.hyperparameters.values()
+        )
         elementwise = all(domain.event == 0 for domain in self.domains)
         trailing = (CLASSES,) if domain.event or (elementwise and per_class) else ()
         return (*batch, *trailing)
@@ -112,7 +115,8 @@ def _edges(domain, shape):
     interval, edges = ORDINARY_AND_EDGES[domain.name]
     if interval is None:
         return hnp.arrays(np.int32, shape, elements=st.sampled_from(edges))
-    elements = st.sampled_from([float(edge) for edge in edges]) | st.floats(*interval)
+    inside = st.floats(*interval).map(lambda x: round(x, 4))
+    elements = st.sampled_from([float(edge) for edge in edges]) | inside
     return hnp.arrays(np.float64, shape, elements=elements).map(lambda x: _finish(domain, x))
 
 
@@ -123,7 +127,9 @@ def _finish(domain, values):
         values[..., 0] = np.nan_to_num(values[..., 0], neginf=0.0)
     if domain.name in ("LogProbabilities", "Simplex"):
         log_probabilities = values - np.logaddexp.reduce(values, axis=-1, keepdims=True)
-        values = log_probabilities if domain.name == "LogProbabilities" else np.exp(log_probabilities)
+        values = (
+            log_probabilities if domain.name == "LogProbabilities" else np.exp(log_probabilities)
+        )
     return np.asarray(values, np.float32)
 
 

@@ -183,7 +183,9 @@ def test_hyper_parameters_are_traced_once(case):
 
     counted = type(case.loss)(counting, case.loss.contract, case.loss.facts)
     for at in range(3):
-        counted(*case.ordinary(seed=at), **{name: values[at] for name, values in case.hyper.items()})
+        counted(
+            *case.ordinary(seed=at), **{name: values[at] for name, values in case.hyper.items()}
+        )
     assert len(traces) == 1
 
 

@@ -156,7 +156,9 @@ def test_R60_a_mean_over_devices_is_the_global_mean():
 
 def test_terms_are_named_by_part_and_loss():
     objective = (
-        jl.Objective(jl.huber).at("box") + 3 * jl.Objective(jl.huber) + jl.Objective(jl.huber, delta=2)
+        jl.Objective(jl.huber).at("box")
+        + 3 * jl.Objective(jl.huber)
+        + jl.Objective(jl.huber, delta=2)
     )
     names = jl.Objective(jl.huber) + jl.Objective(jl.huber, delta=2.0)
     assert list(names.terms(PREDICTIONS, TARGETS)) == ["huber", "huber#2"]
@@ -196,7 +198,9 @@ def test_functions_of_optax_serve_unchanged():
 
 def test_a_loss_that_couples_examples_is_given_the_mask():
     @jl.loss(convex=True)
-    def spread(values: jl.domains.Real, targets: jl.domains.Real, *, where: jax.Array | None = None):
+    def spread(
+        values: jl.domains.Real, targets: jl.domains.Real, *, where: jax.Array | None = None
+    ):
         """Squared distance to the mean of those that count."""
         kept = jnp.ones_like(values, bool) if where is None else where
         centre = jnp.sum(jnp.where(kept, values, 0)) / jnp.sum(kept)
@@ -209,7 +213,9 @@ def test_a_loss_that_couples_examples_is_given_the_mask():
 
 
 def test_mistakes_are_named_at_once():
-    with pytest.raises(TypeError, match="huber has no hyper-parameter `dleta`.*did you mean `delta`"):
+    with pytest.raises(
+        TypeError, match=r"huber has no hyper-parameter `dleta`.*did you mean `delta`"
+    ):
         jl.Objective(jl.huber, dleta=1.0)
     with pytest.raises(ValueError, match="`delta` is a number > 0, got -1"):
         jl.Objective(jl.huber, delta=-1.0)
@@ -224,6 +230,8 @@ def test_lists_and_numpy_arrays_are_accepted():
 
 def test_sums_are_in_single_precision_and_counts_exact():
     ones = jnp.ones(2**24 + 2, jnp.bfloat16)
-    average = jl.Objective(jl.absolute_error).terms(ones, 0 * ones, where=ones > 0)["absolute_error"]
+    average = jl.Objective(jl.absolute_error).terms(ones, 0 * ones, where=ones > 0)[
+        "absolute_error"
+    ]
     assert average.mass == 2**24 + 2
     assert average.total.dtype == jnp.float32

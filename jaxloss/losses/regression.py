@@ -1,15 +1,17 @@
-"""Distance-based losses: a function rho of the residual `prediction - target`.
+"""Distance-based losses between the squared and the absolute error: convex, with bounded influence.
 
-The influence of an example is the slope rho'. Bounded influence makes a fit robust; influence that
-returns to 0 (redescending) lets it forget outliers, at the price of convexity.
+The influence of an example is the slope rho'. All of these are parabolas near zero and lines far
+out, which makes a fit precise on ordinary noise and robust to a few wild targets.
 """
+
+from math import inf
 
 import jax.numpy as jnp
 from jax import Array
 
 from jaxloss.contract import distance
-from jaxloss.domains import Positive
-from jaxloss.numerics import magnitude
+from jaxloss.domains import NonNegative, Positive
+from jaxloss.numerics import hypot, hypot_excess, magnitude, magnitude_less_log1p
 
 
 @distance(
@@ -18,13 +20,13 @@ from jaxloss.numerics import magnitude
     symmetric=True,
     lipschitz=lambda delta: delta,
     smooth=1.0,
-    supremum=jnp.inf,
+    supremum=inf,
     redescending=False,
 )
 def huber(residual: Array, *, delta: Positive = 1.0) -> Array:
     """Squared error near zero, absolute error beyond `delta`.
 
-        r² / 2             where |r| <= delta,   r = prediction - target
+        r² / 2                    where |r| <= delta,   r = prediction - target
         delta (|r| - delta / 2)   elsewhere
 
     Args:
@@ -48,6 +50,212 @@ def huber(residual: Array, *, delta: Positive = 1.0) -> Array:
     References:
         Huber (1964), Robust estimation of a location parameter, doi:10.1214/aoms/1177703732.
     """
-    error = magnitude(residual)
-    inner = jnp.minimum(error, delta)  # min, not where: one branch, so one gradient at the kink
-    return inner * (error - inner / 2)
+    inner = jnp.clip(residual, -jnp.asarray(delta), delta)  # one branch, so one slope at the kink
+    return inner * (residual - inner / 2)
+
+
+@distance(
+    convex=True,
+    strictly_convex=False,
+    symmetric=True,
+    lipschitz=1.0,
+    smooth=lambda beta: 1 / beta if beta else inf,
+    supremum=inf,
+    redescending=False,
+)
+def smooth_l1(residual: Array, *, beta: NonNegative = 1.0) -> Array:
+    """Absolute error, rounded off within `beta` of zero.
+
+        r² / (2 beta)    where |r| < beta,   r = prediction - target
+        |r| - beta / 2   elsewhere
+
+    Args:
+        residual: `predictions - targets`, shape `[...]`, in the unit of the targets.
+        beta: The error within which the corner is rounded, in that unit; 0 is no rounding.
+
+    Returns:
+        One value per element, shape `[...]`, in that unit.
+
+    Use when absolute error is right but its slope should fade at the fit, as for box coordinates.
+    Avoid when the value is to agree with `half_squared_error` near zero: that is `huber`.
+
+    Example:
+        >>> import jaxloss as jl
+        >>> jl.smooth_l1([0.5, 3.0], [0.0, 0.0], beta=1.0).tolist()
+        [0.125, 2.5]
+
+    Limits:
+        smooth_l1 = `huber` / beta with delta = beta; beta = 0 is `absolute_error` exactly.
+
+    References:
+        Girshick (2015), Fast R-CNN, arXiv:1504.08083.
+    """
+    inside = jnp.abs(residual) < beta
+    slope = jnp.where(inside, residual / jnp.where(inside, beta, 1), jnp.sign(residual))
+    return slope * (residual - slope * beta / 2)
+
+
+@distance(
+    convex=True,
+    strictly_convex=True,
+    symmetric=True,
+    lipschitz=lambda delta: delta,
+    smooth=1.0,
+    supremum=inf,
+    redescending=False,
+)
+def pseudo_huber(residual: Array, *, delta: Positive = 1.0) -> Array:
+    """A hyperbola: squared error near zero that bends smoothly into absolute error.
+
+        delta² (√(1 + (r / delta)²) - 1),   r = prediction - target
+
+    Args:
+        residual: `predictions - targets`, shape `[...]`, in the unit of the targets.
+        delta: The slope far out, and the error around which the curve bends, in that unit.
+
+    Returns:
+        One value per element, shape `[...]`, in the unit squared.
+
+    Use when `huber` is right but second derivatives are used, or strict convexity.
+    Avoid when errors below `delta` should count as plain squares: the bend reaches everywhere.
+
+    Example:
+        >>> import jaxloss as jl
+        >>> jl.pseudo_huber([0.75, 2.0], [0.0, 2.0], delta=1.0).tolist()
+        [0.25, 0.0]
+
+    Limits:
+        delta → ∞ is `half_squared_error`; pseudo_huber / delta → `absolute_error` as delta → 0,
+        and = `charbonnier` less its value at 0. With delta 1 it is `barron` with alpha 1.
+
+    References:
+        Hartley & Zisserman (2004), Multiple View Geometry, A6.8, doi:10.1017/CBO9780511811685.
+    """
+    return hypot_excess(residual, jnp.asarray(delta)) * delta
+
+
+@distance(
+    convex=True,
+    strictly_convex=True,
+    symmetric=True,
+    lipschitz=1.0,
+    smooth=lambda scale: 1 / scale,
+    supremum=inf,
+    redescending=False,
+)
+def charbonnier(residual: Array, *, scale: Positive = 1e-3) -> Array:
+    """Absolute error made smooth by adding `scale`, in squares, to every error.
+
+        √(r² + scale²),   r = prediction - target
+
+    The papers write ε for `scale`. Nothing is subtracted: an exact fit has the value `scale`.
+
+    Args:
+        residual: `predictions - targets`, shape `[...]`, in the unit of the targets.
+        scale: The value at an exact fit, and the width of the rounded corner, in that unit.
+
+    Returns:
+        One value per element, shape `[...]`, in that unit.
+
+    Use when absolute error is right but a smooth slope is needed, as in image restoration.
+    Avoid when an exact fit must cost 0: `pseudo_huber` over its delta does.
+
+    Example:
+        >>> import jaxloss as jl
+        >>> jl.charbonnier([0.75, 0.0], [0.0, 0.0], scale=1.0).tolist()
+        [1.25, 1.0]
+
+    Limits:
+        charbonnier - scale = `pseudo_huber` / delta with delta = scale; scale → 0 is
+        `absolute_error`.
+
+    References:
+        Charbonnier, Blanc-Féraud, Aubert & Barlaud (1994), Two deterministic half-quadratic
+        regularization algorithms for computed imaging, doi:10.1109/ICIP.1994.413553;
+        in this form Lai, Huang, Ahuja & Yang (2017), arXiv:1704.03915.
+    """
+    return hypot(residual, jnp.asarray(scale))
+
+
+@distance(
+    convex=True,
+    strictly_convex=True,
+    symmetric=True,
+    lipschitz=1.0,
+    smooth=1.0,
+    supremum=inf,
+    redescending=False,
+)
+def log_cosh(residual: Array) -> Array:
+    """Squared error near zero that bends exponentially fast into absolute error.
+
+        log cosh r,   r = prediction - target
+
+    Args:
+        residual: `predictions - targets`, shape `[...]`, in units of an ordinary error.
+
+    Returns:
+        One value per element, shape `[...]`, without unit.
+
+    Use when errors are of order 1 and a smooth robust loss without a parameter is wanted.
+    Avoid when the targets are not standardised: divide both by a scale first.
+
+    Example:
+        >>> import jaxloss as jl
+        >>> round(float(jl.log_cosh(1.0, 0.0)), 4)
+        0.4338
+
+    Limits:
+        r² / 2 for small r and |r| - log 2 for large; 2 log_cosh(r / 2) = -log(4 e^r / (1 + e^r)²),
+        the logistic loss for regression.
+
+    References:
+        Steinwart & Christmann (2008), Support Vector Machines, ch. 2,
+        doi:10.1007/978-0-387-77242-4.
+    """
+    inside = jnp.abs(residual) < 1
+    half = jnp.sinh(jnp.where(inside, residual, 0) / 2)
+    size = jnp.where(inside, 1, magnitude(residual))
+    far = size + jnp.log1p(jnp.expm1(-2 * size) / 2)
+    return jnp.where(inside, jnp.log1p(2 * half * half), far)
+
+
+@distance(
+    convex=True,
+    strictly_convex=True,
+    symmetric=True,
+    lipschitz=lambda scale: scale,
+    smooth=1.0,
+    supremum=inf,
+    redescending=False,
+)
+def fair(residual: Array, *, scale: Positive = 1.3998) -> Array:
+    """Squared error that bends slowly into absolute error, and stays strictly convex.
+
+        c² (|r| / c - log(1 + |r| / c)),   r = prediction - target,   c = scale
+
+    Args:
+        residual: `predictions - targets`, shape `[...]`, in the unit of the targets.
+        scale: The error at which the influence is half its limit, in that unit; the default has
+            95 % efficiency at the standard Gaussian.
+
+    Returns:
+        One value per element, shape `[...]`, in the unit squared.
+
+    Use when robustness is wanted with a unique minimum.
+    Avoid when some targets are absurd: their pull is bounded but never fades.
+
+    Example:
+        >>> import jaxloss as jl
+        >>> round(float(jl.fair(1.0, 0.0, scale=1.0)), 4)
+        0.3069
+
+    Limits:
+        scale → ∞ is `half_squared_error`; fair / scale → `absolute_error` as scale → 0.
+
+    References:
+        Fair (1974), On the robust estimation of econometric models; with this default Holland &
+        Welsch (1977), Robust regression using iteratively reweighted least-squares,
+        doi:10.1080/03610927708827533.
+    """
+    return magnitude_less_log1p(residual / scale) * scale * scale

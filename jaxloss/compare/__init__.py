@@ -1,0 +1,1 @@
+"""Losses compared fairly on real data: `jaxloss compare`."""

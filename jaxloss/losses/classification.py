@@ -1,0 +1,216 @@
+"""Cross-entropy over classes, from logits or from probabilities, with integer or soft labels.
+
+From logits, the optional terms apply in one order: `softcap` bounds the logits, `label_smoothing`
+spreads the target over the classes that are not masked, `class_weights` scale, `z_loss` is added.
+"""
+
+import math
+
+import jax.numpy as jnp
+from jax import Array
+from jax.nn import softplus
+from jax.typing import ArrayLike
+
+from jaxloss.contract import loss
+from jaxloss.domains import ClassWeights, Label, Logits, NonNegative, Positive, Simplex, Unit
+from jaxloss.numerics import (
+    at_label,
+    divide,
+    log,
+    log_odds_against,
+    log_softmax,
+    logsumexp,
+    soft_cap,
+    weighted,
+)
+
+
+@loss(
+    convex=True,
+    strictly_convex=False,
+    lipschitz=math.sqrt(2),
+    smooth=0.5,
+    supremum=math.inf,
+    calibrated=True,
+    proper=True,
+    elicits="distribution",
+)
+def softmax_cross_entropy_with_integer_labels(
+    logits: Logits,
+    labels: Label,
+    *,
+    label_smoothing: Unit | None = None,
+    class_weights: ClassWeights | None = None,
+    z_loss: NonNegative | None = None,
+    softcap: Positive | None = None,
+) -> Array:
+    """Surprise at the true class of several that exclude each other.
+
+        w_y ((1 - s) n_y + s mean_j n_j) + z lse(o)²,   n_j = lse(o) - o_j = -log softmax(o)_j
+        o = c tanh(logits / c),   y = label,   lse(o) = log Σ_j exp o_j
+        s = label_smoothing,   w = class_weights,   z = z_loss,   c = softcap
+
+    The mean is over the classes that are not masked. A masked class as the label gives +inf.
+    PyTorch weights the smoothing terms too, each by its own class: for this, give
+    `softmax_cross_entropy` the one-hot label.
+
+    Args:
+        logits: Unnormalised log-probabilities, -inf for masked classes, shape `[..., classes]`.
+        labels: The true class, an integer in [0, classes), shape `[...]`.
+        label_smoothing: Share of the target spread over the classes that are not masked, in [0, 1].
+        class_weights: Factor for examples of each class, a number or shape `[classes]`, >= 0.
+        z_loss: Factor >= 0 of the squared log-normaliser, which keeps it near 0; not weighted.
+        softcap: The bound > 0 that logits approach but do not pass.
+
+    Returns:
+        One value per example, shape `[...]`, in nats.
+
+    Use when each example has one true class: the default of classification and language models.
+    Avoid when labels are often wrong: one confident mistake costs without bound.
+
+    Example:
+        >>> import jaxloss as jl
+        >>> float(jl.softmax_cross_entropy_with_integer_labels([20.0, 0.0], 0)) < 2.07e-9
+        True
+
+    Limits:
+        `softmax_cross_entropy` with the one-hot label, unless both `label_smoothing` and
+        `class_weights` are given. With two classes, `sigmoid_binary_cross_entropy` of the
+        difference of the logits. softcap → ∞ is no cap.
+
+    References:
+        Good (1952), Rational decisions, doi:10.1111/j.2517-6161.1952.tb00104.x.
+        Smoothing: Szegedy et al. (2016), Rethinking the Inception architecture, arXiv:1512.00567.
+        z_loss: Chowdhery et al. (2022), PaLM, arXiv:2204.02311.
+        softcap: Gemma Team (2024), Gemma 2, arXiv:2408.00118.
+    """
+    bounded = _bounded(logits, softcap)
+    value = softplus(log_odds_against(bounded, labels))
+    if label_smoothing is not None:
+        surprise = jnp.where(bounded == -jnp.inf, 0, -log_softmax(bounded))
+        spread = jnp.sum(_evenly(bounded) * surprise, axis=-1)
+        value = weighted(1 - label_smoothing, value) + spread * label_smoothing
+    if class_weights is not None:
+        value = weighted(at_label(jnp.asarray(class_weights), labels), value)
+    return _with_z_loss(value, bounded, z_loss)
+
+
+@loss(
+    convex=True,
+    strictly_convex=False,
+    lipschitz=math.sqrt(2),
+    smooth=0.5,
+    supremum=math.inf,
+    calibrated=True,
+    proper=True,
+    elicits="distribution",
+)
+def softmax_cross_entropy(
+    logits: Logits,
+    targets: Simplex,
+    *,
+    label_smoothing: Unit | None = None,
+    class_weights: ClassWeights | None = None,
+    z_loss: NonNegative | None = None,
+    softcap: Positive | None = None,
+) -> Array:
+    """Expected surprise at classes drawn from a target distribution.
+
+        Σ_j w_j t_j n_j + z lse(o)²,   n_j = lse(o) - o_j = -log softmax(o)_j
+        t_j = (1 - s) target_j + s Σ_k target_k / valid classes
+        o = c tanh(logits / c),   lse(o) = log Σ_j exp o_j
+        s = label_smoothing,   w = class_weights,   z = z_loss,   c = softcap
+
+    A target of 0 on a masked class costs nothing, a positive one +inf; targets that are all 0
+    cost nothing.
+
+    Args:
+        logits: Unnormalised log-probabilities, -inf for masked classes, shape `[..., classes]`.
+        targets: Probabilities of the classes, shape `[..., classes]`.
+        label_smoothing: Share of the target spread over the classes that are not masked, in [0, 1].
+        class_weights: Factor of each class's term, a number or shape `[classes]`, >= 0.
+        z_loss: Factor >= 0 of the squared log-normaliser, which keeps it near 0; not weighted.
+        softcap: The bound > 0 that logits approach but do not pass.
+
+    Returns:
+        One value per example, shape `[...]`, in nats.
+
+    Use when targets are distributions: several annotators, mixed-up images, a teacher.
+    Avoid when labels are integers: `softmax_cross_entropy_with_integer_labels` needs no one-hot.
+
+    Example:
+        >>> import jaxloss as jl
+        >>> round(float(jl.softmax_cross_entropy([0.0, 0.0, -jnp.inf], [0.5, 0.5, 0.0])), 4)
+        0.6931
+
+    Limits:
+        Less the entropy of the targets it is `kl_divergence`; `categorical_cross_entropy` of the
+        softmax. The gradient is softmax(o) - t.
+
+    References:
+        Good (1952), Rational decisions, doi:10.1111/j.2517-6161.1952.tb00104.x.
+        Smoothing: Szegedy et al. (2016), Rethinking the Inception architecture, arXiv:1512.00567.
+    """
+    bounded = _bounded(logits, softcap)
+    if label_smoothing is not None:
+        mass = jnp.sum(targets, axis=-1, keepdims=True)
+        targets = targets * (1 - label_smoothing) + mass * _evenly(bounded) * label_smoothing
+    if class_weights is not None:
+        targets = targets * class_weights
+    value = jnp.sum(weighted(targets, -log_softmax(bounded)), axis=-1)
+    return _with_z_loss(value, bounded, z_loss)
+
+
+@loss(
+    convex=True,
+    strictly_convex=False,
+    lipschitz=math.inf,
+    smooth=math.inf,
+    supremum=math.inf,
+    calibrated=True,
+    proper=True,
+    elicits="distribution",
+)
+def categorical_cross_entropy(probabilities: Simplex, targets: Simplex) -> Array:
+    """Expected surprise at classes drawn from a target distribution, from probabilities.
+
+        -Σ_j t_j log p_j,   0 log 0 = 0
+
+    A term at p_j = 0 is 0 where t_j = 0; elsewhere it is +inf, and its gradient is set to 0.
+
+    Args:
+        probabilities: Predicted p, shape `[..., classes]`; used as given, not normalised.
+        targets: Probabilities t of the classes, shape `[..., classes]`.
+
+    Returns:
+        One value per example, shape `[...]`, in nats.
+
+    Use when a model gives probabilities and no logits, as an average of models does.
+    Avoid when logits are at hand: `softmax_cross_entropy` keeps its gradient far out.
+
+    Example:
+        >>> import jaxloss as jl
+        >>> round(float(jl.categorical_cross_entropy([0.5, 0.5, 0.0], [1.0, 0.0, 0.0])), 4)
+        0.6931
+
+    Limits:
+        Equals `softmax_cross_entropy` at p = softmax(o); the entropy of t where p = t.
+
+    References:
+        Good (1952), Rational decisions, doi:10.1111/j.2517-6161.1952.tb00104.x.
+    """
+    return jnp.sum(weighted(targets, -log(probabilities)), axis=-1)
+
+
+def _bounded(logits: Array, softcap: ArrayLike | None) -> Array:
+    return logits if softcap is None else soft_cap(logits, softcap)
+
+
+def _evenly(logits: Array) -> Array:
+    """The uniform distribution over the classes that are not masked."""
+    valid = jnp.where(logits == -jnp.inf, jnp.zeros_like(logits), 1)
+    return divide(valid, jnp.broadcast_to(jnp.sum(valid, axis=-1, keepdims=True), valid.shape))
+
+
+def _with_z_loss(value: Array, logits: Array, factor: ArrayLike | None) -> Array:
+    return value if factor is None else value + logsumexp(logits) ** 2 * factor

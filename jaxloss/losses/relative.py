@@ -1,0 +1,129 @@
+"""Losses of the error in proportion to the target, so that large targets do not drown small."""
+
+from math import inf
+
+import jax.numpy as jnp
+from jax import Array
+from jax.lax import stop_gradient
+
+from jaxloss.contract import loss
+from jaxloss.domains import NonNegativeReal, NonZeroReal, Real
+from jaxloss.numerics import divide, log1p_ratio, magnitude
+
+
+@loss(
+    convex=True,
+    strictly_convex=False,
+    lipschitz=inf,
+    smooth=inf,
+    supremum=inf,
+    elicits="inversely weighted median",
+)
+def absolute_percentage_error(predictions: Real, targets: NonZeroReal) -> Array:
+    """The size of the error as a fraction of the target.
+
+        |t - y| / |y|,   t = prediction, y = target
+
+    Its best prediction is the median after weighting each target with 1 / |target|: too low. A
+    fraction, not times 100. A target of 0 has no such error: NaN, in value and gradient (Keras
+    divides by a small number instead, and multiplies by 100).
+
+    Args:
+        predictions: Real numbers, shape `[...]`, in the unit of the targets.
+        targets: Numbers other than 0, shape `[...]`.
+
+    Returns:
+        One value per element, shape `[...]`, without unit; the gradient is 0 at an exact fit.
+
+    Use when a report asks for it and the targets stay clear of 0.
+    Avoid when fitting is meant to be unbiased: `squared_log_error`, or logarithms of both, are.
+
+    Example:
+        >>> import jaxloss as jl
+        >>> jl.absolute_percentage_error([3.0, -1.0], [2.0, -4.0]).tolist()
+        [0.5, 0.75]
+
+    Limits:
+        absolute_percentage_error = `absolute_error` / |target|, unchanged if both are multiplied.
+
+    References:
+        Gneiting (2011), Making and evaluating point forecasts, doi:10.1198/jasa.2011.r10138.
+    """
+    return magnitude((predictions - targets) / targets)
+
+
+@loss(convex=False, lipschitz=inf, smooth=inf, supremum=2.0)
+def symmetric_absolute_percentage_error(predictions: Real, targets: Real) -> Array:
+    """The size of the error as a fraction of the mean size of prediction and target.
+
+        2 |t - y| / (|t| + |y|),   t = prediction, y = target;   0 where both are 0
+
+    A fraction in [0, 2], not times 100 or 1/2 as elsewhere.
+
+    Args:
+        predictions: Real numbers, shape `[...]`, in the unit of the targets.
+        targets: Real numbers, shape `[...]`; prediction and target may be exchanged.
+
+    Returns:
+        One value per element, shape `[...]`, without unit, in [0, 2].
+
+    Use when a report asks for it, or a bounded relative error of series that touch 0.
+    Avoid when it is to be minimised: every prediction of the wrong sign costs the same 2.
+
+    Example:
+        >>> import jaxloss as jl
+        >>> jl.symmetric_absolute_percentage_error([3.0, 0.0, 1.0], [1.0, 0.0, -1.0]).tolist()
+        [1.0, 0.0, 2.0]
+
+    Limits:
+        Near a fit it is `absolute_percentage_error`; unchanged if both arguments are multiplied.
+
+    References:
+        Makridakis (1993), Accuracy measures: theoretical and practical concerns,
+        doi:10.1016/0169-2070(93)90079-3.
+    """
+    larger = stop_gradient(jnp.maximum(jnp.abs(predictions), jnp.abs(targets)))
+    unit = jnp.where(larger == 0, 1, larger)  # dividing by it first keeps the slopes in range
+    size = magnitude(predictions / unit) + magnitude(targets / unit)
+    return divide(2 * magnitude((predictions - targets) / unit), size)
+
+
+@loss(
+    convex=False,
+    lipschitz=inf,
+    smooth=inf,
+    supremum=inf,
+    elicits="shifted geometric mean",
+)
+def squared_log_error(predictions: NonNegativeReal, targets: NonNegativeReal) -> Array:
+    """The squared error of log(1 + x): relative for large numbers, absolute for small.
+
+        (log(1 + t) - log(1 + y))²,   t = prediction, y = target
+
+    Its best prediction is exp(E log(1 + target)) - 1.
+
+    Args:
+        predictions: Numbers >= 0, shape `[...]`, in units in which 1 is small; what is below 0
+            gives NaN, so let a model predict through softplus or exp.
+        targets: Numbers >= 0, shape `[...]`, in the same unit.
+
+    Returns:
+        One value per element, shape `[...]`, without unit.
+
+    Use when targets are counts or amounts over several orders of magnitude, 0 included.
+    Avoid when totals matter: the geometric mean lies below the mean.
+
+    Example:
+        >>> import jaxloss as jl
+        >>> round(float(jl.squared_log_error(2.0, 0.0)), 4)
+        1.2069
+
+    Limits:
+        squared_log_error = `squared_error` of log(1 + t) and log(1 + y).
+
+    References:
+        Tofallis (2015), A better measure of relative prediction accuracy for model selection and
+        model estimation, doi:10.1057/jors.2014.103.
+    """
+    log_ratio = log1p_ratio(predictions, targets)
+    return log_ratio * log_ratio

@@ -1,0 +1,280 @@
+"""Distance-based losses that forget outliers: the influence rho' returns to 0 far out.
+
+Near zero they are r² / 2, up to around the error `scale`. Its default keeps 95 % of the efficiency
+of the mean where the noise is Gaussian with standard deviation 1: multiply it by an estimate of the
+standard deviation. The price of forgetting is convexity; `barron` goes all the way by choice.
+"""
+
+import math
+
+import jax.numpy as jnp
+from jax import Array
+
+from jaxloss.contract import distance
+from jaxloss.domains import Extended, Positive
+from jaxloss.numerics import (
+    compound,
+    log1p_square,
+    magnitude,
+    rounding,
+    times_exp,
+)
+
+
+@distance(
+    convex=False,
+    strictly_convex=False,
+    symmetric=True,
+    lipschitz=lambda scale: scale / 2,
+    smooth=1.0,
+    supremum=math.inf,
+    redescending=True,
+)
+def cauchy(residual: Array, *, scale: Positive = 2.3849) -> Array:
+    """Squared error that bends into a logarithm: outliers are gradually forgotten.
+
+        c² / 2 log(1 + (r / c)²),   r = prediction - target,   c = scale
+
+    Args:
+        residual: `predictions - targets`, shape `[...]`, in the unit of the targets.
+        scale: The error of the largest influence, in that unit; the default has 95 % efficiency
+            at the standard Gaussian.
+
+    Returns:
+        One value per element, shape `[...]`, in the unit squared.
+
+    Use when the noise has heavy tails and even far targets are to keep a little say.
+    Avoid when the start is poor: the loss is not convex.
+
+    Example:
+        >>> import jaxloss as jl
+        >>> round(float(jl.cauchy(1.0, 0.0, scale=1.0)), 4)
+        0.3466
+
+    Limits:
+        scale → ∞ is `half_squared_error`; 2 cauchy / c² is `barron` with alpha 0 and scale c / √2.
+
+    References:
+        Holland & Welsch (1977), Robust regression using iteratively reweighted least-squares,
+        doi:10.1080/03610927708827533.
+    """
+    return log1p_square(residual / scale) * scale * scale / 2
+
+
+@distance(
+    convex=False,
+    strictly_convex=False,
+    symmetric=True,
+    lipschitz=lambda scale: scale * 3 * math.sqrt(3) / 16,
+    smooth=1.0,
+    supremum=lambda scale: scale**2 / 2,
+    redescending=True,
+)
+def geman_mcclure(residual: Array, *, scale: Positive = 3.7874) -> Array:
+    """Squared error that levels off: an outlier costs a fixed price.
+
+        r² / 2 / (1 + (r / c)²),   r = prediction - target,   c = scale
+
+    Args:
+        residual: `predictions - targets`, shape `[...]`, in the unit of the targets.
+        scale: The error that costs half the limit, in that unit; the default has 95 % efficiency
+            at the standard Gaussian.
+
+    Returns:
+        One value per element, shape `[...]`, in the unit squared, below scale² / 2.
+
+    Use when outliers are to be ignored, yet each is to stay faintly visible to the gradient.
+    Avoid when the start is poor: the loss is not convex.
+
+    Example:
+        >>> import jaxloss as jl
+        >>> jl.geman_mcclure([1.0, 0.0], [0.0, 0.0], scale=1.0).tolist()
+        [0.25, 0.0]
+
+    Limits:
+        scale → ∞ is `half_squared_error`; 4 geman_mcclure / c² is `barron` with alpha -2 and
+        scale c / 2.
+
+    References:
+        Geman & McClure (1985), Bayesian image analysis: an application to single photon emission
+        tomography; in this form Barron (2019), arXiv:1701.03077.
+    """
+    square = _square_of_saturated(residual / scale)
+    return square / (1 + square) * scale * scale / 2
+
+
+@distance(
+    convex=False,
+    strictly_convex=False,
+    symmetric=True,
+    lipschitz=lambda scale: scale / math.sqrt(2 * math.e),
+    smooth=1.0,
+    supremum=lambda scale: scale**2 / 2,
+    redescending=True,
+)
+def welsch(residual: Array, *, scale: Positive = 2.9846) -> Array:
+    """A Gaussian well turned over: outliers are forgotten exponentially fast.
+
+        c² / 2 (1 - exp(-(r / c)²)),   r = prediction - target,   c = scale
+
+    Also known as the correntropy or Leclerc loss.
+
+    Args:
+        residual: `predictions - targets`, shape `[...]`, in the unit of the targets.
+        scale: The width of the well, in that unit; the default has 95 % efficiency at the
+            standard Gaussian.
+
+    Returns:
+        One value per element, shape `[...]`, in the unit squared, below scale² / 2.
+
+    Use when outliers are to be ignored and the loss is to have all derivatives.
+    Avoid when the start is poor: far from every target the gradient vanishes.
+
+    Example:
+        >>> import jaxloss as jl
+        >>> round(float(jl.welsch(1.0, 0.0, scale=1.0)), 4)
+        0.3161
+
+    Limits:
+        scale → ∞ is `half_squared_error`; 2 welsch / c² is `barron` with alpha -∞ and
+        scale c / √2.
+
+    References:
+        Holland & Welsch (1977), Robust regression using iteratively reweighted least-squares,
+        doi:10.1080/03610927708827533.
+    """
+    return -jnp.expm1(-_square_of_saturated(residual / scale)) * scale * scale / 2
+
+
+@distance(
+    convex=False,
+    strictly_convex=False,
+    symmetric=True,
+    lipschitz=lambda scale: scale * 16 / (25 * math.sqrt(5)),
+    smooth=1.0,
+    supremum=lambda scale: scale**2 / 6,
+    redescending=True,
+)
+def tukey(residual: Array, *, scale: Positive = 4.6851) -> Array:
+    """The biweight: squared error near zero, and constant from `scale` on.
+
+        c² / 6 (1 - (1 - (r / c)²)³)   where |r| <= c,   r = prediction - target,   c = scale
+        c² / 6                         elsewhere
+
+    Args:
+        residual: `predictions - targets`, shape `[...]`, in the unit of the targets.
+        scale: The error from which on a target has no influence at all, in that unit; the default
+            has 95 % efficiency at the standard Gaussian.
+
+    Returns:
+        One value per element, shape `[...]`, in the unit squared, at most scale² / 6.
+
+    Use when targets beyond a known error are certainly wrong.
+    Avoid when the start is poor: beyond `scale` the gradient is 0.
+
+    Example:
+        >>> import jaxloss as jl
+        >>> jl.tukey([2.0, 9.0], [0.0, 0.0], scale=3.0**0.5).tolist()
+        [0.5, 0.5]
+
+    Limits:
+        scale → ∞ is `half_squared_error`.
+
+    References:
+        Beaton & Tukey (1974), The fitting of power series, meaning polynomials, illustrated on
+        band-spectroscopic data, doi:10.1080/00401706.1974.10489171.
+    """
+    square = jnp.clip(residual / scale, -1, 1) ** 2
+    return square * (3 - square * (3 - square)) * scale * scale / 6
+
+
+def _steepest_barron(alpha: float, scale: float) -> float:
+    """The slope at the inflection, (r / c)² = |alpha - 2| / (1 - alpha)."""
+    if alpha >= 1:
+        return math.inf if alpha > 1 else 1 / scale
+    if alpha == -math.inf:
+        return math.exp(-0.5) / scale
+    return math.exp((alpha - 1) / 2 * math.log1p(1 / (1 - alpha))) / scale
+
+
+def _highest_barron(alpha: float) -> float:
+    if alpha >= 0:
+        return math.inf
+    return 1.0 if alpha == -math.inf else 1 - 2 / alpha
+
+
+@distance(
+    convex=lambda alpha: alpha >= 1,
+    strictly_convex=lambda alpha: alpha >= 1,
+    symmetric=True,
+    lipschitz=_steepest_barron,
+    smooth=lambda alpha, scale: 1 / scale**2 if alpha <= 2 else math.inf,
+    supremum=_highest_barron,
+    redescending=lambda alpha: alpha < 1,
+)
+def barron(residual: Array, *, alpha: Extended = 1.0, scale: Positive = 1.0) -> Array:
+    """The general robust loss: one shape parameter from squared error to complete forgetting.
+
+        b / a ((z / b + 1)^(a / 2) - 1),   z = (r / c)²,   b = |a - 2|,
+        r = prediction - target,   a = alpha,   c = scale
+
+    with the limits of this at a = 2, 0 and ±∞.
+
+    Args:
+        residual: `predictions - targets`, shape `[...]`, in the unit of the targets.
+        alpha: The shape: the loss grows as |r|^alpha; below 1 it is not convex, below 0 bounded.
+        scale: The error around which the parabola ends, in that unit.
+
+    Returns:
+        One value per element, shape `[...]`, without unit; `inf` where it overflows (alpha > 2).
+
+    The slope in alpha diverges, as a logarithm, at alpha = 2, and b is kept above the rounding
+    error of 1 there, which makes the slope large but finite. |alpha| counts as at most the
+    reciprocal of that error.
+
+    Use when the degree of robustness is itself to be trained or annealed.
+    Avoid when alpha is trained alone: forgetting everything costs least. Add the log-normaliser
+    of the paper, or hold the scale.
+
+    Example:
+        >>> import jaxloss as jl
+        >>> jl.barron([0.75, 2.0], [0.0, 0.0], alpha=1.0, scale=1.0).round(4).tolist()[0]
+        0.25
+
+    Limits:
+        alpha = 2 is `half_squared_error`, 1 `pseudo_huber` with delta 1, 0 log(1 + z / 2) as in
+        `cauchy`, -2 is 2 z / (z + 4) as in `geman_mcclure`, -∞ is 1 - exp(-z / 2) as in `welsch`,
+        ∞ is exp(z / 2) - 1, all of the residual over scale.
+
+    References:
+        Barron (2019), A general and adaptive robust loss function, arXiv:1701.03077.
+    """
+    reduced = residual / scale
+    largest = 1 / rounding(residual)
+    shape = jnp.clip(jnp.asarray(alpha), -largest, largest)
+    bounded = shape < 1
+    return jnp.where(
+        bounded,
+        _barron_below_1(reduced, jnp.where(bounded, shape, 0)),
+        _barron_from_1(reduced, jnp.where(bounded, 1, shape)),
+    )
+
+
+def _barron_below_1(x: Array, alpha: Array) -> Array:
+    b = 2 - alpha
+    return b / 2 * compound(log1p_square(x / jnp.sqrt(b)), alpha / 2)
+
+
+def _barron_from_1(x: Array, alpha: Array) -> Array:
+    """With z / b + 1 split off the power, so that no digits are lost where b is near 0."""
+    gap = magnitude(alpha - 2)
+    b = jnp.where(gap < rounding(x), rounding(x), gap)
+    exponent = (alpha - 2) / 2 * log1p_square(x / jnp.sqrt(b))
+    root = times_exp(x, exponent / 2)
+    return (root * root + b * jnp.expm1(exponent)) / alpha
+
+
+def _square_of_saturated(x: Array) -> Array:
+    """x², held where a loss that levels off has reached its limit, so that it does not overflow."""
+    near = jnp.clip(x, -1 / rounding(x), 1 / rounding(x))
+    return near * near

@@ -1,0 +1,424 @@
+"""Binary and multiclass cross-entropy: hand-derived values, identities, peers, reported faults."""
+
+import functools
+from math import inf, log
+
+import jax
+import jax.numpy as jnp
+import mpmath
+import numpy as np
+import optax
+import pytest
+import sklearn.metrics
+from jax.scipy.special import entr
+
+import jaxloss as jl
+
+CE = jl.softmax_cross_entropy_with_integer_labels
+SCE = jl.softmax_cross_entropy
+BCE = jl.sigmoid_binary_cross_entropy
+LOG2, LOG3 = log(2), log(3)
+RNG = np.random.default_rng(0)
+LOGITS = RNG.normal(size=(64, 5)).astype(np.float32) * 3
+LABELS = RNG.integers(0, 5, 64).astype(np.int32)
+TARGETS = RNG.dirichlet(np.ones(5), 64).astype(np.float32)
+TRUTHS = RNG.uniform(size=(64, 5)).astype(np.float32)
+
+close = functools.partial(np.testing.assert_allclose, rtol=2e-6, atol=1e-6)
+
+
+@functools.cache
+def derivative(loss):
+    return jax.jit(jax.grad(lambda x, target, hyper: jnp.sum(loss(x, target, **hyper))))
+
+
+def gradient(loss, first, target, **hyper):
+    numbers = {name: jnp.asarray(value) for name, value in hyper.items()}
+    return np.asarray(derivative(loss)(jnp.asarray(first), jnp.asarray(target), numbers))
+
+
+# Two logits [0, log 2] have the probabilities [1/3, 2/3]; the logit log 3 has 3/4.
+ORACLE = [
+    (BCE, 0.0, 1.0, {}, LOG2, -1 / 2),
+    (BCE, 0.0, 0.25, {}, LOG2, 1 / 4),
+    (BCE, LOG3, 1.0, {}, log(4 / 3), -1 / 4),
+    (BCE, LOG3, 0.0, {}, log(4), 3 / 4),
+    (BCE, 0.0, 1.0, {"positive_weight": 3.0}, 3 * LOG2, -3 / 2),
+    (BCE, 0.0, 0.0, {"positive_weight": 3.0}, LOG2, 1 / 2),
+    (BCE, LOG3, 1.0, {"label_smoothing": 0.5}, 0.75 * log(4 / 3) + 0.25 * log(4), 0.0),
+    (jl.binary_cross_entropy, 0.25, 0.5, {}, (log(4) + log(4 / 3)) / 2, -4 / 3),
+    (jl.binary_cross_entropy, 0.0, 0.0, {}, 0.0, 1.0),
+    (jl.binary_cross_entropy, 1.0, 1.0, {}, 0.0, -1.0),
+    (jl.binary_cross_entropy, 0.0, 1.0, {}, inf, 0.0),
+    (CE, [0, LOG2], 0, {}, LOG3, [-2 / 3, 2 / 3]),
+    (CE, [0, LOG2, -inf], 1, {}, log(1.5), [1 / 3, -1 / 3, 0]),
+    (CE, [0, LOG2], 0, {"class_weights": [2.0, 5.0]}, 2 * LOG3, [-4 / 3, 4 / 3]),
+    (
+        CE,
+        [0, LOG2],
+        0,
+        {"label_smoothing": 0.5},
+        0.75 * LOG3 + 0.25 * log(1.5),
+        [-5 / 12, 5 / 12],
+    ),
+    (
+        CE,
+        [0, LOG2],
+        0,
+        {"z_loss": 0.5},
+        LOG3 + LOG3**2 / 2,
+        [-2 / 3 + LOG3 / 3, 2 / 3 + 2 * LOG3 / 3],
+    ),
+    (
+        CE,
+        [0, np.arctanh(LOG2)],
+        0,
+        {"softcap": 1.0},
+        LOG3,
+        [-2 / 3, 2 / 3 * (1 - LOG2**2)],
+    ),
+    (SCE, [0, LOG2], [0.5, 0.5], {}, (LOG3 + log(1.5)) / 2, [-1 / 6, 1 / 6]),
+    (SCE, [0, LOG2], [0.5, 0.5], {"class_weights": [2.0, 4.0]}, LOG3 + 2 * log(1.5), [0, 0]),
+    (
+        SCE,
+        [0, LOG2],
+        [1, 0],
+        {"label_smoothing": 2 / 3},
+        (2 * LOG3 + log(1.5)) / 3,
+        [-1 / 3, 1 / 3],
+    ),
+    (
+        jl.categorical_cross_entropy,
+        [0.25, 0.75],
+        [0.5, 0.5],
+        {},
+        (log(4) + log(4 / 3)) / 2,
+        [-2, -2 / 3],
+    ),
+    (jl.categorical_cross_entropy, [1.0, 0.0], [1, 0], {}, 0.0, [-1, 0]),
+]
+
+
+@pytest.mark.parametrize(("loss", "first", "target", "hyper", "value", "slope"), ORACLE)
+def test_value_and_gradient(loss, first, target, hyper, value, slope):
+    with jax.enable_x64(True):
+        first = jnp.asarray(first, jnp.float64)
+        assert float(loss(first, target, **hyper)) == pytest.approx(value, rel=1e-13, abs=1e-14)
+        found = gradient(loss, first, target, **hyper)
+        np.testing.assert_allclose(found, slope, rtol=1e-13, atol=1e-14)
+
+
+def test_curvature_of_the_binary_loss_at_zero_is_a_quarter():
+    assert jax.hessian(BCE)(0.0, 0.3) == 0.25
+
+
+def test_binary_slope_is_the_error_of_the_probability():
+    x, y = LOGITS, TRUTHS
+    np.testing.assert_allclose(gradient(BCE, x, y), jax.nn.sigmoid(x) - y, atol=2e-7)
+
+
+def test_slope_in_the_label_is_the_negative_logit():
+    for label in (0.0, 1.0):
+        slope = jax.grad(BCE, argnums=1)
+        for x in (-30.0, -0.5, 0.0, 2.0):
+            assert float(slope(x, label)) == pytest.approx(-x, rel=1e-6)
+
+
+# identities
+
+
+def test_binary_loss_is_the_logistic_of_the_margin():
+    labels = LOGITS.T[0] > 0
+    close(BCE(LOGITS.T[1], labels), jl.logistic(LOGITS.T[1], labels))
+
+
+def test_two_classes_are_one_logit():
+    pair, labels = LOGITS[:, :2], LABELS % 2
+    close(CE(pair, labels), BCE(pair[:, 1] - pair[:, 0], labels))
+
+
+def test_one_hot_targets_are_integer_labels():
+    one_hot = jax.nn.one_hot(LABELS, 5)
+    weights = jnp.arange(1.0, 6.0)
+    for hyper in (
+        {},
+        {"label_smoothing": 0.2},
+        {"class_weights": weights},
+        {"z_loss": 0.1, "softcap": 2.0},
+    ):
+        close(SCE(LOGITS, one_hot, **hyper), CE(LOGITS, LABELS, **hyper), rtol=5e-6)
+
+
+def test_probabilities_and_logits_agree():
+    close(jl.binary_cross_entropy(jax.nn.sigmoid(LOGITS), TRUTHS), BCE(LOGITS, TRUTHS), rtol=1e-4)
+    softmax = jax.nn.softmax(LOGITS)
+    close(jl.categorical_cross_entropy(softmax, TARGETS), SCE(LOGITS, TARGETS), rtol=1e-5)
+
+
+def test_at_the_truth_it_is_the_entropy():
+    close(jl.categorical_cross_entropy(TARGETS, TARGETS), entr(TARGETS).sum(-1), rtol=1e-5)
+    close(jl.binary_cross_entropy(TRUTHS, TRUTHS), entr(TRUTHS) + entr(1 - TRUTHS), rtol=1e-5)
+
+
+def test_less_the_entropy_it_is_the_divergence():
+    divergence = jl.kl_divergence(jax.nn.log_softmax(LOGITS), TARGETS)
+    close(SCE(LOGITS, TARGETS) - entr(TARGETS).sum(-1), divergence, rtol=1e-5, atol=2e-6)
+
+
+def test_soft_gradient_is_softmax_less_targets():
+    close(gradient(SCE, LOGITS, TARGETS), jax.nn.softmax(LOGITS) - TARGETS)
+
+
+def test_a_wide_softcap_is_none():
+    close(CE(LOGITS, LABELS, softcap=1e5), CE(LOGITS, LABELS))
+
+
+def test_absent_terms_are_neutral_ones():
+    neutral = {"label_smoothing": 0.0, "class_weights": 1.0, "z_loss": 0.0}
+    close(CE(LOGITS, LABELS, **neutral), CE(LOGITS, LABELS))
+    close(SCE(LOGITS, TARGETS, **neutral), SCE(LOGITS, TARGETS))
+    close(BCE(LOGITS, TRUTHS, positive_weight=1.0, label_smoothing=0.0), BCE(LOGITS, TRUTHS))
+
+
+def test_positive_weight_may_differ_between_outputs():
+    weights = np.arange(1, 6, dtype=np.float32)
+    each = [BCE(LOGITS[:, k], TRUTHS[:, k], positive_weight=weights[k]) for k in range(5)]
+    close(BCE(LOGITS, TRUTHS, positive_weight=weights), np.stack(each, -1))
+
+
+# peers
+
+
+def test_as_optax():
+    close(BCE(LOGITS, TRUTHS), optax.losses.sigmoid_binary_cross_entropy(LOGITS, TRUTHS))
+    close(SCE(LOGITS, TARGETS), optax.losses.softmax_cross_entropy(LOGITS, TARGETS))
+    close(
+        CE(LOGITS, LABELS), optax.losses.softmax_cross_entropy_with_integer_labels(LOGITS, LABELS)
+    )
+    smooth = optax.losses.smooth_labels(TARGETS, 0.3)
+    close(
+        SCE(LOGITS, TARGETS, label_smoothing=0.3),
+        optax.losses.softmax_cross_entropy(LOGITS, smooth),
+    )
+
+
+def test_as_scikit_learn():
+    probabilities = np.asarray(jax.nn.softmax(LOGITS), np.float64)
+    probabilities /= probabilities.sum(-1, keepdims=True)
+    expected = sklearn.metrics.log_loss(LABELS, probabilities, labels=range(5))
+    close(CE(LOGITS, LABELS).mean(), expected, rtol=1e-5)
+    one_hot = jax.nn.one_hot(LABELS, 5)
+    close(jl.categorical_cross_entropy(probabilities, one_hot).mean(), expected, rtol=1e-5)
+    truths, chance = LABELS > 2, probabilities[:, 0]
+    expected = sklearn.metrics.log_loss(truths, chance)
+    close(jl.binary_cross_entropy(chance, truths).mean(), expected, rtol=1e-5)
+
+
+# accuracy
+
+
+def exact_terms(logits):
+    """-log softmax and softmax, with 60 digits."""
+    with mpmath.workdps(60):
+        powers = [mpmath.exp(mpmath.mpf(float(x))) for x in logits]
+        total = mpmath.fsum(powers)
+        return [-mpmath.log(x / total) if x else inf for x in powers], [x / total for x in powers]
+
+
+EXTREME = [
+    [20, 0, -inf],
+    [0, 20, 20.5],
+    [80, 0, 1],
+    [1e4, 1e4 - 15, 0],
+    [1e4, 1e4 + 0.5, -inf],
+    [-1e4, -1e4 - 17, -1e4 - 18],
+    [0, 1e-6, -1e-6],
+    [1e4, -1e4, 3],
+]
+
+
+@pytest.mark.parametrize("logits", EXTREME)
+def test_digits_survive_in_value_and_gradient(logits):
+    """Relative to 60 digits, also where the probability of the label is nearly 1."""
+    logits = np.asarray(logits, np.float32)
+    terms, softmax = exact_terms(logits)
+    for label in np.flatnonzero(np.isfinite(logits)):
+        one_hot = np.arange(len(logits)) == label
+        wrong = mpmath.fsum(p for p, is_label in zip(softmax, one_hot, strict=True) if not is_label)
+        slope = [-wrong if y else p for p, y in zip(softmax, one_hot, strict=True)]
+        for found, derived in (
+            (CE(logits, label), gradient(CE, logits, label)),
+            (SCE(logits, one_hot), gradient(SCE, logits, one_hot)),
+        ):
+            np.testing.assert_allclose(float(found), float(terms[label]), rtol=3e-6, atol=1e-37)
+            np.testing.assert_allclose(derived, np.array(slope, float), rtol=3e-6, atol=1e-37)
+
+
+def test_digits_survive_softening():
+    """Targets near a one-hot, where the loss is nearly 0 too."""
+    logits, targets = np.float32([18, 0, 1]), np.float32([1 - 1e-7, 1e-7, 0])
+    terms, _ = exact_terms(logits)
+    exact = mpmath.fsum(mpmath.mpf(float(t)) * n for t, n in zip(targets, terms, strict=True))
+    assert float(SCE(logits, targets)) == pytest.approx(float(exact), rel=1e-6)
+
+
+def test_probabilities_near_one_keep_their_digits():
+    p = np.float32(1e-9)
+    assert float(jl.binary_cross_entropy(p, 0.0)) == pytest.approx(1e-9, rel=1e-6)
+    near = np.float32(1 - 1e-7)
+    assert float(jl.binary_cross_entropy(near, 1.0)) == pytest.approx(-log(float(near)), rel=1e-6)
+
+
+# reported faults
+
+
+def test_R1_a_masked_class_without_target_costs_nothing():
+    logits, targets = jnp.array([-jnp.inf, 0.0]), jnp.array([0.0, 1.0])
+    assert SCE(logits, targets) == 0
+    np.testing.assert_array_equal(gradient(SCE, logits, targets), [0, 0])
+    assert np.isfinite(jax.jacfwd(SCE)(logits, targets)).all()
+    assert np.isfinite(jax.jacfwd(SCE, argnums=1)(logits, targets)).all()
+
+
+def test_R2_a_masked_rival_costs_nothing():
+    logits, labels = jnp.array([[-jnp.inf, 0.0]]), jnp.array([1])
+    assert CE(logits, labels) == 0
+    np.testing.assert_array_equal(gradient(CE, logits, labels), [[0, 0]])
+
+
+def test_R3_all_masked_but_the_label():
+    logits = np.full(100_000, -np.inf, np.float32)
+    logits[50_000] = 10
+    for value, slope in (
+        (CE(logits, 50_000), gradient(CE, logits, 50_000)),
+        (SCE(logits, logits > 0), gradient(SCE, logits, logits > 0)),
+    ):
+        assert value == 0
+        np.testing.assert_array_equal(slope, 0)
+
+
+def test_R4_masked_rows_may_hold_anything():
+    logits, labels = LOGITS[:5].copy(), LABELS[:5].copy()
+    where = np.array([True, False, True, False, True])
+    logits[~where], labels[~where] = np.nan, -100
+    objective = jl.Objective(CE)
+    value, slope = jax.value_and_grad(lambda x: objective(x, labels, where=where))(
+        jnp.asarray(logits)
+    )
+    close(value, CE(logits[where], labels[where]).mean())
+    np.testing.assert_array_equal(slope[~where], 0)
+    close(slope[where], gradient(CE, logits[where], labels[where]) / 3)
+
+
+def test_R5_a_masked_class_has_no_gradient():
+    logits = jnp.array([1.0, 1.0, -jnp.inf])
+    close(CE(logits, 0), LOG2)
+    close(gradient(CE, logits, 0), [-0.5, 0.5, 0])
+
+
+def test_R6_a_masked_label_costs_infinitely_much():
+    logits = jnp.array([1.0, 1.0, -jnp.inf])
+    for value in (CE(logits, 2), SCE(logits, [0, 0, 1]), CE(jnp.full(3, -jnp.inf), 2)):
+        assert value == jnp.inf
+    assert np.isfinite(gradient(CE, logits, 2)).all()
+
+
+@pytest.mark.parametrize("label", [-1, -5, -100, 5, 1000])
+def test_R8_a_label_out_of_range_is_nan_in_value_and_gradient(label):
+    assert np.isnan(CE(LOGITS[0], label))
+    assert np.isnan(gradient(CE, LOGITS[0], label)).all()
+
+
+def test_R9_targets_of_all_zeros_cost_nothing():
+    nothing = jax.nn.one_hot(7, 5)
+    assert SCE(LOGITS[0], nothing) == 0
+    assert SCE(LOGITS[0], nothing, label_smoothing=0.1) == 0
+    assert np.isnan(CE(LOGITS[0], 7))
+
+
+def test_R10_narrow_logits_are_computed_in_single_precision():
+    logits = jax.random.uniform(jax.random.key(42), (8, 100), jnp.bfloat16)
+    labels = jnp.arange(8) * 11
+    assert CE(logits, labels).dtype == jnp.float32
+    np.testing.assert_allclose(
+        CE(logits, labels), CE(logits.astype(jnp.float32), labels), atol=1e-5
+    )
+
+
+def test_R12_half_precision_gradient_over_many_classes_is_finite():
+    logits = jnp.zeros(2**17, jnp.float16)
+    slope = gradient(CE, logits, 3)
+    assert slope.dtype == np.float16
+    assert np.isfinite(slope).all()
+    assert slope[3] == -1
+
+
+def test_R13_smoothing_spares_masked_classes():
+    logits = jnp.array([0.0, -jnp.inf, 1.0])
+    close(CE(logits, 0, label_smoothing=0.1), 1.263262)
+    close(SCE(logits, [1, 0, 0], label_smoothing=0.1), 1.263262)
+    close(gradient(CE, logits, 0, label_smoothing=0.1), [0.26894142 - 0.95, 0, 0.73105858 - 0.05])
+
+
+def test_R14_smoothed_mass_is_one_and_lies_on_the_classes_that_are_not_masked():
+    """The slope in a logit is the softmax less the smoothed target."""
+    logits = jnp.array([0.0, 0.0, -jnp.inf])
+    smoothed = jax.nn.softmax(logits) - gradient(CE, logits, 0, label_smoothing=0.3)
+    close(smoothed, [0.85, 0.15, 0])
+    assert CE(jnp.full(3, -jnp.inf), 0, label_smoothing=0.3) == jnp.inf
+
+
+def test_R15_an_ignored_row_leaves_the_smoothed_mean():
+    logits, labels = np.float32([[0.2, 0.3, 0.5], [0.5, 0.2, 0.3]]), np.array([2, -100])
+    objective = jl.Objective(CE, label_smoothing=0.2)
+    assert float(objective(logits, labels, where=[True, False])) == pytest.approx(0.9732, abs=5e-5)
+
+
+def test_R16_weights_and_smoothing_of_both_conventions():
+    logits, labels = np.float32([[1, 2], [3, 0.4]]), np.array([-100, 1])
+    hyper = {"label_smoothing": 0.1, "class_weights": [0.2, 0.3]}
+    objective = jl.Objective(CE, reduction=jl.total, **hyper)
+    value = float(objective(logits, labels, where=[False, True]))
+    assert value == pytest.approx(float(CE(logits[1], 1, **hyper)))
+    assert value / 0.3 == pytest.approx(2.5416, abs=5e-5)
+    by_term = float(SCE(logits[1], [0.0, 1.0], **hyper))
+    assert by_term / 0.3 == pytest.approx(2.5405, abs=5e-5)
+
+
+def test_R17_class_weights_and_the_two_means():
+    logits, labels = np.float32([[-100, 100], [-100, 100]]), np.array([0, 1])
+    weights = np.float32([20, 10])
+    np.testing.assert_allclose(CE(logits, labels, class_weights=weights), [4000, 0], atol=1e-30)
+    assert float(jl.Objective(CE, class_weights=weights)(logits, labels)) == 2000
+    by_weight = jl.Objective(CE)(logits, labels, weights=weights[labels])
+    assert float(by_weight) == pytest.approx(133.3333, rel=1e-6)
+
+
+def test_R18_class_weights_by_example():
+    logits = np.float32([[0.2, 0.3, 0.5], [0.5, 0.2, 0.3]])
+    found = CE(logits, np.array([2, 1]), class_weights=[2.0, 4.0, 6.0])
+    np.testing.assert_allclose(found, [5.6390, 4.9593], atol=5e-5)
+
+
+def test_R22_labels_of_the_wrong_kind_are_refused_by_name():
+    logits = np.zeros((3, 3), np.float32)
+    with pytest.raises(ValueError, match="softmax_cross_entropy_with_integer_labels"):
+        SCE(logits, np.array([0, 1, 2]))
+    with pytest.raises(TypeError, match="softmax_cross_entropy;"):
+        CE(logits, np.array([0.0, 1.0, 2.0]))
+    with pytest.raises(ValueError, match="never broadcast"):
+        CE(np.zeros((4, 3), np.float32), np.array([1]))
+
+
+def test_R35_certain_logits():
+    certain = [(inf, 1.0, 0), (-inf, 0.0, 0), (-inf, 0.9, inf), (-inf, 1.0, inf), (inf, 0.0, inf)]
+    for logit, label, value in certain:
+        assert BCE(logit, label) == value
+        assert np.isfinite(gradient(BCE, logit, label))
+    assert gradient(BCE, inf, 1.0) == gradient(BCE, -inf, 0.0) == 0
+
+
+def test_R36_small_losses_keep_their_digits():
+    assert float(BCE(20.0, 1.0)) == pytest.approx(2.0611536e-9, rel=1e-6)
+    assert float(CE([20.0, 0.0], 0)) == pytest.approx(2.0611536e-9, rel=1e-6)
+    assert float(SCE([20.0, 0.0], [1.0, 0.0])) == pytest.approx(2.0611536e-9, rel=1e-6)

@@ -1,0 +1,321 @@
+"""Values, slopes, edges, digits and identities of the divergences, and what peers compute."""
+
+import math
+
+import jax
+import jax.numpy as jnp
+import mpmath
+import numpy as np
+import optax
+import pytest
+import scipy.spatial.distance
+import scipy.stats
+
+import jaxloss as jl
+
+INF = math.inf
+HALF = np.log([0.5, 0.5])
+LOG_PROBABILITIES = {
+    "kl": lambda p, t: jl.kl_divergence(p, jnp.exp(t)),
+    "kl, log targets": jl.kl_divergence_with_log_targets,
+    "reverse": lambda p, t: jl.reverse_kl(t, p),
+}
+every_kl = pytest.mark.parametrize("kl", LOG_PROBABILITIES.values(), ids=LOG_PROBABILITIES)
+
+# Loss, prediction, target, value: each worked out by hand.
+ORACLE = [
+    (jl.kl_divergence, HALF, [1.0, 0.0], math.log(2)),
+    (jl.kl_divergence, HALF, [0.5, 0.5], 0.0),
+    (jl.kl_divergence, np.log([0.25, 0.75]), [0.75, 0.25], math.log(3) / 2),
+    (jl.kl_divergence, [0.0, -INF], [0.5, 0.5], INF),
+    (jl.kl_divergence, [0.0, -INF], [1.0, 0.0], 0.0),
+    (jl.kl_divergence_with_log_targets, HALF, [0.0, -INF], math.log(2)),
+    (jl.kl_divergence_with_log_targets, [0.0, -INF], HALF, INF),
+    (jl.reverse_kl, [0.0, -INF], HALF, math.log(2)),
+    (jl.reverse_kl, HALF, [0.0, -INF], INF),
+    (jl.reverse_kl, np.log([0.25, 0.75]), np.log([0.75, 0.25]), math.log(3) / 2),
+    (jl.jensen_shannon, [0.0, -INF], [0.0, 1.0], math.log(2)),
+    (jl.jensen_shannon, [0.0, -INF], [0.5, 0.5], 0.75 * math.log(4 / 3)),
+    (jl.jensen_shannon, HALF, [0.5, 0.5], 0.0),
+    (jl.cauchy_schwarz_divergence, [0.5, 0.5], [1.0, 0.0], math.log(2) / 2),
+    (jl.cauchy_schwarz_divergence, [0.6, 0.4], [0.6, 0.4], 0.0),
+    (jl.cauchy_schwarz_divergence, [1.0, 0.0], [0.0, 1.0], INF),
+]
+
+
+@pytest.fixture(autouse=True)
+def _double_precision():
+    with jax.enable_x64(True):
+        yield
+
+
+def pairs(classes=5, count=8, apart=1.0, seed=0):
+    """Logs of predictions and targets that differ by about a factor exp(apart)."""
+    rng = np.random.default_rng(seed)
+    targets = rng.normal(size=(count, classes)) * 2
+    predictions = targets + rng.normal(size=(count, classes)) * apart
+    return [x - np.logaddexp.reduce(x, axis=-1, keepdims=True) for x in (predictions, targets)]
+
+
+@pytest.mark.parametrize(("loss", "prediction", "target", "value"), ORACLE)
+def test_worked_examples(loss, prediction, target, value):
+    assert float(loss(prediction, target)) == pytest.approx(value, rel=1e-14, abs=1e-15)
+
+
+def test_worked_slopes():
+    """In the log of the prediction KL has the slope p - t, and the reverse p log(p / t)."""
+    p, t = np.array([0.25, 0.75]), np.array([0.5, 0.5])
+    np.testing.assert_allclose(jax.grad(jl.kl_divergence)(np.log(p), t), p - t, rtol=1e-14)
+    np.testing.assert_allclose(jax.grad(jl.kl_divergence, 1)(np.log(p), t), np.log(t / p))
+    np.testing.assert_allclose(jax.grad(jl.reverse_kl)(np.log(p), np.log(t)), p * np.log(p / t))
+    halfway = p * np.log(2 * p / (p + t)) / 2
+    np.testing.assert_allclose(jax.grad(jl.jensen_shannon)(np.log(p), t), halfway, rtol=1e-12)
+    pull = p / np.sum(p * p) - t / np.sum(p * t)
+    np.testing.assert_allclose(jax.grad(jl.cauchy_schwarz_divergence)(p, t), pull, rtol=1e-12)
+
+
+@every_kl
+def test_the_definition_holds(kl):
+    predictions, targets = pairs()
+    exact = scipy.stats.entropy(np.exp(targets), np.exp(predictions), axis=-1)
+    np.testing.assert_allclose(kl(predictions, targets), exact, rtol=1e-12)
+
+
+def test_kl_is_cross_entropy_less_entropy():
+    logits, targets = np.random.default_rng(1).normal(size=(4, 6)), np.exp(pairs(6, 4)[1])
+    found = jl.kl_divergence(jax.nn.log_softmax(logits), targets)
+    entropy = scipy.stats.entropy(targets, axis=-1)
+    expected = jl.softmax_cross_entropy(logits, targets) - entropy
+    np.testing.assert_allclose(found, expected, rtol=1e-12)
+
+
+def test_kl_of_near_distributions_is_half_a_chi_square():
+    predictions, targets = pairs(apart=1e-6)
+    p, t = np.exp(predictions), np.exp(targets)
+    chi_square = np.sum((p - t) ** 2 / t, axis=-1)
+    np.testing.assert_allclose(jl.kl_divergence(predictions, t), chi_square / 2, rtol=1e-5)
+    np.testing.assert_allclose(jl.jensen_shannon(predictions, t), chi_square / 8, rtol=1e-5)
+
+
+def test_off_the_simplex_kl_is_the_generalised_divergence():
+    p, t = np.array([0.2, 0.3, 0.1]), np.array([0.5, 0.25, 0.75])
+    expected = np.sum(t * np.log(t / p) - t + p)
+    assert float(jl.kl_divergence(np.log(p), t)) == pytest.approx(expected, rel=1e-14)
+    peer = optax.losses.generalized_kl_divergence(jnp.log(p), jnp.asarray(t))
+    assert float(peer) == pytest.approx(expected, rel=1e-12)
+
+
+def test_behind_a_softmax_the_slope_is_that_of_the_plain_sum_whatever_the_targets_sum_to():
+    logits, targets = jnp.array([0.5, -1.0, 2.0]), jnp.array([0.1, 0.2, 0.3])
+    found = jax.grad(lambda z: jl.kl_divergence(jax.nn.log_softmax(z), targets))(logits)
+    plain = jax.grad(lambda z: -jnp.sum(targets * jax.nn.log_softmax(z)))(logits)
+    np.testing.assert_allclose(found, plain, rtol=1e-12)
+
+
+def test_R31_no_target_mass_on_a_masked_class():
+    logits, targets = jnp.array([-INF, 1.0, 2.0]), jnp.array([0.0, 0.4, 0.6])
+
+    def value(z):
+        return jl.kl_divergence(jax.nn.log_softmax(z), targets)
+
+    assert float(value(logits)) == pytest.approx(0.040250, abs=1e-6)
+    slope = jax.nn.softmax(logits) - targets
+    np.testing.assert_allclose(jax.grad(value)(logits), slope, atol=1e-15)
+
+
+def test_R32_log_targets_of_minus_infinity():
+    predictions = jax.nn.log_softmax(jnp.array([0.5, 1.0, 2.0, -1.0]))
+    targets = jnp.array([0.0, 0.4, 0.6, 0.0])
+    found = jax.value_and_grad(jl.kl_divergence_with_log_targets, (0, 1))(
+        predictions, jnp.log(targets)
+    )
+    assert float(found[0]) == pytest.approx(0.222170, abs=1e-6)
+    assert float(jl.kl_divergence(predictions, targets)) == pytest.approx(
+        float(found[0]), rel=1e-14
+    )
+    assert np.isfinite(found[1]).all()
+    assert found[1][1][jnp.array([0, 3])].tolist() == [0, 0]
+
+
+def test_R33_the_slope_in_a_target_of_zero_is_finite():
+    """It is known up to what moves all targets at once, which leaves the simplex: here 1 less."""
+    predictions = jax.nn.log_softmax(jnp.array([0.5, 1.0, 2.0, -1.0]))
+    slope = jax.grad(jl.kl_divergence, 1)(predictions, jnp.array([0.0, 0.4, 0.6, 0.0]))
+    np.testing.assert_allclose(slope + 1, [0, 1.5788912, 0.9843563, 0], atol=1e-6)
+    assert np.isfinite(
+        jax.grad(jl.jensen_shannon, 1)(predictions, jnp.array([0, 0.4, 0.6, 0]))
+    ).all()
+
+
+def test_R34_slopes_in_bfloat16_logits_of_near_equal_distributions():
+    rng = np.random.default_rng(0)
+    teacher = rng.normal(size=4096) * 2
+    logits = jnp.asarray(teacher + rng.normal(size=4096) * 0.02, jnp.bfloat16)
+    targets = jax.nn.softmax(jnp.asarray(teacher))
+    slope = jax.grad(lambda z: jl.kl_divergence(jax.nn.log_softmax(z), targets))
+    found = slope(logits.astype(jnp.float32))
+    exact = slope(logits.astype(jnp.float64))
+    assert np.linalg.norm(found - exact) < 1e-4 * np.linalg.norm(exact)
+
+
+@pytest.mark.parametrize("classes", [2, 10, 4096])
+@pytest.mark.parametrize("apart", [3.0, 0.1, 1e-2, 1e-3])
+def test_single_precision_keeps_the_digits_of_small_differences(classes, apart):
+    predictions, targets = (np.float32(x) for x in pairs(classes, 1, apart))
+    mass = np.float32(np.exp(np.float64(targets)))
+    q, t, s = (
+        normalised(x[0])
+        for x in (np.exp(np.float64(predictions)), np.exp(np.float64(targets)), mass)
+    )
+
+    def divergence(left, right):
+        return mpmath.fsum(a * mpmath.log(a / b) for a, b in zip(left, right, strict=True))
+
+    middle = [(a + b) / 2 for a, b in zip(q, s, strict=True)]
+    cosine = dot(q, s) / mpmath.sqrt(dot(q, q) * dot(s, s))
+    rounding = 2e-6 + 2e-6 / apart  # of the float32 masses, relative to their difference
+
+    def close(found, exact, rel):
+        return float(found[0]) == pytest.approx(float(exact), rel=rel, abs=1e-13)
+
+    assert close(jl.kl_divergence_with_log_targets(predictions, targets), divergence(t, q), 1e-6)
+    assert close(jl.reverse_kl(predictions, targets), divergence(q, t), 1e-6)
+    assert close(jl.kl_divergence(predictions, mass), divergence(s, q), rounding)
+    half_sum = (divergence(q, middle) + divergence(s, middle)) / 2
+    assert close(jl.jensen_shannon(predictions, mass), half_sum, rounding)
+    probabilities = np.float32(np.exp(np.float64(predictions)))
+    found = jl.cauchy_schwarz_divergence(probabilities, mass)
+    assert close(found, -mpmath.log(cosine), rounding)
+
+
+def normalised(masses):
+    """As numbers of 50 digits that sum to 1."""
+    exact = [mpmath.mpf(float(x)) for x in masses]
+    total = mpmath.fsum(exact)
+    return [x / total for x in exact]
+
+
+def dot(left, right):
+    return mpmath.fsum(a * b for a, b in zip(left, right, strict=True))
+
+
+@every_kl
+def test_in_single_precision_no_divergence_is_negative(kl):
+    for apart in (0.0, 1e-7, 1e-5, 1e-3):
+        predictions, targets = (np.float32(x) for x in pairs(50, 200, apart))
+        assert float(kl(predictions, targets).min()) >= 0
+        assert float(jl.jensen_shannon(predictions, np.exp(targets)).min()) >= 0
+    np.testing.assert_array_equal(jl.kl_divergence_with_log_targets(targets, targets), 0)
+
+
+@every_kl
+def test_masses_beyond_the_reach_of_single_precision(kl):
+    sure = np.float32([[0.0, -1e4], [-1e4, 0.0], [0.0, -200.0]])
+    other = np.float32([[-1e4, 0.0], [-1e4, 0.0], [-200.0, 0.0]])
+    np.testing.assert_allclose(kl(sure, other), [1e4, 0, 200], rtol=1e-6)
+    assert np.isfinite(jax.jacobian(lambda p: kl(p, other))(sure)).all()
+
+
+def test_jensen_shannon_is_the_square_of_scipys_distance_and_symmetric():
+    predictions, targets = pairs()
+    p, t = np.exp(predictions), np.exp(targets)
+    exact = scipy.spatial.distance.jensenshannon(p, t, axis=-1) ** 2
+    np.testing.assert_allclose(jl.jensen_shannon(predictions, t), exact, rtol=1e-10)
+    np.testing.assert_allclose(jl.jensen_shannon(targets, p), exact, rtol=1e-10)
+
+
+def test_the_root_of_jensen_shannon_is_a_metric():
+    a, b, c = pairs()[0], pairs()[1], pairs(seed=5)[0]
+
+    def distance(x, y):
+        return np.sqrt(jl.jensen_shannon(x, np.exp(y)))
+
+    assert np.all(distance(a, c) <= distance(a, b) + distance(b, c) + 1e-12)
+
+
+def test_jensen_shannon_is_log_2_exactly_where_supports_are_apart():
+    predictions = np.log([[0.25, 0.75, 1e-320, 1e-320]])
+    predictions[..., 2:] = -INF
+    targets = np.array([[0.0, 0.0, 0.5, 0.5]])
+    assert float(jl.jensen_shannon(predictions, targets)[0]) == pytest.approx(
+        math.log(2), rel=1e-15
+    )
+    assert jl.jensen_shannon.facts.supremum == math.log(2)
+
+
+def test_cauchy_schwarz_is_minus_the_log_of_the_cosine():
+    p, t = (np.exp(x) for x in pairs())
+    found = jl.cauchy_schwarz_divergence(p, t)
+    np.testing.assert_allclose(found, -np.log1p(-jl.cosine_distance(p, t)), rtol=1e-10)
+    np.testing.assert_allclose(jl.cauchy_schwarz_divergence(3 * p, t), found, rtol=1e-12)
+
+
+def test_cauchy_schwarz_of_a_softmax_and_a_label():
+    logits, labels = np.random.default_rng(2).normal(size=(5, 4)) * 2, np.arange(5) % 4
+    found = jl.cauchy_schwarz_divergence(jax.nn.softmax(logits), np.eye(4)[labels])
+    np.testing.assert_allclose(found, jl.cauchy_schwarz(logits, labels), rtol=1e-10)
+    halved = jl.softmax_cross_entropy_with_integer_labels(2 * logits, labels) / 2
+    np.testing.assert_allclose(found, halved, rtol=1e-10)
+
+
+def test_cauchy_schwarz_of_disjoint_supports_has_no_nan_slope():
+    p, t = jnp.array([0.4, 0.6, 0.0]), jnp.array([0.0, 0.0, 1.0])
+    value, slopes = jax.value_and_grad(jl.cauchy_schwarz_divergence, (0, 1))(p, t)
+    assert float(value) == INF
+    np.testing.assert_array_equal(slopes, 0)
+
+
+@pytest.mark.parametrize("quality", ["distribution", "square root of the distribution", None])
+def test_what_the_best_prediction_is_for_labels_drawn_from_a_distribution(quality):
+    """The slope behind a softmax vanishes at what is elicited; Jensen-Shannon sharpens instead."""
+    q = jnp.array([0.5, 0.3, 0.2])
+    losses = {
+        "distribution": jl.kl_divergence,
+        "square root of the distribution": lambda s, t: jl.cauchy_schwarz_divergence(jnp.exp(s), t),
+        None: jl.jensen_shannon,
+    }
+
+    def risk(z):
+        return jnp.dot(q, losses[quality](jnp.tile(jax.nn.log_softmax(z), (3, 1)), jnp.eye(3)))
+
+    if quality:
+        best = q if quality == "distribution" else jnp.sqrt(q)
+        np.testing.assert_allclose(jax.grad(risk)(jnp.log(best)), 0, atol=1e-12)
+    else:
+        slope = jax.grad(risk)(jnp.log(q))
+        assert slope[0] < 0 < slope[2]
+
+
+def test_convexity_in_the_log_probabilities():
+    left, right = pairs(count=400, apart=3.0)
+    target = np.broadcast_to(pairs(seed=9)[1][:1], left.shape)
+
+    def sag(loss, t):
+        return (loss(left, t) + loss(right, t)) / 2 - loss((left + right) / 2, t)
+
+    assert sag(jl.kl_divergence, np.exp(target)).min() >= 0
+    assert sag(jl.kl_divergence_with_log_targets, target).min() >= 0
+    assert sag(jl.reverse_kl, target).min() < 0
+    assert sag(jl.jensen_shannon, np.exp(target)).min() < 0
+
+
+def test_cauchy_schwarz_is_not_convex_near_a_wrong_corner():
+    left, right = jnp.array([0.988, 0.01, 0.001, 0.001]), jnp.array([0.952, 0.01, 0.019, 0.019])
+    wanted = jnp.array([0.0, 1.0, 0.0, 0.0])
+    ends, middle = (
+        [jl.cauchy_schwarz_divergence(p, wanted) for p in points]
+        for points in ((left, right), ((left + right) / 2,))
+    )
+    assert float(ends[0] + ends[1]) / 2 < float(middle[0])
+
+
+def test_peers_agree():
+    predictions, targets = pairs()
+    found = jl.kl_divergence(predictions, np.exp(targets))
+    np.testing.assert_allclose(
+        found, optax.losses.kl_divergence(predictions, np.exp(targets)), rtol=1e-10
+    )
+    peer = optax.losses.kl_divergence_with_log_targets(predictions, targets)
+    np.testing.assert_allclose(
+        jl.kl_divergence_with_log_targets(predictions, targets), peer, rtol=1e-10
+    )

@@ -1,0 +1,42 @@
+"""The README's recipe for adding a loss, followed to the letter in a copy of the project."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+BLOCK = re.compile(r"```python\n(.*?)```", re.DOTALL)
+
+
+def test_one_function_and_one_line_pass_every_law(tmp_path):
+    for folder in ("jaxloss", "tests"):
+        shutil.copytree(ROOT / folder, tmp_path / folder)
+    for file in ("README.md", "pyproject.toml"):
+        shutil.copy(ROOT / file, tmp_path)
+
+    recipe = (ROOT / "README.md").read_text().partition("## Adding a loss")[2]
+    function, export = BLOCK.findall(recipe)[:2]
+    for file, block in (("losses/regression.py", function), ("__init__.py", export)):
+        with (tmp_path / "jaxloss" / file).open("a") as module:
+            module.write(f"\n\n{block}")
+
+    def run(*command):
+        environment = os.environ | {"PYTHONPATH": str(tmp_path)}
+        return subprocess.run(
+            [sys.executable, "-m", *command],
+            cwd=tmp_path,
+            env=environment,
+            check=False,
+            capture_output=True,
+            text=True,
+        )
+
+    assert run("jaxloss", "list", "--into", "README.md").returncode == 0
+    assert "| `berhu` |" in (tmp_path / "README.md").read_text()
+    laws = run("pytest", "-k", "berhu or readme", "-q", "-p", "no:cacheprovider")
+    assert laws.returncode == 0, laws.stdout
+    passed = int(re.search(r"(\d+) passed", laws.stdout)[1])
+    assert passed > 30

@@ -43,12 +43,15 @@ def plot(entry: Entry, file: str) -> None:
     """
     from matplotlib.figure import Figure  # an extra, needed only here
 
-    first, *others = entry.arrays.values()
-    label, (low, high), moving = _MOVING[first.name]
-    fixed = [jnp.asarray(_FIXED[domain.name]) for domain in others]
+    (first, domain), *others = entry.arrays.items()
+    (low, high), moving = _MOVING[domain.name]
+    fixed = {name: _FIXED[other.name] for name, other in others}
+    label = ", ".join(
+        [_axis(first, domain), *[f"{name} = {value}" for name, value in fixed.items()]]
+    )
 
     def along(x: Array) -> Array:
-        return jnp.sum(entry.loss(moving(x), *fixed))
+        return jnp.sum(entry.loss(moving(x), *map(jnp.asarray, fixed.values())))
 
     points = jnp.linspace(low, high, 801)
     values, slopes = jax.vmap(jax.value_and_grad(along))(points)
@@ -77,42 +80,40 @@ def _fact(value: Any) -> str:
     return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
-Curve = tuple[str, tuple[float, float], Callable[[Array], Array]]
+def _axis(name: str, domain: ArrayDomain) -> str:
+    if domain.name == "Vector":
+        return f"angle of {name}"
+    return f"first of 2 {name}" if domain.event else name
 
-# How the first argument moves: the axis label, the range, and the array at one point.
-_MOVING: dict[str, Curve] = {
-    "Real": ("prediction, for the target 0", (-4, 4), lambda x: x),
-    "NonNegativeReal": ("prediction, for the target 1", (0.02, 5), lambda x: x),
-    "Score": ("score, for the class +1", (-4, 4), lambda x: x),
-    "Logit": ("logit, for the class 1", (-6, 6), lambda x: x),
-    "Probability": ("probability, for the class 1", (0.01, 0.99), lambda x: x),
-    "Logits": (
-        "logit of the true one of 3 classes",
-        (-6, 6),
-        lambda x: jnp.stack([x, 0 * x, 0 * x]),
-    ),
-    "Scores": (
-        "score of the true one of 3 classes",
-        (-4, 4),
-        lambda x: jnp.stack([x, 0 * x, 0 * x]),
-    ),
-    "Vector": ("angle to the target", (-3.14, 3.14), lambda x: jnp.stack([jnp.cos(x), jnp.sin(x)])),
-    "Simplex": ("p, for the target (0.3, 0.7)", (0.01, 0.99), lambda p: jnp.stack([p, 1 - p])),
-    "LogProbabilities": (
-        "p, for the target (0.3, 0.7)",
-        (0.01, 0.99),
-        lambda p: jnp.log(jnp.stack([p, 1 - p])),
-    ),
+
+def _two_classes(x: Array) -> Array:
+    return jnp.stack([x, jnp.zeros_like(x)])
+
+
+# How the first argument moves: the range of a number, and the array at that number.
+_MOVING: dict[str, tuple[tuple[float, float], Callable[[Array], Array]]] = {
+    "Real": ((-4, 4), jnp.asarray),
+    "NonNegativeReal": ((0.02, 5), jnp.asarray),
+    "Score": ((-4, 4), jnp.asarray),
+    "Logit": ((-6, 6), jnp.asarray),
+    "Probability": ((0.01, 0.99), jnp.asarray),
+    "Logits": ((-6, 6), _two_classes),
+    "Scores": ((-4, 4), _two_classes),
+    "Vector": ((-3.14, 3.14), lambda angle: jnp.stack([jnp.cos(angle), jnp.sin(angle)])),
+    "Simplex": ((0.01, 0.99), lambda p: jnp.stack([p, 1 - p])),
+    "LogProbabilities": ((-5, -0.01), lambda log_p: jnp.stack([log_p, jnp.log1p(-jnp.exp(log_p))])),
 }
 
+# What stands beside it.
 _FIXED: dict[str, Any] = {
     "Real": 0.0,
     "NonNegativeReal": 1.0,
+    "NonZeroReal": 1.0,
     "Variance": 1.0,
     "Sign": 1,
     "Probability": 1.0,
     "Label": 0,
     "Vector": [1.0, 0.0],
-    "Simplex": [0.3, 0.7],
-    "LogProbabilities": [-1.2039728, -0.35667494],
+    "Simplex": [0.75, 0.25],
+    "LogProbabilities": [-0.2877, -1.3863],
 }

@@ -1,6 +1,7 @@
 """The command line: compare objectives on real data, and read the catalog of losses."""
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 
@@ -15,13 +16,13 @@ _EPILOG = """examples:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; the exit code is 0, or 2 where the request cannot be understood."""
+    """Run one command; the exit code is 0, or 2 where the request cannot be met."""
     parsed = _parser().parse_args(arguments)
     try:
         return int(parsed.run(parsed))
-    except LookupError as error:
-        sys.stderr.write(f"jaxloss: {error.args[0]}\n")
-        return 2
+    except BrokenPipeError:  # the reader has seen enough, as `jaxloss list | head` has
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -55,33 +56,42 @@ def _parser() -> argparse.ArgumentParser:
 
 def _list(arguments: argparse.Namespace) -> int:
     """List every loss with its one-line description, by family."""
-    from jaxloss.catalog import catalog, write_table
+    from jaxloss.catalog import UnknownNameError, families, write_table
 
     if arguments.into:
         write_table(arguments.into)
         return 0
-    entries = catalog(arguments.family)
-    width = max(len(entry.name) for entry in entries)
-    family = None
-    for entry in entries:
-        if entry.family != family:
-            family = entry.family
-            print(f"\n{family}")
-        print(f"  {entry.name:{width}}  {entry.summary}")
+    try:
+        shown = families(arguments.family)
+    except UnknownNameError as error:
+        return _refuse(error)
+    width = max(len(entry.name) for family in shown for entry in family.entries)
+    for family in shown:
+        print(f"\n{family.name}: {family.summary}")
+        for entry in family.entries:
+            print(f"  {entry.name:{width}}  {entry.summary}")
     return 0
 
 
 def _show(arguments: argparse.Namespace) -> int:
     """Show a loss: formula, arrays, hyper-parameters, facts, when to use it, where it is from."""
-    from jaxloss.catalog import look_up
+    from jaxloss.catalog import UnknownNameError, look_up
     from jaxloss.show import describe, plot
 
-    entry = look_up(arguments.name)
-    print(describe(entry))
-    if arguments.plot:
-        plot(entry, arguments.plot)
-        print(f"\nDrawn into {arguments.plot}")
+    try:
+        entry = look_up(arguments.name)
+        print(describe(entry))
+        if arguments.plot:
+            plot(entry, arguments.plot)
+            print(f"\nDrawn into {arguments.plot}")
+    except (UnknownNameError, ModuleNotFoundError, OSError, ValueError) as error:
+        return _refuse(error)
     return 0
+
+
+def _refuse(error: Exception) -> int:
+    print(f"jaxloss: {error}", file=sys.stderr)
+    return 2
 
 
 if __name__ == "__main__":

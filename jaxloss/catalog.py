@@ -2,16 +2,19 @@
 
 import difflib
 import inspect
+import itertools
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import jaxloss
 from jaxloss.contract import Loss
 from jaxloss.domains import ArrayDomain
 from jaxloss.signature import HyperParameter
+
+T = TypeVar("T")
 
 _SECTION = re.compile(r"^(Args|Returns|Example|Limits|References|Raises):$|^(Use|Avoid) when ")
 _MARKERS = ("<!-- losses -->", "<!-- /losses -->")
@@ -50,36 +53,50 @@ class Entry:
     references: str
 
 
+@dataclass(frozen=True)
+class Family:
+    """The losses of one file: its name, its first line, its entries."""
+
+    name: str
+    summary: str
+    entries: list[Entry]
+
+
+class UnknownNameError(Exception):
+    """A name that the catalog does not hold."""
+
+
 def public_losses() -> dict[str, "Loss[Any]"]:
     """Every loss that the package exports, by name."""
     return {name: value for name, value in vars(jaxloss).items() if isinstance(value, Loss)}
 
 
-def catalog(family: str | None = None) -> list[Entry]:
-    """The entries of all public losses, or of one family, by family and name.
+def catalog() -> list[Entry]:
+    """The entries of all public losses, by family and name."""
+    entries = [_entry(name, loss) for name, loss in public_losses().items()]
+    return sorted(entries, key=lambda entry: (entry.family, entry.name))
+
+
+def families(name: str | None = None) -> list[Family]:
+    """All families with their losses, or the one of this name.
 
     Raises:
-        LookupError: No loss belongs to the family; the message names the nearest.
+        UnknownNameError: There is none of that name; the message names the nearest.
     """
-    entries = sorted(
-        (_entry(name, loss) for name, loss in public_losses().items()),
-        key=lambda entry: (entry.family, entry.name),
-    )
-    if family is None:
-        return entries
-    _require("family", family, {entry.family for entry in entries})
-    return [entry for entry in entries if entry.family == family]
+    groups = itertools.groupby(catalog(), key=lambda entry: entry.family)
+    every = {family: _family(family, list(entries)) for family, entries in groups}
+    if name is None:
+        return list(every.values())
+    return [_known("family", name, every)]
 
 
 def look_up(name: str) -> Entry:
     """The entry of one loss.
 
     Raises:
-        LookupError: There is none of that name; the message names the nearest.
+        UnknownNameError: There is none of that name; the message names the nearest.
     """
-    losses = public_losses()
-    _require("loss", name, losses)
-    return _entry(name, losses[name])
+    return _entry(name, _known("loss", name, public_losses()))
 
 
 def write_table(file: str) -> None:
@@ -92,21 +109,16 @@ def write_table(file: str) -> None:
 
 def markdown_table() -> str:
     """The table of losses in the README."""
-    families: dict[str, list[Entry]] = {}
-    for entry in catalog():
-        families.setdefault(entry.family, []).append(entry)
-    return "\n\n".join(_family_table(family, entries) for family, entries in families.items())
+    return "\n\n".join(_section_of(family) for family in families())
 
 
-def _family_table(family: str, entries: list[Entry]) -> str:
+def _section_of(family: Family) -> str:
     rows = [
         f"| `{entry.name}` | {entry.summary} | {', '.join(_traits(entry)) or '—'} |"
-        for entry in entries
+        for entry in family.entries
     ]
-    title = family.replace("_", " ").capitalize()
-    return "\n".join(
-        [f"**{title}**", "", "| loss | what it is | facts |", "| --- | --- | --- |", *rows]
-    )
+    title = f"**{family.name}**: {family.summary}"
+    return "\n".join([title, "", "| loss | what it is | facts |", "| --- | --- | --- |", *rows])
 
 
 def _traits(entry: Entry) -> list[str]:
@@ -116,6 +128,11 @@ def _traits(entry: Entry) -> list[str]:
     if facts.get("lipschitz", float("inf")) < float("inf"):
         words.append(f"{facts['lipschitz']:.3g}-Lipschitz")
     return [*words, f"elicits the {facts['elicits']}"] if "elicits" in facts else words
+
+
+def _family(name: str, entries: list[Entry]) -> Family:
+    text = inspect.getdoc(inspect.getmodule(entries[0].loss.function)) or ""
+    return Family(name, text.partition("\n")[0], entries)
 
 
 def _entry(name: str, loss: "Loss[Any]") -> Entry:
@@ -151,9 +168,10 @@ def _sections(doc: str) -> dict[str, str]:
     return {"Use": "", "Avoid": "", "Limits": "", "References": ""} | texts | {"Summary": summary}
 
 
-def _require(kind: str, name: str, known: Any) -> None:
+def _known(kind: str, name: str, known: Mapping[str, T]) -> T:
     if name not in known:
         near = difflib.get_close_matches(name, known, n=3, cutoff=0.4)
         hint = f"; the nearest are {', '.join(near)}" if near else ""
         message = f"no {kind} `{name}`{hint} (`jaxloss list` shows all)"
-        raise LookupError(message)
+        raise UnknownNameError(message)
+    return known[name]

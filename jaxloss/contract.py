@@ -16,7 +16,7 @@ from jax import Array
 
 from jaxloss.domains import ArrayDomain, Real, Score, Sign
 from jaxloss.facts import Facts
-from jaxloss.numerics import as_array, poison
+from jaxloss.numerics import as_array, computing_dtype, poison
 from jaxloss.signature import Signature
 
 P = ParamSpec("P")
@@ -61,7 +61,7 @@ class Loss(Generic[P]):
     def _trace(self, *given: Array, **keywords: Any) -> Array:
         self.contract.check(given)
         with jax.named_scope(self.__name__):
-            dtype = _computing_dtype(given)
+            dtype = computing_dtype(*given)
             domains = self.contract.arrays.values()
             arrays = [_cast(x, domain, dtype) for x, domain in zip(given, domains, strict=True)]
             numbers = self.contract.spread(keywords, given[0].shape, dtype)
@@ -124,12 +124,6 @@ def margin(**facts: Any) -> Callable[[Callable[Concatenate[Array, P], Array]], M
         return Margin(psi, contract, Facts(**facts))
 
     return decorate
-
-
-def _computing_dtype(arrays: tuple[Array, ...]) -> jnp.dtype:
-    """Float32 for what is narrower, otherwise the widest type given."""
-    with jax.numpy_dtype_promotion("standard"):
-        return jnp.promote_types(jnp.result_type(float, *arrays), jnp.float32)
 
 
 def _cast(array: Array, domain: ArrayDomain, dtype: jnp.dtype) -> Array:

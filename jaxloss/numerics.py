@@ -234,3 +234,9 @@ def at_label(x: Array, labels: Array) -> Array:
 def as_array(value: ArrayLike) -> Array:
     """A JAX array from anything array-like, lists included."""
     return value if isinstance(value, Array) else jnp.asarray(value)
+
+
+def computing_dtype(*arrays: Array | jax.ShapeDtypeStruct) -> jnp.dtype:
+    """Single precision for what is narrower, otherwise the widest type given."""
+    with jax.numpy_dtype_promotion("standard"):
+        return jnp.promote_types(jnp.result_type(float, *arrays), jnp.float32)

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from jaxloss.numerics import divide, weighted
+from jaxloss.numerics import computing_dtype, divide, weighted
 
 Reduction = Callable[[Array, Array | None], Array]
 
@@ -39,11 +39,13 @@ class Average:
     @classmethod
     def of(cls, values: Array, weights: Array | None = None) -> Self:
         """The average of `values`, each with its weight; boolean weights are a mask."""
+        values = values.astype(computing_dtype(values))
         if weights is None:
             return cls(jnp.sum(values), _count(values))
         if weights.dtype == jnp.bool_:
             return cls(jnp.sum(jnp.where(weights, values, 0)), jnp.sum(weights, dtype=jnp.int32))
-        return cls(jnp.sum(weighted(weights, values)), jnp.sum(weights))
+        numbers = weights.astype(values.dtype)
+        return cls(jnp.sum(weighted(numbers, values)), jnp.sum(numbers))
 
     def __add__(self, other: Self) -> Self:
         """The average over both parts together."""

@@ -38,7 +38,8 @@ def plot(entry: Entry, file: str) -> None:
     """Draw the loss and its slope as its first argument moves, into an image file.
 
     Raises:
-        ModuleNotFoundError: matplotlib is missing.
+        ModuleNotFoundError: matplotlib is missing; the extra `compare` has it.
+        OSError: The file cannot be written.
         ValueError: The file's suffix names no image format.
     """
     from matplotlib.figure import Figure  # an extra, needed only here

@@ -12,6 +12,7 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from jaxloss.contract import Loss
+from jaxloss.numerics import computing_dtype
 from jaxloss.reduction import Average, Reduction, mean
 
 PyTree = Any
@@ -103,19 +104,21 @@ class Term:
             where, weights = _pick_if_split(where, key), _pick_if_split(weights, key)
         heads = predictions if isinstance(predictions, tuple) else (predictions,)
         arrays = (*heads, targets)
-        shape = jax.eval_shape(self._per_example, *arrays).shape
-        mask = None if where is None else _mask(where, shape)
-        return self._behind(mask, arrays), _mass(mask, weights, shape)
+        like = jax.eval_shape(self._per_example, *arrays)
+        mask = None if where is None else _mask(where, like.shape)
+        return self._behind(mask, arrays), _mass(mask, weights, like)
 
     def _per_example(self, *arrays: Array, **where: Array) -> Array:
         values = self.loss(*arrays, **self.traced, **dict(self.static), **where)
-        return values.astype(jnp.promote_types(values.dtype, jnp.float32))
+        return values.astype(computing_dtype(values))
 
-    def _behind(self, mask: Array | None, arrays: tuple[Array, ...]) -> Array:
+    def _behind(self, mask: Array | None, arrays: tuple[PyTree, ...]) -> Array:
         if mask is None:
             return self._per_example(*arrays)
-        benign = self._benign(arrays)
-        hidden = [_hide(mask, x, value) for x, value in zip(arrays, benign, strict=True)]
+        hidden = [
+            jax.tree.map(functools.partial(_hide, mask, benign), array)
+            for array, benign in zip(arrays, self._benign(len(arrays)), strict=True)
+        ]
         values = self._per_example(*hidden, **({"where": mask} if self._couples else {}))
         return jnp.where(_lead(mask, values.ndim), values, 0)
 
@@ -123,10 +126,11 @@ class Term:
     def _couples(self) -> bool:
         return isinstance(self.loss, Loss) and self.loss.contract.couples
 
-    def _benign(self, arrays: tuple[Array, ...]) -> list[float]:
+    def _benign(self, count: int) -> list[float]:
+        """What each array may hold without harm; for a foreign loss, 1/2."""
         if isinstance(self.loss, Loss):
             return [domain.benign for domain in self.loss.contract.arrays.values()]
-        return [0.5 if jnp.issubdtype(x.dtype, jnp.inexact) else 0 for x in arrays]
+        return [0.5] * count
 
 
 def _is_leaf(value: Any) -> bool:
@@ -172,12 +176,12 @@ def _mask(where: Array, shape: tuple[int, ...]) -> Array:
     return _prefix("where", where, shape)
 
 
-def _mass(mask: Array | None, weights: Array | None, shape: tuple[int, ...]) -> Array | None:
+def _mass(mask: Array | None, weights: Array | None, like: jax.ShapeDtypeStruct) -> Array | None:
+    """What each example counts; a mask by itself stays boolean, so that its sum is exact."""
     if weights is None:
-        return None if mask is None else jnp.broadcast_to(_lead(mask, len(shape)), shape)
-    numbers = weights.astype(jnp.promote_types(weights.dtype, jnp.float32))
-    spread = jnp.broadcast_to(_lead(_prefix("weights", numbers, shape), len(shape)), shape)
-    return spread if mask is None else jnp.where(_lead(mask, len(shape)), spread, 0)
+        return None if mask is None else _spread(mask, like.shape)
+    numbers = _spread(_prefix("weights", weights, like.shape), like.shape).astype(like.dtype)
+    return numbers if mask is None else jnp.where(_spread(mask, like.shape), numbers, 0)
 
 
 def _prefix(name: str, array: Array, shape: tuple[int, ...]) -> Array:
@@ -194,8 +198,15 @@ def _lead(prefix: Array, ndim: int) -> Array:
     return prefix.reshape(prefix.shape + (1,) * (ndim - prefix.ndim))
 
 
-def _hide(mask: Array, array: Array, benign: float) -> Array:
-    """The array, harmless behind the mask; one that all examples share stays as it is."""
+def _spread(prefix: Array, shape: tuple[int, ...]) -> Array:
+    return jnp.broadcast_to(_lead(prefix, len(shape)), shape)
+
+
+def _hide(mask: Array, benign: float, array: Array) -> Array:
+    """The array, harmless behind the mask; one that all examples share stays as it is.
+
+    As an integer the harmless value is a class, 0.
+    """
     if array.ndim < mask.ndim:
         return array
     return jnp.where(_lead(mask, array.ndim), array, jnp.asarray(benign).astype(array.dtype))

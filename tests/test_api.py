@@ -10,7 +10,14 @@ import pytest
 from drawing import LOSSES
 
 import jaxloss as jl
-from jaxloss.catalog import catalog, look_up, markdown_table, public_losses
+from jaxloss.catalog import (
+    UnknownNameError,
+    catalog,
+    families,
+    look_up,
+    markdown_table,
+    public_losses,
+)
 from jaxloss.contract import Distance, Margin
 
 ROOT = Path(__file__).parents[1]
@@ -173,7 +180,7 @@ def test_losses_are_values():
 
 
 def test_an_unknown_name_is_answered_with_the_nearest():
-    with pytest.raises(LookupError, match="the nearest are huber"):
+    with pytest.raises(UnknownNameError, match="the nearest are huber"):
         look_up("hubert")
-    with pytest.raises(LookupError, match="margin"):
-        catalog("margins")
+    with pytest.raises(UnknownNameError, match="margin"):
+        families("margins")

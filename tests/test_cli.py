@@ -51,6 +51,8 @@ def test_every_loss_can_be_shown_and_drawn(entry, tmp_path, capsys):
     [
         (["show", "hubert"], "no loss `hubert`; the nearest are huber"),
         (["list", "--family", "margins"], "no family `margins`; the nearest are margin"),
+        (["show", "huber", "--plot", "shape.nonsense"], "nonsense"),
+        (["show", "huber", "--plot", "no/such/folder/shape.svg"], "no/such/folder"),
     ],
 )
 def test_mistakes_exit_with_2_and_a_hint(arguments, words, capsys):

@@ -196,6 +196,25 @@ def test_functions_of_optax_serve_unchanged():
     assert np.isfinite(static(PREDICTIONS, jnp.array([0, 2])))
 
 
+def test_a_foreign_loss_may_take_a_pytree():
+    def gap(pair, targets):
+        return jnp.log(pair["high"] / pair["low"]) - targets
+
+    pair = {"high": jnp.array([2.0, jnp.nan]), "low": jnp.array([1.0, 0.0])}
+    value = lambda pair: jl.Objective(gap)(pair, jnp.zeros(2), where=jnp.array([True, False]))
+    assert float(value(pair)) == pytest.approx(np.log(2))
+    assert jax.grad(value)(pair)["low"].tolist() == [-1.0, 0.0]
+
+
+def test_weights_do_not_change_the_dtype():
+    with jax.enable_x64(True), jax.numpy_dtype_promotion("strict"):
+        for wide in (jnp.float32, jnp.float64):
+            ones = jnp.ones(3, wide)
+            for weights in (ones.astype(jnp.float32), ones.astype(jnp.float64), ones > 0):
+                value = jl.Objective(jl.absolute_error)(ones, 0 * ones, weights=weights)
+                assert value.dtype == wide
+
+
 def test_a_loss_that_couples_examples_is_given_the_mask():
     @jl.loss(convex=True)
     def spread(

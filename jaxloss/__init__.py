@@ -1,5 +1,6 @@
 """Loss functions and objectives for JAX."""
 
+from jaxloss.checked import checked as checked
 from jaxloss.contract import Loss as Loss
 from jaxloss.contract import distance as distance
 from jaxloss.contract import loss as loss
@@ -112,7 +113,11 @@ from jaxloss.losses.smooth_margin import unhinged as unhinged
 from jaxloss.objective import Objective as Objective
 from jaxloss.reduction import Average as Average
 from jaxloss.reduction import mean as mean
+from jaxloss.reduction import mean_by_batch as mean_by_batch
+from jaxloss.reduction import mean_by_count as mean_by_count
+from jaxloss.reduction import mean_of_sequences as mean_of_sequences
 from jaxloss.reduction import none as none
+from jaxloss.reduction import segment_weights as segment_weights
 from jaxloss.reduction import total as total
 
 __version__ = "0.1.0"

@@ -73,7 +73,7 @@ class Objective:
             TypeError: `where` is not boolean.
             ValueError: `where` or `weights` is no prefix of the per-example shape.
         """
-        value: Array = self._value(*map(_as_arrays, (predictions, targets, where, weights)))
+        value: Array = self._value(*map(as_arrays, (predictions, targets, where, weights)))
         return value
 
     def terms(
@@ -90,7 +90,7 @@ class Objective:
             >>> {name: float(average.value) for name, average in terms.items()}
             {'absolute_error': 2.0, 'squared_error': 5.0}
         """
-        given = map(_as_arrays, (predictions, targets, where, weights))
+        given = map(as_arrays, (predictions, targets, where, weights))
         averages: dict[str, Average] = self._averages(*given)
         return averages
 
@@ -174,6 +174,6 @@ class Objective:
         return objective
 
 
-def _as_arrays(tree: PyTree) -> PyTree:
+def as_arrays(tree: PyTree) -> PyTree:
     """Arrays throughout; a list is an array, a tuple or mapping is several."""
     return jax.tree.map(as_array, tree, is_leaf=lambda node: isinstance(node, list))

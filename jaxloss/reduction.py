@@ -1,5 +1,6 @@
 """From one value per example to one number, exact over masks, micro-batches and devices."""
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Self
@@ -9,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from jaxloss.numerics import computing_dtype, divide, weighted
+from jaxloss.numerics import computing_dtype, divide, poison, weighted
 
 Reduction = Callable[[Array, Array | None], Array]
 
@@ -76,6 +77,81 @@ def none(values: Array, weights: Array | None) -> Array:
     if weights is None:
         return values
     return weighted(weights.astype(values.dtype), values)
+
+
+def mean_by_count(values: Array, weights: Array | None) -> Array:
+    """Sum of weight times value over how many weights are not 0, whatever their size.
+
+    Example:
+        >>> import jaxloss as jl
+        >>> error = jl.Objective(jl.absolute_error, reduction=jl.mean_by_count)
+        >>> float(error([1.0, 2.0], [0.0, 0.0], weights=[3.0, 6.0]))
+        7.5
+    """
+    counted = Average.of(values, None if weights is None else weights != 0)
+    return Average(total(values, weights), counted.mass).value
+
+
+def mean_by_batch(values: Array, weights: Array | None) -> Array:
+    """Sum of weight times value over the length of the first axis, whatever is masked.
+
+    Example:
+        >>> import jaxloss as jl
+        >>> error = jl.Objective(jl.absolute_error, reduction=jl.mean_by_batch)
+        >>> float(error([[1.0, 2.0], [3.0, 4.0]], [[0.0, 0.0], [0.0, 0.0]]))
+        5.0
+    """
+    return Average(total(values, weights), jnp.asarray(values.shape[0], jnp.int32)).value
+
+
+def mean_of_sequences(values: Array, weights: Array | None) -> Array:
+    """The mean over the first axis of the mean over all others, of those that have any mass.
+
+    Each sequence counts the same, however many of its tokens count.
+
+    Example:
+        >>> import jax.numpy as jnp, jaxloss as jl
+        >>> error = jl.Objective(jl.absolute_error, reduction=jl.mean_of_sequences)
+        >>> tokens, where = jnp.array([[1.0, 3.0], [6.0, 0.0]]), jnp.array([[1, 1], [1, 0]]) > 0
+        >>> float(error(tokens, jnp.zeros((2, 2)), where=where))
+        4.0
+    """
+    if weights is None:
+        return mean(values, None)
+    sequences = jax.vmap(Average.of)(values, weights)
+    return mean(sequences.value, sequences.mass != 0)
+
+
+def segment_weights(segments: Array, where: Array | None = None) -> Array:
+    """Weights under which each segment of a packed sequence counts the same.
+
+    Every token weighs one over the number of tokens that count in its segment, so that the
+    weighted mean is the mean over segments of the mean over their tokens.
+
+    Args:
+        segments: Which segment each token belongs to, integers in [0, tokens), shape
+            `[..., tokens]`; another integer gives NaN, unless it is masked.
+        where: Boolean mask of the tokens that count, of the same shape.
+
+    Returns:
+        Weights of the same shape, 0 for tokens that do not count, for `weights` of an objective.
+
+    Example:
+        >>> import jax.numpy as jnp, jaxloss as jl
+        >>> weights = jl.segment_weights(jnp.array([0, 0, 0, 1]))
+        >>> float(jl.Objective(jl.absolute_error)([1.0, 2.0, 3.0, 6.0], [0.0] * 4, weights=weights))
+        4.0
+    """
+    counted = jnp.ones(segments.shape, bool) if where is None else where
+    sizes = _segment_sizes(counted.astype(jnp.int32), segments).astype(jnp.float32)
+    known = (segments >= 0) & (segments < segments.shape[-1])
+    return poison(divide(counted.astype(jnp.float32), sizes), known | ~counted)
+
+
+@functools.partial(jnp.vectorize, signature="(tokens),(tokens)->(tokens)")
+def _segment_sizes(counted: Array, segments: Array) -> Array:
+    """For each token how many count in its segment."""
+    return jax.ops.segment_sum(counted, segments, num_segments=segments.size)[segments]
 
 
 def _count(values: Array) -> Array:

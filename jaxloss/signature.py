@@ -4,7 +4,7 @@ import difflib
 import functools
 import inspect
 import typing
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from jaxloss.domains import ArrayDomain, HyperDomain
+from jaxloss.domains import ArrayDomain, HyperDomain, Values
 
 Shape = tuple[int, ...]
 _CONCRETE = (int, float, np.generic, np.ndarray, list, tuple)
@@ -156,19 +156,23 @@ class Signature:
             )
         return value
 
-    def valid(self, arrays: list[Array], numbers: Mapping[str, Any]) -> Array:
+    def valid(self, arrays: Sequence[Array], numbers: Mapping[str, Any]) -> Array:
         """In which examples all values lie inside their domains: one for each, or one for all."""
         checks = [*self._array_checks(arrays), *self._number_checks(numbers)]
         return functools.reduce(jnp.logical_and, checks, jnp.ones((), bool))
 
-    def _array_checks(self, arrays: list[Array]) -> Iterator[Array]:
+    def inside(self, arrays: Sequence[Values]) -> dict[str, Values]:
+        """Of each array, which entries lie in its domain."""
         event = max(domain.event for domain in self.arrays.values())
         classes = arrays[0].shape[-1] if event else 0
-        for domain, array in zip(self.arrays.values(), arrays, strict=True):
-            if domain.indexes:
-                yield (array >= 0) & (array < classes)
-            elif domain.bounded:
-                inside = domain.contains(array)
+        return {
+            name: (array >= 0) & (array < classes) if domain.indexes else domain.contains(array)
+            for (name, domain), array in zip(self.arrays.items(), arrays, strict=True)
+        }
+
+    def _array_checks(self, arrays: Sequence[Array]) -> Iterator[Array]:
+        for domain, inside in zip(self.arrays.values(), self.inside(arrays).values(), strict=True):
+            if domain.bounded or domain.indexes:
                 yield jnp.all(inside, axis=-1) if domain.event else inside
 
     def _number_checks(self, numbers: Mapping[str, Any]) -> Iterator[Array]:

@@ -1,8 +1,8 @@
 """One term of an objective: a loss on one part of the prediction, behind a sealed mask."""
 
-import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Self
 
 import jax
@@ -19,7 +19,7 @@ PyTree = Any
 Key = str | int
 
 
-@functools.partial(
+@partial(
     jax.tree_util.register_dataclass,
     data_fields=["scale", "traced"],
     meta_fields=["loss", "reduction", "static", "path"],
@@ -95,32 +95,39 @@ class Term:
         """The mean of the loss before the division, unscaled."""
         return Average.of(*self._measure(predictions, targets, where, weights))
 
+    def inputs(
+        self, predictions: PyTree, targets: PyTree, where: PyTree
+    ) -> tuple[tuple[PyTree, ...], Array | None]:
+        """The arrays that the loss sees, harmless behind the mask, and the mask."""
+        for key in self.path:
+            predictions, targets, where = (
+                _pick(predictions, key),
+                _pick(targets, key),
+                _pick_if_split(where, key),
+            )
+        heads = predictions if isinstance(predictions, tuple) else (predictions,)
+        arrays = (*heads, targets)
+        if where is None:
+            return arrays, None
+        mask = _mask(where, jax.eval_shape(self._per_example, *arrays).shape)
+        pairs = zip(self._benign(len(arrays)), arrays, strict=True)
+        return tuple(jax.tree.map(partial(_hide, mask, benign), x) for benign, x in pairs), mask
+
     def _measure(
         self, predictions: PyTree, targets: PyTree, where: PyTree, weights: PyTree
     ) -> tuple[Array, Array | None]:
-        """One value per example, and what each counts."""
+        """One value per example, 0 behind the mask, and what each counts."""
         for key in self.path:
-            predictions, targets = _pick(predictions, key), _pick(targets, key)
-            where, weights = _pick_if_split(where, key), _pick_if_split(weights, key)
-        heads = predictions if isinstance(predictions, tuple) else (predictions,)
-        arrays = (*heads, targets)
-        like = jax.eval_shape(self._per_example, *arrays)
-        mask = None if where is None else _mask(where, like.shape)
-        return self._behind(mask, arrays), _mass(mask, weights, like)
+            weights = _pick_if_split(weights, key)
+        arrays, mask = self.inputs(predictions, targets, where)
+        values = self._per_example(*arrays, **({"where": mask} if self._couples else {}))
+        if mask is not None:
+            values = jnp.where(_lead(mask, values.ndim), values, 0)
+        return values, _mass(mask, weights, values)
 
-    def _per_example(self, *arrays: Array, **where: Array) -> Array:
+    def _per_example(self, *arrays: PyTree, **where: Array | None) -> Array:
         values = self.loss(*arrays, **self.traced, **dict(self.static), **where)
         return values.astype(computing_dtype(values))
-
-    def _behind(self, mask: Array | None, arrays: tuple[PyTree, ...]) -> Array:
-        if mask is None:
-            return self._per_example(*arrays)
-        hidden = [
-            jax.tree.map(functools.partial(_hide, mask, benign), array)
-            for array, benign in zip(arrays, self._benign(len(arrays)), strict=True)
-        ]
-        values = self._per_example(*hidden, **({"where": mask} if self._couples else {}))
-        return jnp.where(_lead(mask, values.ndim), values, 0)
 
     @property
     def _couples(self) -> bool:
@@ -176,7 +183,7 @@ def _mask(where: Array, shape: tuple[int, ...]) -> Array:
     return _prefix("where", where, shape)
 
 
-def _mass(mask: Array | None, weights: Array | None, like: jax.ShapeDtypeStruct) -> Array | None:
+def _mass(mask: Array | None, weights: Array | None, like: Array) -> Array | None:
     """What each example counts; a mask by itself stays boolean, so that its sum is exact."""
     if weights is None:
         return None if mask is None else _spread(mask, like.shape)

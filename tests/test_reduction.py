@@ -1,0 +1,79 @@
+"""The denominators that people fight about, each under its name."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import jaxloss as jl
+
+REDUCERS = [jl.mean, jl.mean_by_count, jl.mean_by_batch, jl.mean_of_sequences]
+CE = jl.softmax_cross_entropy_with_integer_labels
+
+
+def test_R17_weights_divide_by_weight_or_by_count():
+    logits, labels = jnp.array([[-100.0, 100.0]] * 2), jnp.array([0, 1])
+    at = lambda reduction: jl.Objective(CE, reduction=reduction)(
+        logits, labels, weights=jnp.array([20.0, 10.0])
+    )
+    np.testing.assert_allclose(at(jl.none), [4000.0, 0.0])
+    np.testing.assert_allclose(at(jl.mean_by_count), 2000.0)
+    np.testing.assert_allclose(at(jl.mean), 4000 / 30, rtol=1e-6)
+
+
+def test_R19_tokens_or_sequences_count_the_same():
+    """Two sequences of ten tokens, of which five and one count."""
+    where = jnp.arange(10) < jnp.array([[5], [1]])
+    values = jnp.where(where, jnp.array([[2.0], [10.0]]), jnp.nan)
+    at = lambda reduction: jl.Objective(jl.absolute_error, reduction=reduction)(
+        values, jnp.zeros((2, 10)), where=where
+    )
+    np.testing.assert_allclose(at(jl.mean), 20 / 6, rtol=1e-6)
+    np.testing.assert_allclose(at(jl.mean_of_sequences), 6.0)
+    np.testing.assert_allclose(at(jl.mean_by_batch), 10.0)
+    np.testing.assert_allclose(at(jl.mean_by_count), 20 / 6, rtol=1e-6)
+
+
+def test_a_given_number_is_a_scale():
+    objective = jl.Objective(jl.absolute_error, reduction=jl.total) / 8
+    assert objective([1.0, 3.0], [0.0, 0.0]) == 0.5
+
+
+@pytest.mark.parametrize("reduction", REDUCERS)
+def test_without_mass_it_is_zero_with_zero_gradient(reduction):
+    objective = jl.Objective(jl.absolute_error, reduction=reduction)
+    value, gradient = jax.value_and_grad(objective)(
+        jnp.ones((2, 3)), jnp.zeros((2, 3)), where=jnp.zeros((2, 3), bool)
+    )
+    assert value == 0
+    np.testing.assert_array_equal(gradient, jnp.zeros((2, 3)))
+
+
+@pytest.mark.parametrize("reduction", REDUCERS)
+def test_a_full_mask_is_none(reduction):
+    values = jnp.arange(6.0).reshape(2, 3)
+    found = reduction(values, jnp.ones((2, 3), bool))
+    np.testing.assert_allclose(found, reduction(values, None), rtol=1e-6)
+
+
+def test_a_sequence_without_tokens_does_not_count():
+    where = jnp.array([[True, True], [False, False]])
+    objective = jl.Objective(jl.absolute_error, reduction=jl.mean_of_sequences)
+    assert objective(jnp.full((2, 2), 3.0), jnp.zeros((2, 2)), where=where) == 3.0
+
+
+def test_packed_segments_count_the_same():
+    segments = jnp.array([[0, 0, 1, 1, 1, 2], [3, 3, 3, 3, 0, 0]])
+    where = jnp.array([[True] * 5 + [False], [True] * 6])
+    values = jnp.asarray(np.random.default_rng(0).normal(size=(2, 6)) ** 2, jnp.float32)
+    weights = jl.segment_weights(segments, where)
+    found = jl.Objective(jl.absolute_error)(values, 0 * values, weights=weights)
+    parts = [values[0, :2], values[0, 2:5], values[1, :4], values[1, 4:]]
+    np.testing.assert_allclose(found, np.mean([part.mean() for part in parts]), rtol=1e-6)
+    assert weights[0, 5] == 0
+
+
+def test_an_unknown_segment_is_nan_unless_masked():
+    segments, where = jnp.array([0, 0, -1]), jnp.array([True, True, False])
+    assert jl.segment_weights(segments, where).tolist() == [0.5, 0.5, 0.0]
+    assert np.isnan(jl.segment_weights(segments)[2])

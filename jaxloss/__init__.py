@@ -11,6 +11,11 @@ from jaxloss.facts import Facts as Facts
 from jaxloss.losses.binary import binary_cross_entropy as binary_cross_entropy
 from jaxloss.losses.binary import sigmoid_binary_cross_entropy as sigmoid_binary_cross_entropy
 
+# negative log-likelihoods of counts, positive numbers and proportions
+from jaxloss.losses.bounded import beta_nll as beta_nll
+from jaxloss.losses.bounded import gamma_nll as gamma_nll
+from jaxloss.losses.bounded import negative_binomial_nll as negative_binomial_nll
+
 # multiclass classification
 from jaxloss.losses.classification import categorical_cross_entropy as categorical_cross_entropy
 from jaxloss.losses.classification import softmax_cross_entropy as softmax_cross_entropy
@@ -22,6 +27,11 @@ from jaxloss.losses.classification import (
 from jaxloss.losses.directional import cosine_distance as cosine_distance
 from jaxloss.losses.directional import cosine_similarity as cosine_similarity
 
+# negative log-likelihoods on the line and on the circle
+from jaxloss.losses.distribution import laplace_nll as laplace_nll
+from jaxloss.losses.distribution import student_t_nll as student_t_nll
+from jaxloss.losses.distribution import von_mises_nll as von_mises_nll
+
 # divergences between distributions
 from jaxloss.losses.divergence import cauchy_schwarz_divergence as cauchy_schwarz_divergence
 from jaxloss.losses.divergence import jensen_shannon as jensen_shannon
@@ -30,6 +40,22 @@ from jaxloss.losses.divergence import (
     kl_divergence_with_log_targets as kl_divergence_with_log_targets,
 )
 from jaxloss.losses.divergence import reverse_kl as reverse_kl
+
+# pairs of vectors, alike or not
+from jaxloss.losses.embedding import cosine_embedding as cosine_embedding
+from jaxloss.losses.embedding import hinge_embedding as hinge_embedding
+from jaxloss.losses.embedding import minkowski_distance as minkowski_distance
+
+# a regularised choice between classes
+from jaxloss.losses.fenchel_young import fenchel_young as fenchel_young
+from jaxloss.losses.fenchel_young import multiclass_perceptron as multiclass_perceptron
+from jaxloss.losses.fenchel_young import multiclass_sparsemax as multiclass_sparsemax
+from jaxloss.losses.fenchel_young import sparsemax as sparsemax
+
+# cross-entropies that weigh by the mistake
+from jaxloss.losses.focal import poly1_cross_entropy as poly1_cross_entropy
+from jaxloss.losses.focal import sigmoid_focal as sigmoid_focal
+from jaxloss.losses.focal import softmax_focal as softmax_focal
 
 # negative log-likelihoods
 from jaxloss.losses.likelihood import gaussian_nll as gaussian_nll
@@ -51,6 +77,19 @@ from jaxloss.losses.multiclass import one_hot_absolute_error as one_hot_absolute
 from jaxloss.losses.multiclass import one_hot_squared_error as one_hot_squared_error
 from jaxloss.losses.multiclass import one_vs_all as one_vs_all
 from jaxloss.losses.multiclass import weston_watkins as weston_watkins
+
+# several labels an example
+from jaxloss.losses.multilabel import multilabel_margin as multilabel_margin
+from jaxloss.losses.multilabel import multilabel_soft_margin as multilabel_soft_margin
+
+# classification with wrong labels
+from jaxloss.losses.noise_robust import generalized_cross_entropy as generalized_cross_entropy
+from jaxloss.losses.noise_robust import symmetric_cross_entropy as symmetric_cross_entropy
+from jaxloss.losses.noise_robust import taylor_cross_entropy as taylor_cross_entropy
+
+# pairs of scores, of which one is to be larger
+from jaxloss.losses.pairwise import margin_ranking as margin_ranking
+from jaxloss.losses.pairwise import ranking as ranking
 
 # distance-based: powers of the error
 from jaxloss.losses.power import absolute_error as absolute_error
@@ -108,6 +147,14 @@ from jaxloss.losses.smooth_margin import exponential as exponential
 from jaxloss.losses.smooth_margin import logistic as logistic
 from jaxloss.losses.smooth_margin import squared_margin as squared_margin
 from jaxloss.losses.smooth_margin import unhinged as unhinged
+
+# classification with two temperatures
+from jaxloss.losses.tempered import bi_tempered_logistic as bi_tempered_logistic
+
+# triplets of vectors
+from jaxloss.losses.triplet import triplet as triplet
+from jaxloss.losses.triplet import triplet_of as triplet_of
+from jaxloss.losses.triplet import triplet_with_swap as triplet_with_swap
 
 # objectives
 from jaxloss.objective import Objective as Objective

@@ -44,7 +44,11 @@ def _parser() -> argparse.ArgumentParser:
 
     listing = commands.add_parser("list", help="list the losses", description=_list.__doc__)
     listing.add_argument("--family", help="only the losses of this family (a file of losses/)")
-    listing.add_argument("--into", metavar="FILE", help="rewrite the table in a Markdown FILE")
+    listing.add_argument(
+        "--into",
+        metavar="FILE",
+        help="rewrite the tables of losses and of peers in a Markdown FILE",
+    )
     listing.set_defaults(run=_list)
 
     showing = commands.add_parser("show", help="show one loss", description=_show.__doc__)
@@ -56,10 +60,10 @@ def _parser() -> argparse.ArgumentParser:
 
 def _list(arguments: argparse.Namespace) -> int:
     """List every loss with its one-line description, by family."""
-    from jaxloss.catalog import UnknownNameError, families, write_table
+    from jaxloss.catalog import UnknownNameError, families, write_tables
 
     if arguments.into:
-        write_table(arguments.into)
+        write_tables(arguments.into)
         return 0
     try:
         shown = families(arguments.family)

@@ -12,12 +12,12 @@ from typing import Any, TypeVar
 import jaxloss
 from jaxloss.contract import Loss
 from jaxloss.domains import ArrayDomain
+from jaxloss.peers import PEERS
 from jaxloss.signature import HyperParameter
 
 T = TypeVar("T")
 
 _SECTION = re.compile(r"^(Args|Returns|Example|Limits|References|Raises):$|^(Use|Avoid) when ")
-_MARKERS = ("<!-- losses -->", "<!-- /losses -->")
 
 
 @dataclass(frozen=True)
@@ -99,12 +99,24 @@ def look_up(name: str) -> Entry:
     return _entry(name, _known("loss", name, public_losses()))
 
 
-def write_table(file: str) -> None:
-    """Put the table of losses into a Markdown file, between its two markers."""
+def write_tables(file: str) -> None:
+    """Put the tables of losses and of peers into a Markdown file, each between its markers."""
     path = Path(file)
-    before, _, rest = path.read_text().partition(_MARKERS[0])
-    _, _, after = rest.partition(_MARKERS[1])
-    path.write_text(f"{before}{_MARKERS[0]}\n{markdown_table()}\n{_MARKERS[1]}{after}")
+    text = path.read_text(encoding="utf-8")
+    for name, table in {"losses": markdown_table(), "peers": migration_table()}.items():
+        before, opening, rest = text.partition(f"<!-- {name} -->")
+        _, closing, after = rest.partition(f"<!-- /{name} -->")
+        text = f"{before}{opening}\n{table}\n{closing}{after}"
+    path.write_text(text, encoding="utf-8")
+
+
+def migration_table() -> str:
+    """What the losses of other libraries are called here, for the README."""
+    rows = [
+        f"| {peer.library} | `{peer.call}` | `{peer.ours}` | {peer.differs} |" for peer in PEERS
+    ]
+    header = ["| library | its call | ours | what differs |", "| --- | --- | --- | --- |"]
+    return "\n".join([*header, *rows])
 
 
 def markdown_table() -> str:

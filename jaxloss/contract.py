@@ -16,7 +16,7 @@ from jax import Array
 
 from jaxloss.domains import ArrayDomain, Real, Score, Sign
 from jaxloss.facts import Facts
-from jaxloss.numerics import as_array, computing_dtype, poison
+from jaxloss.numerics import computing_dtype, poison
 from jaxloss.signature import Signature
 
 P = ParamSpec("P")
@@ -47,7 +47,7 @@ class Loss(Generic[P]):
         """Check the hyper-parameters, then run the compiled function."""
         arrays = self.contract.bind(args, keywords)
         self.contract.admit(keywords)
-        return self._compiled(*map(as_array, arrays), **keywords)
+        return self._compiled(*arrays, **keywords)
 
     def __repr__(self) -> str:
         return f"<loss {self.__name__}{self.__signature__}>"

@@ -72,6 +72,16 @@ class NonZeroDomain(ArrayDomain):
 
 
 @dataclass(frozen=True)
+class BinaryDomain(ArrayDomain):
+    """0 and 1, and nothing between."""
+
+    def contains(self, value: Values) -> Values:
+        """Elementwise membership; NaN is nowhere a member."""
+        between = (value > self.low) & (value < self.high)
+        return super().contains(value) & ~between
+
+
+@dataclass(frozen=True)
 class HyperDomain(Domain):
     """What a hyper-parameter may be: a number, or `per_class` one for each class (last axis)."""
 
@@ -97,6 +107,9 @@ Real = Annotated[Array, ArrayDomain("Real", "real numbers")]
 NonNegativeReal = Annotated[
     Array, ArrayDomain("NonNegativeReal", "numbers >= 0", low=0.0, benign=1.0)
 ]
+PositiveReal = Annotated[
+    Array, ArrayDomain("PositiveReal", "numbers > 0", low=0.0, open=True, benign=1.0)
+]
 NonZeroReal = Annotated[Array, NonZeroDomain("NonZeroReal", "numbers other than 0", benign=1.0)]
 Variance = Annotated[
     Array,
@@ -108,6 +121,27 @@ Variance = Annotated[
         shared=True,
     ),
 ]
+Spread = Annotated[
+    Array,
+    ArrayDomain(
+        "Spread",
+        "scales or dispersions >= 0; a scalar or an axis of length 1 is shared",
+        low=0.0,
+        benign=1.0,
+        shared=True,
+    ),
+]
+Concentration = Annotated[
+    Array,
+    ArrayDomain(
+        "Concentration",
+        "concentrations >= 0; a scalar or an axis of length 1 is shared",
+        low=0.0,
+        benign=1.0,
+        shared=True,
+    ),
+]
+Angle = Annotated[Array, ArrayDomain("Angle", "angles in radians, of any turn")]
 Vector = Annotated[Array, ArrayDomain("Vector", "vectors over the last axis", event=1, benign=1.0)]
 Score = Annotated[Array, ArrayDomain("Score", "real scores, positive for the class +1")]
 Sign = Annotated[
@@ -125,6 +159,10 @@ Probability = Annotated[
     ArrayDomain(
         "Probability", "probabilities in [0, 1]", low=0.0, high=1.0, accepts=_TRUTHS, benign=0.5
     ),
+]
+OpenProbability = Annotated[
+    Array,
+    ArrayDomain("OpenProbability", "numbers in (0, 1)", low=0.0, high=1.0, open=True, benign=0.5),
 ]
 Logits = Annotated[
     Array,
@@ -155,6 +193,18 @@ Simplex = Annotated[
         likely_fix=_INTEGER_LABELS,
     ),
 ]
+MultiHot = Annotated[
+    Array,
+    BinaryDomain(
+        "MultiHot",
+        "0 or 1 over the last axis, 1 for each class that is present",
+        low=0.0,
+        high=1.0,
+        accepts=_TRUTHS,
+        event=1,
+        likely_fix="jax.nn.one_hot makes it of integer labels",
+    ),
+]
 Label = Annotated[
     Array,
     ArrayDomain(
@@ -170,6 +220,7 @@ Number = Annotated[ArrayLike, HyperDomain("Number", "a real number", open=True)]
 Extended = Annotated[ArrayLike, HyperDomain("Extended", "a real number or ±inf")]
 Positive = Annotated[ArrayLike, HyperDomain("Positive", "a number > 0", low=0.0, open=True)]
 NonNegative = Annotated[ArrayLike, HyperDomain("NonNegative", "a number >= 0", low=0.0)]
+AtLeastOne = Annotated[ArrayLike, HyperDomain("AtLeastOne", "a number >= 1", low=1.0)]
 Unit = Annotated[ArrayLike, HyperDomain("Unit", "a number in [0, 1]", low=0.0, high=1.0)]
 OpenUnit = Annotated[
     ArrayLike, HyperDomain("OpenUnit", "a number in (0, 1)", low=0.0, high=1.0, open=True)

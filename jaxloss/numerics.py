@@ -11,6 +11,7 @@ from jax import Array
 from jax.typing import ArrayLike
 
 _LOWEST = -3e38  # finite in single precision, and below every logit
+_SINGLE = 4  # bytes
 _SERIES = 0.5  # below it a series beats the closed form, which cancels
 
 
@@ -34,6 +35,14 @@ def divide(numerator: Array, denominator: Array) -> Array:
     """The quotient, and 0 with zero gradient where the denominator is 0."""
     empty = denominator == 0
     return jnp.where(empty, 0, numerator) / jnp.where(empty, 1, denominator)
+
+
+def over_spread(error: Array, spread: Array) -> tuple[Array, Array]:
+    """The error over its spread, and log of the spread: at spread 0 only one is infinite."""
+    spread = jnp.broadcast_to(spread, error.shape)
+    exact = (spread == 0) & (error == 0)
+    log_spread = jnp.log(jnp.where((spread == 0) & ~exact, 1, spread))
+    return error / jnp.where(exact, 1, spread), log_spread
 
 
 def poison(value: Array, valid: Array) -> Array:
@@ -78,12 +87,23 @@ def log1p_square(x: Array) -> Array:
 
 def log1p_ratio(x: Array, y: Array) -> Array:
     """log((1 + x) / (1 + y)) for x, y >= 0, exact where they are nearly equal or far apart."""
-    above, gap = x >= y, x - y
+    return _log_quotient(x - y, 1 + x, 1 + y)
+
+
+def log_ratio(x: Array, y: Array) -> Array:
+    """log(x / y) for x, y > 0, exact where they are nearly equal or far apart."""
+    return _log_quotient(x - y, x, y)
+
+
+def _log_quotient(gap: Array, x: Array, y: Array) -> Array:
+    """log(x / y) where their difference is known better than they are."""
+    above = gap >= 0
     excess, deficit = jnp.where(above, gap, 0), jnp.where(above, 0, -gap)
-    return jnp.where(above, jnp.log1p(excess / (1 + y)), -jnp.log1p(deficit / (1 + x)))
+    return jnp.where(above, jnp.log1p(excess / y), -jnp.log1p(deficit / x))
 
 
-def compound(x: Array, rate: Array) -> Array:
+@jax.custom_jvp
+def compound(x: Array, rate: ArrayLike) -> Array:
     """(exp(rate x) - 1) / rate, smooth in the rate: it is x at rate 0."""
     exponent = rate * x
     near = jnp.abs(exponent) < _SERIES
@@ -91,6 +111,26 @@ def compound(x: Array, rate: Array) -> Array:
     return jnp.where(
         near, series, jnp.expm1(jnp.where(near, 1, exponent)) / jnp.where(near, 1, rate)
     )
+
+
+def _compound_by_rate(drate: Array, y: Array, x: Array, rate: Array) -> Array:
+    """The slope of `compound` in the rate; its series is x² exp(z) (exp(-z) - 1 + z) / z²."""
+    exponent = rate * x
+    near = jnp.abs(exponent) < _SERIES
+    small = jnp.where(near, exponent, 0)
+    series = x * x * jnp.exp(small) * exp_bend(-small)
+    return jnp.where(near, series, (x * jnp.exp(exponent) - y) / jnp.where(near, 1, rate)) * drate
+
+
+# The slope of expm1 would be 1 + expm1, of which little is left where exp is small.
+compound.defjvps(lambda dx, _, x, rate: jnp.exp(rate * x) * dx, _compound_by_rate)
+
+
+def saturating(x: Array, rate: ArrayLike) -> Array:
+    """(1 - exp(-rate x)) / rate for x >= 0, also where x is infinite: it is x at rate 0."""
+    endless = x == jnp.inf
+    value = -compound(-jnp.where(endless, 0, x), rate)
+    return jnp.where(endless, 1 / jnp.where(endless, rate, 1), value)
 
 
 @jax.custom_jvp
@@ -102,6 +142,27 @@ def exp_remainder(x: Array) -> Array:
 
 
 exp_remainder.defjvps(lambda dx, _, x: jnp.expm1(x) * dx)
+
+
+def exp_bend(x: Array) -> Array:
+    """(exp(x) - 1 - x) / x², by its series near 0, where it is 1/2."""
+    near = jnp.abs(x) < _SERIES
+    far = jnp.where(near, 1, x)
+    return jnp.where(near, _exp_tail(jnp.where(near, x, 0), 3) / 2, (jnp.expm1(far) - far) / far**2)
+
+
+@jax.custom_jvp
+def log_compound(x: Array, rate: Array) -> Array:
+    """log(1 + rate x) / rate for x, rate >= 0, the inverse of `compound`: it is x at rate 0."""
+    growth = jnp.asarray(rate * x)
+    near = growth < rounding(growth)
+    return jnp.where(near, x, jnp.log1p(growth) / jnp.where(near, 1, rate))
+
+
+log_compound.defjvps(
+    lambda dx, _, x, rate: dx / (1 + rate * x),
+    lambda drate, y, _, rate: -y * y * exp_bend(-rate * y) * drate,
+)
 
 
 @jax.custom_jvp
@@ -164,18 +225,18 @@ def square_sum(x: Array) -> Array:
 
 def norm(x: Array) -> Array:
     """Euclidean norm over the last axis, free of overflow, with gradient 0 at the zero vector."""
-    scaled, largest = _scaled(x)
+    scaled, largest = over_largest(x)
     return jnp.squeeze(largest, axis=-1) * jnp.sqrt(square_sum(scaled))
 
 
 def unit(x: Array) -> Array:
     """X over its Euclidean norm along the last axis; the zero vector stays zero, gradient 0."""
-    scaled, largest = _scaled(x)
+    scaled, largest = over_largest(x)
     length = jnp.sqrt(square_sum(scaled))[..., None]
     return jnp.where(largest == 0, 0, scaled / length)
 
 
-def _scaled(x: Array) -> tuple[Array, Array]:
+def over_largest(x: Array) -> tuple[Array, Array]:
     """X over its largest magnitude, a constant of the derivative; ones for the zero vector."""
     largest = jax.lax.stop_gradient(jnp.max(jnp.abs(x), axis=-1, keepdims=True, initial=0))
     zero = largest == 0
@@ -232,11 +293,23 @@ def at_label(x: Array, labels: Array) -> Array:
 
 
 def as_array(value: ArrayLike) -> Array:
-    """A JAX array from anything array-like, lists included."""
-    return value if isinstance(value, Array) else jnp.asarray(value)
+    """A JAX array from anything array-like, lists included; integers too large for it as floats."""
+    if isinstance(value, Array):
+        return value
+    host = np.asarray(value)
+    if host.dtype.kind in "iu" and not _fits(host):
+        return jnp.asarray(host.astype(np.float32))
+    return jnp.asarray(value)
+
+
+def _fits(integers: np.ndarray) -> bool:
+    """Whether JAX's integers hold them; it would wrap the others, huge labels to plausible ones."""
+    limits = np.iinfo(jax.dtypes.canonicalize_dtype(integers.dtype))
+    return bool(np.all((integers >= limits.min) & (integers <= limits.max)))
 
 
 def computing_dtype(*arrays: Array | jax.ShapeDtypeStruct) -> jnp.dtype:
     """Single precision for what is narrower, otherwise the widest type given."""
     with jax.numpy_dtype_promotion("standard"):
-        return jnp.promote_types(jnp.result_type(float, *arrays), jnp.float32)
+        wide = [jnp.float32 if x.dtype.itemsize < _SINGLE else x for x in arrays]
+        return jnp.promote_types(jnp.result_type(float, *wide), jnp.float32)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 import jax
+import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
 
@@ -31,7 +32,7 @@ class Objective:
             floats and arrays are leaves; all else is static.
 
     Raises:
-        TypeError: The loss has no such hyper-parameter.
+        TypeError: The loss or the reduction is no function, or there is no such hyper-parameter.
         ValueError: A hyper-parameter is outside its domain.
 
     Example:
@@ -51,6 +52,12 @@ class Objective:
     def __init__(
         self, loss: Callable[..., Array], *, reduction: Reduction = mean, **hyperparameters: Any
     ) -> None:
+        if isinstance(loss, Objective) or not callable(loss):
+            message = f"Objective: `loss` is a function of arrays, got {loss!r}"
+            raise TypeError(message)
+        if not callable(reduction):
+            message = f"Objective: `reduction` is a function as jaxloss.mean, got {reduction!r}"
+            raise TypeError(message)
         object.__setattr__(self, "_terms", (Term.of(loss, reduction, hyperparameters),))
 
     def __call__(
@@ -117,7 +124,7 @@ class Objective:
     __radd__ = __add__  # so that the built-in `sum` works, which starts from 0
 
     def __mul__(self, factor: ArrayLike) -> Self:
-        if isinstance(factor, Objective):
+        if isinstance(factor, Objective) or np.ndim(factor):
             return NotImplemented
         return self._of(term.scaled(factor) for term in self._terms)
 

@@ -46,7 +46,7 @@ def plot(entry: Entry, file: str) -> None:
 
     (first, domain), *others = entry.arrays.items()
     (low, high), moving = _MOVING[domain.name]
-    fixed = {name: _FIXED[other.name] for name, other in others}
+    fixed = {name: _FIXED.get(name, _FIXED[other.name]) for name, other in others}
     label = ", ".join(
         [_axis(first, domain), *[f"{name} = {value}" for name, value in fixed.items()]]
     )
@@ -95,6 +95,8 @@ def _two_classes(x: Array) -> Array:
 _MOVING: dict[str, tuple[tuple[float, float], Callable[[Array], Array]]] = {
     "Real": ((-4, 4), jnp.asarray),
     "NonNegativeReal": ((0.02, 5), jnp.asarray),
+    "PositiveReal": ((0.02, 5), jnp.asarray),
+    "Angle": ((-6.28, 6.28), jnp.asarray),
     "Score": ((-4, 4), jnp.asarray),
     "Logit": ((-6, 6), jnp.asarray),
     "Probability": ((0.01, 0.99), jnp.asarray),
@@ -105,16 +107,24 @@ _MOVING: dict[str, tuple[tuple[float, float], Callable[[Array], Array]]] = {
     "LogProbabilities": ((-5, -0.01), lambda log_p: jnp.stack([log_p, jnp.log1p(-jnp.exp(log_p))])),
 }
 
-# What stands beside it.
+# What stands beside it, by the name of its domain or, where that is not enough, by its own.
 _FIXED: dict[str, Any] = {
     "Real": 0.0,
     "NonNegativeReal": 1.0,
     "NonZeroReal": 1.0,
+    "PositiveReal": 1.0,
     "Variance": 1.0,
+    "Spread": 1.0,
+    "Concentration": 1.0,
+    "Angle": 0.0,
+    "Score": 0.0,
     "Sign": 1,
     "Probability": 1.0,
+    "OpenProbability": 0.3,
     "Label": 0,
+    "MultiHot": [1, 0],
     "Vector": [1.0, 0.0],
+    "negatives": [-1.0, 0.0],
     "Simplex": [0.75, 0.25],
     "LogProbabilities": [-0.2877, -1.3863],
 }

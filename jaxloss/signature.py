@@ -13,6 +13,7 @@ import numpy as np
 from jax import Array
 
 from jaxloss.domains import ArrayDomain, HyperDomain, Values
+from jaxloss.numerics import as_array
 
 Shape = tuple[int, ...]
 _CONCRETE = (int, float, np.generic, np.ndarray, list, tuple)
@@ -65,7 +66,7 @@ class Signature:
         ]
         return inspect.Signature([*positional, *keyword])
 
-    def bind(self, args: tuple[Any, ...], keywords: dict[str, Any]) -> tuple[Any, ...]:
+    def bind(self, args: tuple[Any, ...], keywords: dict[str, Any]) -> list[Array]:
         """The arrays in order; those given by name are taken out of `keywords`."""
         names = list(self.arrays)
         by_name = [keywords.pop(name) for name in names[len(args) :] if name in keywords]
@@ -73,7 +74,13 @@ class Signature:
         if len(given) != len(names):
             wanted = f"{len(names)} arrays ({', '.join(names)})"
             raise TypeError(f"{self.name} takes {wanted}, got {len(given)}")
-        return given
+        return [self._receive(name, value) for name, value in zip(names, given, strict=True)]
+
+    def _receive(self, name: str, value: Any) -> Array:
+        try:
+            return as_array(value)
+        except (TypeError, ValueError) as error:
+            raise TypeError(f"{self.name}: `{name}` is an array, got {value!r:.60}") from error
 
     def admit(self, keywords: Mapping[str, Any]) -> None:
         """Refuse unknown hyper-parameters, and concrete numbers outside their domain."""

@@ -14,25 +14,37 @@ import jaxloss as jl
 from jaxloss.catalog import public_losses
 
 BATCH, CLASSES = 6, 4
-LOSSES = public_losses() | {"one_vs_all(hinge)": jl.one_vs_all(jl.hinge)}
+MADE = (
+    jl.one_vs_all(jl.hinge),
+    jl.taylor_cross_entropy(order=3),
+    jl.ranking(jl.logistic),
+    jl.triplet_of(jl.cosine_distance),
+)
+LOSSES = public_losses() | {loss.__name__: loss for loss in MADE}
 INF = float("inf")
 
 # For each array domain: an interval to draw ordinary values from, and the values at its edges.
 ORDINARY_AND_EDGES = {
     "Real": ((-3, 3), [0, 1, -1, 1e-6, 1e4, -1e4]),
     "NonNegativeReal": ((0.1, 5), [0, 1e-6, 1, 1e4]),
+    "PositiveReal": ((0.1, 5), [1e-4, 1, 1e4]),
     "NonZeroReal": ((0.2, 4), [1e-4, -1, 1e4]),
     "Variance": ((0.2, 3), [1e-4, 1, 1e4]),
+    "Spread": ((0.2, 3), [1e-4, 1, 1e4]),
+    "Concentration": ((0.2, 5), [0, 1e-4, 1e4]),
+    "Angle": ((-3, 3), [0, 1e-6, 1, np.pi, -np.pi]),
     "Vector": ((-3, 3), [0, 1e-12, 1, -1, 1e12]),
     "Score": ((-3, 3), [0, 1, -1, 0.5, 1e4, -1e4]),
     "Sign": (None, [0, 1]),
     "Logit": ((-4, 4), [0, 1e4, -1e4, INF, -INF]),
     "Probability": ((0.05, 0.95), [0, 1]),
+    "OpenProbability": ((0.05, 0.95), [1e-6, 0.5, 1 - 1e-6]),
     "Logits": ((-4, 4), [0, 1e4, -1e4, -INF]),
     "Scores": ((-3, 3), [0, 1, -1, 1e4, -1e4]),
     "LogProbabilities": ((-4, 4), [0, 1e4, -INF]),
     "Simplex": ((-3, 3), [0, 1e4, -INF]),
     "Label": (None, list(range(CLASSES))),
+    "MultiHot": (None, [0, 1]),
 }
 
 HYPER_VALUES = {
@@ -40,6 +52,7 @@ HYPER_VALUES = {
     "Extended": (0.5, -1.5, 3.0),
     "Positive": (0.5, 1.0, 2.0),
     "NonNegative": (0.25, 0.5, 2.0),
+    "AtLeastOne": (1.2, 1.5, 3.0),
     "Unit": (0.1, 0.5, 0.8),
     "OpenUnit": (0.2, 0.5, 0.9),
     "ClassWeights": tuple(np.linspace(0.5, top, CLASSES, dtype=np.float32) for top in (1, 2, 3)),

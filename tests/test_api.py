@@ -16,6 +16,7 @@ from jaxloss.catalog import (
     families,
     look_up,
     markdown_table,
+    migration_table,
     public_losses,
 )
 from jaxloss.contract import Distance, Margin
@@ -152,8 +153,10 @@ def test_facts_are_claimed(entry):
     assert claimed >= wanted
 
 
-def test_the_readme_holds_the_table_of_the_catalog():
-    assert markdown_table() in (ROOT / "README.md").read_text()
+def test_the_readme_holds_the_tables_of_the_catalog():
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert markdown_table() in readme
+    assert migration_table() in readme
 
 
 def test_import_is_lean():

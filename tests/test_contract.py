@@ -30,6 +30,8 @@ LOGITS = jnp.zeros((3, 3))
             r"huber takes 2 arrays \(predictions, targets\)",
         ),
         (lambda: jl.huber(1.0, 2.0, 3.0), TypeError, "huber takes 2 arrays .*, got 3"),
+        (lambda: jl.huber(None, 2.0), TypeError, "huber: `predictions` is an array, got None"),
+        (lambda: jl.huber(1.0, "b"), TypeError, "huber: `targets` is an array, got 'b'"),
         (lambda: jl.huber(1.0, 2.0, axis=-1), TypeError, "huber has no hyper-parameter `axis`"),
         (lambda: jl.huber(1.0, 2.0, delta=0), ValueError, "`delta` is a number > 0, got 0"),
         (lambda: jl.huber(1.0, 2.0, delta=np.nan), ValueError, "`delta` is a number > 0, got nan"),
@@ -84,6 +86,17 @@ def test_R59_a_variance_may_be_shared_and_nothing_else():
             jl.gaussian_nll(mean, jnp.ones(bad), mean)
     with pytest.raises(ValueError, match=r"\(4,\).*\(4, 1\)"):
         jl.gaussian_nll(jnp.ones(4), jnp.ones(4), jnp.ones((4, 1)))
+
+
+def test_a_label_that_32_bits_do_not_hold_is_refused_not_wrapped():
+    with pytest.raises(TypeError, match="`labels` holds integers"):
+        jl.softmax_cross_entropy_with_integer_labels(LOGITS[:1], np.array([2**40]))
+    assert jl.absolute_error(np.array([2**40]), np.array([0])).tolist() == [2.0**40]
+
+
+def test_eight_bit_floats_are_computed_in_single_precision():
+    eight = jnp.ones(2, jnp.float8_e4m3fn)
+    assert jl.huber(eight, eight).dtype == jnp.float32
 
 
 def test_a_loss_of_your_own():

@@ -26,13 +26,25 @@ OPEN_UNIT = np.concatenate(
     [np.logspace(-30, -4, 60), np.linspace(1e-3, 0.999, 1999), 1 - np.logspace(-4, -15, 30)]
 )
 FAR = np.concatenate([-np.logspace(5, 1.5, 60), NEAR, np.logspace(1.5, 5, 60)])
-LINES = {"NonNegativeReal": HALF_LINE, "Probability": OPEN_UNIT, "Logit": NEAR}
+LINES = {
+    "NonNegativeReal": HALF_LINE,
+    "PositiveReal": HALF_LINE,
+    "Probability": OPEN_UNIT,
+    "Logit": NEAR,
+}
 BESIDE = {
     "Real": [-1.5, 1e-3, 2.0],
     "NonZeroReal": [1e-3, -1.0, 4.0],
+    "Score": [-1.5, 0.0],
+    "Sign": [-1.0, 1.0],
     "NonNegativeReal": [1e-3, 1.0, 4.0, 1e5],
+    "PositiveReal": [1e-3, 1.0, 4.0],
     "Variance": [1e-3, 1.0, 4.0],
+    "Spread": [1e-3, 1.0, 4.0],
+    "Concentration": [1e-3, 1.0, 4.0],
+    "Angle": [-1.5, 1e-3, 2.0],
     "Probability": [0.0, 0.3, 1.0],
+    "OpenProbability": [1e-3, 0.3, 0.999],
 }
 SAMPLE = np.random.default_rng(7).lognormal(0.1, 0.5, 400)
 CHANCES = (0.1, 0.3, 0.6, 0.9)
@@ -116,7 +128,8 @@ def steepest(function, points):
         leftwards = np.abs(here - left) > np.abs(right - here)
         low, high = np.where(leftwards, low, middle), np.where(leftwards, middle, high)
     left, right = np.split(function(np.concatenate([low, high])), 2)
-    return max(quotients.max(), np.max(np.abs(right - left) / (high - low)))
+    rounding = 4e-16 * (np.abs(left) + np.abs(right))
+    return max(quotients.max(), np.max((np.abs(right - left) - rounding) / (high - low)))
 
 
 def check_constant(found, claim):
@@ -149,9 +162,12 @@ def test_convex(loss, hyper, claim):
 def test_strictly_convex(loss, hyper, claim):
     """Midpoints of chords, wide and narrow, around the centre of the domain."""
     first = next(iter(loss.contract.arrays.values())).name
-    centre, widths = {"Probability": (0.5, (0.49, 0.1)), "NonNegativeReal": (3.5, (3.4, 0.1))}.get(
-        first, (0.0, (3.5, 0.35, 0.0035))
-    )
+    half_line = (3.5, (3.4, 0.1))
+    centre, widths = {
+        "Probability": (0.5, (0.49, 0.1)),
+        "NonNegativeReal": half_line,
+        "PositiveReal": half_line,
+    }.get(first, (0.0, (3.5, 0.35, 0.0035)))
     gaps = []
     for (function, _), width in itertools.product(curves(loss, hyper), widths):
         left, right = (
@@ -279,6 +295,7 @@ FUNCTIONALS = {
     "expectile": expectile,
     "certainty equivalent": lambda y, a: -log(np.mean(np.exp(-a * y))) / a,
     "inversely weighted median": lambda y: weighted_median(y, 1 / y),
+    "mean direction": lambda y: np.angle(np.mean(np.exp(1j * y))),
     "shifted geometric mean": lambda y: np.expm1(np.mean(np.log1p(y))),
 }
 
@@ -319,13 +336,15 @@ def enter(domain, raw):
     """A vector of the domain from any vector."""
     if domain.name == "LogProbabilities":
         return jax.nn.log_softmax(raw)
+    if domain.name == "MultiHot":
+        return (raw > 0).astype(raw.dtype)
     return jax.nn.softmax(raw) if domain.name == "Simplex" else raw
 
 
 @functools.cache
 def vector_function(loss):
-    """Value, and gradient, for many vectors, each beside the target of its own."""
-    value = lambda x, y, hyper: loss(x, y, **hyper)
+    """Value, and gradient, for many vectors, each beside further arguments of its own."""
+    value = lambda x, y, hyper: loss(x, *y, **hyper)
     return jax.jit(jax.vmap(value, (0, 0, None))), jax.jit(jax.vmap(jax.grad(value), (0, 0, None)))
 
 
@@ -341,18 +360,26 @@ def raw_vectors(classes, seed=0, count=6000):
 
 
 def targets_beside(loss, vectors, *, hard=False):
-    """A random target for each vector, or with `hard` one that is a single class."""
+    """Random further arguments for each vector, or with `hard` those that are a single class."""
+    _, *others = loss.contract.arrays.values()
+    return tuple(
+        target_beside(domain, vectors, seed, hard=hard) for seed, domain in enumerate(others)
+    )
+
+
+def target_beside(domain, vectors, seed, *, hard):
     count, classes = vectors.shape
-    domain = list(loss.contract.arrays.values())[-1]
-    labels = jnp.asarray(np.random.default_rng(9).integers(0, classes, count))
+    labels = jnp.asarray(np.random.default_rng(9 + seed).integers(0, classes, count))
     if domain.indexes:
         return labels
-    spread = raw_vectors(classes, seed=5, count=count)[:count]
+    if domain.event == 0:
+        return jnp.where(labels > 0, 1.0, -1.0)
+    spread = raw_vectors(classes, seed=5 + seed, count=count)[:count]
     return jnp.eye(classes)[labels] if hard else enter(domain, spread)
 
 
 def scenes(loss, seed=0, *, hard=False):
-    """Vectors of the loss's first domain in several numbers of classes, each with its target."""
+    """Vectors of the loss's first domain in several numbers of classes, with what is beside."""
     first = next(iter(loss.contract.arrays.values()))
     for classes in (2, 3, 5):
         vectors = enter(first, raw_vectors(classes, seed))
@@ -386,7 +413,7 @@ def test_strictly_convex_on_vectors(loss, hyper, claim):
     """Chords in all directions, along (1, ..., 1), and between two rivals of the true class."""
     gaps = []
     for left, targets in scenes(loss, hard=True):
-        labels = targets if targets.ndim == 1 else jnp.argmax(targets, axis=-1)
+        labels = targets[-1] if targets[-1].ndim == 1 else jnp.argmax(targets[-1], axis=-1)
         own = jnp.arange(left.shape[-1]) == labels[:, None]
         swapped = jnp.where(own, left, jnp.roll(jnp.where(own, 0, left), 1, axis=-1))
         half = np.full(len(left), 0.5)

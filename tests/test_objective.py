@@ -240,6 +240,12 @@ def test_mistakes_are_named_at_once():
         jl.Objective(jl.huber, delta=-1.0)
     with pytest.raises(TypeError, match="`delta`"):
         jl.Objective(jl.huber, delta="large")
+    with pytest.raises(TypeError, match="`loss` is a function"):
+        jl.Objective(jl.Objective(jl.huber))
+    with pytest.raises(TypeError, match=r"`reduction` is a function as jaxloss\.mean, got 'mean'"):
+        jl.Objective(jl.huber, reduction="mean")
+    with pytest.raises(TypeError):
+        jl.Objective(jl.huber) * jnp.ones(3)
 
 
 def test_lists_and_numpy_arrays_are_accepted():

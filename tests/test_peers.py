@@ -1,0 +1,63 @@
+"""Values and gradients beside optax, Keras and PyTorch, from the table of what they are here.
+
+PyTorch is no dependency: its side is a table of values, which torch_values.py writes.
+"""
+
+import functools
+import json
+import os
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from peer_arrays import SHAPE, arrays, moving
+
+import jaxloss as jl
+from jaxloss.peers import PEERS
+
+os.environ.setdefault("KERAS_BACKEND", "jax")
+NORMALISED = {"probabilities": jax.nn.softmax, "log_probabilities": jax.nn.log_softmax}
+TORCH = json.loads(Path(__file__).with_name("torch_values.json").read_text())["rows"]
+
+
+@functools.cache
+def functions_of(library):
+    return vars(optax.losses if library == "optax" else pytest.importorskip("keras").losses)
+
+
+def value_and_gradient(expression, functions, shape, name):
+    """The gradient in the named array, or in its logits where it has to stay normalised."""
+    given = arrays(shape)
+    code, enter = compile(expression, "<peers>", "eval"), NORMALISED.get(name, lambda x: x)
+    value = lambda x: eval(code, {"jnp": jnp} | functions, given | {name: enter(x)})
+    start = given["logits"] if name in NORMALISED else given[name]
+    return value(start), jax.jit(jax.grad(lambda x: jnp.sum(value(x))))(start)
+
+
+def rows(*libraries):
+    chosen = [peer for peer in PEERS if peer.library in libraries]
+    return pytest.mark.parametrize("peer", chosen, ids=lambda peer: f"{peer.library}.{peer.call}")
+
+
+@rows("optax", "keras")
+@pytest.mark.parametrize("shape", [(4,), (2, 3, 5)], ids=str)
+def test_same_value_and_gradient(peer, shape):
+    name = moving(peer.ours)
+    theirs = value_and_gradient(peer.call, functions_of(peer.library), shape, name)
+    ours = value_and_gradient(peer.ours, vars(jl), shape, name)
+    for found, expected in zip(ours, theirs, strict=True):
+        np.testing.assert_allclose(found, expected, rtol=2e-4, atol=2e-6)
+
+
+@rows("torch")
+def test_same_value_and_gradient_as_pytorch(peer):
+    value, gradient = value_and_gradient(peer.ours, vars(jl), SHAPE, moving(peer.ours))
+    np.testing.assert_allclose(value, TORCH[peer.call]["value"], rtol=2e-5, atol=2e-6)
+    np.testing.assert_allclose(gradient, TORCH[peer.call]["gradient"], rtol=2e-4, atol=2e-6)
+
+
+def test_the_table_of_pytorch_holds_every_row():
+    assert TORCH.keys() == {peer.call for peer in PEERS if peer.library == "torch"}

@@ -143,6 +143,7 @@ Concentration = Annotated[
 ]
 Angle = Annotated[Array, ArrayDomain("Angle", "angles in radians, of any turn")]
 Vector = Annotated[Array, ArrayDomain("Vector", "vectors over the last axis", event=1, benign=1.0)]
+Point = Annotated[Array, ArrayDomain("Point", "points over the last axis, in one unit", event=1)]
 Score = Annotated[Array, ArrayDomain("Score", "real scores, positive for the class +1")]
 Sign = Annotated[
     Array,

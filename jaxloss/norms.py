@@ -1,7 +1,5 @@
 """The p-norm for a traced p, and a difference of two that does not cancel."""
 
-from typing import Any
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -24,32 +22,37 @@ def p_norm(x: Array, p: ArrayLike) -> Array:
 
 @jax.custom_jvp
 def p_norm_lead(x: Array, y: Array, z: Array, p: ArrayLike) -> Array:
-    """|x - z|_p - |x - y|_p, exact also where y and z are near each other and far from x.
+    """|x - z|_p - |x - y|_p, exact for finite p where y and z are close and far from x.
 
     The powers are subtracted entry by entry. Two entries of one sign differ by that of y - z,
     which knows digits that x - z and x - y have lost.
     """
-    far, near, degree = jnp.abs(x - z), jnp.abs(x - y), _finite(p, x)
+    far, near = x - z, x - y
+    one_sign = jnp.sign(far) * jnp.sign(near) > 0
+    gap = jnp.where(one_sign, jnp.sign(far) * (y - z), jnp.abs(far) - jnp.abs(near))
+    close, ratio = _lead_by_powers(jnp.abs(far), jnp.abs(near), gap, _finite(p, x))
+    return jnp.where(ratio < 1 / 2, close, _plain_lead(x, y, z, p))
+
+
+def _lead_by_powers(far: Array, near: Array, gap: Array, p: Array) -> tuple[Array, Array]:
+    """The lead of |far| over |near|, given far - near, and by what share their powers differ."""
     longer = jnp.maximum(far, near)
-    sign = jnp.sign(x - z)
-    gap = jnp.where(sign * jnp.sign(x - y) > 0, sign * (y - z), far - near)
-    largest = jnp.max(longer, axis=-1, keepdims=True, initial=_tiny(x))
-    shortfall = _shortfall(divide(jnp.abs(gap), longer), degree)
-    excess = jnp.sum(jnp.sign(gap) * (longer / largest) ** degree * shortfall, axis=-1)
-    totals = [jnp.sum((side / largest) ** degree, axis=-1) for side in (far, near)]
-    top, power = jnp.maximum(*totals), 1 / degree
-    ratio = divide(jnp.abs(excess), top)
-    close = jnp.sign(excess) * top**power * _shortfall(ratio, power)
-    apart = totals[0] ** power - totals[1] ** power
-    return jnp.squeeze(largest, axis=-1) * jnp.where(ratio < 1 / 2, close, apart)
+    largest = jnp.max(longer, axis=-1, keepdims=True, initial=_tiny(far))
+    shortfall = _shortfall(divide(jnp.abs(gap), longer), p)
+    excess = jnp.sum(jnp.sign(gap) * (longer / largest) ** p * shortfall, axis=-1)
+    total = jnp.sum((jnp.where(excess[..., None] > 0, far, near) / largest) ** p, axis=-1)
+    ratio = divide(jnp.abs(excess), total)
+    norm = jnp.squeeze(largest, axis=-1) * total ** (1 / p)
+    return jnp.sign(excess) * norm * _shortfall(ratio, 1 / p), ratio
 
 
-@p_norm_lead.defjvp
-def _slope_of_lead(primals: Any, tangents: Any) -> tuple[Array, Array]:
-    def difference(x: Array, y: Array, z: Array, p: Array) -> Array:
-        return p_norm(x - z, p) - p_norm(x - y, p)
+def _plain_lead(x: Array, y: Array, z: Array, p: ArrayLike) -> Array:
+    return p_norm(x - z, p) - p_norm(x - y, p)
 
-    return p_norm_lead(*primals), jax.jvp(difference, primals, tangents)[1]
+
+p_norm_lead.defjvp(
+    lambda primals, tangents: (p_norm_lead(*primals), jax.jvp(_plain_lead, primals, tangents)[1])
+)
 
 
 @jax.custom_jvp
@@ -80,8 +83,11 @@ def _shortfall(ratio: Array, power: Array) -> Array:
 
 
 def _finite(p: ArrayLike, like: Array) -> Array:
-    """For ∞ a finite p that is as good, and has slopes: all but the largest entry round to 0."""
-    return jnp.minimum(p, 128 / rounding(like)).astype(like.dtype)
+    """For ∞ a finite p that is as good, and has slopes: all but the largest entry round to 0.
+
+    The largest, over itself, may round to just above 1; its power stays below exp(16).
+    """
+    return jnp.minimum(p, 16 / rounding(like)).astype(like.dtype)
 
 
 def _tiny(like: Array) -> float:

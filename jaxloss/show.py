@@ -103,6 +103,7 @@ _MOVING: dict[str, tuple[tuple[float, float], Callable[[Array], Array]]] = {
     "Logits": ((-6, 6), _two_classes),
     "Scores": ((-4, 4), _two_classes),
     "Vector": ((-3.14, 3.14), lambda angle: jnp.stack([jnp.cos(angle), jnp.sin(angle)])),
+    "Point": ((-4, 4), _two_classes),
     "Simplex": ((0.01, 0.99), lambda p: jnp.stack([p, 1 - p])),
     "LogProbabilities": ((-5, -0.01), lambda log_p: jnp.stack([log_p, jnp.log1p(-jnp.exp(log_p))])),
 }
@@ -124,6 +125,7 @@ _FIXED: dict[str, Any] = {
     "Label": 0,
     "MultiHot": [1, 0],
     "Vector": [1.0, 0.0],
+    "Point": [1.0, 0.0],
     "negatives": [-1.0, 0.0],
     "Simplex": [0.75, 0.25],
     "LogProbabilities": [-0.2877, -1.3863],

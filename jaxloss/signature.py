@@ -13,7 +13,7 @@ import numpy as np
 from jax import Array
 
 from jaxloss.domains import ArrayDomain, HyperDomain, Values
-from jaxloss.numerics import as_array
+from jaxloss.numerics import as_array, poison
 
 Shape = tuple[int, ...]
 _CONCRETE = (int, float, np.generic, np.ndarray, list, tuple)
@@ -153,7 +153,10 @@ class Signature:
         }
 
     def _spread_one(self, name: str, value: Array, shape: Shape) -> Array:
-        if self.hyperparameters[name].domain.per_class and value.shape in ((), shape[-1:]):
+        domain = self.hyperparameters[name].domain
+        if domain.bounded:  # here, as no slope leads back to a margin that no example is within
+            value = poison(value, jnp.all(domain.contains(value)))
+        if domain.per_class and value.shape in ((), shape[-1:]):
             return jnp.broadcast_to(value, shape)
         if value.shape:
             raise ValueError(

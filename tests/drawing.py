@@ -17,6 +17,7 @@ BATCH, CLASSES = 6, 4
 MADE = (
     jl.one_vs_all(jl.hinge),
     jl.taylor_cross_entropy(order=3),
+    jl.fenchel_young(jax.nn.logsumexp),
     jl.ranking(jl.logistic),
     jl.triplet_of(jl.cosine_distance),
 )
@@ -34,6 +35,7 @@ ORDINARY_AND_EDGES = {
     "Concentration": ((0.2, 5), [0, 1e-4, 1e4]),
     "Angle": ((-3, 3), [0, 1e-6, 1, np.pi, -np.pi]),
     "Vector": ((-3, 3), [0, 1e-12, 1, -1, 1e12]),
+    "Point": ((-3, 3), [0, 1e-6, 1, -1, 4, -4]),
     "Score": ((-3, 3), [0, 1, -1, 0.5, 1e4, -1e4]),
     "Sign": (None, [0, 1]),
     "Logit": ((-4, 4), [0, 1e4, -1e4, INF, -INF]),

@@ -9,26 +9,26 @@ import jax.numpy as jnp
 from jax import Array
 
 from jaxloss.contract import loss
-from jaxloss.domains import AtLeastOne, NonNegativeReal, Number, Positive, Sign, Vector
+from jaxloss.domains import AtLeastOne, NonNegativeReal, Number, Point, Positive, Sign, Vector
 from jaxloss.losses.directional import cosine_distance, cosine_similarity
 from jaxloss.norms import p_norm
 from jaxloss.numerics import positive_part
 
 
 @loss(convex=True, smooth=inf, supremum=inf)
-def minkowski_distance(predictions: Vector, targets: Vector, *, p: AtLeastOne = 2.0) -> Array:
-    """The p-norm of the difference of two vectors: the Euclidean distance for p = 2.
+def minkowski_distance(predictions: Point, targets: Point, *, p: AtLeastOne = 2.0) -> Array:
+    """The distance of two points in the p-norm: the Euclidean one for p = 2.
 
         (Σ_i |t_i - y_i|^p)^(1/p),   t = prediction, y = target
 
     Args:
-        predictions: Vectors over the last axis, shape `[..., n]`.
-        targets: Vectors, shape `[..., n]`, in the same unit.
+        predictions: Points over the last axis, shape `[..., n]`.
+        targets: Points, shape `[..., n]`, in the same unit.
         p: The power, a number >= 1; 1 sums the differences, ∞ takes the largest.
 
     Returns:
-        One value per vector, shape `[...]`, in the unit of the vectors; 0, with gradient 0, for
-        equal vectors, and free of overflow for all others.
+        One value per point, shape `[...]`, in that unit; 0, with gradient 0, for equal points. No
+        power overflows, and none vanishes.
 
     Use when a distance itself is to be small, or is what `hinge_embedding` and `triplet_of` take.
     Avoid when the mean of the targets is wanted: `squared_error`, summed, elicits it.

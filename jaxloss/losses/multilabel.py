@@ -16,7 +16,8 @@ def multilabel_margin(scores: Scores, labels: MultiHot, *, margin: Positive = 1.
 
         Σ_{i present} Σ_{j absent} max(0, margin - (o_i - o_j)) / classes,   o = scores
 
-    Scores are sorted, so that memory grows with the classes and not with the pairs of them.
+    Scores are sorted, so that memory grows with the classes and not with the pairs of them. On a
+    mesh with explicit axes the classes have to be on one device.
 
     Args:
         scores: One real score a class, shape `[..., classes]`.

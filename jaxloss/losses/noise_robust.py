@@ -17,8 +17,9 @@ from jax.nn import softplus
 from jaxloss.contract import Loss, loss
 from jaxloss.domains import Label, Logits, NonNegative, Unit
 from jaxloss.facts import Facts
-from jaxloss.numerics import log_odds_against, saturating, weighted
+from jaxloss.numerics import log_odds_against, weighted
 from jaxloss.signature import Signature
+from jaxloss.special import saturating
 
 
 @loss(

@@ -9,7 +9,8 @@ from jax.typing import ArrayLike
 from jaxloss.contract import distance
 from jaxloss.domains import NonNegative, Number, OpenUnit
 from jaxloss.losses.regression import smooth_l1
-from jaxloss.numerics import exp_remainder, magnitude
+from jaxloss.numerics import magnitude
+from jaxloss.special import exp_remainder
 
 
 @distance(

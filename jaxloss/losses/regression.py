@@ -11,7 +11,8 @@ from jax import Array
 
 from jaxloss.contract import distance
 from jaxloss.domains import NonNegative, Positive
-from jaxloss.numerics import hypot, hypot_excess, magnitude, magnitude_less_log1p
+from jaxloss.numerics import magnitude
+from jaxloss.special import hypot, hypot_excess, magnitude_less_log1p
 
 
 @distance(

@@ -8,7 +8,8 @@ from jax.lax import stop_gradient
 
 from jaxloss.contract import loss
 from jaxloss.domains import NonNegativeReal, NonZeroReal, Real
-from jaxloss.numerics import divide, log1p_ratio, magnitude
+from jaxloss.numerics import divide, magnitude
+from jaxloss.special import log1p_ratio
 
 
 @loss(

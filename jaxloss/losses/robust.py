@@ -12,13 +12,8 @@ from jax import Array
 
 from jaxloss.contract import distance
 from jaxloss.domains import Extended, Positive
-from jaxloss.numerics import (
-    compound,
-    log1p_square,
-    magnitude,
-    rounding,
-    times_exp,
-)
+from jaxloss.numerics import magnitude, rounding
+from jaxloss.special import compound, log1p_square, times_exp
 
 
 @distance(

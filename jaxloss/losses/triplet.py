@@ -4,7 +4,6 @@ Each is a margin-based loss, the hinge where none is named, of the lead of the n
 distance from the anchor over the positive's. `triplet_of` takes any distance and any margin.
 """
 
-import dataclasses
 import functools
 from collections.abc import Callable
 from math import inf
@@ -14,7 +13,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from jaxloss.contract import Distance, Loss, Margin, loss
-from jaxloss.domains import AtLeastOne, Positive, Vector
+from jaxloss.domains import ArrayDomain, AtLeastOne, Point, Positive
 from jaxloss.facts import Facts
 from jaxloss.losses.margin import hinge
 from jaxloss.norms import p_norm_lead
@@ -23,9 +22,9 @@ from jaxloss.signature import Signature
 
 @loss(convex=False, smooth=inf, supremum=inf)
 def triplet(
-    anchors: Vector,
-    positives: Vector,
-    negatives: Vector,
+    anchors: Point,
+    positives: Point,
+    negatives: Point,
     *,
     margin: Positive = 1.0,
     p: AtLeastOne = 2.0,
@@ -35,14 +34,14 @@ def triplet(
         max(0, margin + |x - y|_p - |x - z|_p),   x = anchor, y = positive, z = negative
 
     Args:
-        anchors: Vectors over the last axis, shape `[..., n]`.
-        positives: Vectors of examples like the anchors, shape `[..., n]`.
-        negatives: Vectors of examples unlike the anchors, shape `[..., n]`.
-        margin: By how much the negative is to be farther, > 0, in the unit of the vectors.
+        anchors: Points over the last axis, shape `[..., n]`.
+        positives: Points of examples like the anchors, shape `[..., n]`.
+        negatives: Points of examples unlike the anchors, shape `[..., n]`.
+        margin: By how much the negative is to be farther, > 0, in the unit of the points.
         p: The power of the norm, a number >= 1 or ∞; 2 is the Euclidean distance.
 
     Returns:
-        One value per triplet, shape `[...]`, in the unit of the vectors. Coincident vectors have
+        One value per triplet, shape `[...]`, in the unit of the points. Coincident points have
         distance 0, with gradient 0.
 
     Use when only the order of distances is known, and triplets that are not easy can be found.
@@ -55,7 +54,7 @@ def triplet(
 
     Limits:
         triplet = `triplet_of(minkowski_distance)` = `hinge` of the lead of the negative's
-        `minkowski_distance` over the positive's; `margin` where all vectors coincide.
+        `minkowski_distance` over the positive's; `margin` where all points coincide.
 
     References:
         Balntas, Riba, Ponsa & Mikolajczyk (2016), Learning local feature descriptors with
@@ -66,9 +65,9 @@ def triplet(
 
 @loss(convex=False, smooth=inf, supremum=inf)
 def triplet_with_swap(
-    anchors: Vector,
-    positives: Vector,
-    negatives: Vector,
+    anchors: Point,
+    positives: Point,
+    negatives: Point,
     *,
     margin: Positive = 1.0,
     p: AtLeastOne = 2.0,
@@ -79,14 +78,14 @@ def triplet_with_swap(
         x = anchor, y = positive, z = negative
 
     Args:
-        anchors: Vectors over the last axis, shape `[..., n]`.
-        positives: Vectors of examples like the anchors, shape `[..., n]`.
-        negatives: Vectors of examples unlike both, shape `[..., n]`.
-        margin: By how much the negative is to be farther, > 0, in the unit of the vectors.
+        anchors: Points over the last axis, shape `[..., n]`.
+        positives: Points of examples like the anchors, shape `[..., n]`.
+        negatives: Points of examples unlike both, shape `[..., n]`.
+        margin: By how much the negative is to be farther, > 0, in the unit of the points.
         p: The power of the norm, a number >= 1 or ∞; 2 is the Euclidean distance.
 
     Returns:
-        One value per triplet, shape `[...]`, in the unit of the vectors. Coincident vectors have
+        One value per triplet, shape `[...]`, in the unit of the points. Coincident points have
         distance 0, with gradient 0.
 
     Use when anchor and positive are of one kind: the harder of two triplets costs no new example.
@@ -116,11 +115,12 @@ class Triplet(Loss[...]):
         """Take the hyper-parameters of both."""
         self.distance, self.psi = distance, psi
         function = _of_lead(distance, psi)
-        given = Signature.of(function, dict.fromkeys(["anchors", "positives", "negatives"], Vector))
-        hyperparameters = _both(distance.contract, psi.contract)
-        super().__init__(
-            function, dataclasses.replace(given, hyperparameters=hyperparameters), Facts()
+        contract = Signature(
+            function.__name__,
+            dict.fromkeys(triplet.contract.arrays, _space(distance)),
+            _both(distance.contract, psi.contract),
         )
+        super().__init__(function, contract, Facts())
 
     def __reduce__(self) -> tuple[Any, ...]:
         return triplet_of, (self.distance, self.psi)
@@ -141,7 +141,7 @@ def triplet_of(distance: Loss[...], psi: Margin[...] = hinge) -> Triplet:
         hyper-parameters of `distance` and `psi`; the same object each time.
 
     Raises:
-        TypeError: `distance` is neither distance-based nor a loss of two vectors.
+        TypeError: `distance` is neither distance-based nor a loss of two vectors alike.
         ValueError: `distance` and `psi` have a hyper-parameter of the same name.
 
     Use when the distance is not a norm, or triplets beyond the margin are to go on counting.
@@ -163,14 +163,21 @@ def triplet_of(distance: Loss[...], psi: Margin[...] = hinge) -> Triplet:
         Hermans, Beyer & Leibe (2017), In defense of the triplet loss for person
         re-identification, arXiv:1703.07737.
     """
-    domains = [domain.name for domain in distance.contract.arrays.values()]
-    if not isinstance(distance, Distance) and domains != ["Vector", "Vector"]:
-        message = "is distance-based or a loss of two vectors, as cosine_distance"
-        raise TypeError(f"triplet_of: `distance` {message}, got {distance!r}")
     return _triplet_of(distance, psi)
 
 
 _triplet_of = functools.cache(Triplet)
+
+
+def _space(distance: Loss[...]) -> ArrayDomain:
+    """What the distance is between."""
+    if isinstance(distance, Distance):
+        return triplet.contract.arrays["anchors"]
+    first, *others = distance.contract.arrays.values()
+    if first.event == 0 or others != [first]:
+        message = "is distance-based or a loss of two vectors, as cosine_distance"
+        raise TypeError(f"triplet_of: `distance` {message}, got {distance!r}")
+    return first
 
 
 def _both(distance: Signature, psi: Signature) -> dict[str, Any]:

@@ -61,8 +61,9 @@ def plot(entry: Entry, file: str) -> None:
         figure.subplots(1, 2), (values, slopes), (entry.name, "slope"), strict=True
     ):
         panel.plot(np.asarray(points), np.asarray(heights))
-        panel.set(xlabel=label, title=title)
+        panel.set(title=title)
         panel.grid(alpha=0.3)
+    figure.supxlabel(label, fontsize="medium")  # one for both panels, as it may be wide
     figure.savefig(file)
 
 

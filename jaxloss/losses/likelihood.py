@@ -10,7 +10,7 @@ from jax import Array
 
 from jaxloss.contract import loss
 from jaxloss.domains import Label, LogProbabilities, NonNegativeReal, Real, Variance
-from jaxloss.numerics import at_label, log, weighted
+from jaxloss.numerics import at_label, log, over_spread, weighted
 
 
 @loss(
@@ -130,11 +130,8 @@ def gaussian_nll(mean: Real, variance: Variance, targets: Real) -> Array:
         distribution, doi:10.1109/ICNN.1994.374138.
     """
     error = targets - mean
-    spread = jnp.broadcast_to(variance, error.shape)
-    exact = (spread == 0) & (error == 0)
-    ratio = error * (error / jnp.where(exact, 1, spread))
-    log_spread = jnp.log(jnp.where((spread == 0) & ~exact, 1, spread))  # 1: the ratio is inf there
-    return (log_spread + ratio) / 2
+    reduced, log_variance = over_spread(error, variance)
+    return (log_variance + error * reduced) / 2
 
 
 @loss(

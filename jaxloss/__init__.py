@@ -105,6 +105,9 @@ from jaxloss.losses.quantile import pinball as pinball
 from jaxloss.losses.quantile import quantile_huber as quantile_huber
 from jaxloss.losses.quantile import squared_epsilon_insensitive as squared_epsilon_insensitive
 
+# ranking of lists
+from jaxloss.losses.ranking import ranking_softmax as ranking_softmax
+
 # distance-based: between squared and absolute
 from jaxloss.losses.regression import charbonnier as charbonnier
 from jaxloss.losses.regression import fair as fair

@@ -16,6 +16,7 @@ from jax import Array
 
 from jaxloss.domains import ArrayDomain, Real, Score, Sign
 from jaxloss.facts import Facts
+from jaxloss.masking import lead
 from jaxloss.numerics import computing_dtype, poison
 from jaxloss.signature import Signature
 
@@ -64,11 +65,13 @@ class Loss(Generic[P]):
             dtype = computing_dtype(*given)
             domains = self.contract.arrays.values()
             arrays = [_cast(x, domain, dtype) for x, domain in zip(given, domains, strict=True)]
+            if self.contract.couples:
+                arrays, keywords["where"] = self.contract.conceal(keywords.get("where"), arrays)
             numbers = self.contract.spread(keywords, given[0].shape, dtype)
             valid = self.contract.valid(arrays, numbers)
             # The input is poisoned too: no slope leads back to logits that no label points at.
             value = self._compute(poison(arrays[0], valid), *arrays[1:], **numbers)
-            return poison(value, valid & ~jnp.isnan(value))
+            return poison(value, lead(valid, value.ndim) & ~jnp.isnan(value))
 
 
 class Distance(Loss[Concatenate[Array, Array, P]]):

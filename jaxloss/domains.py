@@ -42,10 +42,15 @@ class Domain:
 
 @dataclass(frozen=True)
 class ArrayDomain(Domain):
-    """What an array holds: its dtypes, its event axes, and a harmless value for behind a mask."""
+    """What an array holds: its dtypes, its event axes, and a harmless value for behind a mask.
+
+    Where a loss couples the elements of a set, an event is a set, and the last `features` of its
+    axes describe one element.
+    """
 
     accepts: tuple[str, ...] = ("floating", "integer")
     event: int = 0
+    features: int = 0
     benign: float = 0.0
     shared: bool = False
     indexes: bool = False
@@ -214,6 +219,15 @@ Label = Annotated[
         accepts=("integer",),
         indexes=True,
         likely_fix=_SOFT_LABELS,
+    ),
+]
+ItemScores = Annotated[
+    Array, ArrayDomain("ItemScores", "real scores over the last axis, one an item", event=1)
+]
+Relevance = Annotated[
+    Array,
+    ArrayDomain(
+        "Relevance", "relevance >= 0 over the last axis, one an item", low=0.0, event=1, benign=0.0
     ),
 ]
 

@@ -13,6 +13,7 @@ import numpy as np
 from jax import Array
 
 from jaxloss.domains import ArrayDomain, HyperDomain, Values
+from jaxloss.masking import as_mask, hide, spread
 from jaxloss.numerics import as_array, poison
 
 Shape = tuple[int, ...]
@@ -31,7 +32,8 @@ class HyperParameter:
 class Signature:
     """The arrays a loss takes by position, and the hyper-parameters it takes by keyword.
 
-    `couples` says that the value of one example depends on others, so that the loss takes `where`.
+    `couples` says that an event is a set whose elements depend on each other, so that the loss
+    takes `where`, which says which elements count.
     """
 
     name: str
@@ -64,6 +66,8 @@ class Signature:
             inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=hyper.default)
             for name, hyper in self.hyperparameters.items()
         ]
+        if self.couples:
+            keyword.append(inspect.Parameter("where", inspect.Parameter.KEYWORD_ONLY, default=None))
         return inspect.Signature([*positional, *keyword])
 
     def bind(self, args: tuple[Any, ...], keywords: dict[str, Any]) -> list[Array]:
@@ -131,10 +135,28 @@ class Signature:
                 exception_type=ValueError,
             )
 
+    def elements(self, leader: Shape) -> Shape:
+        """The batch and set axes of the first array, which has this shape."""
+        return leader[: len(leader) - next(iter(self.arrays.values())).features]
+
+    def conceal(self, where: Array | None, arrays: Sequence[Array]) -> tuple[list[Array], Array]:
+        """The arrays, harmless where elements do not count, and which do, one entry for each."""
+        shape = self.elements(arrays[0].shape)
+        if where is None:
+            return list(arrays), jnp.ones(shape, bool)
+        mask = as_mask(self.name, as_array(where), shape)
+        pairs = zip(self.arrays.values(), arrays, strict=True)
+        return [hide(mask, domain.benign, array) for domain, array in pairs], spread(mask, shape)
+
     def _wanted_shape(self, domain: ArrayDomain, array: Array, leader: Shape) -> Shape:
         """The batch axes of the first array, and the event axes that the domain asks for."""
         leading_event = next(iter(self.arrays.values())).event
         batch = leader[: len(leader) - leading_event]
+        if self.couples and len(leader) >= leading_event:
+            return (
+                self.elements(leader)[: len(batch) + domain.event - domain.features]
+                + leader[len(leader) - domain.features :]
+            )
         if domain.shared and _stretches(array.shape, leader):
             return array.shape
         if len(leader) < leading_event:
@@ -183,7 +205,7 @@ class Signature:
     def _array_checks(self, arrays: Sequence[Array]) -> Iterator[Array]:
         for domain, inside in zip(self.arrays.values(), self.inside(arrays).values(), strict=True):
             if domain.bounded or domain.indexes:
-                yield jnp.all(inside, axis=-1) if domain.event else inside
+                yield jnp.all(inside, axis=tuple(range(-domain.event, 0)))
 
     def _number_checks(self, numbers: Mapping[str, Any]) -> Iterator[Array]:
         for name, value in numbers.items():

@@ -12,6 +12,7 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from jaxloss.contract import Loss
+from jaxloss.masking import as_mask, as_prefix, hide, lead, spread
 from jaxloss.numerics import computing_dtype
 from jaxloss.reduction import Average, Reduction, mean
 
@@ -109,9 +110,9 @@ class Term:
         arrays = (*heads, targets)
         if where is None:
             return arrays, None
-        mask = _mask(where, jax.eval_shape(self._per_example, *arrays).shape)
+        mask = as_mask("Objective", where, self._maskable(arrays))
         pairs = zip(self._benign(len(arrays)), arrays, strict=True)
-        return tuple(jax.tree.map(partial(_hide, mask, benign), x) for benign, x in pairs), mask
+        return tuple(jax.tree.map(partial(hide, mask, benign), x) for benign, x in pairs), mask
 
     def _measure(
         self, predictions: PyTree, targets: PyTree, where: PyTree, weights: PyTree
@@ -122,12 +123,20 @@ class Term:
         arrays, mask = self.inputs(predictions, targets, where)
         values = self._per_example(*arrays, **({"where": mask} if self._couples else {}))
         if mask is not None:
-            values = jnp.where(_lead(mask, values.ndim), values, 0)
+            mask = jnp.any(mask, axis=range(values.ndim, mask.ndim))  # a set counts if any of it
+            values = jnp.where(lead(mask, values.ndim), values, 0)
         return values, _mass(mask, weights, values)
 
     def _per_example(self, *arrays: PyTree, **where: Array | None) -> Array:
         values = self.loss(*arrays, **self.traced, **dict(self.static), **where)
         return values.astype(computing_dtype(values))
+
+    def _maskable(self, arrays: tuple[PyTree, ...]) -> tuple[int, ...]:
+        """The shape that a mask is a prefix of: of the examples, or of the elements of sets."""
+        if isinstance(self.loss, Loss) and self.loss.contract.couples:
+            return self.loss.contract.elements(arrays[0].shape)
+        shape: tuple[int, ...] = jax.eval_shape(self._per_example, *arrays).shape
+        return shape
 
     @property
     def _couples(self) -> bool:
@@ -173,47 +182,10 @@ def _pick_if_split(tree: PyTree, key: Key) -> PyTree:
     return tree.get(key) if isinstance(tree, Mapping) else tree
 
 
-def _mask(where: Array, shape: tuple[int, ...]) -> Array:
-    if where.dtype != jnp.bool_:
-        message = (
-            f"Objective: `where` is boolean, got {where.dtype} of shape {where.shape}; "
-            "numbers go into `weights`, or compare them first: where=mask > 0"
-        )
-        raise TypeError(message)
-    return _prefix("where", where, shape)
-
-
 def _mass(mask: Array | None, weights: Array | None, like: Array) -> Array | None:
     """What each example counts; a mask by itself stays boolean, so that its sum is exact."""
     if weights is None:
-        return None if mask is None else _spread(mask, like.shape)
-    numbers = _spread(_prefix("weights", weights, like.shape), like.shape).astype(like.dtype)
-    return numbers if mask is None else jnp.where(_spread(mask, like.shape), numbers, 0)
-
-
-def _prefix(name: str, array: Array, shape: tuple[int, ...]) -> Array:
-    if array.shape != shape[: array.ndim]:
-        message = (
-            f"Objective: `{name}` has shape {array.shape}, no prefix of {shape}, the "
-            "shape of the loss per example; add or drop axes, nothing is broadcast"
-        )
-        raise ValueError(message)
-    return array
-
-
-def _lead(prefix: Array, ndim: int) -> Array:
-    return prefix.reshape(prefix.shape + (1,) * (ndim - prefix.ndim))
-
-
-def _spread(prefix: Array, shape: tuple[int, ...]) -> Array:
-    return jnp.broadcast_to(_lead(prefix, len(shape)), shape)
-
-
-def _hide(mask: Array, benign: float, array: Array) -> Array:
-    """The array, harmless behind the mask; one that all examples share stays as it is.
-
-    As an integer the harmless value is a class, 0.
-    """
-    if array.ndim < mask.ndim:
-        return array
-    return jnp.where(_lead(mask, array.ndim), array, jnp.asarray(benign).astype(array.dtype))
+        return None if mask is None else spread(mask, like.shape)
+    prefix = as_prefix("Objective", "weights", weights, like.shape)
+    numbers = spread(prefix, like.shape).astype(like.dtype)
+    return numbers if mask is None else jnp.where(spread(mask, like.shape), numbers, 0)

@@ -13,7 +13,7 @@ import numpy as np
 import jaxloss as jl
 from jaxloss.catalog import public_losses
 
-BATCH, CLASSES = 6, 4
+BATCH, ELEMENTS, CLASSES = 6, 5, 4
 MADE = (
     jl.one_vs_all(jl.hinge),
     jl.taylor_cross_entropy(order=3),
@@ -47,6 +47,8 @@ ORDINARY_AND_EDGES = {
     "Simplex": ((-3, 3), [0, 1e4, -INF]),
     "Label": (None, list(range(CLASSES))),
     "MultiHot": (None, [0, 1]),
+    "ItemScores": ((-3, 3), [0, 1, -1, 1e4, -1e4]),
+    "Relevance": ((0.1, 2), [0, 1]),
 }
 
 HYPER_VALUES = {
@@ -86,6 +88,9 @@ class Case:
             item.domain.per_class for item in self.loss.contract.hyperparameters.values()
         )
         elementwise = all(domain.event == 0 for domain in self.domains)
+        if self.loss.contract.couples:
+            elements = (ELEMENTS,) * (domain.event - domain.features)
+            return (*batch, *elements, *(CLASSES,) * domain.features)
         trailing = (CLASSES,) if domain.event or (elementwise and per_class) else ()
         return (*batch, *trailing)
 

@@ -7,13 +7,17 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from drawing import BATCH, CLASSES, LOSSES, Case, in_double
+from drawing import BATCH, CLASSES, ELEMENTS, LOSSES, Case, in_double
 from hypothesis import HealthCheck, given, settings
 from jax import export
 
 from jaxloss.contract import Distance, Loss, Margin
 
 every_loss = pytest.mark.parametrize("case", [Case(x) for x in LOSSES.values()], ids=LOSSES)
+COUPLED = {name: x for name, x in LOSSES.items() if x.contract.couples}
+every_coupled_loss = pytest.mark.parametrize(
+    "case", [Case(x) for x in COUPLED.values()], ids=COUPLED
+)
 drawn = settings(
     max_examples=12, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck)
 )
@@ -120,6 +124,57 @@ def test_a_mask_is_the_subset_and_a_zero_weight(case):
     weighted = case.objective(arrays, hyper, weights=where.astype(np.float32))
     np.testing.assert_allclose(whole, few, rtol=1e-5, atol=1e-7)
     np.testing.assert_allclose(whole, weighted, rtol=1e-6, atol=1e-7)
+
+
+@every_coupled_loss
+def test_elements_behind_a_mask_are_not_in_the_set(case):
+    """Masked elements, whatever they hold, change nothing; and theirs is the gradient 0."""
+    keep = np.arange(ELEMENTS) % 3 != 1
+    few = [x[:, keep] for x in case.ordinary()]
+    where = jnp.broadcast_to(jnp.asarray(keep), (BATCH, ELEMENTS))
+    expected = value_and_gradients(case, few, case.split(few)[0])
+    for hidden in (np.nan, np.inf, -np.inf, 1e30):
+        arrays = tuple(np.array(x) for x in case.ordinary())
+        for x in arrays:
+            x[:, ~keep] = hidden if np.issubdtype(x.dtype, np.floating) else -100
+        moving, whole = case.split(arrays)
+        masked = lambda m, w=whole: of_elements(
+            case.loss(*w(m), **case.some_hyper, where=where), keep
+        )
+        found = masked(moving).reshape(BATCH, -1)
+        np.testing.assert_allclose(found, expected[0], rtol=2e-5, atol=1e-6)
+        gradients = jax.jit(jax.grad(lambda m, f=masked: jnp.sum(f(m))))(moving)
+        for gradient, wanted in zip(gradients, expected[1], strict=True):
+            np.testing.assert_array_equal(gradient[:, ~keep], 0)
+            rest = gradient[:, keep].reshape(BATCH, -1)
+            np.testing.assert_allclose(rest, wanted, rtol=2e-4, atol=1e-5)
+
+
+@every_coupled_loss
+def test_an_objective_counts_the_sets_that_have_elements(case):
+    arrays = case.ordinary()
+    where = np.arange(ELEMENTS) < np.array([ELEMENTS, 3, 0, 3, ELEMENTS, 0])[:, None]
+    values = case.loss(*arrays, **case.some_hyper, where=jnp.asarray(where))
+    counts = where if values.ndim == 2 else where.any(-1)
+    found = case.objective(arrays, case.some_hyper, where=jnp.asarray(where))
+    np.testing.assert_allclose(found, np.mean(values[counts]), rtol=1e-5)
+
+
+@every_coupled_loss
+def test_the_order_of_a_set_does_not_matter(case):
+    arrays, order = case.ordinary(), np.random.default_rng(0).permutation(ELEMENTS)
+    values = case.loss(*arrays, **case.some_hyper)
+    turned = case.loss(*[x[:, order] for x in arrays], **case.some_hyper)
+    np.testing.assert_allclose(turned, of_elements(values, order), rtol=2e-5, atol=1e-6)
+
+
+@every_coupled_loss
+def test_a_mask_of_numbers_or_of_another_shape_is_refused(case):
+    arrays = case.ordinary()
+    with pytest.raises(TypeError, match=f"{case.loss.__name__}: `where` is boolean"):
+        case.loss(*arrays, where=np.ones((BATCH, ELEMENTS)))
+    with pytest.raises(ValueError, match=f"{case.loss.__name__}: `where` has shape"):
+        case.loss(*arrays, where=np.ones((BATCH, 1), bool))
 
 
 @every_loss
@@ -288,6 +343,11 @@ def slope_and_gradient(function, point, direction):
     """The derivative along a direction, and in all of them."""
     _, slope = jax.jvp(function, point, direction)
     return slope, jax.grad(function, argnums=(0, 1))(*point)
+
+
+def of_elements(values, chosen):
+    """The values of chosen elements, or of the sets where these have one value each."""
+    return values if values.ndim == 1 else values[:, chosen]
 
 
 def outside(domain):

@@ -1,0 +1,48 @@
+"""Masks and weights: boolean or numeric prefixes of a shape, never broadcast to it silently."""
+
+import jax.numpy as jnp
+from jax import Array
+
+Shape = tuple[int, ...]
+
+
+def as_mask(owner: str, where: Array, shape: Shape) -> Array:
+    """The mask, once it is boolean and a prefix of `shape`."""
+    if where.dtype != jnp.bool_:
+        message = (
+            f"{owner}: `where` is boolean, got {where.dtype} of shape {where.shape}; "
+            "numbers go into `weights`, or compare them first: where=mask > 0"
+        )
+        raise TypeError(message)
+    return as_prefix(owner, "where", where, shape)
+
+
+def as_prefix(owner: str, name: str, array: Array, shape: Shape) -> Array:
+    """The array, once its shape is a prefix of `shape`."""
+    if array.shape != shape[: array.ndim]:
+        message = (
+            f"{owner}: `{name}` has shape {array.shape}, no prefix of {shape}, the shape of what "
+            "it counts; add or drop axes, nothing is broadcast"
+        )
+        raise ValueError(message)
+    return array
+
+
+def lead(prefix: Array, ndim: int) -> Array:
+    """The prefix with trailing axes of length 1."""
+    return prefix.reshape(prefix.shape + (1,) * (ndim - prefix.ndim))
+
+
+def spread(prefix: Array, shape: Shape) -> Array:
+    """The prefix repeated over the trailing axes of `shape`."""
+    return jnp.broadcast_to(lead(prefix, len(shape)), shape)
+
+
+def hide(mask: Array, benign: float, array: Array) -> Array:
+    """The array, harmless behind the mask; one that all examples share stays as it is.
+
+    As an integer the harmless value is a class, 0.
+    """
+    if array.ndim < mask.ndim:
+        return array
+    return jnp.where(lead(mask, array.ndim), array, jnp.asarray(benign).astype(array.dtype))

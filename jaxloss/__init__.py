@@ -7,6 +7,12 @@ from jaxloss.contract import loss as loss
 from jaxloss.contract import margin as margin
 from jaxloss.facts import Facts as Facts
 
+# classification over a large vocabulary, without its logits
+from jaxloss.heads import linear_head as linear_head
+
+# classification over a large vocabulary
+from jaxloss.losses.adaptive import adaptive_softmax as adaptive_softmax
+
 # binary classification
 from jaxloss.losses.binary import binary_cross_entropy as binary_cross_entropy
 from jaxloss.losses.binary import sigmoid_binary_cross_entropy as sigmoid_binary_cross_entropy
@@ -22,6 +28,11 @@ from jaxloss.losses.classification import softmax_cross_entropy as softmax_cross
 from jaxloss.losses.classification import (
     softmax_cross_entropy_with_integer_labels as softmax_cross_entropy_with_integer_labels,
 )
+
+# sets of embeddings in groups
+from jaxloss.losses.contrastive import circle as circle
+from jaxloss.losses.contrastive import ntxent as ntxent
+from jaxloss.losses.contrastive import supervised_contrastive as supervised_contrastive
 
 # directions of vectors
 from jaxloss.losses.directional import cosine_distance as cosine_distance
@@ -63,6 +74,10 @@ from jaxloss.losses.likelihood import nll as nll
 from jaxloss.losses.likelihood import poisson_nll as poisson_nll
 from jaxloss.losses.likelihood import poisson_nll_with_log_rates as poisson_nll_with_log_rates
 
+# segmentation by intersection over union, exactly
+from jaxloss.losses.lovasz import lovasz_hinge as lovasz_hinge
+from jaxloss.losses.lovasz import lovasz_softmax as lovasz_softmax
+
 # margin-based, of the hinge kind
 from jaxloss.losses.margin import cubed_hinge as cubed_hinge
 from jaxloss.losses.margin import hinge as hinge
@@ -70,6 +85,11 @@ from jaxloss.losses.margin import modified_huber as modified_huber
 from jaxloss.losses.margin import perceptron as perceptron
 from jaxloss.losses.margin import smoothed_hinge as smoothed_hinge
 from jaxloss.losses.margin import squared_hinge as squared_hinge
+
+# two sets of embeddings that match one to one
+from jaxloss.losses.matching import clip as clip
+from jaxloss.losses.matching import info_nce as info_nce
+from jaxloss.losses.matching import siglip as siglip
 
 # multiclass scores and margins
 from jaxloss.losses.multiclass import crammer_singer as crammer_singer
@@ -86,6 +106,13 @@ from jaxloss.losses.multilabel import multilabel_soft_margin as multilabel_soft_
 from jaxloss.losses.noise_robust import generalized_cross_entropy as generalized_cross_entropy
 from jaxloss.losses.noise_robust import symmetric_cross_entropy as symmetric_cross_entropy
 from jaxloss.losses.noise_robust import taylor_cross_entropy as taylor_cross_entropy
+
+# segmentation by the overlap of regions
+from jaxloss.losses.overlap import dice as dice
+from jaxloss.losses.overlap import focal_tversky as focal_tversky
+from jaxloss.losses.overlap import generalized_dice as generalized_dice
+from jaxloss.losses.overlap import jaccard as jaccard
+from jaxloss.losses.overlap import tversky as tversky
 
 # pairs of scores, of which one is to be larger
 from jaxloss.losses.pairwise import margin_ranking as margin_ranking
@@ -143,6 +170,9 @@ from jaxloss.losses.scoring import chebyshev as chebyshev
 from jaxloss.losses.scoring import expectation as expectation
 from jaxloss.losses.scoring import squared_log as squared_log
 from jaxloss.losses.scoring import tanimoto as tanimoto
+
+# sequences of labels
+from jaxloss.losses.sequence import ctc as ctc
 
 # margin-based: smooth
 from jaxloss.losses.smooth_margin import dwd as dwd

@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from jaxloss.domains import ArrayDomain, Real, Score, Sign
+from jaxloss.domains import ArrayDomain, Real, Score, Sign, WholeDomain
 from jaxloss.facts import Facts
 from jaxloss.masking import lead
 from jaxloss.numerics import computing_dtype, poison
@@ -130,7 +130,7 @@ def margin(**facts: Any) -> Callable[[Callable[Concatenate[Array, P], Array]], M
 
 
 def _cast(array: Array, domain: ArrayDomain, dtype: jnp.dtype) -> Array:
-    if domain.indexes:
+    if domain.indexes or isinstance(domain, WholeDomain):
         return array.astype(jnp.promote_types(array.dtype, jnp.int32))
     return domain.convert(array).astype(dtype)
 

@@ -45,15 +45,17 @@ class ArrayDomain(Domain):
     """What an array holds: its dtypes, its event axes, and a harmless value for behind a mask.
 
     Where a loss couples the elements of a set, an event is a set, and the last `features` of its
-    axes describe one element.
+    axes describe one element. Where a loss was made for so many entries, they are its `width`.
+    What all examples have in common, such as a weight, has no batch axes and nothing `benign`.
     """
 
     accepts: tuple[str, ...] = ("floating", "integer")
     event: int = 0
     features: int = 0
-    benign: float = 0.0
+    benign: float | None = 0.0
     shared: bool = False
     indexes: bool = False
+    width: int | None = None
     convert: Callable[[Array], Array] = jnp.asarray
     likely_fix: str = "cast it to a floating type"
 
@@ -84,6 +86,20 @@ class BinaryDomain(ArrayDomain):
         """Elementwise membership; NaN is nowhere a member."""
         between = (value > self.low) & (value < self.high)
         return super().contains(value) & ~between
+
+
+@dataclass(frozen=True)
+class WholeDomain(ArrayDomain):
+    """Integers, which stay so: as floats, large ones would be rounded to others."""
+
+    accepts: tuple[str, ...] = ("integer",)
+    likely_fix: str = "cast it to int32"
+
+    def contains(self, value: Values) -> Values:
+        """Elementwise membership."""
+        limits = np.iinfo(value.dtype)
+        low, high = max(self.low, limits.min), min(self.high, limits.max)
+        return (value >= int(low)) & (value <= int(high))
 
 
 @dataclass(frozen=True)
@@ -228,6 +244,110 @@ Relevance = Annotated[
     Array,
     ArrayDomain(
         "Relevance", "relevance >= 0 over the last axis, one an item", low=0.0, event=1, benign=0.0
+    ),
+]
+Region = Annotated[
+    Array,
+    ArrayDomain(
+        "Region",
+        "probabilities in [0, 1] over the last axis, one a pixel",
+        low=0.0,
+        high=1.0,
+        accepts=_TRUTHS,
+        event=1,
+        benign=0.0,
+    ),
+]
+Regions = Annotated[
+    Array,
+    ArrayDomain(
+        "Regions",
+        "probabilities in [0, 1] over the last two axes, pixels and classes",
+        low=0.0,
+        high=1.0,
+        accepts=_TRUTHS,
+        event=2,
+        features=1,
+        benign=0.0,
+    ),
+]
+PixelScores = Annotated[
+    Array,
+    ArrayDomain(
+        "PixelScores", "real scores over the last axis, one a pixel, positive inside", event=1
+    ),
+]
+PixelSigns = Annotated[
+    Array,
+    ArrayDomain(
+        "PixelSigns",
+        "bool, {0, 1} or {-1, +1} over the last axis, one a pixel: positive is inside",
+        accepts=_TRUTHS,
+        event=1,
+        convert=_as_sign,
+    ),
+]
+PixelLogits = Annotated[
+    Array,
+    ArrayDomain(
+        "PixelLogits",
+        "unnormalised log-probabilities over the last two axes, pixels and classes, -inf for "
+        "masked classes",
+        event=2,
+        features=1,
+    ),
+]
+PixelLabels = Annotated[
+    Array,
+    ArrayDomain(
+        "PixelLabels",
+        "integers in [0, classes) over the last axis, one a pixel",
+        accepts=("integer",),
+        event=1,
+        indexes=True,
+        likely_fix=_SOFT_LABELS,
+    ),
+]
+FrameLogits = Annotated[
+    Array,
+    ArrayDomain(
+        "FrameLogits",
+        "unnormalised log-probabilities, frames by classes, -inf for masked classes",
+        event=2,
+    ),
+]
+FrameCounts = Annotated[
+    Array,
+    WholeDomain("FrameCounts", "how many frames there are, integers in [0, frames]", low=0),
+]
+LabelCounts = Annotated[
+    Array,
+    WholeDomain("LabelCounts", "how many labels there are, integers in [0, labels]", low=0),
+]
+SequenceLabels = Annotated[
+    Array,
+    WholeDomain(
+        "SequenceLabels",
+        "integers in [1, classes) over the last axis, then anything as padding",
+        event=1,
+    ),
+]
+Embeddings = Annotated[
+    Array,
+    ArrayDomain(
+        "Embeddings",
+        "vectors of any length over the last two axes, elements and features",
+        event=2,
+        features=1,
+    ),
+]
+Groups = Annotated[
+    Array,
+    WholeDomain(
+        "Groups",
+        "integers over the last axis, equal where elements are alike",
+        event=1,
+        likely_fix="np.unique(labels, return_inverse=True) numbers any labels",
     ),
 ]
 

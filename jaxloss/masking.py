@@ -38,11 +38,11 @@ def spread(prefix: Array, shape: Shape) -> Array:
     return jnp.broadcast_to(lead(prefix, len(shape)), shape)
 
 
-def hide(mask: Array, benign: float, array: Array) -> Array:
+def hide(mask: Array, benign: float | None, array: Array) -> Array:
     """The array, harmless behind the mask; one that all examples share stays as it is.
 
     As an integer the harmless value is a class, 0.
     """
-    if array.ndim < mask.ndim:
+    if benign is None or array.ndim < mask.ndim:
         return array
     return jnp.where(lead(mask, array.ndim), array, jnp.asarray(benign).astype(array.dtype))

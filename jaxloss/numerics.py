@@ -95,6 +95,15 @@ def unit(x: Array) -> Array:
     return jnp.where(largest == 0, 0, scaled / length)
 
 
+def cosines(x: Array, y: Array) -> Array:
+    """Cosine of each row of `x` with each row of `y`, shape `[..., rows of x, rows of y]`.
+
+    Accelerators may by default round the factors to a few digits; a temperature magnifies that.
+    """
+    highest = jax.lax.Precision.HIGHEST
+    return jnp.einsum("...if,...jf->...ij", unit(x), unit(y), precision=highest)
+
+
 def over_largest(x: Array) -> tuple[Array, Array]:
     """X over its largest magnitude, a constant of the derivative; ones for the zero vector."""
     largest = jax.lax.stop_gradient(jnp.max(jnp.abs(x), axis=-1, keepdims=True, initial=0))
@@ -117,6 +126,8 @@ def log_softmax(x: Array) -> Array:
 
     The largest entry is taken out of the sum: log1p of the rest keeps what 1 + rest rounds away.
     """
+    if not x.shape[-1]:
+        return x  # nothing has no largest entry
     is_top = is_label(jnp.argmax(x, axis=-1), x)
     top = jnp.sum(jnp.where(is_top, x, 0), axis=-1, keepdims=True)
     below = jnp.where(is_top, 0, x - jnp.maximum(top, _LOWEST))  # else 1 - 1 in the gradient
@@ -144,6 +155,12 @@ def soft_cap(x: Array, cap: ArrayLike) -> Array:
 def is_label(labels: Array, like: Array) -> Array:
     """Boolean one-hot in the shape of `like`, by comparison so that classes may be sharded."""
     return jax.lax.broadcasted_iota(labels.dtype, like.shape, like.ndim - 1) == labels[..., None]
+
+
+def is_diagonal(like: Array) -> Array:
+    """Boolean identity matrix over the last two axes, in the shape of `like`."""
+    rows = jax.lax.broadcasted_iota(jnp.int32, like.shape[:-1], like.ndim - 2)
+    return is_label(rows, like)
 
 
 def at_label(x: Array, labels: Array) -> Array:

@@ -18,12 +18,16 @@ def describe(entry: Entry) -> str:
         f"{name}: {item.domain.says}; default {item.default}"
         for name, item in entry.hyperparameters.items()
     ]
+    arrays = [
+        _array(name, item, item.features if entry.loss.contract.couples else item.event)
+        for name, item in entry.arrays.items()
+    ]
     facts = [f"{name.replace('_', ' ')}: {_fact(value)}" for name, value in entry.facts.items()]
     parts = [
         f"jaxloss.{entry.name}{entry.loss.contract.as_inspect()}",
         f"{entry.summary} (family: {entry.family})",
         _titled("Formula", entry.formula.splitlines()),
-        _titled("Arrays", [_array(name, item) for name, item in entry.arrays.items()]),
+        _titled("Arrays", arrays),
         _titled("Hyper-parameters", hyper),
         _titled("Facts, at the defaults", facts),
         entry.use_when,
@@ -71,9 +75,10 @@ def _titled(title: str, lines: list[str]) -> str:
     return "\n    ".join([f"{title}:", *lines]) if lines else ""
 
 
-def _array(name: str, domain: ArrayDomain) -> str:
-    layout = "[..., classes]" if domain.event else "[...]"
-    return f"{name} {layout}: {domain.says}"
+def _array(name: str, domain: ArrayDomain, single: int) -> str:
+    """A line on an array whose last `single` axes describe one example or element."""
+    axes = _AXES.get(domain.name, ["elements"] * (domain.event - single) + ["classes"] * single)
+    return f"{name} [{', '.join(['...', *axes])}]: {domain.says}"
 
 
 def _fact(value: Any) -> str:
@@ -83,14 +88,31 @@ def _fact(value: Any) -> str:
 
 
 def _axis(name: str, domain: ArrayDomain) -> str:
-    if domain.name == "Vector":
-        return f"angle of {name}"
+    if domain.name in ("Vector", "Embeddings"):
+        return f"angle of {name}" if domain.event == 1 else f"angle of the first of 3 {name}"
     return f"first of 2 {name}" if domain.event else name
 
 
 def _two_classes(x: Array) -> Array:
     return jnp.stack([x, jnp.zeros_like(x)])
 
+
+# What the event axes are, where they are neither elements nor classes.
+_AXES = {
+    "FrameLogits": ["frames", "classes"],
+    "SequenceLabels": ["labels"],
+    "Embeddings": ["elements", "features"],
+    "Vector": ["features"],
+    "Point": ["features"],
+    "ItemScores": ["items"],
+    "Relevance": ["items"],
+    "Region": ["pixels"],
+    "Regions": ["pixels", "classes"],
+    "PixelScores": ["pixels"],
+    "PixelSigns": ["pixels"],
+    "PixelLogits": ["pixels", "classes"],
+    "PixelLabels": ["pixels"],
+}
 
 # How the first argument moves: the range of a number, and the array at that number.
 _MOVING: dict[str, tuple[tuple[float, float], Callable[[Array], Array]]] = {
@@ -106,6 +128,16 @@ _MOVING: dict[str, tuple[tuple[float, float], Callable[[Array], Array]]] = {
     "Vector": ((-3.14, 3.14), lambda angle: jnp.stack([jnp.cos(angle), jnp.sin(angle)])),
     "Point": ((-4, 4), _two_classes),
     "Simplex": ((0.01, 0.99), lambda p: jnp.stack([p, 1 - p])),
+    "Region": ((0.01, 0.99), _two_classes),
+    "Regions": ((0.01, 0.99), lambda p: jnp.stack([p, 1 - p])[None]),
+    "PixelScores": ((-4, 4), _two_classes),
+    "ItemScores": ((-4, 4), _two_classes),
+    "PixelLogits": ((-6, 6), lambda x: _two_classes(x)[None]),
+    "Embeddings": (
+        (-3.14, 3.14),
+        lambda x: jnp.asarray([[jnp.cos(x), jnp.sin(x)], [1, 0], [0, 1]]),
+    ),
+    "FrameLogits": ((-6, 6), lambda x: jnp.stack([_two_classes(x), _two_classes(-x)])),
     "LogProbabilities": ((-5, -0.01), lambda log_p: jnp.stack([log_p, jnp.log1p(-jnp.exp(log_p))])),
 }
 
@@ -130,4 +162,14 @@ _FIXED: dict[str, Any] = {
     "negatives": [-1.0, 0.0],
     "Simplex": [0.75, 0.25],
     "LogProbabilities": [-0.2877, -1.3863],
+    "Region": [1.0, 1.0],
+    "Regions": [[1.0, 0.0]],
+    "PixelSigns": [1, 0],
+    "Relevance": [1.0, 0.0],
+    "PixelLabels": [0],
+    "FrameCounts": 2,
+    "LabelCounts": 1,
+    "SequenceLabels": [1],
+    "Embeddings": [[1.0, 0.0], [1.0, 1.0], [0.0, 1.0]],
+    "Groups": [0, 0, 1],
 }

@@ -124,8 +124,8 @@ class Signature:
         import chex  # here, because importing it takes longer than importing all of jaxloss
 
         shapes = ", ".join(f"`{n}` {a.shape}" for n, a in zip(self.arrays, arrays, strict=True))
-        for (name, domain), array in zip(self.arrays.items(), arrays, strict=True):
-            wanted = self._wanted_shape(domain, array, arrays[0].shape)
+        every = self.wanted([array.shape for array in arrays])
+        for (name, domain), array, wanted in zip(self.arrays.items(), arrays, every, strict=True):
             fix = _likely_fix(domain, array.shape, wanted)
             chex.assert_shape(
                 array,
@@ -134,6 +134,11 @@ class Signature:
                 f"equal, never broadcast; {fix}",
                 exception_type=ValueError,
             )
+
+    def wanted(self, shapes: Sequence[Shape]) -> list[Shape]:
+        """The shapes that fit together, for arrays of these shapes."""
+        pairs = zip(self.arrays.values(), shapes, strict=True)
+        return [self._wanted_shape(domain, shape, shapes[0]) for domain, shape in pairs]
 
     def elements(self, leader: Shape) -> Shape:
         """The batch and set axes of the first array, which has this shape."""
@@ -148,7 +153,7 @@ class Signature:
         pairs = zip(self.arrays.values(), arrays, strict=True)
         return [hide(mask, domain.benign, array) for domain, array in pairs], spread(mask, shape)
 
-    def _wanted_shape(self, domain: ArrayDomain, array: Array, leader: Shape) -> Shape:
+    def _wanted_shape(self, domain: ArrayDomain, shape: Shape, leader: Shape) -> Shape:
         """The batch axes of the first array, and the event axes that the domain asks for."""
         leading_event = next(iter(self.arrays.values())).event
         batch = leader[: len(leader) - leading_event]
@@ -157,13 +162,16 @@ class Signature:
                 self.elements(leader)[: len(batch) + domain.event - domain.features]
                 + leader[len(leader) - domain.features :]
             )
-        if domain.shared and _stretches(array.shape, leader):
-            return array.shape
+        if domain.shared and _stretches(shape, leader):
+            return shape
         if len(leader) < leading_event:
             return (*leader, *[-1] * (leading_event - len(leader)))
+        if domain.width is not None:
+            return (*batch, domain.width)
         if domain.event in (0, leading_event):
             return leader[: len(batch) + domain.event]
-        return (*batch, *array.shape[array.ndim - domain.event :])
+        missing = [-1] * (domain.event - len(shape))
+        return (*batch, *missing, *shape[max(len(shape) - domain.event, 0) :])
 
     def spread(self, keywords: Mapping[str, Any], shape: Shape, dtype: Any) -> dict[str, Any]:
         """Hyper-parameters in the computing dtype, those per class in the shape of the scores."""

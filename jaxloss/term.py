@@ -1,6 +1,6 @@
 """One term of an objective: a loss on one part of the prediction, behind a sealed mask."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Self
@@ -142,7 +142,7 @@ class Term:
     def _couples(self) -> bool:
         return isinstance(self.loss, Loss) and self.loss.contract.couples
 
-    def _benign(self, count: int) -> list[float]:
+    def _benign(self, count: int) -> Sequence[float | None]:
         """What each array may hold without harm; for a foreign loss, 1/2."""
         if isinstance(self.loss, Loss):
             return [domain.benign for domain in self.loss.contract.arrays.values()]

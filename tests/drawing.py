@@ -20,6 +20,7 @@ MADE = (
     jl.fenchel_young(jax.nn.logsumexp),
     jl.ranking(jl.logistic),
     jl.triplet_of(jl.cosine_distance),
+    jl.adaptive_softmax((2, 4, 7)),
 )
 LOSSES = public_losses() | {loss.__name__: loss for loss in MADE}
 INF = float("inf")
@@ -46,9 +47,22 @@ ORDINARY_AND_EDGES = {
     "LogProbabilities": ((-4, 4), [0, 1e4, -INF]),
     "Simplex": ((-3, 3), [0, 1e4, -INF]),
     "Label": (None, list(range(CLASSES))),
+    "VocabularyLabel": (None, list(range(7))),
+    "FrameLogits": ((-4, 4), [0, 1e4, -1e4, -INF]),
+    "FrameCounts": (None, [ELEMENTS - 1, ELEMENTS]),
+    "LabelCounts": (None, [0, 1, 2]),
+    "SequenceLabels": (None, list(range(1, CLASSES))),
     "MultiHot": (None, [0, 1]),
     "ItemScores": ((-3, 3), [0, 1, -1, 1e4, -1e4]),
     "Relevance": ((0.1, 2), [0, 1]),
+    "Region": ((0.05, 0.95), [0, 1]),
+    "Regions": ((0.05, 0.95), [0, 1]),
+    "PixelScores": ((-3, 3), [0, 1, -1, 1e4, -1e4]),
+    "PixelSigns": (None, [0, 1]),
+    "PixelLogits": ((-4, 4), [0, 1e4, -1e4, -INF]),
+    "PixelLabels": (None, list(range(CLASSES))),
+    "Embeddings": ((-3, 3), [0, 1e-12, 1, -1, 1e12]),
+    "Groups": (None, [0, -1, 7]),
 }
 
 HYPER_VALUES = {
@@ -91,8 +105,9 @@ class Case:
         if self.loss.contract.couples:
             elements = (ELEMENTS,) * (domain.event - domain.features)
             return (*batch, *elements, *(CLASSES,) * domain.features)
-        trailing = (CLASSES,) if domain.event or (elementwise and per_class) else ()
-        return (*batch, *trailing)
+        if domain.event:
+            return (*batch, *(ELEMENTS,) * (domain.event - 1), domain.width or CLASSES)
+        return (*batch, CLASSES) if elementwise and per_class else batch
 
     def ordinary(self, seed: int = 0, batch=(BATCH,)) -> tuple[np.ndarray, ...]:
         """Arrays well inside their domains."""
@@ -142,7 +157,7 @@ def _edges(domain, shape):
 
 def _finish(domain, values):
     """Normalised where the domain wants probabilities; the first class is never masked."""
-    if domain.name in ("Logits", "LogProbabilities", "Simplex"):
+    if domain.name in ("Logits", "PixelLogits", "FrameLogits", "LogProbabilities", "Simplex"):
         values = np.array(values)
         values[..., 0] = np.nan_to_num(values[..., 0], neginf=0.0)
     if domain.name in ("LogProbabilities", "Simplex"):

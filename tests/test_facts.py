@@ -338,13 +338,15 @@ def enter(domain, raw):
         return jax.nn.log_softmax(raw)
     if domain.name == "MultiHot":
         return (raw > 0).astype(raw.dtype)
+    if domain.name in ("Region", "Regions"):
+        return jax.nn.sigmoid(raw)
     return jax.nn.softmax(raw) if domain.name == "Simplex" else raw
 
 
 @functools.cache
 def vector_function(loss):
     """Value, and gradient, for many vectors, each beside further arguments of its own."""
-    value = lambda x, y, hyper: loss(x, *y, **hyper)
+    value = lambda x, y, hyper: jnp.sum(loss(x, *y, **hyper))  # over the elements of a set
     return jax.jit(jax.vmap(value, (0, 0, None))), jax.jit(jax.vmap(jax.grad(value), (0, 0, None)))
 
 
@@ -370,8 +372,11 @@ def targets_beside(loss, vectors, *, hard=False):
 def target_beside(domain, vectors, seed, *, hard):
     count, classes = vectors.shape
     labels = jnp.asarray(np.random.default_rng(9 + seed).integers(0, classes, count))
-    if domain.indexes:
+    if domain.indexes or domain.name == "Groups":
         return labels
+    if domain.name in ("FrameCounts", "LabelCounts", "SequenceLabels"):  # 2 frames, the label 1
+        frames = domain.name == "FrameCounts"
+        return jnp.full((count, 1) if domain.event else count, 2 if frames else 1)
     if domain.event == 0:
         return jnp.where(labels > 0, 1.0, -1.0)
     spread = raw_vectors(classes, seed=5 + seed, count=count)[:count]
@@ -383,18 +388,27 @@ def scenes(loss, seed=0, *, hard=False):
     first = next(iter(loss.contract.arrays.values()))
     for classes in (2, 3, 5):
         vectors = enter(first, raw_vectors(classes, seed))
-        yield vectors, targets_beside(loss, vectors, hard=hard)
+        beside = targets_beside(loss, vectors, hard=hard)
+        if loss.contract.couples and first.event == 2:  # sets of three vectors
+            sets = (x[: len(x) // 3 * 3] for x in (vectors, *beside))
+            vectors, *beside = (x.reshape(-1, 3, *x.shape[1:]) for x in sets)
+        if first.name == "FrameLogits":
+            vectors = jnp.stack([vectors, -vectors], axis=1)
+        yield vectors, tuple(beside)
+        if first.name == "Region" and classes == 2:  # and one of many pixels, all like these
+            few = (vectors[:500], *targets_beside(loss, vectors[:500], hard=hard))
+            many, *beside = (jnp.repeat(x, 300, axis=-1) for x in few)
+            yield many, tuple(beside)
 
 
 def vector_gaps(loss, hyper, left, right, targets, share):
     """How far the graph hangs below chords, relative to the values at their ends."""
     value = vector_function(loss)[0]
+    share = share.reshape(-1, *[1] * (left.ndim - 1))
     ends = [np.asarray(value(x, targets, hyper)) for x in (left, right)]
     with np.errstate(invalid="ignore"):
-        chord = share * ends[0] + (1 - share) * ends[1]
-        middle = np.asarray(
-            value(share[:, None] * left + (1 - share)[:, None] * right, targets, hyper)
-        )
+        chord = share.ravel() * ends[0] + (1 - share.ravel()) * ends[1]
+        middle = np.asarray(value(share * left + (1 - share) * right, targets, hyper))
         return (chord - middle) / (1 + np.abs(ends).sum(0))
 
 

@@ -71,7 +71,7 @@ def test_gradient_is_the_finite_difference(case):
 
 
 @every_loss
-def test_derivatives_are_finite_wherever_the_value_is(case):
+def test_R56_derivatives_are_finite_wherever_the_value_is(case):
     @jax.jit
     def derivatives(arrays, hyper):
         point = (case.split(arrays)[0], hyper)
@@ -127,7 +127,7 @@ def test_a_mask_is_the_subset_and_a_zero_weight(case):
 
 
 @every_coupled_loss
-def test_elements_behind_a_mask_are_not_in_the_set(case):
+def test_R57_elements_behind_a_mask_are_not_in_the_set(case):
     """Masked elements, whatever they hold, change nothing; and theirs is the gradient 0."""
     keep = np.arange(ELEMENTS) % 3 != 1
     few = [x[:, keep] for x in case.ordinary()]
@@ -178,7 +178,7 @@ def test_a_mask_of_numbers_or_of_another_shape_is_refused(case):
 
 
 @every_loss
-def test_an_empty_mean_is_zero_with_zero_gradient(case):
+def test_R7_an_empty_mean_is_zero_with_zero_gradient(case):
     moving, whole = case.split(case.ordinary())
     nothing = lambda m: case.objective(whole(m), case.some_hyper, where=jnp.zeros(BATCH, bool))
     value, gradient = jax.jit(jax.value_and_grad(nothing))(moving)
@@ -297,7 +297,7 @@ def test_single_precision_keeps_the_digits(case):
 
 
 @every_loss
-def test_shapes_are_never_broadcast(case):
+def test_R21_shapes_are_never_broadcast(case):
     arrays = case.ordinary()
     *first, last = arrays
     for batch in [(BATCH, 1), (1,), (), (2 * BATCH,)]:
@@ -314,7 +314,7 @@ def test_shapes_are_never_broadcast(case):
 
 
 @every_loss
-def test_strict_modes_of_jax(case):
+def test_R58_strict_modes_of_jax(case):
     arrays = [jnp.asarray(x) for x in case.ordinary()]
     moving, _ = case.split(arrays)
     ones = jnp.ones(BATCH)

@@ -30,7 +30,7 @@ def unreduced(function):
 def value_and_gradient(peer):
     """As in test_peers.py: in the array that comes first in our call, or in its logits."""
     tensors = {name: torch.tensor(np.array(x)) for name, x in arrays(SHAPE).items()}
-    tensors["labels"] = tensors["labels"].long()
+    tensors = {name: x if x.is_floating_point() else x.long() for name, x in tensors.items()}
     name = moving(peer.ours)
     start = (tensors["logits"] if name in ENTER else tensors[name]).requires_grad_()
     tensors[name] = ENTER[name](start, dim=-1) if name in ENTER else start
@@ -40,7 +40,13 @@ def value_and_gradient(peer):
     return {"value": value.tolist(), "gradient": start.grad.tolist()}
 
 
+def names():
+    """The losses of `torch.nn`, and what else compares a prediction with a target."""
+    others = {"CosineSimilarity", "PairwiseDistance"}
+    return sorted(name for name in dir(torch.nn) if "Loss" in name or name in others)
+
+
 if __name__ == "__main__":
     table = {peer.call: value_and_gradient(peer) for peer in PEERS if peer.library == "torch"}
-    document = {"torch": torch.__version__, "rows": table}
+    document = {"torch": torch.__version__, "names": names(), "rows": table}
     Path(__file__).with_suffix(".json").write_text(json.dumps(document, indent=1) + "\n")

@@ -1,0 +1,54 @@
+"""From `axis` and `where`, as optax takes them, to events on the last axis."""
+
+import math
+
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+from jax.typing import ArrayLike
+from numpy.lib.array_utils import normalize_axis_tuple
+
+from jaxloss.numerics import as_array, computing_dtype
+
+Axis = int | tuple[int, ...] | None
+
+
+def events(axis: Axis, where: ArrayLike | None, *given: ArrayLike) -> tuple[Array | None, ...]:
+    """Which entries count, and the arrays in the computing dtype, all with events on one last axis.
+
+    Shapes are compared first, as axes that become one would hide that they differ.
+    """
+    arrays = [as_array(array) for array in given]
+    shapes = {array.shape for array in arrays}
+    if len(shapes) > 1:
+        found = " and ".join(str(array.shape) for array in arrays)
+        raise ValueError(f"shapes are equal, never broadcast, got {found}")
+    counted = mask(where, arrays[0].shape)
+    dtype = computing_dtype(*arrays)
+    return last(counted, axis), *[last(array.astype(dtype), axis) for array in arrays]
+
+
+def mask(where: ArrayLike | None, shape: tuple[int, ...]) -> Array:
+    """Which entries count, in this shape; all by default."""
+    return jnp.broadcast_to(True if where is None else as_array(where) != 0, shape)
+
+
+def last(array: Array, axis: Axis) -> Array:
+    """The array with these axes moved to the end, in their order, and made one."""
+    axes = normalize_axis_tuple(range(array.ndim) if axis is None else axis, array.ndim)
+    moved = jnp.moveaxis(array, axes, range(-len(axes), 0))
+    batch = array.ndim - len(axes)
+    return moved.reshape(*moved.shape[:batch], math.prod(moved.shape[batch:]))
+
+
+def of_examples(where: ArrayLike | None, like: ArrayLike, axis: Axis) -> ArrayLike | None:
+    """The mask of cross-entropies, which without the axes of an event counts whole examples."""
+    if where is None or axis is None or np.ndim(where) == np.ndim(like):
+        return where
+    return jnp.expand_dims(as_array(where), axis)
+
+
+def with_entry(vectors: Array, entry: ArrayLike) -> Array:
+    """The vectors with one entry more, a number or one for each vector."""
+    column = jnp.broadcast_to(jnp.asarray(entry, vectors.dtype), vectors.shape[:-1])
+    return jnp.concatenate([vectors, column[..., None]], axis=-1)

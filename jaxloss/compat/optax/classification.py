@@ -1,0 +1,143 @@
+"""`optax.losses` of binary labels and of classes."""
+
+from collections.abc import Callable
+
+import jax.numpy as jnp
+from jax import Array
+from jax.typing import ArrayLike
+
+from jaxloss.compat.optax.axes import Axis, events, mask, of_examples
+from jaxloss.losses import binary, classification, fenchel_young, focal, margin, multiclass
+from jaxloss.numerics import as_array, divide, log_softmax, positive_part, weighted
+from jaxloss.objective import Objective
+from jaxloss.reduction import none
+
+_with_integer_labels = Objective(
+    classification.softmax_cross_entropy_with_integer_labels, reduction=none
+)
+
+
+def sigmoid_binary_cross_entropy(logits: ArrayLike, labels: ArrayLike) -> Array:
+    """`jaxloss.sigmoid_binary_cross_entropy`: 0, not NaN, for an infinite logit that is right."""
+    return binary.sigmoid_binary_cross_entropy(as_array(logits), as_array(labels))
+
+
+def hinge_loss(predictor_outputs: ArrayLike, targets: ArrayLike) -> Array:
+    """`jaxloss.hinge`: labels may be boolean or {0, 1} too."""
+    return margin.hinge(as_array(predictor_outputs), as_array(targets))
+
+
+def perceptron_loss(predictor_outputs: ArrayLike, targets: ArrayLike) -> Array:
+    """`jaxloss.perceptron`: labels may be boolean or {0, 1} too."""
+    return margin.perceptron(as_array(predictor_outputs), as_array(targets))
+
+
+def sparsemax_loss(logits: ArrayLike, labels: ArrayLike) -> Array:
+    """`jaxloss.sparsemax`: a label of -1 is negative, not positive as all but 0 were."""
+    return fenchel_young.sparsemax(as_array(logits), as_array(labels))
+
+
+def safe_softmax_cross_entropy(logits: ArrayLike, labels: ArrayLike) -> Array:
+    """`jaxloss.softmax_cross_entropy`: derivatives are finite too at logits of -inf."""
+    return softmax_cross_entropy(logits, labels)
+
+
+def softmax_cross_entropy(
+    logits: ArrayLike, labels: ArrayLike, axis: Axis = -1, where: ArrayLike | None = None
+) -> Array:
+    """`jaxloss.softmax_cross_entropy`: 0, not NaN, for a logit of -inf whose label is 0."""
+    return _cross_entropy(*_counted(logits, labels, axis, where))
+
+
+def softmax_cross_entropy_with_integer_labels(
+    logits: ArrayLike,
+    labels: ArrayLike,
+    axis: int | tuple[int, ...] = -1,
+    where: ArrayLike | None = None,
+) -> Array:
+    """`jaxloss.softmax_cross_entropy_with_integer_labels`: NaN for no class, +inf for a masked."""
+    counted, logits = events(axis, of_examples(where, logits, axis), logits)
+    present = jnp.any(counted, axis=-1)
+    return _with_integer_labels(jnp.where(counted, logits, -jnp.inf), labels, where=present)
+
+
+def multiclass_hinge_loss(scores: ArrayLike, labels: ArrayLike) -> Array:
+    """`jaxloss.crammer_singer`: a label that is no class is NaN."""
+    return multiclass.crammer_singer(as_array(scores), as_array(labels))
+
+
+def multiclass_perceptron_loss(scores: ArrayLike, labels: ArrayLike) -> Array:
+    """`jaxloss.multiclass_perceptron`: a label that is no class is NaN."""
+    return fenchel_young.multiclass_perceptron(as_array(scores), as_array(labels))
+
+
+def multiclass_sparsemax_loss(scores: ArrayLike, labels: ArrayLike) -> Array:
+    """`jaxloss.multiclass_sparsemax`: any batch axes; a label that is no class is NaN."""
+    return fenchel_young.multiclass_sparsemax(as_array(scores), as_array(labels))
+
+
+def poly_loss_cross_entropy(
+    logits: ArrayLike,
+    labels: ArrayLike,
+    *,
+    epsilon: ArrayLike = 2.0,
+    axis: Axis = -1,
+    where: ArrayLike | None = None,
+) -> Array:
+    """`jaxloss.poly1_cross_entropy`, expected over labels drawn from a distribution."""
+    logits, labels = _counted(logits, labels, axis, where)
+    mistaken = -jnp.expm1(log_softmax(logits))
+    return _cross_entropy(logits, labels) + jnp.sum(labels * mistaken, axis=-1) * epsilon
+
+
+def sigmoid_focal_loss(
+    logits: ArrayLike,
+    labels: ArrayLike,
+    *,
+    alpha: ArrayLike | None = None,
+    gamma: ArrayLike = 2.0,
+) -> Array:
+    """`jaxloss.sigmoid_focal`: a soft label gives the expectation over hard ones."""
+    return focal.sigmoid_focal(as_array(logits), as_array(labels), gamma=gamma, alpha=alpha)
+
+
+def make_fenchel_young_loss(max_fun: Callable[..., ArrayLike]) -> Callable[..., Array]:
+    """`jaxloss.fenchel_young` where the maximum is not over the simplex; arguments pass through."""
+
+    def fenchel_young_loss(
+        scores: ArrayLike, targets: ArrayLike, *args: object, **kwargs: object
+    ) -> Array:
+        best = jnp.vectorize(lambda row: max_fun(row, *args, **kwargs), signature="(n)->()")
+        _, scores, targets = events(-1, None, scores, targets)
+        return jnp.asarray(best(scores)) - jnp.sum(weighted(targets, scores), axis=-1)
+
+    return fenchel_young_loss
+
+
+def smooth_labels(
+    labels: ArrayLike,
+    alpha: ArrayLike,
+    *,
+    axis: Axis = -1,
+    where: ArrayLike | None = None,
+) -> Array:
+    """The targets that `label_smoothing` makes: masked classes get nothing, the rest sum to 1."""
+    labels = as_array(labels)
+    counted = mask(where, labels.shape)
+    classes = jnp.sum(counted, axis=axis, keepdims=True, dtype=jnp.float32)
+    evenly = divide(counted.astype(jnp.float32), jnp.broadcast_to(classes, labels.shape))
+    return jnp.where(counted, labels, 0) * (1 - alpha) + evenly.astype(labels.dtype) * alpha
+
+
+def _counted(
+    logits: ArrayLike, labels: ArrayLike, axis: Axis, where: ArrayLike | None
+) -> tuple[Array, Array]:
+    """Logits and soft labels of the classes that count; -inf and 0 for the others."""
+    counted, scores, targets = events(axis, of_examples(where, logits, axis), logits, labels)
+    return jnp.where(counted, scores, -jnp.inf), jnp.where(counted, targets, 0)
+
+
+def _cross_entropy(logits: Array, labels: Array) -> Array:
+    """Cross-entropy to labels that may be negative, in which it is linear: returns, advantages."""
+    ours = classification.softmax_cross_entropy
+    return ours(logits, positive_part(labels)) - ours(logits, positive_part(-labels))

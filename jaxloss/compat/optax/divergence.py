@@ -1,0 +1,77 @@
+"""`optax.losses` between distributions."""
+
+import warnings
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+from jax.typing import ArrayLike
+
+from jaxloss.compat.optax.axes import Axis, events
+from jaxloss.losses import divergence
+
+
+def kl_divergence(
+    log_predictions: ArrayLike,
+    targets: ArrayLike,
+    axis: Axis = -1,
+    where: ArrayLike | None = None,
+) -> Array:
+    """`jaxloss.kl_divergence`, but Σ t log(t / p) off the simplex too, where it may be negative."""
+    logs, masses = _counted(log_predictions, targets, axis, where, absent=0)
+    return _generalized(logs, masses) - jnp.sum(jnp.exp(logs) - masses, axis=-1)
+
+
+def kl_divergence_with_log_targets(
+    log_predictions: ArrayLike,
+    log_targets: ArrayLike,
+    axis: Axis = -1,
+    where: ArrayLike | None = None,
+) -> Array:
+    """`jaxloss.kl_divergence_with_log_targets`, but Σ t log(t / p) off the simplex too."""
+    logs, others = _counted(log_predictions, log_targets, axis, where, absent=-jnp.inf)
+    scale = _log_scale(jnp.maximum(logs, others))
+    ours = divergence.kl_divergence_with_log_targets(logs - scale, others - scale)
+    return jnp.exp(scale[..., 0]) * ours - jnp.sum(jnp.exp(logs) - jnp.exp(others), axis=-1)
+
+
+def generalized_kl_divergence(
+    log_predictions: ArrayLike,
+    targets: ArrayLike,
+    axis: Axis = -1,
+    where: ArrayLike | None = None,
+) -> Array:
+    """`jaxloss.kl_divergence`, which is the generalised one off the simplex."""
+    return _generalized(*_counted(log_predictions, targets, axis, where, absent=0))
+
+
+def convex_kl_divergence(
+    log_predictions: ArrayLike,
+    targets: ArrayLike,
+    axis: Axis = -1,
+    where: ArrayLike | None = None,
+) -> Array:
+    """The former name of `generalized_kl_divergence`."""
+    message = "convex_kl_divergence is deprecated: use generalized_kl_divergence"
+    warnings.warn(message, DeprecationWarning, stacklevel=2)
+    return generalized_kl_divergence(log_predictions, targets, axis, where)
+
+
+def _counted(
+    logs: ArrayLike, targets: ArrayLike, axis: Axis, where: ArrayLike | None, absent: float
+) -> tuple[Array, Array]:
+    """What counts of both; the rest has no mass."""
+    counted, ours, theirs = events(axis, where, logs, targets)
+    return jnp.where(counted, ours, -jnp.inf), jnp.where(counted, theirs, absent)
+
+
+def _generalized(logs: Array, masses: Array) -> Array:
+    """The generalised divergence, which grows as the masses do, so that they may exceed 1."""
+    scale = _log_scale(logs)
+    ours = divergence.kl_divergence(logs - scale, masses * jnp.exp(-scale))
+    return jnp.exp(scale[..., 0]) * ours
+
+
+def _log_scale(logs: Array) -> Array:
+    """The log of a number, at least 1, that no mass exceeds."""
+    return jax.lax.stop_gradient(jnp.max(logs, axis=-1, keepdims=True, initial=0))

@@ -1,0 +1,101 @@
+"""`optax.losses` of errors, angles and distances."""
+
+import jax.numpy as jnp
+from jax import Array
+from jax.typing import ArrayLike
+
+from jaxloss.compat.optax.axes import Axis, events, with_entry
+from jaxloss.losses import directional, power, regression, triplet
+from jaxloss.numerics import as_array, square_sum
+
+
+def squared_error(predictions: ArrayLike, targets: ArrayLike | None = None) -> Array:
+    """`jaxloss.squared_error`, of the predictions themselves without targets."""
+    return power.squared_error(*_pair(predictions, targets))
+
+
+def l2_loss(predictions: ArrayLike, targets: ArrayLike | None = None) -> Array:
+    """`jaxloss.half_squared_error`, of the predictions themselves without targets."""
+    return power.half_squared_error(*_pair(predictions, targets))
+
+
+def huber_loss(
+    predictions: ArrayLike, targets: ArrayLike | None = None, *, delta: ArrayLike = 1.0
+) -> Array:
+    """`jaxloss.huber`, of the predictions themselves without targets."""
+    return regression.huber(*_pair(predictions, targets), delta=delta)
+
+
+def log_cosh(predictions: ArrayLike, targets: ArrayLike | None = None) -> Array:
+    """`jaxloss.log_cosh`, of the predictions themselves without targets; small errors count."""
+    return regression.log_cosh(*_pair(predictions, targets))
+
+
+def cosine_similarity(
+    predictions: ArrayLike,
+    targets: ArrayLike,
+    *,
+    epsilon: ArrayLike = 0.0,
+    axis: Axis = -1,
+    where: ArrayLike | None = None,
+) -> Array:
+    """`jaxloss.cosine_similarity`: 0, not NaN, for a zero vector; no square overflows."""
+    vectors = _counted(predictions, targets, axis, where)
+    return directional.cosine_similarity(*_lengthened(*vectors, epsilon))
+
+
+def cosine_distance(
+    predictions: ArrayLike,
+    targets: ArrayLike,
+    *,
+    epsilon: ArrayLike = 0.0,
+    axis: Axis = -1,
+    where: ArrayLike | None = None,
+) -> Array:
+    """`jaxloss.cosine_distance`: 1, not NaN, for a zero vector; small angles count."""
+    vectors = _counted(predictions, targets, axis, where)
+    return directional.cosine_distance(*_lengthened(*vectors, epsilon))
+
+
+def triplet_margin_loss(
+    anchors: ArrayLike,
+    positives: ArrayLike,
+    negatives: ArrayLike,
+    axis: int = -1,
+    norm_degree: ArrayLike = 2,
+    margin: ArrayLike = 1.0,
+    eps: ArrayLike = 1e-6,
+) -> Array:
+    """`jaxloss.triplet`: a norm for odd degrees too; `eps` adds to the sum of powers, and may be 0.
+
+    It is what one more coordinate adds in which positives and negatives differ from the anchor.
+    """
+    _, x, y, z = events(axis, None, anchors, positives, negatives)
+    apart = jnp.asarray(eps) ** (1 / jnp.asarray(norm_degree))
+    points = with_entry(x, 0), with_entry(y, apart), with_entry(z, apart)
+    return triplet.triplet(*points, margin=margin, p=norm_degree)
+
+
+def _pair(predictions: ArrayLike, targets: ArrayLike | None) -> tuple[Array, Array]:
+    first = as_array(predictions)
+    return first, jnp.zeros_like(first) if targets is None else as_array(targets)
+
+
+def _counted(
+    predictions: ArrayLike, targets: ArrayLike, axis: Axis, where: ArrayLike | None
+) -> tuple[Array, Array]:
+    """The vectors, with 0 where an entry does not count."""
+    counted, u, v = events(axis, where, predictions, targets)
+    return jnp.where(counted, u, 0), jnp.where(counted, v, 0)
+
+
+def _lengthened(u: Array, v: Array, least: ArrayLike) -> tuple[Array, Array]:
+    """The vectors with two entries more, of no product, so that squares sum to at least this."""
+    return with_entry(with_entry(u, _lack(u, least)), 0), with_entry(
+        with_entry(v, 0), _lack(v, least)
+    )
+
+
+def _lack(vectors: Array, least: ArrayLike) -> Array:
+    lacks = least - square_sum(vectors)
+    return jnp.where(lacks > 0, jnp.sqrt(jnp.where(lacks > 0, lacks, 1)), 0)

@@ -1,0 +1,96 @@
+"""`optax.losses` of sequences of labels that are not aligned with the input."""
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+from jax.typing import ArrayLike
+
+from jaxloss.losses import sequence
+from jaxloss.masking import lead
+from jaxloss.numerics import as_array, computing_dtype, log_softmax
+
+State = tuple[Array, Array]
+
+
+def ctc_loss(
+    logits: ArrayLike,
+    logit_paddings: ArrayLike,
+    labels: ArrayLike,
+    label_paddings: ArrayLike,
+    *,
+    blank_id: int = 0,
+    log_epsilon: ArrayLike = -1e5,
+) -> Array:
+    """`jaxloss.ctc`: where no alignment exists -log_epsilon, with gradient 0; a blank label is NaN.
+
+    Padded frames may hold anything, and stand anywhere.
+    """
+    frames, is_frame = as_array(logits), as_array(logit_paddings) == 0
+    first = jnp.argsort(~is_frame, axis=-1, stable=True)
+    indexes, is_label = as_array(labels), as_array(label_paddings) == 0
+    classes = frames.shape[-1]
+    is_class = (indexes >= 0) & (indexes < classes)
+    return sequence.ctc(
+        jnp.roll(jnp.take_along_axis(frames, first[..., None], axis=-2), -blank_id, axis=-1),
+        jnp.sum(is_frame, axis=-1, dtype=jnp.int32),
+        jnp.sum(is_label, axis=-1, dtype=jnp.int32),
+        jnp.where(is_class, (indexes - blank_id) % classes, -1),
+        infeasible=jnp.negative(log_epsilon),
+    )
+
+
+def ctc_loss_with_forward_probs(
+    logits: ArrayLike,
+    logit_paddings: ArrayLike,
+    labels: ArrayLike,
+    label_paddings: ArrayLike,
+    *,
+    blank_id: int = 0,
+    log_epsilon: ArrayLike = -1e5,
+) -> tuple[Array, Array, Array]:
+    """`ctc_loss`, and log-probabilities to have come to each blank and each label by each frame.
+
+    The last frame's, of blanks, are those to have come to the end of the label before it or on.
+    """
+    loss = ctc_loss(
+        logits, logit_paddings, labels, label_paddings, blank_id=blank_id, log_epsilon=log_epsilon
+    )
+    frames, is_frame = as_array(logits), as_array(logit_paddings) == 0
+    is_label = as_array(label_paddings) == 0
+    heard = jnp.where(is_frame[..., None], frames.astype(computing_dtype(frames)), 0)
+    symbols = jnp.where(is_label, as_array(labels), blank_id)
+    log_p = jnp.maximum(log_softmax(heard), jnp.asarray(log_epsilon, heard.dtype))
+    return loss, *_forward(log_p, is_frame, symbols, blank_id, log_epsilon)
+
+
+def _forward(
+    log_p: Array, is_frame: Array, symbols: Array, blank_id: int, log_zero: ArrayLike
+) -> State:
+    """The forward variables of the blanks and of the labels, with frames on the first axis."""
+    repeats = symbols[..., 1:] == symbols[..., :-1]
+    fresh = jnp.concatenate([jnp.ones_like(symbols[..., :1], bool), ~repeats], axis=-1)
+    start = jnp.full((*symbols.shape[:-1], symbols.shape[-1] + 1), log_zero, log_p.dtype)
+
+    def step(before: State, frame: tuple[Array, Array, Array]) -> tuple[State, State]:
+        (blank, label), (log_blank, log_label, counts) = before, frame
+        either = _either(blank, label)
+        entered = jnp.where(fresh, either[..., :-1], blank[..., :-1])
+        after = either + log_blank[..., None], jnp.logaddexp(label, entered) + log_label
+        kept = jax.tree.map(lambda new, old: jnp.where(lead(counts, new.ndim), new, old), after, before)
+        return kept, kept
+
+    of_labels = jnp.take_along_axis(log_p, symbols[..., None, :], axis=-1)
+    frames = (
+        jnp.moveaxis(log_p[..., blank_id], -1, 0),
+        jnp.moveaxis(of_labels, -2, 0),
+        jnp.moveaxis(is_frame, -1, 0),
+    )
+    (blank, label), (blanks, labels) = jax.lax.scan(
+        step, (start.at[..., 0].set(0), start[..., 1:]), frames
+    )
+    return blanks.at[-1].set(_either(blank, label)), labels
+
+
+def _either(blank: Array, label: Array) -> Array:
+    """To have read so many labels, with or without the blank that follows them."""
+    return blank.at[..., 1:].set(jnp.logaddexp(blank[..., 1:], label))

@@ -21,6 +21,7 @@ from jaxloss.numerics import computing_dtype, poison
 from jaxloss.signature import Signature
 
 P = ParamSpec("P")
+_INT32 = 4  # bytes
 
 
 class Loss(Generic[P]):
@@ -131,7 +132,7 @@ def margin(**facts: Any) -> Callable[[Callable[Concatenate[Array, P], Array]], M
 
 def _cast(array: Array, domain: ArrayDomain, dtype: jnp.dtype) -> Array:
     if domain.indexes or isinstance(domain, WholeDomain):
-        return array.astype(jnp.promote_types(array.dtype, jnp.int32))
+        return array.astype(jnp.int64 if array.dtype.itemsize > _INT32 else jnp.int32)
     return domain.convert(array).astype(dtype)
 
 

@@ -24,9 +24,7 @@ _LOGITS_AT_ONCE = 2**24  # 64 MiB in single precision
 _FEWEST_TOKENS = 512  # with fewer, an accelerator waits for the weight to be read
 
 _HEAD = {
-    "hidden": ArrayDomain(
-        "Hidden", "features over the last axis", event=1, accepts=("floating",)
-    ),
+    "hidden": ArrayDomain("Hidden", "features over the last axis", event=1, accepts=("floating",)),
     "weight": ArrayDomain(
         "Weight", "a row a feature, a column a class", event=2, benign=None, accepts=("floating",)
     ),
@@ -50,10 +48,11 @@ class HeadSignature(Signature):
 
     def inside(self, arrays: Sequence[Values]) -> dict[str, Values]:
         """Of each array, which entries lie in its domain."""
-        given = dict(zip(self.arrays, arrays, strict=True))
-        # The weight stands for the logits, as it has as many classes.
-        others = self.inner.inside([given["weight"], *arrays[len(_HEAD) :]])
-        return {name: others.get(name, self._inside(name, x)) for name, x in given.items()}
+        _, weight, _, *others = arrays
+        inner = self.inner.inside([weight, *others])  # it has as many classes as the logits
+        own = zip(_HEAD.items(), arrays, strict=False)
+        rest = list(inner.items())[1:]
+        return {name: domain.contains(array) for (name, domain), array in own} | dict(rest)
 
 
 class LinearHead(Loss[...]):
@@ -62,13 +61,10 @@ class LinearHead(Loss[...]):
     def __init__(self, loss: Loss[...], tokens: int | None) -> None:
         """Take the loss's other arrays, its hyper-parameters, and its convexity."""
         self.loss, self.tokens = loss, tokens
+        arrays = _HEAD | _others(loss)
         function = _by_chunks(loss, tokens)
-        contract = HeadSignature(
-            function.__name__,
-            _HEAD | _others(loss),
-            loss.contract.hyperparameters,
-            inner=loss.contract,
-        )
+        own, hyperparameters = loss.contract, loss.contract.hyperparameters
+        contract = HeadSignature(function.__name__, arrays, hyperparameters, inner=own)
         super().__init__(function, contract, Facts(convex=loss.facts.convex))
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -142,10 +138,11 @@ _linear_head = functools.cache(LinearHead)
 def _others(loss: Loss[...]) -> dict[str, ArrayDomain]:
     """What the loss takes beside the logits."""
     if isinstance(loss, Loss) and not loss.contract.couples:
-        (logits, first), *others = loss.contract.arrays.items()
-        alike = first.event == 1 and not first.bounded
-        if alike and all(domain.event <= 1 for _, domain in others):
-            return dict(others)
+        others = dict(loss.contract.arrays)
+        logits = others.pop(next(iter(others)))
+        over_classes = logits.event == 1 and not logits.bounded
+        if over_classes and all(domain.event <= 1 for domain in others.values()):
+            return others
     message = "is a loss of logits or scores over the last axis, as crammer_singer"
     raise TypeError(f"linear_head: `loss` {message}, got {loss!r}")
 
@@ -153,7 +150,9 @@ def _others(loss: Loss[...]) -> dict[str, ArrayDomain]:
 def _by_chunks(loss: Loss[...], tokens: int | None) -> Callable[..., Array]:
     """The bare function of `linear_head`, with a name and a text of its own."""
 
-    def function(hidden: Array, weight: Array, bias: Array, *others: Array, **keywords: Any) -> Array:
+    def function(
+        hidden: Array, weight: Array, bias: Array, *others: Array, **keywords: Any
+    ) -> Array:
         batch, wide = hidden.shape[:-1], computing_dtype(hidden, weight)
         narrow = hidden.dtype if hidden.dtype == weight.dtype else wide
         # What all tokens share is wide outside the loop: there its gradient is summed.
@@ -162,18 +161,67 @@ def _by_chunks(loss: Loss[...], tokens: int | None) -> Callable[..., Array]:
         )
 
         def of_one(row: tuple[Array, ...]) -> Array:
-            logits = jnp.matmul(
-                row[0].astype(narrow), weight.astype(narrow), preferred_element_type=wide
-            )
-            return loss(logits + bias, *row[1:], **keywords)
+            logits = _product(row[0].astype(narrow), weight) + bias
+            return loss(logits, *row[1:], **keywords)
 
-        rows = tuple(x.reshape(math.prod(batch), *x.shape[len(batch) :]) for x in (hidden, *others))
-        at_once = tokens or _tokens_at_once(weight.shape[-1])
-        one = jax.checkpoint(of_one, prevent_cse=False)  # a loop shares nothing anyway
-        return jax.lax.map(one, rows, batch_size=at_once).reshape(batch)
+        rows = [x.reshape(math.prod(batch), *x.shape[len(batch) :]) for x in (hidden, *others)]
+        values = _map_by_chunks(of_one, rows, tokens or _tokens_at_once(weight.shape[-1]))
+        return values.reshape(batch)
 
     function.__name__ = function.__qualname__ = f"linear_head({loss.__name__})"
+    function.__doc__ = f"""`{loss.__name__}` of the logits of a linear head, some tokens at a time.
+
+        {loss.__name__}(h W + b, ...),   h = hidden,   W = weight,   b = bias
+
+    Args:
+        hidden: Features of each token, shape `[..., features]`.
+        weight: A column of each class, shape `[features, classes]`, shared by all tokens.
+        bias: A number of each class, shape `[classes]`, or a scalar for all; 0.0 is no bias.
+        *others: The other arrays of `{loss.__name__}`.
+        **hyperparameters: Those of `{loss.__name__}`.
+
+    Returns:
+        One value per token, shape `[...]`.
+    """
     return function
+
+
+def _map_by_chunks(of_one: Callable[..., Array], rows: Sequence[Array], at_once: int) -> Array:
+    """The function of each row, of so many at once, and once more in the backward pass.
+
+    With n chunks each holds every n-th row, so that all devices have work in each of them where
+    the rows are spread over devices. The last row is repeated to fill up the chunks.
+    """
+    count = len(rows[0])
+    chunks = max(1, math.ceil(count / at_once))
+    missing = -count % chunks
+
+    def split(x: Array) -> Array:
+        full = jnp.pad(x, [(0, missing), *[(0, 0)] * (x.ndim - 1)], mode="edge") if missing else x
+        return jnp.swapaxes(full.reshape(len(full) // chunks, chunks, *x.shape[1:]), 0, 1)
+
+    of_chunk = jax.checkpoint(jax.vmap(of_one), prevent_cse=False)  # a loop is barrier enough
+    values: Array = jax.lax.map(of_chunk, tuple(map(split, rows)))
+    return jnp.swapaxes(values, 0, 1).ravel()[:count]
+
+
+@jax.custom_jvp
+def _product(row: Array, weight: Array) -> Array:
+    """The product in the type of the row, summed in that of the weight.
+
+    Its own derivative would round the weight's gradient to the type of the row for each chunk.
+    """
+    narrow = weight.astype(row.dtype)
+    return jnp.matmul(row, narrow, preferred_element_type=weight.dtype)
+
+
+@_product.defjvp
+def _product_jvp(
+    primals: tuple[Array, Array], tangents: tuple[Array, Array]
+) -> tuple[Array, Array]:
+    (row, weight), (row_dot, weight_dot) = primals, tangents
+    moved = jnp.matmul(row_dot, weight.astype(row.dtype), preferred_element_type=weight.dtype)
+    return _product(row, weight), moved + jnp.matmul(row.astype(weight.dtype), weight_dot)
 
 
 def _tokens_at_once(classes: int) -> int:

@@ -130,7 +130,8 @@ def log_softmax(x: Array) -> Array:
         return x  # nothing has no largest entry
     is_top = is_label(jnp.argmax(x, axis=-1), x)
     top = jnp.sum(jnp.where(is_top, x, 0), axis=-1, keepdims=True)
-    below = jnp.where(is_top, 0, x - jnp.maximum(top, _LOWEST))  # else 1 - 1 in the gradient
+    own = jnp.where(jnp.isnan(x), x, 0)  # a constant, else 1 - 1 in the gradient
+    below = jnp.where(is_top, own, x - jnp.maximum(top, _LOWEST))
     rest = jnp.sum(jnp.where(is_top, 0, jnp.exp(below)), axis=-1, keepdims=True)
     return jnp.where(x == -jnp.inf, -jnp.inf, below - jnp.log1p(rest))
 

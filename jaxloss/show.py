@@ -59,7 +59,7 @@ def plot(entry: Entry, file: str) -> None:
         return jnp.sum(entry.loss(moving(x), *map(jnp.asarray, fixed.values())))
 
     points = jnp.linspace(low, high, 801)
-    values, slopes = jax.vmap(jax.value_and_grad(along))(points)
+    values, slopes = jax.jit(jax.vmap(jax.value_and_grad(along)))(points)
     figure = Figure(figsize=(8, 3.2), layout="constrained")
     for panel, heights, title in zip(
         figure.subplots(1, 2), (values, slopes), (entry.name, "slope"), strict=True

@@ -94,3 +94,8 @@ def test_at_label_is_the_gather_without_one():
     assert numerics.at_label(x, jnp.array([2, 0])).tolist() == [2.0, 3.0]
     lowered = jax.jit(numerics.at_label).lower(x, jnp.array([2, 0])).as_text()
     assert "gather" not in lowered
+
+
+def test_log_softmax_of_one_class_keeps_nan():
+    assert numerics.log_softmax(jnp.array([3.0])).tolist() == [0.0]
+    assert np.isnan(numerics.log_softmax(jnp.array([jnp.nan]))).all()

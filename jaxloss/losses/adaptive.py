@@ -113,7 +113,7 @@ def _over_clusters(cutoffs: tuple[int, ...]) -> Callable[..., Array]:
             entry = jnp.where(inside, cutoffs[0] + i, entry)
             shown = jnp.where(inside[..., None] | jnp.isnan(tails[i]), tails[i], 0)
             surprise = _surprise(shown, jnp.where(inside, labels - low, 0))
-            value += jnp.where(inside | jnp.isnan(surprise), surprise, 0)
+            value += jnp.where(inside | jnp.isnan(surprise), surprise, 0)  # NaN is never lost
         return value + _surprise(head_logits, entry)
 
     function.__name__ = function.__qualname__ = f"adaptive_softmax({cutoffs})"

@@ -10,6 +10,7 @@ import math
 import jax
 import jax.numpy as jnp
 from jax import Array
+from jax.nn import softplus
 
 from jaxloss.contract import loss
 from jaxloss.domains import FrameCounts, FrameLogits, LabelCounts, NonNegative, SequenceLabels
@@ -19,7 +20,7 @@ from jaxloss.numerics import log_softmax, poison
 State = tuple[Array, Array, Array]
 Frame = tuple[Array, Array, Array]
 _LOG_ZERO = -1e30
-_PADDING = -1  # in the place of a class: none has this index
+_PADDING = -1  # beyond the labels, in the place of a class: none has this index
 
 
 @loss(convex=False, supremum=math.inf)
@@ -35,10 +36,11 @@ def ctc(
 
         -log Σ_a Π_t p_t(a_t),   p_t = softmax(logits_t),   t = 1 ... frame count
 
-    over the alignments a, with one class a frame, that are the labels once classes that follow
-    themselves are merged and then blanks are taken out. Class 0 is the blank. Where it is class b,
-    give `jnp.roll(logits, -b, axis=-1)` and `(labels - b) % classes`; where it is the last, that
-    is `jnp.roll(logits, 1, axis=-1)` and `labels + 1`.
+    The sum is over the alignments a, a class for each frame, that turn into the labels when
+    neighbours of one class are merged and then blanks are taken out. The blank is class 0. For
+    PyTorch's `blank=b` or optax's `blank_id=b` give `jnp.roll(logits, -b, axis=-1)` and
+    `(labels - b) % classes`; where the blank is last, these are `jnp.roll(logits, 1, axis=-1)` and
+    `labels + 1`.
 
     Args:
         logits: Unnormalised log-probabilities, -inf for masked classes, shape
@@ -78,7 +80,7 @@ def ctc(
     is_class = (labels >= 1) & (labels < logits.shape[-1])
     valid = jnp.all(is_class | ~is_used, axis=-1)
     valid &= (frame_counts <= logits.shape[-2]) & (label_counts <= labels.shape[-1])
-    heard = jnp.where(is_frame[..., None], poison(logits, valid), 0)
+    heard = jnp.where(is_frame[..., None], poison(logits, valid), 0)  # first, as padding may be NaN
     symbols = _with_blanks(jnp.where(is_used, labels, _PADDING))
     log_likelihood, miss = _read(log_softmax(heard), is_frame, symbols, label_counts)
     sure = log_likelihood > -math.log(2)
@@ -101,9 +103,9 @@ def _read(
     def step(before: State, frame: Frame) -> tuple[State, None]:
         log_alpha, scale, miss = before
         emitted, missed, is_frame = frame
-        arrived = jnp.logaddexp(log_alpha, _moved(log_alpha, 1, _LOG_ZERO))
+        arrived = _log_add(log_alpha, _moved(log_alpha, 1, _LOG_ZERO))
         skipped = jnp.where(skips, _moved(log_alpha, 2, _LOG_ZERO), _LOG_ZERO)
-        arrived = jnp.logaddexp(arrived, skipped) + emitted
+        arrived = _log_add(arrived, skipped) + emitted
         top = jax.lax.stop_gradient(jnp.max(arrived, axis=-1))  # small numbers keep their digits
         lost = jnp.sum(jnp.exp(log_alpha + scale[..., None]) * missed, axis=-1)
         after = (arrived - top[..., None], scale + top, miss + lost)
@@ -140,6 +142,15 @@ def _of_states(x: Array, chosen: Array) -> Array:
     """
     precision = jax.lax.Precision.HIGHEST
     return jnp.einsum("...tc,...sc->...ts", x, chosen.astype(x.dtype), precision=precision)
+
+
+def _log_add(x: Array, y: Array) -> Array:
+    """log(exp x + exp y), whose two slopes sum to 1 also where `x` and `y` are large.
+
+    Those of `jnp.logaddexp` do so only to the rounding of its value, and frames are many.
+    """
+    larger, smaller = jnp.where(x >= y, x, y), jnp.where(x >= y, y, x)
+    return larger + softplus(smaller - larger)
 
 
 def _with_blanks(labels: Array) -> Array:

@@ -41,6 +41,7 @@ from jaxloss.compat.optax.classification import (
     softmax_cross_entropy_with_integer_labels as softmax_cross_entropy_with_integer_labels,
 )
 from jaxloss.compat.optax.classification import sparsemax_loss as sparsemax_loss
+from jaxloss.compat.optax.contrastive import ntxent as ntxent
 from jaxloss.compat.optax.divergence import convex_kl_divergence as convex_kl_divergence
 from jaxloss.compat.optax.divergence import generalized_kl_divergence as generalized_kl_divergence
 from jaxloss.compat.optax.divergence import kl_divergence as kl_divergence
@@ -60,6 +61,5 @@ from jaxloss.compat.optax.segmentation import dice_loss as dice_loss
 from jaxloss.compat.optax.segmentation import (
     multiclass_generalized_dice_loss as multiclass_generalized_dice_loss,
 )
-from jaxloss.compat.optax.contrastive import ntxent as ntxent
 from jaxloss.compat.optax.sequence import ctc_loss as ctc_loss
 from jaxloss.compat.optax.sequence import ctc_loss_with_forward_probs as ctc_loss_with_forward_probs

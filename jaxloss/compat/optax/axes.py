@@ -13,32 +13,38 @@ from jaxloss.numerics import as_array, computing_dtype
 Axis = int | tuple[int, ...] | None
 
 
-def events(axis: Axis, where: ArrayLike | None, *given: ArrayLike) -> tuple[Array | None, ...]:
-    """Which entries count, and the arrays in the computing dtype, all with events on one last axis.
+def events(axis: Axis, *given: ArrayLike) -> list[Array]:
+    """The arrays in the computing dtype, with each event on one last axis.
 
     Shapes are compared first, as axes that become one would hide that they differ.
     """
     arrays = [as_array(array) for array in given]
-    shapes = {array.shape for array in arrays}
-    if len(shapes) > 1:
+    if len({array.shape for array in arrays}) > 1:
         found = " and ".join(str(array.shape) for array in arrays)
         raise ValueError(f"shapes are equal, never broadcast, got {found}")
-    counted = mask(where, arrays[0].shape)
     dtype = computing_dtype(*arrays)
-    return last(counted, axis), *[last(array.astype(dtype), axis) for array in arrays]
-
-
-def mask(where: ArrayLike | None, shape: tuple[int, ...]) -> Array:
-    """Which entries count, in this shape; all by default."""
-    return jnp.broadcast_to(True if where is None else as_array(where) != 0, shape)
+    return [last(array.astype(dtype), axis) for array in arrays]
 
 
 def last(array: Array, axis: Axis) -> Array:
     """The array with these axes moved to the end, in their order, and made one."""
     axes = normalize_axis_tuple(range(array.ndim) if axis is None else axis, array.ndim)
+    if axes == (array.ndim - 1,):
+        return array
     moved = jnp.moveaxis(array, axes, range(-len(axes), 0))
     batch = array.ndim - len(axes)
     return moved.reshape(*moved.shape[:batch], math.prod(moved.shape[batch:]))
+
+
+def mask(where: ArrayLike, shape: tuple[int, ...]) -> Array:
+    """Which entries of an array of this shape count."""
+    return jnp.broadcast_to(as_array(where) != 0, shape)
+
+
+def keep(where: ArrayLike | None, given: ArrayLike, otherwise: float) -> Array:
+    """The array, with a harmless number in place of what does not count."""
+    array = as_array(given)
+    return array if where is None else jnp.where(mask(where, array.shape), array, otherwise)
 
 
 def of_examples(where: ArrayLike | None, like: ArrayLike, axis: Axis) -> ArrayLike | None:

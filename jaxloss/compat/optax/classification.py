@@ -3,10 +3,11 @@
 from collections.abc import Callable
 
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
 
-from jaxloss.compat.optax.axes import Axis, events, mask, of_examples
+from jaxloss.compat.optax.axes import Axis, events, keep, last, mask, of_examples
 from jaxloss.losses import binary, classification, fenchel_young, focal, margin, multiclass
 from jaxloss.numerics import as_array, divide, log_softmax, positive_part, weighted
 from jaxloss.objective import Objective
@@ -56,9 +57,12 @@ def softmax_cross_entropy_with_integer_labels(
     where: ArrayLike | None = None,
 ) -> Array:
     """`jaxloss.softmax_cross_entropy_with_integer_labels`: NaN for no class, +inf for a masked."""
-    counted, logits = events(axis, of_examples(where, logits, axis), logits)
-    present = jnp.any(counted, axis=-1)
-    return _with_integer_labels(jnp.where(counted, logits, -jnp.inf), labels, where=present)
+    where = of_examples(where, logits, axis)
+    (scores,) = events(axis, keep(where, logits, -jnp.inf))
+    if where is None:
+        return classification.softmax_cross_entropy_with_integer_labels(scores, as_array(labels))
+    present = jnp.any(last(mask(where, np.shape(logits)), axis), axis=-1)
+    return _with_integer_labels(scores, labels, where=present)
 
 
 def multiclass_hinge_loss(scores: ArrayLike, labels: ArrayLike) -> Array:
@@ -85,9 +89,9 @@ def poly_loss_cross_entropy(
     where: ArrayLike | None = None,
 ) -> Array:
     """`jaxloss.poly1_cross_entropy`, expected over labels drawn from a distribution."""
-    logits, labels = _counted(logits, labels, axis, where)
-    mistaken = -jnp.expm1(log_softmax(logits))
-    return _cross_entropy(logits, labels) + jnp.sum(labels * mistaken, axis=-1) * epsilon
+    scores, targets = _counted(logits, labels, axis, where)
+    mistaken = -jnp.expm1(log_softmax(scores))
+    return _cross_entropy(scores, targets) + jnp.sum(targets * mistaken, axis=-1) * epsilon
 
 
 def sigmoid_focal_loss(
@@ -108,8 +112,8 @@ def make_fenchel_young_loss(max_fun: Callable[..., ArrayLike]) -> Callable[..., 
         scores: ArrayLike, targets: ArrayLike, *args: object, **kwargs: object
     ) -> Array:
         best = jnp.vectorize(lambda row: max_fun(row, *args, **kwargs), signature="(n)->()")
-        _, scores, targets = events(-1, None, scores, targets)
-        return jnp.asarray(best(scores)) - jnp.sum(weighted(targets, scores), axis=-1)
+        theta, y = events(-1, scores, targets)
+        return jnp.asarray(best(theta)) - jnp.sum(weighted(y, theta), axis=-1)
 
     return fenchel_young_loss
 
@@ -122,19 +126,19 @@ def smooth_labels(
     where: ArrayLike | None = None,
 ) -> Array:
     """The targets that `label_smoothing` makes: masked classes get nothing, the rest sum to 1."""
-    labels = as_array(labels)
-    counted = mask(where, labels.shape)
-    classes = jnp.sum(counted, axis=axis, keepdims=True, dtype=jnp.float32)
-    evenly = divide(counted.astype(jnp.float32), jnp.broadcast_to(classes, labels.shape))
-    return jnp.where(counted, labels, 0) * (1 - alpha) + evenly.astype(labels.dtype) * alpha
+    kept = keep(where, labels, 0)
+    counted = mask(True if where is None else where, kept.shape).astype(jnp.float32)
+    classes = jnp.sum(counted, axis=axis, keepdims=True)
+    evenly = divide(counted, jnp.broadcast_to(classes, counted.shape))
+    return kept * (1 - alpha) + evenly.astype(kept.dtype) * alpha
 
 
 def _counted(
     logits: ArrayLike, labels: ArrayLike, axis: Axis, where: ArrayLike | None
-) -> tuple[Array, Array]:
+) -> list[Array]:
     """Logits and soft labels of the classes that count; -inf and 0 for the others."""
-    counted, scores, targets = events(axis, of_examples(where, logits, axis), logits, labels)
-    return jnp.where(counted, scores, -jnp.inf), jnp.where(counted, targets, 0)
+    where = of_examples(where, logits, axis)
+    return events(axis, keep(where, logits, -jnp.inf), keep(where, labels, 0))
 
 
 def _cross_entropy(logits: Array, labels: Array) -> Array:

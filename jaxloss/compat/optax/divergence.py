@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike
 
-from jaxloss.compat.optax.axes import Axis, events
+from jaxloss.compat.optax.axes import Axis, events, keep
 from jaxloss.losses import divergence
 
 
@@ -59,10 +59,9 @@ def convex_kl_divergence(
 
 def _counted(
     logs: ArrayLike, targets: ArrayLike, axis: Axis, where: ArrayLike | None, absent: float
-) -> tuple[Array, Array]:
+) -> list[Array]:
     """What counts of both; the rest has no mass."""
-    counted, ours, theirs = events(axis, where, logs, targets)
-    return jnp.where(counted, ours, -jnp.inf), jnp.where(counted, theirs, absent)
+    return events(axis, keep(where, logs, -jnp.inf), keep(where, targets, absent))
 
 
 def _generalized(logs: Array, masses: Array) -> Array:

@@ -25,7 +25,7 @@ def ranking_softmax_loss(
     relevance = as_array(labels).astype(scores.dtype)
     if weights is not None:
         relevance = relevance * weights
-    items = mask(where, scores.shape)
+    items = mask(True if where is None else where, scores.shape)
     values, lists = ranking.ranking_softmax(scores, relevance, where=items), jnp.any(items, axis=-1)
     if reduce_fn is None:
         return values

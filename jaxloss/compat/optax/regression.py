@@ -4,7 +4,7 @@ import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike
 
-from jaxloss.compat.optax.axes import Axis, events, with_entry
+from jaxloss.compat.optax.axes import Axis, events, keep, with_entry
 from jaxloss.losses import directional, power, regression, triplet
 from jaxloss.numerics import as_array, square_sum
 
@@ -40,8 +40,8 @@ def cosine_similarity(
     where: ArrayLike | None = None,
 ) -> Array:
     """`jaxloss.cosine_similarity`: 0, not NaN, for a zero vector; no square overflows."""
-    vectors = _counted(predictions, targets, axis, where)
-    return directional.cosine_similarity(*_lengthened(*vectors, epsilon))
+    u, v = _counted(predictions, targets, axis, where)
+    return directional.cosine_similarity(*_lengthened(u, v, epsilon))
 
 
 def cosine_distance(
@@ -53,8 +53,8 @@ def cosine_distance(
     where: ArrayLike | None = None,
 ) -> Array:
     """`jaxloss.cosine_distance`: 1, not NaN, for a zero vector; small angles count."""
-    vectors = _counted(predictions, targets, axis, where)
-    return directional.cosine_distance(*_lengthened(*vectors, epsilon))
+    u, v = _counted(predictions, targets, axis, where)
+    return directional.cosine_distance(*_lengthened(u, v, epsilon))
 
 
 def triplet_margin_loss(
@@ -70,7 +70,7 @@ def triplet_margin_loss(
 
     It is what one more coordinate adds in which positives and negatives differ from the anchor.
     """
-    _, x, y, z = events(axis, None, anchors, positives, negatives)
+    x, y, z = events(axis, anchors, positives, negatives)
     apart = jnp.asarray(eps) ** (1 / jnp.asarray(norm_degree))
     points = with_entry(x, 0), with_entry(y, apart), with_entry(z, apart)
     return triplet.triplet(*points, margin=margin, p=norm_degree)
@@ -83,17 +83,15 @@ def _pair(predictions: ArrayLike, targets: ArrayLike | None) -> tuple[Array, Arr
 
 def _counted(
     predictions: ArrayLike, targets: ArrayLike, axis: Axis, where: ArrayLike | None
-) -> tuple[Array, Array]:
+) -> list[Array]:
     """The vectors, with 0 where an entry does not count."""
-    counted, u, v = events(axis, where, predictions, targets)
-    return jnp.where(counted, u, 0), jnp.where(counted, v, 0)
+    return events(axis, keep(where, predictions, 0), keep(where, targets, 0))
 
 
 def _lengthened(u: Array, v: Array, least: ArrayLike) -> tuple[Array, Array]:
     """The vectors with two entries more, of no product, so that squares sum to at least this."""
-    return with_entry(with_entry(u, _lack(u, least)), 0), with_entry(
-        with_entry(v, 0), _lack(v, least)
-    )
+    own_u, own_v = with_entry(u, _lack(u, least)), with_entry(v, 0)
+    return with_entry(own_u, 0), with_entry(own_v, _lack(v, least))
 
 
 def _lack(vectors: Array, least: ArrayLike) -> Array:

@@ -39,9 +39,9 @@ def dice_loss(
     logits, truths = _with_classes(as_array(predictions), as_array(targets))
     probabilities = _softmax(logits) if apply_softmax else _normalised(logits)
     space = tuple(range(1, logits.ndim - 1)) if axis is None else axis
-    pixels, regions, true_regions = events(space, None, probabilities, truths)
+    regions, true_regions = events(space, probabilities, truths)
     weighing = {"alpha": alpha, "beta": beta, "smooth": smooth}
-    losses = overlap.tversky(regions, true_regions, **weighing, where=pixels)
+    losses = overlap.tversky(regions, true_regions, **weighing, where=jnp.ones(regions.shape, bool))
     if class_weights is not None:
         losses = losses * _of_classes(as_array(class_weights), logits.shape[-1])
     kept = losses[..., 1:] if ignore_background and logits.shape[-1] > 1 else losses

@@ -56,9 +56,11 @@ def ctc_loss_with_forward_probs(
         logits, logit_paddings, labels, label_paddings, blank_id=blank_id, log_epsilon=log_epsilon
     )
     frames, is_frame = as_array(logits), as_array(logit_paddings) == 0
-    is_label = as_array(label_paddings) == 0
     heard = jnp.where(is_frame[..., None], frames.astype(computing_dtype(frames)), 0)
-    symbols = jnp.where(is_label, as_array(labels), blank_id)
+    indexes, classes = as_array(labels), frames.shape[-1]
+    nearest = jnp.clip(indexes, 0, classes - 1)
+    is_wrong = (as_array(label_paddings) == 0) & (indexes != nearest)
+    symbols = jnp.where(is_wrong, classes, nearest)  # what lies beyond the classes is filled by NaN
     log_p = jnp.maximum(log_softmax(heard), jnp.asarray(log_epsilon, heard.dtype))
     return loss, *_forward(log_p, is_frame, symbols, blank_id, log_epsilon)
 
@@ -76,7 +78,9 @@ def _forward(
         either = _either(blank, label)
         entered = jnp.where(fresh, either[..., :-1], blank[..., :-1])
         after = either + log_blank[..., None], jnp.logaddexp(label, entered) + log_label
-        kept = jax.tree.map(lambda new, old: jnp.where(lead(counts, new.ndim), new, old), after, before)
+        kept = jax.tree.map(
+            lambda new, old: jnp.where(lead(counts, new.ndim), new, old), after, before
+        )
         return kept, kept
 
     of_labels = jnp.take_along_axis(log_p, symbols[..., None, :], axis=-1)
@@ -89,6 +93,10 @@ def _forward(
         step, (start.at[..., 0].set(0), start[..., 1:]), frames
     )
     return blanks.at[-1].set(_either(blank, label)), labels
+
+
+def _choose(condition: Array, new: Array, old: Array) -> Array:
+    return jnp.where(lead(condition, new.ndim), new, old)
 
 
 def _either(blank: Array, label: Array) -> Array:

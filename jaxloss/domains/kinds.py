@@ -1,0 +1,103 @@
+"""What a domain is: an interval, and for arrays also a layout."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import inf
+from typing import TypeVar
+
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+Values = TypeVar("Values", Array, np.ndarray)
+
+
+@dataclass(frozen=True)
+class Domain:
+    """An interval of numbers, open or closed at each end."""
+
+    name: str
+    says: str
+    low: float = -inf
+    high: float = inf
+    open: bool = False
+
+    @property
+    def bounded(self) -> bool:
+        """Whether some number lies outside."""
+        return self.open or self.low > -inf or self.high < inf
+
+    def contains(self, value: Values) -> Values:
+        """Elementwise membership; NaN is nowhere a member."""
+        if self.open:
+            return (value > self.low) & (value < self.high)
+        return (value >= self.low) & (value <= self.high)
+
+
+@dataclass(frozen=True)
+class ArrayDomain(Domain):
+    """What an array holds: its dtypes, its event axes, and a harmless value for behind a mask.
+
+    Where a loss couples the elements of a set, an event is a set, and the last `features` of its
+    axes describe one element. Where a loss was made for so many entries, they are its `width`.
+    What all examples have in common, such as a weight, has no batch axes and nothing `benign`.
+    """
+
+    accepts: tuple[str, ...] = ("floating", "integer")
+    event: int = 0
+    features: int = 0
+    benign: float | None = 0.0
+    shared: bool = False
+    indexes: bool = False
+    width: int | None = None
+    convert: Callable[[Array], Array] = jnp.asarray
+    likely_fix: str = "cast it to a floating type"
+
+    def admits(self, dtype: jnp.dtype) -> bool:
+        """Whether arrays of this dtype are accepted."""
+        return any(jnp.issubdtype(dtype, getattr(jnp, kind)) for kind in self.accepts)
+
+
+@dataclass(frozen=True)
+class NonZeroDomain(ArrayDomain):
+    """What may be divided by."""
+
+    @property
+    def bounded(self) -> bool:
+        """Whether some number lies outside: 0 does."""
+        return True
+
+    def contains(self, value: Values) -> Values:
+        """Elementwise membership; NaN is nowhere a member."""
+        return (value < 0) | (value > 0)
+
+
+@dataclass(frozen=True)
+class BinaryDomain(ArrayDomain):
+    """0 and 1, and nothing between."""
+
+    def contains(self, value: Values) -> Values:
+        """Elementwise membership; NaN is nowhere a member."""
+        between = (value > self.low) & (value < self.high)
+        return super().contains(value) & ~between
+
+
+@dataclass(frozen=True)
+class WholeDomain(ArrayDomain):
+    """Integers, which stay so: as floats, large ones would be rounded to others."""
+
+    accepts: tuple[str, ...] = ("integer",)
+    likely_fix: str = "cast it to int32"
+
+    def contains(self, value: Values) -> Values:
+        """Elementwise membership."""
+        limits = np.iinfo(value.dtype)
+        low, high = max(self.low, limits.min), min(self.high, limits.max)
+        return (value >= int(low)) & (value <= int(high))
+
+
+@dataclass(frozen=True)
+class HyperDomain(Domain):
+    """What a hyper-parameter may be: a number, or `per_class` one for each class (last axis)."""
+
+    per_class: bool = False

@@ -1,5 +1,8 @@
 """What a loss refuses, and in which words."""
 
+import subprocess
+import sys
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -124,3 +127,12 @@ def test_mapping_over_one_argument():
         jnp.array([[1.0, 2.0], [3.0, 4.0]]), jnp.zeros(2)
     )
     assert shared.tolist() == [[0.5, 1.5], [2.5, 3.5]]
+
+
+def test_R21_shapes_are_checked_without_assertions_too():
+    """Under `python -O`, which removes `assert`."""
+    code = "import jaxloss as jl; jl.huber([[1.0], [2.0]], [1.0, 2.0])"
+    command = [sys.executable, "-O", "-c", code]
+    found = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert found.returncode == 1
+    assert "huber: `targets` does not fit in `predictions` (2, 1), `targets` (2,)" in found.stderr

@@ -77,3 +77,13 @@ def test_an_unknown_segment_is_nan_unless_masked():
     segments, where = jnp.array([0, 0, -1]), jnp.array([True, True, False])
     assert jl.segment_weights(segments, where).tolist() == [0.5, 0.5, 0.0]
     assert np.isnan(jl.segment_weights(segments)[2])
+
+
+def test_R11_a_sum_of_narrow_values_is_wide():
+    logits = jax.random.uniform(jax.random.key(0), (8192, 100), jnp.bfloat16)
+    labels = jnp.zeros(8192, jnp.int32)
+    summed = jl.Objective(CE, reduction=jl.total)(logits, labels)
+    with jax.enable_x64(True):
+        exact = jnp.sum(CE(logits.astype(jnp.float64), labels))
+    assert summed.dtype == jnp.float32
+    assert float(summed) == pytest.approx(float(exact), rel=1e-6)

@@ -8,6 +8,11 @@ import pytest
 from jaxloss.__main__ import main
 from jaxloss.catalog import catalog
 
+# The drawing knows a loss only by the domains of its arrays.
+ONE_OF_EACH_KIND = {
+    tuple(domain.name for domain in entry.arrays.values()): entry for entry in catalog()
+}.values()
+
 
 def test_list_names_every_loss(capsys):
     assert main(["list"]) == 0
@@ -39,10 +44,15 @@ def test_show_tells_all(capsys):
 
 
 @pytest.mark.parametrize("entry", catalog(), ids=lambda entry: entry.name)
-def test_every_loss_can_be_shown_and_drawn(entry, tmp_path, capsys):
+def test_every_loss_can_be_shown(entry, capsys):
+    assert main(["show", entry.name]) == 0
+    assert entry.summary in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("entry", ONE_OF_EACH_KIND, ids=lambda entry: entry.name)
+def test_every_kind_of_loss_can_be_drawn(entry, tmp_path):
     file = tmp_path / "shape.svg"
     assert main(["show", entry.name, "--plot", str(file)]) == 0
-    assert entry.summary in capsys.readouterr().out
     assert file.read_text().count("<path") > 4
 
 

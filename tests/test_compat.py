@@ -111,16 +111,7 @@ def name_of(path, test):
 TESTS = {name_of(path, test): test for path in FILES for test in cases_in(path)}
 
 
-@pytest.fixture
-def quick_to_compile():
-    """Most of the time goes into compiling the many small steps of optax's own tests."""
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", False)
-
-
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.usefixtures("quick_to_compile")
 @pytest.mark.parametrize("name", TESTS)
 def test_of_optax(name):
     np.random.set_bit_generator(np.random.MT19937(0))
@@ -144,7 +135,6 @@ def parameters(function):
     return [(p.name, p.kind, p.default) for p in inspect.signature(function).parameters.values()]
 
 
-@pytest.mark.usefixtures("quick_to_compile")
 @pytest.mark.parametrize("name", CALLS)
 def test_value_and_gradient_are_those_of_optax(name):
     pairs = zip(evaluated(name, ours), evaluated(name, optax.losses), strict=True)
@@ -260,7 +250,6 @@ REPAIRED = {
 }
 
 
-@pytest.mark.usefixtures("quick_to_compile")
 def test_faults_of_optax_are_repaired():
     values = jax.jit(lambda: {name: call() for name, (call, _) in REPAIRED.items()})()
     for name, (_, right) in REPAIRED.items():

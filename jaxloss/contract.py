@@ -14,14 +14,13 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from jaxloss.domains import ArrayDomain, Real, Score, Sign, WholeDomain
+from jaxloss.domains import Real, Score, Sign
 from jaxloss.facts import Facts
 from jaxloss.masking import lead
 from jaxloss.numerics import computing_dtype, poison
 from jaxloss.signature import Signature
 
 P = ParamSpec("P")
-_INT32 = 4  # bytes
 
 
 class Loss(Generic[P]):
@@ -65,7 +64,7 @@ class Loss(Generic[P]):
         with jax.named_scope(self.__name__):
             dtype = computing_dtype(*given)
             domains = self.contract.arrays.values()
-            arrays = [_cast(x, domain, dtype) for x, domain in zip(given, domains, strict=True)]
+            arrays = [domain.cast(x, dtype) for x, domain in zip(given, domains, strict=True)]
             if self.contract.couples:
                 arrays, keywords["where"] = self.contract.conceal(keywords.get("where"), arrays)
             numbers = self.contract.spread(keywords, given[0].shape, dtype)
@@ -128,12 +127,6 @@ def margin(**facts: Any) -> Callable[[Callable[Concatenate[Array, P], Array]], M
         return Margin(psi, contract, Facts(**facts))
 
     return decorate
-
-
-def _cast(array: Array, domain: ArrayDomain, dtype: jnp.dtype) -> Array:
-    if domain.indexes or isinstance(domain, WholeDomain):
-        return array.astype(jnp.int64 if array.dtype.itemsize > _INT32 else jnp.int32)
-    return domain.convert(array).astype(dtype)
 
 
 _RAISES = """Raises:

@@ -17,8 +17,9 @@ from jax import Array
 from jaxloss.contract import Loss
 from jaxloss.domains import ArrayDomain, Values
 from jaxloss.facts import Facts
+from jaxloss.masking import Shape
 from jaxloss.numerics import computing_dtype
-from jaxloss.signature import Shape, Signature
+from jaxloss.signature import Signature
 
 _LOGITS_AT_ONCE = 2**24  # 64 MiB in single precision
 _FEWEST_TOKENS = 512  # with fewer, an accelerator waits for the weight to be read

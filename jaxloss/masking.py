@@ -2,6 +2,7 @@
 
 import jax.numpy as jnp
 from jax import Array
+from jax.typing import ArrayLike
 
 Shape = tuple[int, ...]
 
@@ -38,6 +39,11 @@ def spread(prefix: Array, shape: Shape) -> Array:
     return jnp.broadcast_to(lead(prefix, len(shape)), shape)
 
 
+def select(prefix: Array, chosen: Array, other: ArrayLike) -> Array:
+    """The one array where the prefix is true, the other elsewhere."""
+    return jnp.where(lead(prefix, chosen.ndim), chosen, other)
+
+
 def hide(mask: Array, benign: float | None, array: Array) -> Array:
     """The array, harmless behind the mask; one that all examples share stays as it is.
 
@@ -45,4 +51,4 @@ def hide(mask: Array, benign: float | None, array: Array) -> Array:
     """
     if benign is None or array.ndim < mask.ndim:
         return array
-    return jnp.where(lead(mask, array.ndim), array, jnp.asarray(benign).astype(array.dtype))
+    return select(mask, array, jnp.asarray(benign).astype(array.dtype))

@@ -10,6 +10,8 @@ import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
 
+from jaxloss.masking import lead
+
 _LOWEST = -3e38  # finite in single precision, and below every logit
 _SINGLE = 4  # bytes
 
@@ -50,7 +52,7 @@ def poison(value: Array, valid: Array) -> Array:
     `valid` has the shape of `value` or of its leading axes.
     """
     factor = jnp.where(valid, jnp.ones((), value.dtype), jnp.nan)
-    return value * factor.reshape(valid.shape + (1,) * (value.ndim - valid.ndim))
+    return value * lead(factor, value.ndim)
 
 
 def log(x: Array) -> Array:

@@ -13,10 +13,9 @@ import numpy as np
 from jax import Array
 
 from jaxloss.domains import ArrayDomain, HyperDomain, Values
-from jaxloss.masking import as_mask, hide, spread
+from jaxloss.masking import Shape, as_mask, hide, spread
 from jaxloss.numerics import as_array, poison
 
-Shape = tuple[int, ...]
 _CONCRETE = (int, float, np.generic, np.ndarray, list, tuple)
 
 

@@ -12,7 +12,7 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from jaxloss.contract import Loss
-from jaxloss.masking import as_mask, as_prefix, hide, lead, spread
+from jaxloss.masking import Shape, as_mask, as_prefix, hide, select, spread
 from jaxloss.numerics import computing_dtype
 from jaxloss.reduction import Average, Reduction, mean
 
@@ -124,18 +124,18 @@ class Term:
         values = self._per_example(*arrays, **({"where": mask} if self._couples else {}))
         if mask is not None:
             mask = jnp.any(mask, axis=range(values.ndim, mask.ndim))  # a set counts if any of it
-            values = jnp.where(lead(mask, values.ndim), values, 0)
+            values = select(mask, values, 0)
         return values, _mass(mask, weights, values)
 
     def _per_example(self, *arrays: PyTree, **where: Array | None) -> Array:
         values = self.loss(*arrays, **self.traced, **dict(self.static), **where)
         return values.astype(computing_dtype(values))
 
-    def _maskable(self, arrays: tuple[PyTree, ...]) -> tuple[int, ...]:
+    def _maskable(self, arrays: tuple[PyTree, ...]) -> Shape:
         """The shape that a mask is a prefix of: of the examples, or of the elements of sets."""
         if isinstance(self.loss, Loss) and self.loss.contract.couples:
             return self.loss.contract.elements(arrays[0].shape)
-        shape: tuple[int, ...] = jax.eval_shape(self._per_example, *arrays).shape
+        shape: Shape = jax.eval_shape(self._per_example, *arrays).shape
         return shape
 
     @property

@@ -11,6 +11,8 @@ from jax import Array
 
 Values = TypeVar("Values", Array, np.ndarray)
 
+_INT32 = 4  # bytes
+
 
 @dataclass(frozen=True)
 class Domain:
@@ -57,6 +59,12 @@ class ArrayDomain(Domain):
         """Whether arrays of this dtype are accepted."""
         return any(jnp.issubdtype(dtype, getattr(jnp, kind)) for kind in self.accepts)
 
+    def cast(self, array: Array, dtype: jnp.dtype) -> Array:
+        """The array in this type, or as integers where nothing else is accepted."""
+        if self.accepts == ("integer",):
+            return array.astype(jnp.int64 if array.dtype.itemsize > _INT32 else jnp.int32)
+        return self.convert(array).astype(dtype)
+
 
 @dataclass(frozen=True)
 class NonZeroDomain(ArrayDomain):
@@ -84,7 +92,7 @@ class BinaryDomain(ArrayDomain):
 
 @dataclass(frozen=True)
 class WholeDomain(ArrayDomain):
-    """Integers, which stay so: as floats, large ones would be rounded to others."""
+    """Integers in an interval; as floats, large ones would be rounded to others."""
 
     accepts: tuple[str, ...] = ("integer",)
     likely_fix: str = "cast it to int32"

@@ -14,7 +14,7 @@ from jax.nn import softplus
 
 from jaxloss.contract import loss
 from jaxloss.domains import FrameCounts, FrameLogits, LabelCounts, NonNegative, SequenceLabels
-from jaxloss.masking import lead
+from jaxloss.masking import select
 from jaxloss.numerics import log_softmax, poison
 
 State = tuple[Array, Array, Array]
@@ -109,7 +109,7 @@ def _read(
         top = jax.lax.stop_gradient(jnp.max(arrived, axis=-1))  # small numbers keep their digits
         lost = jnp.sum(jnp.exp(log_alpha + scale[..., None]) * missed, axis=-1)
         after = (arrived - top[..., None], scale + top, miss + lost)
-        return jax.tree.map(functools.partial(_where, is_frame), after, before), None
+        return jax.tree.map(functools.partial(select, is_frame), after, before), None
 
     none = jnp.zeros_like(label_counts, emitted.dtype)
     start = _padded(none[..., None], (0, symbols.shape[-1] - 1, 0), _LOG_ZERO)  # after a blank
@@ -157,10 +157,6 @@ def _with_blanks(labels: Array) -> Array:
     """A blank before, between and after the labels."""
     one_more = _padded(labels, (1, 0, 0), 0)  # than none, as between none is no place for a blank
     return _padded(one_more, (-1, 1, 1), 0)
-
-
-def _where(condition: Array, new: Array, old: Array) -> Array:
-    return jnp.where(lead(condition, new.ndim), new, old)
 
 
 def _is_class(symbols: Array, like: Array) -> Array:

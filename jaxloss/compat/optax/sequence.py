@@ -1,12 +1,14 @@
 """`optax.losses` of sequences of labels that are not aligned with the input."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike
 
 from jaxloss.losses import sequence
-from jaxloss.masking import lead
+from jaxloss.masking import select
 from jaxloss.numerics import as_array, computing_dtype, log_softmax
 
 State = tuple[Array, Array]
@@ -78,9 +80,7 @@ def _forward(
         either = _either(blank, label)
         entered = jnp.where(fresh, either[..., :-1], blank[..., :-1])
         after = either + log_blank[..., None], jnp.logaddexp(label, entered) + log_label
-        kept = jax.tree.map(
-            lambda new, old: jnp.where(lead(counts, new.ndim), new, old), after, before
-        )
+        kept = jax.tree.map(functools.partial(select, counts), after, before)
         return kept, kept
 
     of_labels = jnp.take_along_axis(log_p, symbols[..., None, :], axis=-1)
@@ -93,10 +93,6 @@ def _forward(
         step, (start.at[..., 0].set(0), start[..., 1:]), frames
     )
     return blanks.at[-1].set(_either(blank, label)), labels
-
-
-def _choose(condition: Array, new: Array, old: Array) -> Array:
-    return jnp.where(lead(condition, new.ndim), new, old)
 
 
 def _either(blank: Array, label: Array) -> Array:

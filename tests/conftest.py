@@ -3,8 +3,17 @@
 import gc
 import os
 
+import jax
+
 # The suite compiles thousands of small functions and runs each a few times, with a large heap.
 os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
 gc.set_threshold(200_000, 50, 100)
 
 collect_ignore = ["torch_values.py"]  # a script that needs PyTorch, which is no dependency
+
+
+def pytest_configure(config):
+    """What was compiled once is kept for the other workers and for the next run."""
+    jax.config.update("jax_compilation_cache_dir", str(config.cache.mkdir("compiled")))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
+    jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)

@@ -2,6 +2,7 @@
 
 import functools
 import re
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -13,11 +14,16 @@ from jax import export
 
 from jaxloss.contract import Distance, Loss, Margin
 
-every_loss = pytest.mark.parametrize("case", [Case(x) for x in LOSSES.values()], ids=LOSSES)
 COUPLED = {name: x for name, x in LOSSES.items() if x.contract.couples}
-every_coupled_loss = pytest.mark.parametrize(
-    "case", [Case(x) for x in COUPLED.values()], ids=COUPLED
-)
+
+
+def of_each(losses):
+    """A law for each loss; all laws of one loss run together, as they share what is compiled."""
+    cases = [Case(loss) for loss in losses.values()]
+    return pytest.mark.parametrize("case", cases, ids=losses, scope="module")
+
+
+every_loss, every_coupled_loss = of_each(LOSSES), of_each(COUPLED)
 drawn = settings(
     max_examples=12, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck)
 )
@@ -33,24 +39,17 @@ def test_compiled_equals_eager(case):
 
 @every_loss
 def test_a_batch_is_its_examples(case):
-    arrays = case.ordinary()
-    together = case.loss(*arrays, **case.some_hyper)
+    """With no batch axis, one or several, none of them shared, and empty or not."""
+    arrays, loss = case.ordinary(), functools.partial(case.loss, **case.some_hyper)
+    together = loss(*arrays)
     assert together.shape[0] == BATCH
-    mapped = jax.vmap(functools.partial(case.loss, **case.some_hyper))(*arrays)
-    np.testing.assert_allclose(together, mapped, rtol=1e-6, atol=1e-6)
-    turned = case.loss(*[x[::-1] for x in arrays], **case.some_hyper)
+    folded = [x.reshape(2, 3, *x.shape[1:]) for x in arrays]
+    alone, rows = jax.jit(lambda: (jax.vmap(loss)(*arrays), loss(*folded)))()
+    np.testing.assert_allclose(together, alone, rtol=1e-6, atol=1e-6)
+    np.testing.assert_allclose(together, rows.reshape(together.shape), rtol=1e-6, atol=1e-6)
+    turned = loss(*[x[::-1] for x in arrays])
     np.testing.assert_allclose(together[::-1], turned, rtol=1e-6, atol=1e-6)
-
-
-@every_loss
-def test_batch_axes_may_be_none_many_or_empty(case):
-    for batch in [(), (2, 3)]:
-        values = case.loss(*case.ordinary(batch=batch), **case.some_hyper)
-        assert values.shape[: len(batch)] == batch
-        assert np.all(np.isfinite(values))
-    nothing = case.ordinary(batch=(3, 0))
-    shape = jax.eval_shape(functools.partial(case.loss, **case.some_hyper), *nothing).shape
-    assert shape[:2] == (3, 0)
+    assert jax.eval_shape(loss, *case.ordinary(batch=(3, 0))).shape[:2] == (3, 0)
 
 
 @every_loss
@@ -73,18 +72,10 @@ def test_gradient_is_the_finite_difference(case):
 
 @every_loss
 def test_R56_derivatives_are_finite_wherever_the_value_is(case):
-    @jax.jit
-    def derivatives(arrays, hyper):
-        point = (case.split(arrays)[0], hyper)
-        ones = jax.tree.map(jnp.ones_like, point)
-        summed = case.summed(arrays)
-        first, second = jax.jvp(jax.grad(summed, argnums=(0, 1)), point, ones)
-        return case.loss(*arrays, **hyper), (first, second, jax.jvp(summed, point, ones))
-
     @drawn
     @given(case.edges())
     def law(arrays):
-        value, derived = derivatives(arrays, jax.tree.map(jnp.asarray, case.some_hyper))
+        value, *derived = derivatives(case, arrays)
         assert not np.any(np.isnan(value))
         if np.all(np.isfinite(value)):
             assert all(np.all(np.isfinite(x)) for x in jax.tree.leaves(derived)), derived
@@ -94,41 +85,25 @@ def test_R56_derivatives_are_finite_wherever_the_value_is(case):
 
 @every_loss
 def test_nothing_behind_a_mask_can_be_seen(case):
-    where = np.arange(BATCH) % 3 != 1
-
-    @jax.jit
-    def derivatives(arrays, hyper):
-        moving, whole = case.split(arrays)
-        objective = lambda m, h: case.objective(whole(m), h, where=jnp.asarray(where))
-        ones = jax.tree.map(jnp.ones_like, (moving, hyper))
-        gradient = jax.grad(objective, argnums=(0, 1))(moving, hyper)
-        return gradient, jax.jvp(objective, (moving, hyper), ones)
-
-    clean = case.ordinary()
-    hyper = jax.tree.map(jnp.asarray, case.some_hyper)
-    expected = derivatives(clean, hyper)
-    for gradient in expected[0][0]:
+    clean, where = case.ordinary(), np.arange(BATCH) % 3 != 1
+    expected = minimised(case, clean, where)
+    for gradient in expected.gradient[0]:
         np.testing.assert_array_equal(gradient[~where], 0)
     for hidden in (np.nan, np.inf, -np.inf, 1e30):
         dirty = tuple(np.array(x) for x in clean)
         for x in dirty:
             x[~where] = hidden if np.issubdtype(x.dtype, np.floating) else -100
-        jax.tree.map(np.testing.assert_array_equal, derivatives(dirty, hyper), expected)
+        jax.tree.map(np.testing.assert_array_equal, minimised(case, dirty, where), expected)
 
 
 @every_loss
 def test_a_mask_is_the_subset_and_a_zero_weight(case):
-    where = np.arange(BATCH) % 3 != 1
-
-    @jax.jit
-    def three_ways(arrays, hyper):
-        whole = case.objective(arrays, hyper, where=jnp.asarray(where))
-        few = case.objective([x[where] for x in arrays], hyper)
-        return whole, few, case.objective(arrays, hyper, weights=where.astype(np.float32))
-
-    whole, few, weighted = three_ways(case.ordinary(), case.some_hyper)
-    np.testing.assert_allclose(whole, few, rtol=1e-5, atol=1e-7)
-    np.testing.assert_allclose(whole, weighted, rtol=1e-6, atol=1e-7)
+    arrays, where = case.ordinary(), np.arange(BATCH) % 3 != 1
+    masked = minimised(case, arrays, where).value
+    weighted = minimised(case, arrays, weights=where.astype(np.float32)).value
+    few = np.mean(derivatives(case, arrays).value[where])
+    np.testing.assert_allclose(masked, few, rtol=1e-5, atol=1e-7)
+    np.testing.assert_allclose(masked, weighted, rtol=1e-6, atol=1e-7)
 
 
 @every_coupled_loss
@@ -186,11 +161,8 @@ def test_a_mask_of_numbers_or_of_another_shape_is_refused(case):
 
 @every_loss
 def test_R7_an_empty_mean_is_zero_with_zero_gradient(case):
-    moving, whole = case.split(case.ordinary())
-    nothing = lambda m: case.objective(whole(m), case.some_hyper, where=jnp.zeros(BATCH, bool))
-    value, gradient = jax.jit(jax.value_and_grad(nothing))(moving)
-    assert value == 0
-    for part in gradient:
+    found = minimised(case, case.ordinary(), np.zeros(BATCH, bool))
+    for part in jax.tree.leaves(found):
         np.testing.assert_array_equal(part, 0)
 
 
@@ -229,9 +201,9 @@ def test_hyper_parameters_outside_their_domain_are_refused_or_give_nan(case):
             with pytest.raises(ValueError, match=f"{name}.*{re.escape(item.domain.says)}"):
                 case.loss(*arrays, **{name: value})
             numbers = case.some_hyper | {name: broad(value, case.some_hyper[name])}
-            values, _, gradient = compiled(case.loss)(arrays, numbers)
-            assert np.isnan(values).all()
-            assert np.isnan(gradient[name]).all()
+            found = derivatives(case, arrays, numbers)
+            assert np.isnan(found.value).all()
+            assert np.isnan(found.gradient[1][name]).all()
 
 
 @every_loss
@@ -246,58 +218,57 @@ def test_hyper_parameters_are_traced_once(case):
     kind = next(kind for kind in (Distance, Margin, Loss) if isinstance(case.loss, kind))
     counted = kind(counting, case.loss.contract, case.loss.facts)
     for at in range(3):
-        counted(
-            *case.ordinary(seed=at), **{name: values[at] for name, values in case.hyper.items()}
-        )
+        hyper = {name: values[at] for name, values in case.hyper.items()}
+        jax.eval_shape(functools.partial(counted, **hyper), *case.ordinary(seed=at))
     assert len(traces) == 1
 
 
 @every_loss
 def test_hyper_parameters_can_be_mapped_over(case):
-    arrays = case.ordinary()
-    for name, values in case.hyper.items():
-        mapped = jax.vmap(lambda x, name=name: case.loss(*arrays, **{name: x}))(jnp.asarray(values))
-        each = [case.loss(*arrays, **{name: value}) for value in values]
-        np.testing.assert_allclose(mapped, each, rtol=1e-5, atol=1e-6)
+    arrays, count = case.ordinary(), 3
+    stacked = {name: jnp.asarray(values) for name, values in case.hyper.items()}
+    mapped = jax.vmap(lambda hyper: case.loss(*arrays, **hyper), axis_size=count)(stacked)
+    for i in range(count):
+        alone = case.loss(*arrays, **{name: values[i] for name, values in case.hyper.items()})
+        np.testing.assert_allclose(mapped[i], alone, rtol=1e-5, atol=1e-6)
 
 
 @every_loss
 def test_narrow_types_are_computed_in_single_precision(case):
+    """All that is computed is single, and the gradient as narrow as its array."""
     arrays = case.ordinary()
     moving, whole = case.split(arrays)
     for half in (jnp.bfloat16, jnp.float16):
         narrow = [x.astype(half) for x in moving]
+        program = jax.make_jaxpr(functools.partial(case.loss, **case.some_hyper))(*whole(narrow))
+        assert floating_types(program) == {jnp.dtype(jnp.float32)}
         gradients = jax.eval_shape(jax.grad(case.summed(arrays)), narrow, case.some_hyper)
         assert {gradient.dtype for gradient in gradients} == {jnp.dtype(half)}
-    short = [x.astype(jnp.bfloat16) for x in moving]
-    wide = [x.astype(jnp.float32) for x in short]
-    found, expected = (case.loss(*whole(m), **case.some_hyper) for m in (short, wide))
-    assert found.dtype == jnp.float32
-    np.testing.assert_allclose(found, expected, rtol=1e-6)
 
 
 @every_loss
 def test_double_precision_is_kept_and_hyper_parameters_do_not_cause_it(case):
     single = case.ordinary()
+    dtype = lambda arrays, hyper: (
+        jax.eval_shape(functools.partial(case.loss, **hyper), *arrays).dtype
+    )
     with jax.enable_x64(True):
         numbers = jax.tree.map(lambda x: jnp.asarray(x, jnp.float64), case.some_hyper)
-        assert case.loss(*single, **numbers).dtype == np.float32
-        assert case.loss(*map(in_double, single), **case.some_hyper).dtype == np.float64
+        assert dtype(single, numbers) == np.float32
+        assert dtype([in_double(x) for x in single], case.some_hyper) == np.float64
 
 
 @every_loss
 def test_single_precision_keeps_the_digits(case):
-    with jax.enable_x64(True):
-
-        @drawn
-        @given(case.edges())
-        def law(arrays):
+    @drawn
+    @given(case.edges())
+    def law(arrays):
+        with jax.enable_x64(True):
             exact = np.asarray(case.loss(*map(in_double, arrays), **case.some_hyper))
-            found = np.asarray(case.loss(*arrays, **case.some_hyper))
-            fits = np.abs(exact) < np.finfo(np.float32).max
-            np.testing.assert_allclose(found[fits], exact[fits], rtol=2e-5, atol=3e-6)
+        found, fits = derivatives(case, arrays).value, np.abs(exact) < np.finfo(np.float32).max
+        np.testing.assert_allclose(found[fits], exact[fits], rtol=2e-5, atol=3e-6)
 
-        law()
+    law()
 
 
 @every_loss
@@ -319,20 +290,13 @@ def test_R21_shapes_are_never_broadcast(case):
 
 @every_loss
 def test_R58_strict_modes_of_jax(case):
-    arrays, ones = [jnp.asarray(x) for x in case.ordinary()], jnp.ones(BATCH)
-    moving, whole = case.split(arrays)
     with (
         jax.numpy_rank_promotion("raise"),
         jax.numpy_dtype_promotion("strict"),
         jax.debug_nans(True),
     ):
-        gradients, value = jax.jit(
-            lambda moving: (
-                jax.grad(case.summed(arrays))(moving, case.some_hyper),
-                case.objective(whole(moving), case.some_hyper, where=ones > 0, weights=ones),
-            )
-        )(moving)
-    assert all(np.isfinite(x).all() for x in (value, *gradients))
+        found = minimised(case, case.ordinary(), np.ones(BATCH, bool))
+    assert all(np.isfinite(x).all() for x in jax.tree.leaves(found))
 
 
 @every_loss
@@ -373,20 +337,74 @@ def broad(value, like):
 def value_and_gradients(case, arrays, moving):
     """Value and gradient of each example, with one row an example."""
     _, whole = case.split(arrays)
-    values, gradients, _ = compiled(case.loss)(whole(moving), case.some_hyper)
-    rows = [np.asarray(x).reshape(BATCH, -1) for x in (values, *gradients)]
+    found = derivatives(case, whole(moving))
+    rows = [np.asarray(x).reshape(BATCH, -1) for x in (found.value, *found.gradient[0])]
     return rows[0], rows[1:]
 
 
+class Derived(NamedTuple):
+    """Values with their derivatives in the arrays and in the hyper-parameters."""
+
+    value: Any
+    gradient: Any
+    slope: Any
+    curvature: Any = None
+
+
+def derivatives(case, arrays, hyper=None):
+    """Values, and of their sum the gradient, slope and curvature: compiled once."""
+    return _derivatives(case.loss)(arrays, case.some_hyper if hyper is None else hyper)
+
+
+def minimised(case, arrays, where=None, weights=None):
+    """The mean over what a mask shows, with its gradient and slope: compiled once."""
+    where = np.ones(BATCH, bool) if where is None else where
+    weights = np.ones(BATCH, np.float32) if weights is None else weights
+    return _minimised(case.loss)(arrays, case.some_hyper, where, weights)
+
+
 @functools.cache
-def compiled(loss):
-    """Values, and their gradients in the arrays and in the hyper-parameters: compiled once."""
+def _derivatives(loss):
     case = Case(loss)
 
     @jax.jit
-    def everything(arrays, hyper):
-        moving, _ = case.split(arrays)
-        gradients = jax.grad(case.summed(arrays), argnums=(0, 1))(moving, hyper)
-        return case.loss(*arrays, **hyper), *gradients
+    def derived(arrays, hyper):
+        summed, point = case.summed(arrays), (case.split(arrays)[0], hyper)
+        ones = jax.tree.map(jnp.ones_like, point)
+        gradient, curvature = jax.jvp(jax.grad(summed, argnums=(0, 1)), point, ones)
+        slope = jax.jvp(summed, point, ones)[1]
+        return Derived(case.loss(*arrays, **hyper), gradient, slope, curvature)
 
-    return everything
+    return derived
+
+
+@functools.cache
+def _minimised(loss):
+    case = Case(loss)
+
+    @jax.jit
+    def derived(arrays, hyper, where, weights):
+        moving, whole = case.split(arrays)
+        mean = lambda m, h: case.objective(whole(m), h, where=where, weights=weights)
+        ones = jax.tree.map(jnp.ones_like, (moving, hyper))
+        gradient = jax.grad(mean, argnums=(0, 1))(moving, hyper)
+        value, slope = jax.jvp(mean, (moving, hyper), ones)
+        return Derived(value, gradient, slope)
+
+    return derived
+
+
+def floating_types(program):
+    """The floating dtypes of all that a program computes."""
+    made = set()
+    for equation in program.eqns:
+        made |= {
+            x.aval.dtype for x in equation.outvars if jnp.issubdtype(x.aval.dtype, jnp.floating)
+        }
+        for inner in jax.tree.leaves(list(equation.params.values()), is_leaf=is_program):
+            made |= floating_types(inner) if is_program(inner) else set()
+    return made
+
+
+def is_program(x):
+    return hasattr(x, "eqns")

@@ -14,7 +14,7 @@ class Facts:
     """Properties in the first argument, for every value of the others; `None` claims nothing.
 
     A property that depends on hyper-parameters is a function of them, by name: `huber` has
-    `lipschitz=lambda delta: delta`.
+    `lipschitz=lambda delta: delta`. Options whose default is None, such as `softcap`, are off.
 
     Attributes:
         convex: Convex in the prediction (residual, margin, scores, logits).

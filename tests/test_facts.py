@@ -110,9 +110,17 @@ def curves(loss, hyper, *, slope=False):
     function = compiled(loss)[slope]
     choices = [()] if bare else itertools.product(*[BESIDE[domain.name] for domain in others])
     return [
-        (lambda x, at=at: np.asarray(function(jnp.asarray(x, float), at, hyper)), points)
+        (lambda x, at=at: by_blocks(lambda part: function(part, at, hyper), x), points)
         for at in choices
     ]
+
+
+def by_blocks(function, x):
+    """The values at all points, in blocks of one of two sizes: a size is compiled only once."""
+    size = 64 if len(x) <= 64 else len(FAR)
+    parts = [x[at : at + size] for at in range(0, len(x), size)]
+    full = [np.pad(part, (0, size - len(part)), mode="edge") for part in parts]
+    return np.concatenate([function(part) for part in full])[: len(x)]
 
 
 def steepest(function, points):
@@ -474,21 +482,26 @@ def test_supremum_on_vectors(loss, hyper, claim):
 
 
 @functools.cache
-def best_vector(loss, setting, distribution):
-    """The vector with the least expected loss, for labels from this distribution."""
-    hyper, chances = settings_of(loss)[setting], jnp.asarray(distribution)
+def expected_value(loss):
+    """The expected loss and its slope for labels with these chances, compiled once."""
     first, last = loss.contract.arrays.values()
     labels = jnp.arange(3) if last.indexes else jnp.eye(3)
     together = lambda raw: jnp.tile(enter(first, raw), (3, 1))
-    risk = lambda raw: jnp.dot(chances, loss(together(raw), labels, **hyper))
-    descend = jax.jit(jax.value_and_grad(risk))
-    steered = lambda x: tuple(np.asarray(part) for part in descend(jnp.asarray(x)))
+    risk = lambda raw, chances, hyper: jnp.dot(chances, loss(together(raw), labels, **hyper))
+    return jax.jit(jax.value_and_grad(risk))
+
+
+@functools.cache
+def best_vector(loss, setting, distribution):
+    """The vector with the least expected loss, for labels from this distribution."""
+    hyper, chances = settings_of(loss)[setting], np.array(distribution)
+    steered = lambda x: jax.tree.map(np.asarray, expected_value(loss)(x, chances, hyper))
     start = np.log(distribution) / 3
     smooth = scipy.optimize.minimize(steered, start, jac=True, method="BFGS", tol=1e-10)
     options = {"xatol": 1e-9, "fatol": 1e-13, "maxfev": 2000, "adaptive": True}
     value = lambda x: float(steered(x)[0])
     found = scipy.optimize.minimize(value, smooth.x, method="Nelder-Mead", options=options).x
-    return np.asarray(enter(first, jnp.asarray(found)))
+    return np.asarray(enter(next(iter(loss.contract.arrays.values())), jnp.asarray(found)))
 
 
 def best_vectors(loss, hyper):

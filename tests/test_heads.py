@@ -176,6 +176,44 @@ def test_any_loss_over_classes_equals_dense(loss, others, hyper):
     jax.tree.map(functools.partial(np.testing.assert_allclose, rtol=1e-5, atol=1e-5), ours, theirs)
 
 
+@pytest.mark.parametrize("tokens", [1, 4])
+def test_saturated_logits_equal_dense(tokens):
+    """Among them logits of 1e4 and -1e4, and of one class alone."""
+    hidden, weight, bias = MOVING
+    for by in (1e4, -1e4):
+        far = (hidden.at[:4].multiply(by), weight, bias.at[1:].set(by))
+        heads = jl.linear_head(CE, tokens=tokens), dense(CE)
+        ours, theirs = (value_and_gradients(loss, far, LABELS) for loss in heads)
+        jax.tree.map(
+            functools.partial(np.testing.assert_allclose, rtol=2e-5, atol=1e-2), ours, theirs
+        )
+        assert all(np.all(np.isfinite(x)) for x in jax.tree.leaves(ours))
+
+
+def test_hyper_parameters_can_be_mapped_over():
+    each = {name: jnp.array([0.1, 0.4, 0.9]) * value for name, value in TERMS.items()}
+    mapped = jax.vmap(lambda hyper: HEAD(*MOVING, LABELS, **hyper))(each)
+    for i in range(3):
+        close(mapped[i], HEAD(*MOVING, LABELS, **{name: each[name][i] for name in each}))
+
+
+@pytest.mark.parametrize(
+    ("loss", "hyper"), [(CE, {}), (jl.crammer_singer, {}), (jl.softmax_focal, {"gamma": 2.0})]
+)
+def test_a_head_is_as_convex_as_its_loss(loss, hyper):
+    """Chords between random features lie above the graph, or some do not."""
+    head, rng = jl.linear_head(loss, tokens=512), np.random.default_rng(0)
+    labels = rng.integers(0, CLASSES, 4000)
+    with jax.enable_x64(True):
+        _, weight, bias = (x.astype(jnp.float64) for x in MOVING)
+        left, right = 6 * rng.normal(size=(2, len(labels), FEATURES))
+        value = jax.jit(lambda h: head(h, weight, bias, labels, **hyper))
+        ends, middle = (value(left) + value(right)) / 2, value((left + right) / 2)
+    gaps = np.asarray(ends) - np.asarray(middle)
+    convex = head.facts.at(**hyper)["convex"]
+    assert gaps.min() > -1e-12 if convex else gaps.min() < -1e-3
+
+
 def test_batch_axes_are_any():
     moving, labels = draw(12)
     hidden, *shared = moving

@@ -2,7 +2,7 @@
 
 import functools
 import operator
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -101,6 +101,73 @@ class Objective:
         averages: dict[str, Average] = self._averages(*given)
         return averages
 
+    def share(
+        self,
+        predictions: PyTree,
+        targets: PyTree,
+        masses: Mapping[str, ArrayLike],
+        *,
+        where: PyTree = None,
+        weights: PyTree = None,
+    ) -> Array:
+        """What these examples add to the value over many, so that the shares sum to that value.
+
+        Args:
+            predictions: Of these examples, as in a call.
+            targets: Likewise.
+            masses: The mass of each term over all examples, as `terms` names and gives it.
+            where: As in a call.
+            weights: As in a call.
+
+        Raises:
+            ValueError: The masses are not those of the terms, or a term is reduced by neither
+                `mean` nor `total`: it is no sum of shares.
+
+        Example:
+            >>> import jax.numpy as jnp, jaxloss as jl
+            >>> objective, zeros = jl.Objective(jl.absolute_error), jnp.zeros(3)
+            >>> few, many = jnp.array([4.0]), jnp.array([1.0, 2.0, 5.0])
+            >>> whole = {"absolute_error": 4}
+            >>> float(objective.share(few, zeros[:1], whole) + objective.share(many, zeros, whole))
+            3.0
+        """
+        given = map(as_arrays, (predictions, targets, where, weights))
+        if set(masses) != set(self.named):
+            message = f"of the terms {list(self.named)}, got those of {list(masses)}"
+            raise ValueError(f"Objective.share: `masses` has the mass {message}")
+        value: Array = self._share(as_arrays(dict(masses)), *given)
+        return value
+
+    @property
+    def named(self) -> dict[str, Term]:
+        """The terms by name; a second one of the same name is numbered."""
+        named: dict[str, Term] = {}
+        for term in self._terms:
+            same = sum(name.split("#")[0] == term.name for name in named)
+            named[f"{term.name}#{same + 1}" if same else term.name] = term
+        return named
+
+    def replace(self, hyperparameters: Mapping[str, Mapping[str, Any]]) -> Self:
+        """The same objective with other hyper-parameters, by the name of the term and their own.
+
+        Raises:
+            ValueError: There is no such term, or a hyper-parameter is outside its domain.
+            TypeError: The term's loss has no such hyper-parameter.
+
+        Example:
+            >>> import jaxloss as jl
+            >>> objective = jl.Objective(jl.huber, delta=1.0) + 2 * jl.Objective(jl.log_cosh)
+            >>> objective.replace({"huber": {"delta": 3.0}})
+            Objective(huber, delta=3.0) + 2.0 * Objective(log_cosh)
+        """
+        named = self.named
+        for name in hyperparameters:
+            if name not in named:
+                message = f"Objective.replace: no term {name!r}, there are {list(named)}"
+                raise ValueError(message)
+        changed = (term.given(hyperparameters.get(name, {})) for name, term in named.items())
+        return self._of(changed)
+
     def at(self, *path: Key) -> Self:
         """The same objective on one part of predictions and targets, by key, index or attribute.
 
@@ -167,12 +234,22 @@ class Objective:
     def _averages(
         self, predictions: PyTree, targets: PyTree, where: PyTree, weights: PyTree
     ) -> dict[str, Average]:
-        averages: dict[str, Average] = {}
-        for term in self._terms:
-            same = sum(name.split("#")[0] == term.name for name in averages)
-            name = f"{term.name}#{same + 1}" if same else term.name
-            averages[name] = term.average(predictions, targets, where, weights)
-        return averages
+        given = predictions, targets, where, weights
+        return {name: term.average(*given) for name, term in self.named.items()}
+
+    @functools.partial(jax.jit, inline=True)
+    def _share(
+        self,
+        masses: dict[str, Array],
+        predictions: PyTree,
+        targets: PyTree,
+        where: PyTree,
+        weights: PyTree,
+    ) -> Array:
+        given = predictions, targets, where, weights
+        return functools.reduce(
+            operator.add, [term.share(masses[name], *given) for name, term in self.named.items()]
+        )
 
     @classmethod
     def _of(cls, terms: Iterable[Term]) -> Self:

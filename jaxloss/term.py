@@ -14,7 +14,7 @@ from jax.typing import ArrayLike
 from jaxloss.contract import Loss
 from jaxloss.masking import Shape, as_mask, as_prefix, hide, select, spread
 from jaxloss.numerics import computing_dtype
-from jaxloss.reduction import Average, Reduction, mean
+from jaxloss.reduction import Average, Reduction, mean, total
 
 PyTree = Any
 Key = str | int
@@ -96,6 +96,28 @@ class Term:
         """The mean of the loss before the division, unscaled."""
         return Average.of(*self._measure(predictions, targets, where, weights))
 
+    def share(
+        self,
+        mass: Array,
+        predictions: PyTree,
+        targets: PyTree,
+        where: PyTree,
+        weights: PyTree,
+    ) -> Array:
+        """What these examples add to the value over examples of this mass altogether."""
+        if self.reduction not in (mean, total):
+            message = f"Objective.share: {self.name} is no sum over examples but reduced by "
+            raise ValueError(f"{message}{_name(self.reduction)}; use `mean` or `total`")
+        own = self.average(predictions, targets, where, weights)
+        reduced = own.total if self.reduction is total else replace(own, mass=mass).value
+        return jnp.asarray(self.scale).astype(reduced.dtype) * reduced
+
+    def given(self, hyperparameters: Mapping[str, Any]) -> Self:
+        """The term with these hyper-parameters in place of its own of these names."""
+        keywords = {**self.traced, **dict(self.static), **hyperparameters}
+        fresh = type(self).of(self.loss, self.reduction, keywords)
+        return replace(fresh, scale=self.scale, path=self.path)
+
     def inputs(
         self, predictions: PyTree, targets: PyTree, where: PyTree
     ) -> tuple[tuple[PyTree, ...], Array | None]:
@@ -107,7 +129,7 @@ class Term:
                 _pick_if_split(where, key),
             )
         heads = predictions if isinstance(predictions, tuple) else (predictions,)
-        arrays = (*heads, targets)
+        arrays = heads if self._has_no_target else (*heads, targets)
         if where is None:
             return arrays, None
         mask = as_mask("Objective", where, self._maskable(arrays))
@@ -141,6 +163,10 @@ class Term:
     @property
     def _couples(self) -> bool:
         return isinstance(self.loss, Loss) and self.loss.contract.couples
+
+    @property
+    def _has_no_target(self) -> bool:
+        return isinstance(self.loss, Loss) and len(self.loss.contract.arrays) == 1
 
     def _benign(self, count: int) -> Sequence[float | None]:
         """What each array may hold without harm; for a foreign loss, 1/2."""

@@ -1,0 +1,12 @@
+"""The bridge to optimizers and frameworks: what a training step is made of.
+
+Not imported by `import jaxloss`; say `from jaxloss import training`.
+"""
+
+from jaxloss.training.accumulation import accumulate as accumulate
+from jaxloss.training.binding import Bound as Bound
+from jaxloss.training.binding import Outcome as Outcome
+from jaxloss.training.binding import bind as bind
+from jaxloss.training.learned import constrain as constrain
+from jaxloss.training.learned import uncertainty_weighted as uncertainty_weighted
+from jaxloss.training.learned import unconstrain as unconstrain

@@ -1,0 +1,152 @@
+"""An objective and a model as one function of the parameters, for gradients and optimizers."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from jaxloss.objective import Objective, as_arrays
+from jaxloss.reduction import Average
+
+PyTree = Any
+Apply = Callable[[PyTree, PyTree], PyTree]
+
+
+class Outcome(NamedTuple):
+    """What a training step may want beside the value.
+
+    Attributes:
+        terms: Each term's mean before its division, unscaled, by name.
+        predictions: What the model made of the inputs.
+    """
+
+    terms: dict[str, Average]
+    predictions: PyTree
+
+
+@partial(jax.tree_util.register_dataclass, data_fields=["objective"], meta_fields=["apply"])
+@dataclass(frozen=True)
+class Bound:
+    """The objective of a model's predictions, as a function of its parameters.
+
+    A pytree whose leaves are those of the objective: given to a compiled step as an argument,
+    its hyper-parameters change without compiling again.
+
+    Attributes:
+        objective: What is minimised.
+        apply: From parameters and inputs to predictions.
+    """
+
+    objective: Objective
+    apply: Apply
+
+    def __call__(
+        self,
+        params: PyTree,
+        inputs: PyTree,
+        targets: PyTree,
+        *,
+        where: PyTree = None,
+        weights: PyTree = None,
+    ) -> Array:
+        """The value to minimise: a scalar, for `jax.value_and_grad`, L-BFGS and line searches."""
+        return self.objective(self.apply(params, inputs), targets, where=where, weights=weights)
+
+    def with_terms(
+        self,
+        params: PyTree,
+        inputs: PyTree,
+        targets: PyTree,
+        *,
+        where: PyTree = None,
+        weights: PyTree = None,
+    ) -> tuple[Array, Outcome]:
+        """The value, and beside it what to log: for `jax.value_and_grad(..., has_aux=True)`."""
+        predictions = self.apply(params, inputs)
+        value = self.objective(predictions, targets, where=where, weights=weights)
+        terms = self.objective.terms(predictions, targets, where=where, weights=weights)
+        return value, Outcome(terms, predictions)
+
+    def per_term(
+        self,
+        params: PyTree,
+        inputs: PyTree,
+        targets: PyTree,
+        *,
+        where: PyTree = None,
+        weights: PyTree = None,
+    ) -> Array:
+        """The value of each term with its scale, shape `[terms]`: `jax.jacrev` gives gradients."""
+        given = map(as_arrays, (self.apply(params, inputs), targets, where, weights))
+        data = tuple(given)
+        return jnp.stack([term.value(*data) for term in self.objective.named.values()])
+
+    def masses(
+        self,
+        params: PyTree,
+        inputs: PyTree,
+        targets: PyTree,
+        *,
+        where: PyTree = None,
+        weights: PyTree = None,
+    ) -> dict[str, Array]:
+        """The mass of each term, from masks, weights and shapes: the model does not run."""
+        shapes = jax.eval_shape(partial(self.apply, params), inputs)
+        blank = jax.tree.map(lambda shape: jnp.zeros(shape.shape, shape.dtype), shapes)
+        terms = self.objective.terms(blank, targets, where=where, weights=weights)
+        return {name: average.mass for name, average in terms.items()}
+
+    def share(
+        self,
+        params: PyTree,
+        inputs: PyTree,
+        targets: PyTree,
+        masses: Mapping[str, Array],
+        *,
+        where: PyTree = None,
+        weights: PyTree = None,
+    ) -> Array:
+        """What these examples add to the value over examples of these masses altogether."""
+        predictions = self.apply(params, inputs)
+        return self.objective.share(predictions, targets, masses, where=where, weights=weights)
+
+
+def bind(objective: Objective, apply: Apply) -> Bound:
+    """Join an objective and a model into a function `(params, inputs, targets) -> scalar`.
+
+    Args:
+        objective: What is minimised; several terms act on parts of the predictions by `at`.
+        apply: From parameters and inputs to predictions: `model.apply` of Flax Linen,
+            `lambda model, x: model(x)` of Flax NNX, `lambda model, x: jax.vmap(model)(x)` of
+            Equinox, `lambda params, x: model.apply(params, None, x)` of Haiku. What the step needs
+            beside predictions, such as new batch statistics, goes with them: into a part of the
+            predictions that no term of the objective looks at.
+
+    Returns:
+        A callable `Bound`, with masks and weights as keywords `where` and `weights`. `with_terms`
+        also gives each term's `Average` and the predictions, `per_term` the terms' values one by
+        one, and `masses` and `share` serve sums over micro-batches and devices. The transforms of
+        NNX take no keywords: `nnx.value_and_grad(lambda model: bound(model, **batch))(model)`.
+
+    Raises:
+        TypeError: `objective` is no objective, or `apply` no function.
+
+    Example:
+        >>> import jax, jax.numpy as jnp, jaxloss as jl
+        >>> from jaxloss import training
+        >>> value = training.bind(jl.Objective(jl.half_squared_error), lambda w, x: x @ w)
+        >>> w, x, y = jnp.zeros(2), jnp.eye(2), jnp.array([2.0, jnp.nan])
+        >>> jax.grad(value)(w, x, y, where=jnp.array([True, False])).tolist()
+        [-2.0, 0.0]
+    """
+    if not isinstance(objective, Objective):
+        message = "bind: `objective` is an Objective, as Objective(huber)"
+        raise TypeError(f"{message}, got {objective!r}")
+    if not callable(apply):
+        message = "bind: `apply` is a function from parameters and inputs to predictions"
+        raise TypeError(f"{message}, got {apply!r}")
+    return Bound(objective, apply)

@@ -1,0 +1,165 @@
+"""Hyper-parameters and scales that are trained beside the model, by the same optimizer."""
+
+from collections.abc import Callable, Mapping
+from math import inf
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+from jax.typing import ArrayLike
+
+from jaxloss.contract import Loss
+from jaxloss.domains.kinds import Domain
+from jaxloss.objective import Objective
+from jaxloss.term import Term
+
+Numbers = dict[str, dict[str, Array]]
+
+
+def unconstrain(objective: Objective) -> Numbers:
+    """Real numbers for the hyper-parameters, which an optimizer may move as it likes.
+
+        x                      for a domain of all real numbers
+        log(e^(x - a) - 1)     for numbers above a
+        log((x - a) / (b - x)) for numbers between a and b
+
+    Args:
+        objective: Its hyper-parameters that were given, each inside its domain.
+
+    Returns:
+        By name of the term and of the hyper-parameter, as `Objective.replace` takes them. Leave out
+        of it what is not to be trained.
+
+    Raises:
+        ValueError: A hyper-parameter lies on the edge of its domain, where nothing could move it.
+
+    Example:
+        >>> import jax.numpy as jnp, jaxloss as jl
+        >>> from jaxloss import training
+        >>> objective = jl.Objective(jl.huber, delta=1.0)
+        >>> numbers = training.unconstrain(objective)
+        >>> round(float(numbers["huber"]["delta"]), 4)
+        0.5413
+        >>> moved = training.constrain(objective, {"huber": {"delta": jnp.array(-20.0)}})
+        >>> 0 < float(moved.named["huber"].traced["delta"]) < 1e-6
+        True
+
+    References:
+        Carpenter et al. (2017), Stan: a probabilistic programming language,
+        doi:10.18637/jss.v076.i01.
+    """
+    return {
+        name: {key: _outward(term, key, value) for key, value in term.traced.items()}
+        for name, term in objective.named.items()
+    }
+
+
+def constrain(objective: Objective, numbers: Mapping[str, Mapping[str, ArrayLike]]) -> Objective:
+    """The objective whose hyper-parameters are these real numbers, brought into their domains.
+
+    Args:
+        objective: What the other hyper-parameters, the scales and the losses are taken from.
+        numbers: Of all hyper-parameters or some, as `unconstrain` gives them.
+
+    Returns:
+        An objective, differentiable in the numbers.
+
+    Raises:
+        ValueError: There is no such term.
+        TypeError: The term's loss has no such hyper-parameter.
+
+    Example:
+        >>> import jaxloss as jl
+        >>> from jaxloss import training
+        >>> objective = 2 * jl.Objective(jl.quantile_huber, quantile=0.25, delta=1.0)
+        >>> training.constrain(objective, training.unconstrain(objective))
+        2.0 * Objective(quantile_huber, quantile=0.25, delta=1.0)
+    """
+    named = objective.named
+    inward = {
+        name: {key: _inward(_domain(named[name], key), jnp.asarray(x)) for key, x in own.items()}
+        if name in named
+        else dict(own)
+        for name, own in numbers.items()
+    }
+    return objective.replace(inward)
+
+
+def uncertainty_weighted(values: Array, log_variances: Array) -> Array:
+    """Terms weighed by the noise that is learned for each of them.
+
+        Σ_i exp(-s_i) L_i + s_i / 2,   s = log_variances
+
+    For L = half the squared error this is, but for a constant, the negative log-likelihood of a
+    Gaussian of variance e^s; for a cross-entropy it approximates that of a softmax of temperature
+    e^s.
+
+    Args:
+        values: Of each term, >= 0, shape `[terms]`, as `Bound.per_term` gives them.
+        log_variances: Of each term, real, shape `[terms]`; parameters, begun at 0.
+
+    Returns:
+        A scalar.
+
+    Raises:
+        ValueError: The shapes differ.
+
+    Use when terms in different units share a model and nobody wants to tune their scales.
+    Avoid when a term can be fitted perfectly: its weight then grows without end.
+
+    Example:
+        >>> import jax, jax.numpy as jnp
+        >>> from jaxloss import training
+        >>> values, log_variances = jnp.array([2.0, 0.5]), jnp.zeros(2)
+        >>> float(training.uncertainty_weighted(values, log_variances))
+        2.5
+        >>> jax.grad(training.uncertainty_weighted, argnums=1)(values, log_variances).tolist()
+        [-1.5, 0.0]
+
+    References:
+        Kendall, Gal & Cipolla (2018), Multi-task learning using uncertainty to weigh losses for
+        scene geometry and semantics, arXiv:1705.07115.
+    """
+    if values.shape != log_variances.shape:
+        shapes = f"`values` {values.shape} and `log_variances` {log_variances.shape}"
+        raise ValueError(f"uncertainty_weighted: {shapes} have one number for each term")
+    return jnp.sum(jnp.exp(-log_variances) * values + log_variances / 2)
+
+
+def _domain(term: Term, name: str) -> Domain:
+    """The domain of a hyper-parameter; all numbers for a function that says none."""
+    if not isinstance(term.loss, Loss):
+        return Domain(name, "a real number")
+    term.loss.contract.admit({name: jnp.zeros(())})
+    return term.loss.contract.hyperparameters[name].domain
+
+
+def _outward(term: Term, name: str, value: Any) -> Array:
+    domain, number = _domain(term, name), jnp.asarray(value, float)
+    real = _outward_maps(domain)(number)
+    if not np.all(np.isfinite(real)):
+        message = f"unconstrain: `{name}` of {term.name} is {value}, on the edge of its domain"
+        raise ValueError(f"{message} ({domain.says}); begin inside")
+    return real
+
+
+def _outward_maps(domain: Domain) -> Callable[[Array], Array]:
+    if domain.high < inf:
+        return lambda x: jnp.log(x - domain.low) - jnp.log(domain.high - x)
+    if domain.low > -inf:
+        return lambda x: x - domain.low + jnp.log(-jnp.expm1(domain.low - x))
+    return lambda x: x
+
+
+def _inward(domain: Domain, real: Array) -> Array:
+    """Inside also where rounding would lead to the edge of an open domain."""
+    limits = jnp.finfo(real.dtype)
+    moved = real
+    if domain.high < inf:
+        share = jnp.clip(jax.nn.sigmoid(real), limits.tiny, 1 - limits.eps)
+        moved = domain.low + (domain.high - domain.low) * share
+    elif domain.low > -inf:
+        moved = domain.low + jnp.maximum(jax.nn.softplus(real), limits.tiny)
+    return moved

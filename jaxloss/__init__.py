@@ -1,11 +1,20 @@
 """Loss functions and objectives for JAX."""
 
+# generators against critics
+from jaxloss.adversarial import Adversarial as Adversarial
+
+# what makes losses
 from jaxloss.checked import checked as checked
 from jaxloss.contract import Loss as Loss
 from jaxloss.contract import distance as distance
 from jaxloss.contract import loss as loss
 from jaxloss.contract import margin as margin
 from jaxloss.facts import Facts as Facts
+
+# groups of examples
+from jaxloss.groups import group_averages as group_averages
+from jaxloss.groups import group_dro_weights as group_dro_weights
+from jaxloss.groups import worst_group as worst_group
 
 # classification over a large vocabulary, without its logits
 from jaxloss.heads import linear_head as linear_head
@@ -33,6 +42,20 @@ from jaxloss.losses.classification import (
 from jaxloss.losses.contrastive import circle as circle
 from jaxloss.losses.contrastive import ntxent as ntxent
 from jaxloss.losses.contrastive import supervised_contrastive as supervised_contrastive
+
+# what networks of diffusion models put out
+from jaxloss.losses.denoising import clean_prediction as clean_prediction
+from jaxloss.losses.denoising import denoising as denoising
+from jaxloss.losses.denoising import flow_prediction as flow_prediction
+from jaxloss.losses.denoising import velocity_prediction as velocity_prediction
+
+# diffusion models: the squared error of the noise, weighted by the log-SNR
+from jaxloss.losses.diffusion import edm as edm
+from jaxloss.losses.diffusion import min_snr as min_snr
+from jaxloss.losses.diffusion import noise_error as noise_error
+from jaxloss.losses.diffusion import p2 as p2
+from jaxloss.losses.diffusion import sigmoid_snr as sigmoid_snr
+from jaxloss.losses.diffusion import truncated_snr as truncated_snr
 
 # directions of vectors
 from jaxloss.losses.directional import cosine_distance as cosine_distance
@@ -67,6 +90,13 @@ from jaxloss.losses.fenchel_young import sparsemax as sparsemax
 from jaxloss.losses.focal import poly1_cross_entropy as poly1_cross_entropy
 from jaxloss.losses.focal import sigmoid_focal as sigmoid_focal
 from jaxloss.losses.focal import softmax_focal as softmax_focal
+
+# images
+from jaxloss.losses.image import isotropic_total_variation as isotropic_total_variation
+from jaxloss.losses.image import ms_ssim as ms_ssim
+from jaxloss.losses.image import psnr as psnr
+from jaxloss.losses.image import ssim as ssim
+from jaxloss.losses.image import total_variation as total_variation
 
 # negative log-likelihoods
 from jaxloss.losses.likelihood import gaussian_nll as gaussian_nll
@@ -157,6 +187,9 @@ from jaxloss.losses.robust import geman_mcclure as geman_mcclure
 from jaxloss.losses.robust import tukey as tukey
 from jaxloss.losses.robust import welsch as welsch
 
+# negative log-likelihoods whose robustness is learned
+from jaxloss.losses.robust_likelihood import barron_nll as barron_nll
+
 # margin-based: bounded, robust to wrong labels
 from jaxloss.losses.robust_margin import ramp as ramp
 from jaxloss.losses.robust_margin import savage as savage
@@ -181,6 +214,10 @@ from jaxloss.losses.smooth_margin import logistic as logistic
 from jaxloss.losses.smooth_margin import squared_margin as squared_margin
 from jaxloss.losses.smooth_margin import unhinged as unhinged
 
+# style and content of images, by the features of a network
+from jaxloss.losses.style import gram as gram
+from jaxloss.losses.style import perceptual as perceptual
+
 # classification with two temperatures
 from jaxloss.losses.tempered import bi_tempered_logistic as bi_tempered_logistic
 
@@ -189,8 +226,35 @@ from jaxloss.losses.triplet import triplet as triplet
 from jaxloss.losses.triplet import triplet_of as triplet_of
 from jaxloss.losses.triplet import triplet_with_swap as triplet_with_swap
 
+# codes with a prior, and from a codebook
+from jaxloss.losses.variational import gaussian_kl as gaussian_kl
+from jaxloss.losses.variational import nearest_code as nearest_code
+from jaxloss.losses.variational import straight_through as straight_through
+
+# targets that are soft, inputs that are mixed
+from jaxloss.mixing import cutmix as cutmix
+from jaxloss.mixing import mixup as mixup
+from jaxloss.mixing import smooth_labels as smooth_labels
+
+# noisy inputs and targets of diffusion and flow models
+from jaxloss.noising import clean_from_noise as clean_from_noise
+from jaxloss.noising import clean_from_velocity as clean_from_velocity
+from jaxloss.noising import diffuse as diffuse
+from jaxloss.noising import flow as flow
+from jaxloss.noising import flow_log_snr as flow_log_snr
+from jaxloss.noising import flow_velocity as flow_velocity
+from jaxloss.noising import noise_from_clean as noise_from_clean
+from jaxloss.noising import noise_from_velocity as noise_from_velocity
+from jaxloss.noising import velocity as velocity
+
 # objectives
 from jaxloss.objective import Objective as Objective
+
+# penalties on slopes
+from jaxloss.penalties import gradient_norm as gradient_norm
+from jaxloss.penalties import interpolates as interpolates
+
+# reductions
 from jaxloss.reduction import Average as Average
 from jaxloss.reduction import mean as mean
 from jaxloss.reduction import mean_by_batch as mean_by_batch
@@ -199,5 +263,17 @@ from jaxloss.reduction import mean_of_sequences as mean_of_sequences
 from jaxloss.reduction import none as none
 from jaxloss.reduction import segment_weights as segment_weights
 from jaxloss.reduction import total as total
+
+# reductions beyond the mean
+from jaxloss.risk import cvar as cvar
+from jaxloss.risk import flooded as flooded
+from jaxloss.risk import hardest as hardest
+from jaxloss.risk import self_paced as self_paced
+from jaxloss.risk import tilted as tilted
+
+# losses of losses
+from jaxloss.transforms import clipped as clipped
+from jaxloss.transforms import mixed as mixed
+from jaxloss.transforms import with_temperature as with_temperature
 
 __version__ = "0.1.0"

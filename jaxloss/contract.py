@@ -35,13 +35,21 @@ class Loss(Generic[P]):
     __name__: str
     __qualname__: str
 
-    def __init__(self, function: Callable[..., Array], contract: Signature, facts: Facts) -> None:
+    def __init__(
+        self,
+        function: Callable[..., Array],
+        contract: Signature,
+        facts: Facts,
+        recipe: tuple[Any, ...] | None = None,
+    ) -> None:
+        """Compile the function; the `recipe` of a made loss is its maker and what that is given."""
         functools.update_wrapper(self, function)
         self.__doc__ = f"{inspect.cleandoc(function.__doc__ or '')}\n\n{_RAISES}"
         self.__signature__ = contract.as_inspect()
         self.function = function
         self.contract = contract
         self.facts = facts
+        self._recipe = recipe
         self._compiled: Callable[..., Array] = jax.jit(self._trace, inline=True)
 
     def __call__(self, *args: P.args, **keywords: P.kwargs) -> Array:
@@ -54,9 +62,10 @@ class Loss(Generic[P]):
         return f"<loss {self.__name__}{self.__signature__}>"
 
     def __reduce__(self) -> str | tuple[Any, ...]:
-        return self.__qualname__
+        return self._recipe or self.__qualname__
 
-    def _compute(self, *arrays: Array, **hyperparameters: Any) -> Array:
+    def compute(self, *arrays: Array, **hyperparameters: Any) -> Array:
+        """The value at arrays that fit, without checks, casts or compilation."""
         return self.function(*arrays, **hyperparameters)
 
     def _trace(self, *given: Array, **keywords: Any) -> Array:
@@ -70,7 +79,7 @@ class Loss(Generic[P]):
             numbers = self.contract.spread(keywords, given[0].shape, dtype)
             valid = self.contract.valid(arrays, numbers)
             # The input is poisoned too: no slope leads back to logits that no label points at.
-            value = self._compute(poison(arrays[0], valid), *arrays[1:], **numbers)
+            value = self.compute(poison(arrays[0], valid), *arrays[1:], **numbers)
             return poison(value, lead(valid, value.ndim) & ~jnp.isnan(value))
 
 
@@ -82,7 +91,8 @@ class Distance(Loss[Concatenate[Array, Array, P]]):
         """The bare function of the residual."""
         return self.function
 
-    def _compute(self, *arrays: Array, **hyperparameters: Any) -> Array:
+    def compute(self, *arrays: Array, **hyperparameters: Any) -> Array:
+        """The value at arrays that fit, without checks, casts or compilation."""
         predictions, targets = arrays
         return self.function(predictions - targets, **hyperparameters)
 
@@ -95,7 +105,8 @@ class Margin(Loss[Concatenate[Array, Array, P]]):
         """The bare function of the margin."""
         return self.function
 
-    def _compute(self, *arrays: Array, **hyperparameters: Any) -> Array:
+    def compute(self, *arrays: Array, **hyperparameters: Any) -> Array:
+        """The value at arrays that fit, without checks, casts or compilation."""
         scores, signs = arrays
         return self.function(signs * scores, **hyperparameters)
 

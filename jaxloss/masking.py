@@ -47,8 +47,10 @@ def select(prefix: Array, chosen: Array, other: ArrayLike) -> Array:
 def hide(mask: Array, benign: float | None, array: Array) -> Array:
     """The array, harmless behind the mask; one that all examples share stays as it is.
 
-    As an integer the harmless value is a class, 0.
+    An array with fewer axes than the mask is hidden where the mask is false throughout. As an
+    integer the harmless value is a class, 0.
     """
-    if benign is None or array.ndim < mask.ndim:
+    if benign is None:
         return array
-    return select(mask, array, jnp.asarray(benign).astype(array.dtype))
+    seen = jnp.any(mask, axis=tuple(range(array.ndim, mask.ndim)))
+    return select(seen, array, jnp.asarray(benign).astype(array.dtype))

@@ -26,7 +26,8 @@ class Objective:
 
     Args:
         loss: A loss, or any function `(*predictions, targets, **hyperparameters)` that gives one
-            value per example, such as those of optax.
+            value per example, such as those of optax. A loss of a single array, such as
+            `total_variation`, is given the predictions alone.
         reduction: From values and weights to the result: `mean`, `total`, `none` or your own.
         **hyperparameters: Passed to the loss. For a function that is not a loss of jaxloss only
             floats and arrays are leaves; all else is static.

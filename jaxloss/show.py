@@ -88,6 +88,8 @@ def _fact(value: Any) -> str:
 
 
 def _axis(name: str, domain: ArrayDomain) -> str:
+    if domain.name in ("Image", "FeatureMap"):
+        return f"first of 2 pixels of {name}"
     if domain.name in ("Vector", "Embeddings"):
         return f"angle of {name}" if domain.event == 1 else f"angle of the first of 3 {name}"
     return f"first of 2 {name}" if domain.event else name
@@ -95,6 +97,10 @@ def _axis(name: str, domain: ArrayDomain) -> str:
 
 def _two_classes(x: Array) -> Array:
     return jnp.stack([x, jnp.zeros_like(x)])
+
+
+def _two_pixels(x: Array) -> Array:
+    return _two_classes(x)[None, :, None]
 
 
 # What the event axes are, where they are neither elements nor classes.
@@ -112,6 +118,8 @@ _AXES = {
     "PixelSigns": ["pixels"],
     "PixelLogits": ["pixels", "classes"],
     "PixelLabels": ["pixels"],
+    "Image": ["height", "width", "channels"],
+    "FeatureMap": ["height", "width", "channels"],
 }
 
 # How the first argument moves: the range of a number, and the array at that number.
@@ -137,6 +145,8 @@ _MOVING: dict[str, tuple[tuple[float, float], Callable[[Array], Array]]] = {
         (-3.14, 3.14),
         lambda x: jnp.asarray([[jnp.cos(x), jnp.sin(x)], [1, 0], [0, 1]]),
     ),
+    "Image": ((-1, 2), _two_pixels),
+    "FeatureMap": ((-4, 4), _two_pixels),
     "FrameLogits": ((-6, 6), lambda x: jnp.stack([_two_classes(x), _two_classes(-x)])),
     "LogProbabilities": ((-5, -0.01), lambda log_p: jnp.stack([log_p, jnp.log1p(-jnp.exp(log_p))])),
 }
@@ -144,7 +154,9 @@ _MOVING: dict[str, tuple[tuple[float, float], Callable[[Array], Array]]] = {
 # What stands beside it, by the name of its domain or, where that is not enough, by its own.
 _FIXED: dict[str, Any] = {
     "Real": 0.0,
+    "SharedReal": 0.0,
     "NonNegativeReal": 1.0,
+    "LogSnr": 0.0,
     "NonZeroReal": 1.0,
     "PositiveReal": 1.0,
     "Variance": 1.0,
@@ -172,4 +184,6 @@ _FIXED: dict[str, Any] = {
     "SequenceLabels": [1],
     "Embeddings": [[1.0, 0.0], [1.0, 1.0], [0.0, 1.0]],
     "Groups": [0, 0, 1],
+    "Image": [[[1.0], [0.0]]],
+    "FeatureMap": [[[1.0], [0.0]]],
 }

@@ -134,7 +134,13 @@ class Term:
             return arrays, None
         mask = as_mask("Objective", where, self._maskable(arrays))
         pairs = zip(self._benign(len(arrays)), arrays, strict=True)
-        return tuple(jax.tree.map(partial(hide, mask, benign), x) for benign, x in pairs), mask
+        harmless = partial(self._harmless, mask)
+        return tuple(jax.tree.map(partial(harmless, benign), x) for benign, x in pairs), mask
+
+    def _harmless(self, mask: Array, benign: float | None, array: Array) -> Array:
+        """Of a function that is no Loss, nothing says which axes an array of fewer has."""
+        alien = not isinstance(self.loss, Loss) and array.ndim < mask.ndim
+        return array if alien else hide(mask, benign, array)
 
     def _measure(
         self, predictions: PyTree, targets: PyTree, where: PyTree, weights: PyTree

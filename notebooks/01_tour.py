@@ -14,6 +14,8 @@
 # %% [markdown]
 # # A tour of jaxloss
 #
+# [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/jaxloss/jaxloss/blob/main/notebooks/01_tour.ipynb)
+#
 # A **loss** is a pure function from predictions and targets to one value per example. An
 # **objective** is what is minimised: a weighted sum of reduced losses, with masks and weights.
 # This notebook shows both on a small regression with bad data, and then what is known of each

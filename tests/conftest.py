@@ -14,6 +14,8 @@ collect_ignore = ["torch_values.py"]  # a script that needs PyTorch, which is no
 
 def pytest_configure(config):
     """What was compiled once is kept for the other workers and for the next run."""
+    if not hasattr(config, "cache"):  # pytest was told to keep nothing
+        return
     jax.config.update("jax_compilation_cache_dir", str(config.cache.mkdir("compiled")))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)

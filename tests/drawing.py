@@ -14,6 +14,7 @@ import jaxloss as jl
 from jaxloss.catalog import public_losses
 
 BATCH, ELEMENTS, CLASSES = 6, 5, 4
+IMAGE = (3, 3, 2)  # few pixels, as each is drawn by itself
 MADE = (
     jl.one_vs_all(jl.hinge),
     jl.taylor_cross_entropy(order=3),
@@ -21,6 +22,10 @@ MADE = (
     jl.ranking(jl.logistic),
     jl.triplet_of(jl.cosine_distance),
     jl.adaptive_softmax((2, 4, 7)),
+    jl.with_temperature(jl.softmax_cross_entropy),
+    jl.clipped(jl.half_squared_error),
+    jl.mixed(jl.softmax_cross_entropy_with_integer_labels),
+    jl.velocity_prediction(jl.min_snr),
 )
 LOSSES = public_losses() | {loss.__name__: loss for loss in MADE}
 INF = float("inf")
@@ -28,6 +33,8 @@ INF = float("inf")
 # For each array domain: an interval to draw ordinary values from, and the values at its edges.
 ORDINARY_AND_EDGES = {
     "Real": ((-3, 3), [0, 1, -1, 1e-6, 1e4, -1e4]),
+    "SharedReal": ((-3, 3), [0, 1, -1, 1e-6, 1e4, -1e4]),
+    "LogSnr": ((-4, 4), [0, 30, -30, INF, -INF]),
     "NonNegativeReal": ((0.1, 5), [0, 1e-6, 1, 1e4]),
     "PositiveReal": ((0.1, 5), [1e-4, 1, 1e4]),
     "NonZeroReal": ((0.2, 4), [1e-4, -1, 1e4]),
@@ -61,6 +68,8 @@ ORDINARY_AND_EDGES = {
     "PixelSigns": (None, [0, 1]),
     "PixelLogits": ((-4, 4), [0, 1e4, -1e4, -INF]),
     "PixelLabels": (None, list(range(CLASSES))),
+    "Image": ((0.05, 0.95), [0, 1e-6, 0.5, 1]),
+    "FeatureMap": ((-3, 3), [0, 1, -1, 1e-6, 10, -10]),
     "Embeddings": ((-3, 3), [0, 1e-12, 1, -1, 1e12]),
     "Groups": (None, [0, -1, 7]),
 }
@@ -73,6 +82,7 @@ HYPER_VALUES = {
     "AtLeastOne": (1.2, 1.5, 3.0),
     "Unit": (0.1, 0.5, 0.8),
     "OpenUnit": (0.2, 0.5, 0.9),
+    "ZeroToTwo": (0.5, 1.0, 1.5),
     "ClassWeights": tuple(np.linspace(0.5, top, CLASSES, dtype=np.float32) for top in (1, 2, 3)),
 }
 
@@ -105,6 +115,8 @@ class Case:
         if self.loss.contract.couples:
             elements = (ELEMENTS,) * (domain.event - domain.features)
             return (*batch, *elements, *(CLASSES,) * domain.features)
+        if domain.name in ("Image", "FeatureMap"):
+            return (*batch, *IMAGE)
         if domain.event:
             return (*batch, *(ELEMENTS,) * (domain.event - 1), domain.width or CLASSES)
         return (*batch, CLASSES) if elementwise and per_class else batch
@@ -135,7 +147,7 @@ class Case:
 
     def objective(self, arrays, hyper, **keywords):
         """The objective of this loss at these arrays."""
-        *heads, targets = arrays
+        *heads, targets = arrays if len(arrays) > 1 else (*arrays, None)
         return jl.Objective(self.loss, **hyper)(tuple(heads), targets, **keywords)
 
 

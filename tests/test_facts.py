@@ -34,6 +34,8 @@ LINES = {
 }
 BESIDE = {
     "Real": [-1.5, 1e-3, 2.0],
+    "SharedReal": [-4.0, 1e-3, 2.0],
+    "LogSnr": [-8.0, 0.5, 3.0],
     "NonZeroReal": [1e-3, -1.0, 4.0],
     "Score": [-1.5, 0.0],
     "Sign": [-1.0, 1.0],
@@ -402,6 +404,8 @@ def scenes(loss, seed=0, *, hard=False):
             vectors, *beside = (x.reshape(-1, 3, *x.shape[1:]) for x in sets)
         if first.name == "FrameLogits":
             vectors = jnp.stack([vectors, -vectors], axis=1)
+        if first.name in ("Image", "FeatureMap"):  # one pixel high, of one channel
+            vectors, *beside = (x[:, None, :, None] for x in (vectors, *beside))
         yield vectors, tuple(beside)
         if first.name == "Region" and classes == 2:  # and one of many pixels, all like these
             few = (vectors[:500], *targets_beside(loss, vectors[:500], hard=hard))

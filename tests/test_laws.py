@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from jax import export
 
 from jaxloss.contract import Distance, Loss, Margin
+from jaxloss.losses.denoising import Denoising
 
 COUPLED = {name: x for name, x in LOSSES.items() if x.contract.couples}
 
@@ -215,7 +216,8 @@ def test_hyper_parameters_are_traced_once(case):
         traces.append(hyper)
         return case.loss.function(*arrays, **hyper)
 
-    kind = next(kind for kind in (Distance, Margin, Loss) if isinstance(case.loss, kind))
+    kinds = (Distance, Margin, Denoising, Loss)
+    kind = next(kind for kind in kinds if isinstance(case.loss, kind))
     counted = kind(counting, case.loss.contract, case.loss.facts)
     for at in range(3):
         hyper = {name: values[at] for name, values in case.hyper.items()}
@@ -271,13 +273,14 @@ def test_single_precision_keeps_the_digits(case):
     law()
 
 
-@every_loss
+@of_each({name: x for name, x in LOSSES.items() if len(x.contract.arrays) > 1})
 def test_R21_shapes_are_never_broadcast(case):
     arrays = case.ordinary()
-    *first, last = arrays
+    last = max(i for i, domain in enumerate(case.domains) if not domain.shared)
     for batch in [(BATCH, 1), (1,), (), (2 * BATCH,)]:
-        shape = case.shape(case.domains[-1], batch)
-        bad = (*first, np.broadcast_to(last.ravel()[0], shape))
+        shape = case.shape(case.domains[last], batch)
+        bad = list(arrays)
+        bad[last] = np.broadcast_to(arrays[last].ravel()[0], shape)
         with pytest.raises(ValueError, match=re.escape(case.loss.contract.name)) as caught:
             case.loss(*bad)
         assert str(arrays[0].shape) in str(caught.value)

@@ -260,3 +260,15 @@ def test_sums_are_in_single_precision_and_counts_exact():
     ]
     assert average.mass == 2**24 + 2
     assert average.total.dtype == jnp.float32
+
+
+def test_what_several_elements_share_is_hidden_with_the_last_of_them():
+    """A log-SNR is that of an image, a mask of its pixels."""
+    pixels, where = jnp.ones((3, 4)), np.array([[1, 0, 1, 1], [0, 0, 0, 0], [1, 1, 1, 0]], bool)
+    log_snr = jnp.array([0.0, jnp.nan, 1.0])
+    error = jl.Objective(jl.min_snr)
+    value, slopes = jax.value_and_grad(error)((pixels, log_snr), pixels * 0, where=where)
+    kept = np.array([0, 2])
+    expected = error((pixels[kept], log_snr[kept]), pixels[kept] * 0, where=where[kept])
+    assert float(value) == pytest.approx(float(expected))
+    assert all(np.all(np.isfinite(slope)) for slope in slopes)

@@ -21,11 +21,14 @@ from jaxloss.domains.examples import Probability as Probability
 from jaxloss.domains.examples import Real as Real
 from jaxloss.domains.examples import Score as Score
 from jaxloss.domains.examples import Scores as Scores
+from jaxloss.domains.examples import SharedReal as SharedReal
 from jaxloss.domains.examples import Sign as Sign
 from jaxloss.domains.examples import Simplex as Simplex
 from jaxloss.domains.examples import Spread as Spread
 from jaxloss.domains.examples import Variance as Variance
 from jaxloss.domains.examples import Vector as Vector
+from jaxloss.domains.images import FeatureMap as FeatureMap
+from jaxloss.domains.images import Image as Image
 from jaxloss.domains.kinds import ArrayDomain as ArrayDomain
 from jaxloss.domains.kinds import HyperDomain as HyperDomain
 from jaxloss.domains.kinds import Values as Values
@@ -38,6 +41,7 @@ from jaxloss.domains.numbers import Number as Number
 from jaxloss.domains.numbers import OpenUnit as OpenUnit
 from jaxloss.domains.numbers import Positive as Positive
 from jaxloss.domains.numbers import Unit as Unit
+from jaxloss.domains.numbers import ZeroToTwo as ZeroToTwo
 from jaxloss.domains.sets import Embeddings as Embeddings
 from jaxloss.domains.sets import FrameCounts as FrameCounts
 from jaxloss.domains.sets import FrameLogits as FrameLogits

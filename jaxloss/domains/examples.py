@@ -24,6 +24,12 @@ SOFT_LABELS = (
 )
 
 Real = Annotated[Array, ArrayDomain("Real", "real numbers")]
+SharedReal = Annotated[
+    Array,
+    ArrayDomain(
+        "SharedReal", "real numbers; a scalar or an axis of length 1 is shared", shared=True
+    ),
+]
 NonNegativeReal = Annotated[
     Array, ArrayDomain("NonNegativeReal", "numbers >= 0", low=0.0, benign=1.0)
 ]

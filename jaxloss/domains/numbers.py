@@ -15,6 +15,7 @@ Unit = Annotated[ArrayLike, HyperDomain("Unit", "a number in [0, 1]", low=0.0, h
 OpenUnit = Annotated[
     ArrayLike, HyperDomain("OpenUnit", "a number in (0, 1)", low=0.0, high=1.0, open=True)
 ]
+ZeroToTwo = Annotated[ArrayLike, HyperDomain("ZeroToTwo", "a number in [0, 2]", low=0.0, high=2.0)]
 ClassWeights = Annotated[
     ArrayLike,
     HyperDomain(

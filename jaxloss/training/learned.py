@@ -155,11 +155,11 @@ def _outward_maps(domain: Domain) -> Callable[[Array], Array]:
 
 def _inward(domain: Domain, real: Array) -> Array:
     """Inside also where rounding would lead to the edge of an open domain."""
-    limits = jnp.finfo(real.dtype)
+    limits = np.finfo(real.dtype)
     moved = real
     if domain.high < inf:
-        share = jnp.clip(jax.nn.sigmoid(real), limits.tiny, 1 - limits.eps)
+        share = jnp.clip(jax.nn.sigmoid(real), float(limits.tiny), 1 - float(limits.eps))
         moved = domain.low + (domain.high - domain.low) * share
     elif domain.low > -inf:
-        moved = domain.low + jnp.maximum(jax.nn.softplus(real), limits.tiny)
+        moved = domain.low + jnp.maximum(jax.nn.softplus(real), float(limits.tiny))
     return moved

@@ -1,0 +1,20 @@
+"""The types of arrays whose events are images, or maps of features over positions."""
+
+from typing import Annotated
+
+from jax import Array
+
+from jaxloss.domains.kinds import ArrayDomain
+
+Image = Annotated[
+    Array,
+    ArrayDomain(
+        "Image", "intensities over the last three axes, height, width and channels", event=3
+    ),
+]
+FeatureMap = Annotated[
+    Array,
+    ArrayDomain(
+        "FeatureMap", "real numbers over the last three axes, height, width and channels", event=3
+    ),
+]

@@ -1,0 +1,317 @@
+"""Reductions beyond the mean, beside the plain sums that define them."""
+
+import functools
+import pickle
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import scipy.optimize
+import scipy.special
+
+import jaxloss as jl
+
+RNG = np.random.default_rng(0)
+VALUES = RNG.permutation(np.concatenate([RNG.normal(1, 2, 7), [0.5, 0.5]]))
+MASSES = {
+    "all": None,
+    "mask": RNG.uniform(size=9) < 0.6,
+    "weights": RNG.choice([0.0, 0.5, 1.0, 2.5], 9),
+    "one": np.arange(9) == 4,
+}
+each_mass = pytest.mark.parametrize("weights", MASSES.values(), ids=MASSES)
+
+
+@pytest.fixture(autouse=True)
+def _double_precision():
+    with jax.enable_x64(True):
+        yield
+
+
+def counted(values, weights):
+    """The values that count, and what each counts, the largest first."""
+    masses = np.ones(values.size) if weights is None else np.asarray(weights, float)
+    order = np.argsort(-values[masses > 0], kind="stable")
+    return values[masses > 0][order], masses[masses > 0][order]
+
+
+def mean_of_hardest(values, masses, count):
+    return np.average(values[:count], weights=masses[:count])
+
+
+def mean_of_worst(values, masses, share):
+    """The dual: the largest mean under weights that none exceeds its own over the share."""
+    bounds = [(0, mass / (share * masses.sum())) for mass in masses]
+    found = scipy.optimize.linprog(-values, A_eq=[np.ones(len(values))], b_eq=[1], bounds=bounds)
+    return -found.fun
+
+
+def log_mean_exp(values, masses, tilt):
+    return scipy.special.logsumexp(tilt * values, b=masses / masses.sum()) / tilt
+
+
+def mean_of_easy(values, masses, threshold):
+    easy = values < threshold
+    return np.average(values[easy], weights=masses[easy]) if easy.any() else 0.0
+
+
+def above_level(values, masses, level):
+    return abs(np.average(values, weights=masses) - level) + level
+
+
+CASES = [
+    *((jl.hardest, mean_of_hardest, count) for count in (3, 100)),
+    *((jl.cvar, mean_of_worst, share) for share in (0.01, 0.4)),
+    *((jl.tilted, log_mean_exp, tilt) for tilt in (0.7, -2.0)),
+    *((jl.self_paced, mean_of_easy, threshold) for threshold in (1.2,)),
+    *((jl.flooded, above_level, level) for level in (4.0,)),
+]
+each_case = pytest.mark.parametrize(
+    ("maker", "reference", "number"), CASES, ids=[f"{m.__name__}({n})" for m, _, n in CASES]
+)
+REDUCTIONS = [maker(number) for maker, _, number in CASES]
+each_reduction = pytest.mark.parametrize("reduction", REDUCTIONS, ids=map(repr, REDUCTIONS))
+
+
+@functools.cache
+def measured(reduction):
+    """Value and gradient, compiled once for each kind of weights."""
+    return jax.jit(jax.value_and_grad(reduction))
+
+
+@each_mass
+@each_case
+def test_value_is_what_defines_it(maker, reference, number, weights):
+    found = measured(maker(number))(VALUES, weights)[0]
+    assert float(found) == pytest.approx(reference(*counted(VALUES, weights), number), rel=1e-9)
+
+
+@each_mass
+@each_case
+def test_gradient_is_the_finite_difference(maker, reference, number, weights):
+    """Away from ties, and 0 where an example does not count."""
+    values, step = VALUES + 1e-3 * np.arange(9), 1e-7
+    gradient = measured(maker(number))(values, weights)[1]
+    moved = lambda i, by: reference(*counted(values + by * np.eye(9)[i], weights), number)
+    expected = [(moved(i, step) - moved(i, -step)) / (2 * step) for i in range(9)]
+    np.testing.assert_allclose(gradient, expected, atol=2e-6)
+
+
+@each_reduction
+def test_what_weights_hide_is_not_selected(reduction):
+    """A mask is the subset and a weight of 0, whatever the values behind are."""
+    weights = MASSES["mask"]
+    hidden = np.where(weights, VALUES, 1e6)
+    few = reduction(jnp.asarray(VALUES[weights]))
+    for given in (weights, weights.astype(float)):
+        value, gradient = measured(reduction)(hidden, given)
+        assert float(value) == pytest.approx(float(few), rel=1e-12)
+        np.testing.assert_array_equal(gradient[~weights], 0)
+    value, gradient = measured(reduction)(np.where(weights, VALUES, np.nan), weights)
+    assert float(value) == pytest.approx(float(few), rel=1e-12)
+    assert np.isfinite(gradient).all()
+
+
+@each_reduction
+def test_without_mass_it_is_zero_with_zero_gradient(reduction):
+    for nothing in (np.zeros(9, bool), np.zeros(9)):
+        value, gradient = measured(reduction)(VALUES, nothing)
+        assert value == 0
+        np.testing.assert_array_equal(gradient, 0)
+
+
+@each_reduction
+def test_nan_that_counts_is_nan(reduction):
+    dirty = np.where(np.arange(9) == 4, np.nan, VALUES)
+    assert all(np.isnan(measured(reduction)(dirty, MASSES[key])[0]) for key in ("all", "one"))
+
+
+@each_reduction
+def test_scaling_all_weights_changes_nothing(reduction):
+    weights = MASSES["weights"]
+    found, scaled = (measured(reduction)(VALUES, w)[0] for w in (weights, 7.5 * weights))
+    assert float(found) == pytest.approx(float(scaled), rel=1e-12)
+
+
+@each_reduction
+def test_order_and_layout_do_not_matter(reduction):
+    weights, turned = MASSES["weights"], RNG.permutation(9)
+    expected = reduction(jnp.asarray(VALUES), weights)
+    shuffled = reduction(jnp.asarray(VALUES[turned]).reshape(3, 3), weights[turned].reshape(3, 3))
+    assert float(shuffled) == pytest.approx(float(expected), rel=1e-12)
+
+
+@pytest.mark.parametrize("maker", [jl.cvar, jl.tilted, jl.flooded])
+def test_weights_have_gradients(maker):
+    values, weights, step = VALUES + 1e-3 * np.arange(9), RNG.uniform(0.5, 2, 9), 1e-6
+    direction, reduction = RNG.normal(size=9), jax.jit(maker(0.3))
+    slope = jax.jvp(lambda w: reduction(jnp.asarray(values), w), (weights,), (direction,))[1]
+    ends = [reduction(values, weights + by * direction) for by in (step, -step)]
+    assert float(slope) == pytest.approx(float(ends[0] - ends[1]) / (2 * step), rel=1e-6)
+
+
+def test_an_infinite_value_is_infinite_where_it_counts():
+    values = jnp.array([1.0, jnp.inf, 2.0])
+    for reduction in (jl.hardest(2), jl.cvar(0.5), jl.tilted(1.0)):
+        value, gradient = jax.value_and_grad(reduction)(values)
+        assert value == jnp.inf
+        assert np.isfinite(gradient).all()
+        assert reduction(values, jnp.array([1.0, 0.0, 1.0])) <= 2
+    assert jl.self_paced(5.0)(values) == 1.5
+
+
+def test_limits():
+    weights, mean = MASSES["weights"], jl.mean(VALUES, jnp.asarray(MASSES["weights"]))
+    close = functools.partial(pytest.approx, rel=1e-9)
+    counts = VALUES[weights > 0]
+    for same in (jl.cvar(1), jl.hardest(9), jl.tilted(0), jl.self_paced(99), jl.flooded(-99)):
+        assert float(same(VALUES, weights)) == close(float(mean))
+    for most in (jl.cvar(1e-9), jl.hardest(1), jl.tilted(1e12)):
+        assert float(most(VALUES, weights)) == close(counts.max())
+    assert float(jl.tilted(-1e12)(VALUES, weights)) == close(counts.min())
+    for count in (1, 4, 9):
+        assert float(jl.hardest(count)(VALUES)) == close(float(jl.cvar(count / 9)(VALUES)))
+    rising = [float(jl.tilted(tilt)(VALUES, weights)) for tilt in (-3, -1e-6, 0, 1e-6, 3)]
+    assert rising == sorted(rising)
+
+
+def test_cvar_is_the_least_of_rockafellar_and_uryasev():
+    weights = MASSES["weights"]
+    reach = lambda t: t + weights @ np.maximum(VALUES - t, 0) / (0.3 * weights.sum())
+    assert float(jl.cvar(0.3)(VALUES, weights)) == pytest.approx(min(map(reach, VALUES)), rel=1e-12)
+
+
+def test_tilted_is_robust_to_all_distributions_near_the_weights():
+    weights = MASSES["weights"] / MASSES["weights"].sum()
+    tilt, value = 0.8, float(jl.tilted(0.8)(VALUES, weights))
+    reached = lambda q: q @ VALUES - scipy.special.rel_entr(q, weights).sum() / tilt
+    best = weights * np.exp(tilt * VALUES)
+    assert reached(best / best.sum()) == pytest.approx(value, rel=1e-12)
+    others = RNG.dirichlet(np.ones(9), 200) * (weights > 0)
+    assert max(reached(q / q.sum()) for q in others) < value
+
+
+def test_tilted_keeps_its_digits_and_its_slope_in_the_tilt():
+    values = jnp.asarray(1e3 + VALUES, jnp.float32)
+    exact = np.asarray(values, float)
+    for tilt in (0.0, 1e-12, 1e-5, 0.3, 1e3):
+        expected = log_mean_exp(exact, np.ones(9), tilt or 1e-9)
+        assert float(jl.tilted(tilt)(values)) == pytest.approx(expected, rel=2e-7)
+    slope = jax.grad(lambda tilt: jl.tilted(tilt)(jnp.asarray(VALUES)))(0.0)
+    assert float(slope) == pytest.approx(np.var(VALUES) / 2, rel=1e-9)
+
+
+def test_many_values_of_one_parameter_may_be_mapped_over():
+    shares = jnp.array([0.1, 0.5, 1.0, 1.5, 0.0])
+    found = jax.jit(jax.vmap(lambda share: jl.cvar(share)(VALUES)))(shares)
+    expected = [float(jl.cvar(share)(VALUES)) for share in (0.1, 0.5, 1.0)]
+    np.testing.assert_allclose(found, [*expected, np.nan, np.nan])
+
+
+def test_a_flood_turns_the_gradient_and_is_still_where_it_meets_the_loss():
+    objective = jl.Objective(jl.absolute_error, reduction=jl.flooded(1.0, jl.total))
+    slopes = [jax.grad(objective)(jnp.array([x, 0.25]), jnp.zeros(2))[0] for x in (0.5, 0.75, 3.0)]
+    assert list(map(float, slopes)) == [-1.0, 0.0, 1.0]
+
+
+def test_reductions_are_values():
+    """Equal where made equally, so that an objective with one is compiled once."""
+    assert jl.cvar(0.1) == jl.cvar(np.float64(0.1)) != jl.cvar(0.2)
+    assert hash(jl.hardest(3)) == hash(jl.hardest(np.int64(3)))
+    assert jl.tilted(1.0) != jl.self_paced(1.0)
+    for reduction in (*REDUCTIONS, jl.flooded(0.1, jl.cvar(0.5))):
+        assert pickle.loads(pickle.dumps(reduction)) == reduction
+        assert eval(repr(reduction), vars(jl).copy()) == reduction
+    objective = jl.Objective(jl.huber, reduction=jl.flooded(0.1, jl.cvar(0.5)), delta=1.0)
+    assert repr(objective) == "Objective(huber, delta=1.0, reduction=flooded(0.1, cvar(0.5)))"
+    same = jl.Objective(jl.huber, reduction=jl.flooded(0.1, jl.cvar(0.5)), delta=1.0)
+    assert jax.tree.structure(objective) == jax.tree.structure(same)
+
+
+def test_parameters_outside_their_domain_are_refused():
+    for share in (0, 1.01, -1.0, float("nan")):
+        with pytest.raises(ValueError, match=r"cvar: `share` is a number in \(0, 1\]"):
+            jl.cvar(share)
+    with pytest.raises(ValueError, match="hardest: `count` is an integer >= 1"):
+        jl.hardest(0)
+    with pytest.raises(TypeError):
+        jl.hardest(0.5)
+
+
+@pytest.mark.parametrize("reduction", [jl.hardest(2), jl.cvar(0.4), jl.tilted(2.0)], ids=repr)
+def test_strict_modes_of_jax_behind_a_sealed_mask(reduction):
+    where = np.array([True, False, True, True])
+    predictions = jnp.asarray([1.0, np.nan, 4.0, 2.0], jnp.bfloat16)
+    objective = jl.Objective(jl.squared_error, reduction=reduction)
+    with jax.numpy_rank_promotion("raise"), jax.numpy_dtype_promotion("strict"):
+        value, gradient = jax.value_and_grad(objective)(
+            predictions, jnp.zeros(4, jnp.bfloat16), where=where
+        )
+    assert value.dtype == jnp.float32
+    assert np.isfinite(value)
+    assert np.isfinite(gradient).all()
+    assert gradient[1] == 0
+
+
+GROUPS = np.array([0, 2, 2, 0, 1, 2, 0, 2, 1])
+
+
+@each_mass
+def test_group_averages_are_those_of_each_part(weights):
+    averages = jl.group_averages(VALUES, GROUPS, 4, weights)
+    assert averages.total.shape == averages.mass.shape == (4,)
+    for group in range(4):
+        mine = group == GROUPS
+        expected = jl.mean(VALUES[mine], None if weights is None else jnp.asarray(weights)[mine])
+        assert float(averages.value[group]) == pytest.approx(float(expected), rel=1e-12, abs=1e-15)
+    first, second = (
+        jl.group_averages(VALUES[at], GROUPS[at], 4, None if weights is None else weights[at])
+        for at in (slice(4), slice(4, None))
+    )
+    np.testing.assert_allclose((first + second).value, averages.value, rtol=1e-12)
+    present = averages.mass > 0
+    worst = jl.worst_group(VALUES, GROUPS, 4, weights)
+    assert float(worst) == pytest.approx(float(max(averages.value[present])), rel=1e-12)
+
+
+def test_worst_group_between_the_mean_and_the_maximum():
+    each = np.arange(9)
+    assert jl.worst_group(VALUES, 0 * each, 1) == pytest.approx(VALUES.mean(), rel=1e-12)
+    assert jl.worst_group(VALUES, each, 9) == VALUES.max()
+    assert jl.worst_group(-VALUES - 9, each % 2, 5) < 0  # groups without mass are none
+    value, gradient = jax.value_and_grad(jl.worst_group)(VALUES, each, 9, np.zeros(9, bool))
+    assert value == 0
+    np.testing.assert_array_equal(gradient, 0)
+
+
+def test_an_unknown_group_is_nan_unless_masked():
+    groups, known = np.where(GROUPS == 1, -1, GROUPS), GROUPS != 1
+    assert np.isnan(jl.group_averages(VALUES, groups, 3).value).all()
+    assert np.isfinite(jl.group_averages(VALUES, groups, 3, known).value).all()
+    assert np.isnan(jl.worst_group(VALUES, groups + 1, 2))
+    with pytest.raises(ValueError, match="differ in shape"):
+        jl.group_averages(VALUES, groups[:, None], 3)
+
+
+def test_group_dro_finds_the_saddle_point():
+    """Of (x - 1)² and 3 (x + 1)²: equal at the best x, where the weighted slopes cancel."""
+    losses = lambda x: jnp.stack([(x - 1) ** 2, 3 * (x + 1) ** 2])
+
+    def step(_, state):
+        x, weights = state
+        weights = jl.group_dro_weights(weights, losses(x), 0.02)
+        return x - 0.05 * jax.grad(lambda x: weights @ losses(x))(x), weights
+
+    x, weights = jax.jit(lambda: jax.lax.fori_loop(0, 3000, step, (0.5, jnp.array([0.5, 0.5]))))()
+    root = np.sqrt(3)
+    assert float(x) == pytest.approx((1 - root) / (1 + root), abs=1e-6)
+    np.testing.assert_allclose(weights, np.array([root, 1]) / (1 + root), atol=1e-6)
+    np.testing.assert_allclose(*losses(x), rtol=1e-5)
+
+
+def test_group_dro_weights_are_probabilities_and_constants():
+    moved = jl.group_dro_weights(jnp.array([0.0, 0.25, 0.75]), jnp.array([9e9, 1e4, 2.0]), 0.5)
+    np.testing.assert_allclose(moved, [0, 1, 0], atol=1e-12)
+    slopes = jax.grad(lambda x: jl.group_dro_weights(jnp.ones(2) / 2, x, 0.5)[0])(jnp.ones(2))
+    np.testing.assert_array_equal(slopes, 0)

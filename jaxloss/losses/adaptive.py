@@ -6,7 +6,6 @@ import itertools
 import operator
 import typing
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import jax.numpy as jnp
 from jax import Array
@@ -19,21 +18,7 @@ from jaxloss.numerics import log_odds_against
 from jaxloss.signature import Signature
 
 
-class AdaptiveSoftmax(Loss[...]):
-    """Cross-entropy of a label that is frequent, or in a cluster of rare ones."""
-
-    def __init__(self, cutoffs: tuple[int, ...]) -> None:
-        """Give the head and each tail the width that the cutoffs leave them."""
-        self.cutoffs = cutoffs
-        function = _over_clusters(cutoffs)
-        contract = Signature(function.__name__, _arrays(cutoffs), {})
-        super().__init__(function, contract, Facts())
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return adaptive_softmax, (self.cutoffs,)
-
-
-def adaptive_softmax(cutoffs: Sequence[int]) -> AdaptiveSoftmax:
+def adaptive_softmax(cutoffs: Sequence[int]) -> Loss[...]:
     """Make cross-entropy over a large vocabulary whose rare labels are in clusters.
 
         -log h_y                     for y < c_1,   y = label,   c = cutoffs
@@ -82,7 +67,12 @@ def adaptive_softmax(cutoffs: Sequence[int]) -> AdaptiveSoftmax:
     return _adaptive_softmax(ends)
 
 
-_adaptive_softmax = functools.cache(AdaptiveSoftmax)
+@functools.cache
+def _adaptive_softmax(cutoffs: tuple[int, ...]) -> Loss[...]:
+    """The loss whose head and tails have the widths that the cutoffs leave them."""
+    function = _over_clusters(cutoffs)
+    contract = Signature(function.__name__, _arrays(cutoffs), {})
+    return Loss(function, contract, Facts(), recipe=(adaptive_softmax, (cutoffs,)))
 
 
 def _arrays(cutoffs: tuple[int, ...]) -> dict[str, ArrayDomain]:

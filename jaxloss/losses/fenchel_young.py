@@ -7,7 +7,6 @@ A convex function Ω on the simplex prefers some distributions; its conjugate Ω
 import math
 from collections.abc import Callable
 from functools import cache
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -22,22 +21,8 @@ from jaxloss.signature import Signature
 Conjugate = Callable[[Array], Array]
 
 
-class FenchelYoung(Loss[...]):
-    """The loss that the conjugate of a convex function on the simplex defines."""
-
-    def __init__(self, conjugate: Conjugate) -> None:
-        """Take the facts that hold for every conjugate."""
-        self.conjugate = conjugate
-        function = _shortfall(conjugate)
-        facts = Facts(convex=True, strictly_convex=False, supremum=math.inf)
-        super().__init__(function, Signature.of(function), facts)
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return fenchel_young, (self.conjugate,)
-
-
 @cache
-def fenchel_young(conjugate: Conjugate) -> FenchelYoung:
+def fenchel_young(conjugate: Conjugate) -> Loss[...]:
     """Make a loss over classes of the conjugate of a convex function on the simplex.
 
         Ω*(o) - <o, t>,   Ω*(o) = max_p <o, p> - Ω(p),   o = scores,   t = targets
@@ -74,7 +59,10 @@ def fenchel_young(conjugate: Conjugate) -> FenchelYoung:
     References:
         Blondel, Martins & Niculae (2020), Learning with Fenchel-Young losses, arXiv:1901.02324.
     """
-    return FenchelYoung(conjugate)
+    function = _shortfall(conjugate)
+    facts = Facts(convex=True, strictly_convex=False, supremum=math.inf)
+    contract = Signature.of(function)
+    return Loss(function, contract, facts, recipe=(fenchel_young, (conjugate,)))
 
 
 @margin(

@@ -20,24 +20,8 @@ from jaxloss.numerics import at_label, is_label, magnitude, positive_part, squar
 from jaxloss.signature import Signature
 
 
-class OneVsAll(Loss[...]):
-    """A margin-based loss summed over the classes: each class against all others."""
-
-    def __init__(self, binary: Margin[...]) -> None:
-        """Take the hyper-parameters of `binary`, and what its facts imply."""
-        self.binary = binary
-        function = _summed_over_classes(binary)
-        given = Signature.of(function, {"scores": Scores, "labels": Label})
-        hyperparameters = binary.contract.hyperparameters
-        contract = dataclasses.replace(given, hyperparameters=hyperparameters)
-        super().__init__(function, contract, _implied(binary.facts))
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return one_vs_all, (self.binary,)
-
-
 @functools.cache
-def one_vs_all(binary: Margin[...]) -> OneVsAll:
+def one_vs_all(binary: Margin[...]) -> Loss[...]:
     """Make a loss over classes of a margin-based loss: each class against all others.
 
         psi(o_y) + Σ_{j != y} psi(-o_j),   psi = binary.psi,   o = scores,   y = label
@@ -65,7 +49,10 @@ def one_vs_all(binary: Margin[...]) -> OneVsAll:
         Zhang (2004), Statistical behavior and consistency of classification methods based on
         convex risk minimization, doi:10.1214/aos/1079120130.
     """
-    return OneVsAll(binary)
+    function = _summed_over_classes(binary)
+    given = Signature.of(function, {"scores": Scores, "labels": Label})
+    contract = dataclasses.replace(given, hyperparameters=binary.contract.hyperparameters)
+    return Loss(function, contract, _implied(binary.facts), recipe=(one_vs_all, (binary,)))
 
 
 @loss(

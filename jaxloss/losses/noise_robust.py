@@ -8,7 +8,6 @@ import functools
 import math
 import operator
 from collections.abc import Callable
-from typing import Any
 
 import jax.numpy as jnp
 from jax import Array
@@ -121,29 +120,7 @@ def symmetric_cross_entropy(
     return weighted(alpha, softplus(against)) + _complement(against) * ceiling * beta
 
 
-class TaylorCrossEntropy(Loss[...]):
-    """The Taylor polynomial of cross-entropy in the chance of a mistake."""
-
-    def __init__(self, order: int) -> None:
-        """Write the polynomial of this order, and what is known of it."""
-        self.order = order
-        function = _polynomial(order)
-        peak = (1 / (order + 1)) ** (1 / order)  # where c (1 - c^order) is largest
-        facts = Facts(
-            convex=False,
-            strictly_convex=False,
-            lipschitz=math.sqrt(2) * peak * order / (order + 1),
-            supremum=math.fsum(1 / i for i in range(1, order + 1)),
-            calibrated=True,
-            proper=False,
-        )
-        super().__init__(function, Signature.of(function), facts)
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return taylor_cross_entropy, (self.order,)
-
-
-def taylor_cross_entropy(order: int = 2) -> TaylorCrossEntropy:
+def taylor_cross_entropy(order: int = 2) -> Loss[...]:
     """Make the Taylor polynomial of cross-entropy in the chance of a mistake.
 
         Σ_i (1 - p_y)^i / i,   i = 1 ... order,   p = softmax(logits),   y = label
@@ -180,7 +157,21 @@ def taylor_cross_entropy(order: int = 2) -> TaylorCrossEntropy:
     return _taylor_of(operator.index(order))
 
 
-_taylor_of = functools.cache(TaylorCrossEntropy)
+@functools.cache
+def _taylor_of(order: int) -> Loss[...]:
+    """The polynomial of this order, and what is known of it."""
+    function = _polynomial(order)
+    peak = (1 / (order + 1)) ** (1 / order)  # where c (1 - c^order) is largest
+    facts = Facts(
+        convex=False,
+        strictly_convex=False,
+        lipschitz=math.sqrt(2) * peak * order / (order + 1),
+        supremum=math.fsum(1 / i for i in range(1, order + 1)),
+        calibrated=True,
+        proper=False,
+    )
+    recipe = (taylor_cross_entropy, (order,))
+    return Loss(function, Signature.of(function), facts, recipe=recipe)
 
 
 def _complement(log_odds_against: Array) -> Array:

@@ -51,30 +51,8 @@ def margin_ranking(
     return hinge.psi(labels * (first - second), margin=margin)
 
 
-class Ranking(Loss[...]):
-    """A margin-based loss of the difference of two scores."""
-
-    def __init__(self, psi: Margin[...]) -> None:
-        """Take the hyper-parameters of `psi`, and those facts that hold along the difference."""
-        self.psi = psi
-        function, facts = _of_difference(psi), psi.facts
-        kept = Facts(
-            convex=facts.convex,
-            strictly_convex=facts.strictly_convex,
-            lipschitz=facts.lipschitz,
-            smooth=facts.smooth,
-            supremum=facts.supremum,
-        )
-        given = Signature.of(function, {"first": Score, "second": Score, "labels": Sign})
-        contract = dataclasses.replace(given, hyperparameters=psi.contract.hyperparameters)
-        super().__init__(function, contract, kept)
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return ranking, (self.psi,)
-
-
 @functools.cache
-def ranking(psi: Margin[...]) -> Ranking:
+def ranking(psi: Margin[...]) -> Loss[...]:
     """Make a loss of two scores and their order from a margin-based loss.
 
         psi(s (f - g)),   f = first, g = second, s = sign of the label
@@ -103,7 +81,17 @@ def ranking(psi: Margin[...]) -> Ranking:
         Bradley & Terry (1952), Rank analysis of incomplete block designs: I. The method of paired
         comparisons, doi:10.1093/biomet/39.3-4.324.
     """
-    return Ranking(psi)
+    function, facts = _of_difference(psi), psi.facts
+    kept = Facts(
+        convex=facts.convex,
+        strictly_convex=facts.strictly_convex,
+        lipschitz=facts.lipschitz,
+        smooth=facts.smooth,
+        supremum=facts.supremum,
+    )
+    given = Signature.of(function, {"first": Score, "second": Score, "labels": Sign})
+    contract = dataclasses.replace(given, hyperparameters=psi.contract.hyperparameters)
+    return Loss(function, contract, kept, recipe=(ranking, (psi,)))
 
 
 def _of_difference(psi: Margin[...]) -> Callable[..., Array]:

@@ -58,7 +58,11 @@ def barron_nll(residual: Array, *, alpha: ZeroToTwo = 1.0, scale: Positive = 1.0
     References:
         Barron (2019), A general and adaptive robust loss function, arXiv:1701.03077, section 3.
     """
-    return barron.rho(residual, alpha=alpha, scale=scale) + jnp.log(scale) + _log_mass(jnp.asarray(alpha))
+    return (
+        barron.rho(residual, alpha=alpha, scale=scale)
+        + jnp.log(scale)
+        + _log_mass(jnp.asarray(alpha))
+    )
 
 
 def _log_mass(alpha: Array) -> Array:

@@ -108,25 +108,7 @@ def triplet_with_swap(
     return hinge.psi(jnp.minimum(lead, swapped), margin=margin)
 
 
-class Triplet(Loss[...]):
-    """A margin-based loss of the lead of one distance over another."""
-
-    def __init__(self, distance: Loss[...], psi: Margin[...]) -> None:
-        """Take the hyper-parameters of both."""
-        self.distance, self.psi = distance, psi
-        function = _of_lead(distance, psi)
-        contract = Signature(
-            function.__name__,
-            dict.fromkeys(triplet.contract.arrays, _space(distance)),
-            _both(distance.contract, psi.contract),
-        )
-        super().__init__(function, contract, Facts())
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return triplet_of, (self.distance, self.psi)
-
-
-def triplet_of(distance: Loss[...], psi: Margin[...] = hinge) -> Triplet:
+def triplet_of(distance: Loss[...], psi: Margin[...] = hinge) -> Loss[...]:
     """Make a loss of triplets from a distance and a margin-based loss.
 
         psi(d(x, z) - d(x, y)),   x = anchor, y = positive, z = negative
@@ -166,7 +148,16 @@ def triplet_of(distance: Loss[...], psi: Margin[...] = hinge) -> Triplet:
     return _triplet_of(distance, psi)
 
 
-_triplet_of = functools.cache(Triplet)
+@functools.cache
+def _triplet_of(distance: Loss[...], psi: Margin[...]) -> Loss[...]:
+    """The loss of the lead, with the hyper-parameters of both."""
+    function = _of_lead(distance, psi)
+    contract = Signature(
+        function.__name__,
+        dict.fromkeys(triplet.contract.arrays, _space(distance)),
+        _both(distance.contract, psi.contract),
+    )
+    return Loss(function, contract, Facts(), recipe=(triplet_of, (distance, psi)))
 
 
 def _space(distance: Loss[...]) -> ArrayDomain:

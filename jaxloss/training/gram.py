@@ -163,7 +163,8 @@ def _best_move(
     gain = delta * t + radius * divide(added, after + norm)
     gains = gain < -((_ROUNDINGS * rounding(gain)) ** 2) * radius * norm
     chosen = jnp.where(gains[-1], len(gains) - 1, jnp.argmin(jnp.where(gains, gain, 0)))
-    moved = jnp.maximum(weights + t[chosen] * directions[chosen], 0)
+    moved = weights + t[chosen] * directions[chosen]
+    moved = jnp.where(moved > _ROUNDINGS * rounding(moved) * weights, moved, 0)  # on the bound
     return jnp.where(gains[chosen], moved, weights), gains[chosen]
 
 

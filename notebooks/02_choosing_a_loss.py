@@ -37,9 +37,9 @@ from jaxloss.catalog import catalog
 # ## 1. Two families, side by side
 #
 # Steinwart and Christmann (2008, doi:10.1007/978-0-387-77242-4) sort losses by the one number that
-# they look at. A **distance-based** loss is a function ρ of the residual `prediction - target`. A
-# **margin-based** loss is a function ψ of the margin, the score times the label's sign: positive
-# where the sign is right. Both are there to be called, as `rho` and `psi`.
+# they look at. A **distance-based** loss is a function `rho` of the residual, prediction minus
+# target. A **margin-based** loss is a function `psi` of the margin, the score times the label's
+# sign: positive where the sign is right. Both can be called by these names.
 
 # %%
 distances = {
@@ -67,7 +67,7 @@ def profile(function, points):
 
 
 rows = ["loss", "slope", "curvature"]
-limits = [[(-0.3, 5), (-2.2, 2.2), (-0.9, 1.3)], [(-1.1, 5), (-3, 0.6), (-0.4, 2.4)]]
+limits = [[(-0.3, 5), (-2.2, 3.6), (-0.9, 1.3)], [(-1.1, 5), (-3, 0.6), (-0.4, 2.4)]]
 points = jnp.linspace(-6.013, 6.01, 500)
 figure, panels = plt.subplots(3, 2, figsize=(9, 7), sharex="col", layout="constrained")
 for column, (losses, x) in enumerate([(distances, points), (margins, points / 2)]):
@@ -81,18 +81,18 @@ for column, (losses, x) in enumerate([(distances, points), (margins, points / 2)
 panels[0, 0].set_title("Picture 1a: distance-based")
 panels[0, 1].set_title("Picture 1b: margin-based")
 panels[2, 0].set_xlabel("prediction - target")
-panels[2, 1].set_xlabel("sign × score")
+panels[2, 1].set_xlabel("sign * score")
 panels[1, 0].legend(fontsize=7, loc="upper left")
 panels[0, 1].legend(fontsize=8, loc="upper right")
 
 # %% [markdown]
-# The slope of ρ is its **influence**: what one example pulls with. Squared error pulls without
+# The slope of `rho` is its **influence**: what one example pulls with. Squared error pulls without
 # bound, so one example can outweigh all others. Huber, log-cosh and the absolute error pull with at
 # most 1. Tukey's loss lets go altogether: its slope returns to 0, and is said to *redescend*.
 #
 # The curvature tells how the minimum is approached. The absolute error has none but a corner: its
-# gradient does not shrink near the fit, so a learning rate must. Where the curvature is negative the
-# loss is not convex: Tukey's and savage. The slope of the hinge jumps at margin 1; the squared
+# gradient does not shrink near the fit, so a learning rate must. Where the curvature is negative
+# the loss is not convex: Tukey's and savage. The slope of the hinge jumps at margin 1; the squared
 # hinge joins the two sides, and only its curvature jumps.
 #
 # The families meet: with labels of ±1, squared error is a margin-based loss.
@@ -105,10 +105,10 @@ print("squared margin     ", jl.squared_margin(scores, signs))
 # %% [markdown]
 # ## 2. Neither distance nor margin
 #
-# Counts are no distances: being off by 2 is much at 1 and little at 100. The **Poisson** loss knows;
-# its slope in the log-rate is rate minus count. **Cosine distance** sees the angle of two vectors
-# and nothing of their length: 0 for parallel ones, 1 at a right angle, 2 for opposite ones. At
-# both ends its slope is 0: opposite vectors are a place where training can rest.
+# Counts are no distances: being off by 2 is much at 1 and little at 100. The **Poisson** loss
+# knows: its curvature in the log-rate is the rate. **Cosine distance** sees the angle of two
+# vectors and nothing of their length: 0 for parallel ones, 1 at a right angle, 2 for opposite ones.
+# At both ends its slope is 0: opposite vectors are a place where training can rest.
 
 # %%
 figure, (left, right) = plt.subplots(1, 2, figsize=(9, 2.8), layout="constrained")
@@ -126,10 +126,10 @@ right.set_xticks([0, 90, 180, 270, 360])
 
 # %% [markdown]
 # Losses over several classes take logits or probabilities. Many are one loss under several names:
-# cross-entropy is the negative log-likelihood (**nll**) of the log-softmax, and the Kullback-Leibler
-# divergence (**kl**) to a certain label. With uncertain targets KL is less by the entropy of the
-# targets, which no prediction changes: the gradients agree. With two classes it is **binary
-# cross-entropy**, which is the logistic loss of the score.
+# **cross-entropy** is the negative log-likelihood (**nll**) of the log-softmax, and the
+# Kullback-Leibler divergence (**kl**) to a certain label. With uncertain targets KL is less by the
+# entropy of the targets, which no prediction changes: the gradients agree. With two classes it is
+# **binary cross-entropy**, which is the logistic loss of the score.
 
 # %%
 logits, label = jnp.array([2.0, 0.0, -1.0]), 1
@@ -184,11 +184,21 @@ figure.suptitle("Picture 3: ten classes, the other logits at 0")
 # the hyper-parameters; these hold at the defaults.
 
 # %%
-shown = """absolute_error squared_error huber log_cosh pinball expectile poisson_nll_with_log_rates
-    cosine_distance cauchy geman_mcclure tukey welsch hinge squared_hinge logistic exponential unhinged
-    ramp savage sigmoid sigmoid_binary_cross_entropy softmax_cross_entropy
-    categorical_cross_entropy kl_divergence nll cauchy_schwarz brier expectation
-    generalized_cross_entropy symmetric_cross_entropy""".split()
+shown = [
+    *["absolute_error", "squared_error", "huber", "log_cosh", "pinball", "expectile"],
+    *[
+        "poisson_nll_with_log_rates",
+        "cosine_distance",
+        "cauchy",
+        "geman_mcclure",
+        "tukey",
+        "welsch",
+    ],
+    *["hinge", "squared_hinge", "logistic", "exponential", "unhinged", "ramp", "savage", "sigmoid"],
+    *["sigmoid_binary_cross_entropy", "softmax_cross_entropy", "categorical_cross_entropy"],
+    *["kl_divergence", "nll", "cauchy_schwarz", "brier", "expectation"],
+    *["generalized_cross_entropy", "symmetric_cross_entropy"],
+]
 entries = {entry.name: entry for entry in catalog()}
 
 
@@ -241,17 +251,17 @@ def minimiser(loss, **hyper):
     ]
 
 
-def expectile(quantile):
+def expectile(x, quantile):
     """Where the shortfalls, by their price, balance the excesses."""
-    pull = lambda c: jnp.mean(jnp.where(sample > c, quantile, 1 - quantile) * (sample - c))
+    pull = lambda c: jnp.mean(jnp.where(x > c, quantile, 1 - quantile) * (x - c))
     return grid[jnp.argmin(jnp.abs(jax.vmap(pull)(grid)))]
 
 
 functionals = {
     "mean": jnp.mean,
     "median": jnp.median,
-    "quantile": lambda x, quantile: jnp.quantile(x, quantile),
-    "expectile": lambda x, quantile: expectile(quantile),
+    "quantile": lambda x, quantile: jnp.quantile(x, q=quantile),
+    "expectile": expectile,
     "log mean": lambda x: jnp.log(jnp.mean(x)),
     "certainty equivalent": lambda x, a: -jnp.log(jnp.mean(jnp.exp(-a * x))) / a,
     "shifted geometric mean": lambda x: jnp.expm1(jnp.mean(jnp.log1p(x))),
@@ -299,8 +309,8 @@ axes.legend()
 #
 # For margin-based losses the question is what score is best when the class +1 has probability η. A
 # **calibrated** loss gets the sign right. A **proper** one tells η: the fact `link` maps score to
-# probability. The hinge gives the class and forgets η; the unhinged loss has no best score at all,
-# only a best direction.
+# probability. Savage has the best scores of the logistic loss. The hinge gives the class and forgets
+# η; the unhinged loss has no best score at all, only a best direction.
 
 # %%
 etas = jnp.linspace(0.02, 0.98, 97)
@@ -403,8 +413,8 @@ for name in ["huber", "tukey"]:
 # %% [markdown]
 # ## 6. Label noise
 #
-# A worst case first, of Long and Servedio (2010, doi:10.1007/s10994-009-5165-z): four examples in the
-# plane that a line through the origin separates, and labels of which a share is flipped at
+# A worst case first, of Long and Servedio (2010, doi:10.1007/s10994-009-5165-z): four examples in
+# the plane, on one side of a line through the origin, and labels of which a share is flipped at
 # random. The flips are symmetric, so the best line remains the best. What does each loss find? Its
 # risk is exact, each example with both labels, and is minimised by trying every direction with
 # every length up to 60.
@@ -432,8 +442,8 @@ for name in [*linked, "sigmoid", "ramp"]:
 # %% [markdown]
 # Every convex loss with a bound from below gives in, most of them at the least noise: flipped
 # examples far on the wrong side cost so much that the line turns to please them. `unhinged`,
-# `sigmoid` and `ramp` stand because ψ(m) + ψ(-m) is constant, so that flips only stretch and shift
-# the risk. Savage stands here because it is bounded.
+# `sigmoid` and `ramp` stand because psi(m) + psi(-m) is constant, so that flips only stretch and
+# shift the risk. Savage is not of that kind, but it is bounded, and stands here too.
 
 # %%
 for name in ["unhinged", "sigmoid", "ramp", "savage", "hinge"]:
@@ -441,8 +451,8 @@ for name in ["unhinged", "sigmoid", "ramp", "savage", "hinge"]:
     print(f"{name:10} psi(m) + psi(-m) at m = 0, 1, 2, 4:", psi(m) + psi(-m))
 
 # %% [markdown]
-# And an ordinary case: scikit-learn's digits, a network with one hidden layer, and labels of which a
-# share is replaced by another class. It is trained long enough to learn wrong labels by heart.
+# And an ordinary case: scikit-learn's digits, a network with one hidden layer, and labels of which
+# a share is replaced by another class. It is trained long enough to learn wrong labels by heart.
 
 # %%
 images, digits = load_digits(return_X_y=True)
@@ -487,40 +497,40 @@ left.set(title="Picture 7a: 40 % wrong labels", xlabel="step", ylabel="accuracy,
 right.set(title="Picture 7b: at the end", xlabel="share of wrong labels")
 right.legend(fontsize=8)
 # %% [markdown]
-# All find the digits first, and learn the wrong labels by heart later. The bounded ones resist: the
-# generalized cross-entropy most. `expectation`, bounded and of constant sum like `sigmoid`, hardly
-# decays, but at 40 % it never gets as high: its slope is small where the network is wrong
-# (picture 3), and some classes are not learned. The unbounded ones gain most from stopping early.
+# Nearly all find the digits first, and learn the wrong labels by heart later. The bounded ones
+# resist: the generalized cross-entropy most. `expectation`, bounded and of constant sum like
+# `sigmoid`, hardly decays, but at 40 % it never gets as high: its slope is small where the network
+# is wrong (picture 3). The others gain most from stopping early.
 #
-# This is one seed and one learning rate for all: a picture of a mechanism, no ranking. How to
-# compare losses fairly is the subject of notebook 06.
+# This is one seed and one learning rate for all: a picture of a mechanism, no ranking. Notebook 06
+# tunes the rate of each loss, repeats everything, and comes to another order.
 
 # %% [markdown]
 # ## A guide
 #
 # **Numbers**
 #
-# | what the targets are like | take | because |
+# | the case | take | because |
 # | --- | --- | --- |
-# | the mean is wanted, no outliers | `squared_error` | elicits the mean (table 2), smooth (table 1) |
-# | the median is wanted | `absolute_error` | elicits it (table 2); the step must shrink (picture 1) |
-# | Gaussian with a few outliers | `huber`, `log_cosh` | bounded slope, convex (table 1, picture 6) |
-# | gross outliers, good start | `tukey`, `welsch` | they let go (pictures 1, 6) |
-# | gross outliers, poor start | fit `huber` first | redescending losses may not move (table 4) |
-# | too little is worse than too much | `pinball`, `expectile` | beyond the middle (table 2, picture 4) |
-# | the most frequent value | `welsch`, small `scale` | the least is near the mode (picture 4) |
-# | counts | `poisson_nll_with_log_rates` | elicits the log mean (table 2); no bound (table 1) |
+# | mean wanted, no outliers | `squared_error` | elicits the mean (table 2), smooth (table 1) |
+# | median wanted | `absolute_error` | elicits it (table 2), but has a corner (picture 1) |
+# | a few outliers | `huber`, `log_cosh` | convex, slope bounded (table 1, picture 6) |
+# | gross outliers, good start | `tukey`, `welsch` | let go of outliers (pictures 1, 6) |
+# | gross outliers, poor start | `huber` first | the others may not move (table 4) |
+# | one side costs more | `pinball`, `expectile` | off the middle (table 2, picture 4) |
+# | most frequent value | `welsch`, small `scale` | ends near the mode (picture 4) |
+# | counts | `poisson_nll_with_log_rates` | elicits the log mean (table 2) |
 # | orders of magnitude | `squared_log_error` | elicits a geometric mean (table 2) |
 # | directions | `cosine_distance` | blind to length, flat at the opposite (picture 2) |
 #
 # **Classes**
 #
-# | what is wanted | take | because |
+# | the case | take | because |
 # | --- | --- | --- |
 # | probabilities, in doubt | cross-entropy, `logistic` | proper, convex, smooth (table 1) |
-# | probabilities, bounded cost | `brier`, `savage` | proper, not convex (table 1, table 3) |
-# | only the class, two of them | `hinge`, `squared_hinge` | calibrated (table 1); hinge: no η (picture 5) |
-# | another temperature | cross-entropy at it | what `cauchy_schwarz` is (section 2, table 3) |
-# | many wrong labels, two classes | `sigmoid`, `ramp`, `savage` | they stand, convex ones fall (table 5) |
-# | many wrong labels, many classes | `generalized_cross_entropy` | resists, starts (table 6, picture 7) |
-# | no wrong labels | not a robust one | no gain (table 6), slower start (picture 3) |
+# | probabilities, bounded cost | `brier`, `savage` | proper, bounded, not convex (table 1) |
+# | only the class | `hinge` | calibrated (table 1), forgets the rest (picture 5) |
+# | another temperature | cross-entropy of scaled logits | is `cauchy_schwarz` (section 2) |
+# | wrong labels, two classes | `sigmoid`, `ramp`, `savage` | stand where others fall (table 5) |
+# | wrong labels, many classes | `generalized_cross_entropy` | resists (table 6, picture 7) |
+# | clean labels | none of the robust | nothing to gain (table 6) |

@@ -19,6 +19,8 @@ from sklearn.datasets import load_digits
 import jaxloss as jl
 from jaxloss import training
 
+pytestmark = pytest.mark.slow
+
 STEPS, RATE, HIDDEN, ACCURACY = 200, 1e-2, 32, 0.88
 OBJECTIVE = jl.Objective(jl.softmax_cross_entropy_with_integer_labels, label_smoothing=0.05).at(
     "logits"

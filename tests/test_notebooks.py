@@ -15,6 +15,7 @@ def sources(notebook):
     return [(cell.cell_type, cell.source) for cell in notebook.cells]
 
 
+@pytest.mark.slow
 @every_notebook
 def test_runs(script):
     notebook = jupytext.read(script)

@@ -6,7 +6,6 @@ like the parameters. To balance only parameters that terms share, give the rule 
 `optax.partition`, and the others to `optax.stateless` with a sum over the axis of terms.
 """
 
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -15,28 +14,17 @@ import optax
 from jax import Array
 from jax.typing import ArrayLike
 
-from jaxloss.numerics import as_array, computing_dtype, divide, rounding
-from jaxloss.training.gram import combine, gram, least_mixture, with_weights, stacked
+from jaxloss.numerics import computing_dtype, divide, rounding
+from jaxloss.training.gradients import balancing, gram
+from jaxloss.training.simplex import least_mixture, norm_of, with_weights
 
 PyTree = Any
-Rule = Callable[[PyTree, Any, Array | None], tuple[Array, Any]]
 
 
 class RandomState(NamedTuple):
     """The key of the next step."""
 
     key: Array
-
-
-class GradNormState(NamedTuple):
-    """The weights of the next step, the values to compare with (0: not yet known), the optimizer's.
-
-    Set `initial` to use other values than those of the first step.
-    """
-
-    weights: Array
-    initial: Array
-    inner: optax.OptState
 
 
 def pcgrad(key: Array | int) -> optax.GradientTransformationExtraArgs:
@@ -79,12 +67,13 @@ def pcgrad(key: Array | int) -> optax.GradientTransformationExtraArgs:
     def rule(per_term: PyTree, state: RandomState, _: Array | None) -> tuple[Array, RandomState]:
         products = gram(per_term)
         terms = len(products)
-        following, *keys = jax.random.split(state.key, terms + 1)
-        orders = jnp.stack([jax.random.permutation(one, terms) for one in keys])
+        following, now = jax.random.split(state.key)
+        keys = jax.random.split(now, terms)
+        orders = jax.vmap(jax.random.permutation, in_axes=(0, None))(keys, jnp.arange(terms))
         each = jax.vmap(_projected, in_axes=(0, 0, None))(jnp.arange(terms), orders, products)
         return jnp.sum(each, axis=0), RandomState(following)
 
-    return _balancing("pcgrad", lambda _: RandomState(_as_key(key)), rule)
+    return balancing("pcgrad", lambda _: RandomState(_as_key(key)), rule)
 
 
 def cagrad(c: ArrayLike = 0.5) -> optax.GradientTransformationExtraArgs:
@@ -93,8 +82,9 @@ def cagrad(c: ArrayLike = 0.5) -> optax.GradientTransformationExtraArgs:
         argmax_d min_i <g_i, d>   where |d - g| <= c |g|,   g = mean of g_i
         = g + c |g| g_w / |g_w|,   w minimises <g_w, g> + c |g| |g_w|,   g_w = Σ_i w_i g_i
 
-    over weights in the simplex, found to rounding: in closed form for two terms, for more by moves
-    between pairs of terms. Where g_w is 0 to rounding, d is g.
+    over weights in the simplex, by the closed form along a line, of which two terms need one. Where
+    g_w is not close to 0 the worst improvement is within about 1e-5 |g|² of the best in float32;
+    where terms cancel in g_w, d goes to g.
 
     Args:
         c: How far from the mean gradient to look, in [0, 1): below 1, minimisers of the mean of
@@ -133,11 +123,11 @@ def cagrad(c: ArrayLike = 0.5) -> optax.GradientTransformationExtraArgs:
         products = gram(per_term)
         even = jnp.full(len(products), 1 / len(products), products.dtype)
         with_mean = with_weights(products, even)
-        radius = jnp.asarray(c, products.dtype) * jnp.sqrt(jnp.maximum(even @ with_mean, 0))
+        radius = jnp.asarray(c, products.dtype) * norm_of(products, even)
         weights = least_mixture(products, with_mean, radius)
         return even + divide(radius, _norm(products, weights)) * weights, state
 
-    return _balancing("cagrad", lambda _: optax.EmptyState(), rule)
+    return balancing("cagrad", lambda _: optax.EmptyState(), rule)
 
 
 def mgda() -> optax.GradientTransformationExtraArgs:
@@ -145,7 +135,8 @@ def mgda() -> optax.GradientTransformationExtraArgs:
 
         Σ_i w_i g_i,   w minimises |Σ_i w_i g_i| over weights in the simplex
 
-    found to rounding: in closed form for two terms, for more by moves between pairs of terms.
+    by the closed form along a line, of which two terms need one. The norm is within about
+    1e-5 Σ_i w_i |g_i| of the least in float32.
 
     Returns:
         A transformation of a gradient of each term into one that has an inner product >= |itself|²
@@ -181,83 +172,7 @@ def mgda() -> optax.GradientTransformationExtraArgs:
         nothing, one = jnp.zeros(len(products), products.dtype), jnp.ones((), products.dtype)
         return least_mixture(products, nothing, one), state
 
-    return _balancing("mgda", lambda _: optax.EmptyState(), rule)
-
-
-_LEARNED = optax.adam(0.025)  # the learning rate of the paper
-
-
-def gradnorm(
-    terms: int,
-    *,
-    alpha: ArrayLike = 1.5,
-    optimizer: optax.GradientTransformation = _LEARNED,
-    shared: Callable[[PyTree], PyTree] = lambda per_term: per_term,
-) -> optax.GradientTransformationExtraArgs:
-    """Learn weights by which slow terms get larger gradients.
-
-        update = Σ_i w_i g_i;   w then descends Σ_i |w_i |g_i| - t_i| and is scaled to Σ_i w_i = n
-        t_i = r_i^alpha mean_j w_j |g_j| as a constant,   r_i = ρ_i / mean_j ρ_j
-        ρ_i = value of term i over its first value,   n = number of terms
-
-    Args:
-        terms: The number of terms.
-        alpha: How much more slow terms get; 0 makes all norms equal.
-        optimizer: What the weights are learned with. Whatever step it takes, they stay positive.
-        shared: From a gradient of each term to the part whose norms are compared, such as the last
-            layer that terms share; the whole by default.
-
-    Returns:
-        A transformation of a gradient of each term into one gradient. Its `update` takes `values`,
-        those of all terms, > 0, shape `[terms]`. Its state holds the weights, all 1 at first.
-
-    Raises:
-        TypeError: (update) `values` are missing, or a leaf holds no real floats.
-        ValueError: (update) `values` or `per_term` is not of so many terms, or the rest of
-            `per_term` has not the shapes of `params`.
-
-    Use when terms are positive losses in different units, and are to be learned at one pace.
-    Avoid when values may be 0 or negative, or the first ones say little: set them in the state.
-
-    Example:
-        >>> import jax.numpy as jnp, optax
-        >>> from jaxloss import training
-        >>> rule = training.gradnorm(2, optimizer=optax.sgd(0.1))
-        >>> slopes, values = jnp.array([[3.0], [1.0]]), jnp.array([2.0, 5.0])
-        >>> update, state = rule.update(slopes, rule.init(jnp.zeros(1)), values=values)
-        >>> update.tolist(), state.weights.round(4).tolist()
-        ([4.0], [0.7778, 1.2222])
-
-    Limits:
-        With alpha = 0 and gradients that stay, the weights go to those with equal w_i |g_i|.
-
-    References:
-        Chen, Badrinarayanan, Lee & Rabinovich (2018), GradNorm: Gradient normalization for
-        adaptive loss balancing in deep multitask networks, arXiv:1711.02257.
-    """
-
-    def start(params: PyTree) -> GradNormState:
-        wide = computing_dtype(*map(as_array, jax.tree.leaves(params)))
-        weights = jnp.ones(terms, wide)
-        return GradNormState(weights, jnp.zeros(terms, wide), optimizer.init(weights))
-
-    def rule(
-        per_term: PyTree, state: GradNormState, values: Array | None
-    ) -> tuple[Array, GradNormState]:
-        weights, wide = state.weights, state.weights.dtype
-        values = _of_all("gradnorm", values, terms).astype(wide)
-        norms = jnp.sqrt(jnp.diagonal(gram(shared(per_term)))).astype(wide)
-        initial = jnp.where(state.initial == 0, values, state.initial)
-        ratios = divide(values, initial)
-        pace = divide(ratios, jnp.broadcast_to(jnp.mean(ratios), ratios.shape))
-        targets = jnp.mean(weights * norms) * pace ** jnp.asarray(alpha, wide)
-        slopes = norms * jnp.sign(weights * norms - targets)
-        updates, inner = optimizer.update(slopes, state.inner, weights)
-        learned = jnp.maximum(optax.apply_updates(weights, updates), rounding(weights))
-        learned *= terms / jnp.sum(learned)
-        return weights, GradNormState(learned, initial, inner)
-
-    return _balancing("gradnorm", start, rule)
+    return balancing("mgda", lambda _: optax.EmptyState(), rule)
 
 
 def rlw(key: Array | int) -> optax.GradientTransformationExtraArgs:
@@ -298,27 +213,7 @@ def rlw(key: Array | int) -> optax.GradientTransformationExtraArgs:
         normal = jax.random.normal(now, (len(leaves[0]),), computing_dtype(*leaves))
         return jax.nn.softmax(normal), RandomState(following)
 
-    return _balancing("rlw", lambda _: RandomState(_as_key(key)), rule)
-
-
-def _balancing(
-    name: str, start: Callable[[PyTree], Any], rule: Rule
-) -> optax.GradientTransformationExtraArgs:
-    """The transformation into the sum with the weights of the rule."""
-
-    def update(
-        per_term: PyTree,
-        state: Any,
-        params: PyTree = None,
-        *,
-        values: Array | None = None,
-        **_: Any,
-    ) -> tuple[PyTree, Any]:
-        stacked(name, per_term, params)
-        weights, state = rule(per_term, state, values)
-        return combine(per_term, weights), state
-
-    return optax.GradientTransformationExtraArgs(start, update)
+    return balancing("rlw", lambda _: RandomState(_as_key(key)), rule)
 
 
 def _projected(own: Array, order: Array, products: Array) -> Array:
@@ -335,19 +230,8 @@ def _projected(own: Array, order: Array, products: Array) -> Array:
 
 def _norm(products: Array, weights: Array) -> Array:
     """|Σ_i w_i g_i|, and where terms cancel no less than they round to."""
-    square = jnp.sum(weights * with_weights(products, weights))
     longest = jnp.sum(weights * jnp.sqrt(jnp.diagonal(products)))
-    return jnp.sqrt(jnp.maximum(square, rounding(square) * longest**2))
-
-
-def _of_all(owner: str, values: Array | None, terms: int) -> Array:
-    """The values, once there is one for each term."""
-    if values is None:
-        raise TypeError(f"{owner}: `update` takes `values`, those of all {terms} terms, got none")
-    if jnp.shape(values) != (terms,):
-        message = f"{owner}: `values` has shape {jnp.shape(values)}, wanted ({terms},)"
-        raise ValueError(message)
-    return jnp.asarray(values)
+    return jnp.maximum(norm_of(products, weights), jnp.sqrt(rounding(longest)) * longest)
 
 
 def _as_key(key: Array | int) -> Array:

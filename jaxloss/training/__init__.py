@@ -4,9 +4,14 @@ Not imported by `import jaxloss`; say `from jaxloss import training`.
 """
 
 from jaxloss.training.accumulation import accumulate as accumulate
+from jaxloss.training.balance import cagrad as cagrad
+from jaxloss.training.balance import mgda as mgda
+from jaxloss.training.balance import pcgrad as pcgrad
+from jaxloss.training.balance import rlw as rlw
 from jaxloss.training.binding import Bound as Bound
 from jaxloss.training.binding import Outcome as Outcome
 from jaxloss.training.binding import bind as bind
 from jaxloss.training.learned import constrain as constrain
 from jaxloss.training.learned import uncertainty_weighted as uncertainty_weighted
 from jaxloss.training.learned import unconstrain as unconstrain
+from jaxloss.training.pace import gradnorm as gradnorm

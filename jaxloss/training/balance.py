@@ -65,13 +65,8 @@ def pcgrad(key: Array | int) -> optax.GradientTransformationExtraArgs:
     """
 
     def rule(per_term: PyTree, state: RandomState, _: Array | None) -> tuple[Array, RandomState]:
-        products = gram(per_term)
-        terms = len(products)
         following, now = jax.random.split(state.key)
-        keys = jax.random.split(now, terms)
-        orders = jax.vmap(jax.random.permutation, in_axes=(0, None))(keys, jnp.arange(terms))
-        each = jax.vmap(_projected, in_axes=(0, 0, None))(jnp.arange(terms), orders, products)
-        return jnp.sum(each, axis=0), RandomState(following)
+        return _projected(gram(per_term), now), RandomState(following)
 
     return balancing("pcgrad", lambda _: RandomState(_as_key(key)), rule)
 
@@ -216,16 +211,21 @@ def rlw(key: Array | int) -> optax.GradientTransformationExtraArgs:
     return balancing("rlw", lambda _: RandomState(_as_key(key)), rule)
 
 
-def _projected(own: Array, order: Array, products: Array) -> Array:
-    """The coefficients of one term's gradient once it is projected off the others in turn."""
+@jax.jit
+def _projected(products: Array, key: Array) -> Array:
+    """The coefficients of the sum of all gradients, each projected off the others in turn."""
+    terms = jnp.arange(len(products))
 
-    def project(coefficients: Array, other: Array) -> tuple[Array, None]:
-        along = jnp.minimum(jnp.sum(coefficients * products[other]), 0)
-        share = divide(along, products[other, other])
-        return coefficients.at[other].add(-jnp.where(other == own, 0, share)), None
+    def of_one(own: Array, key: Array) -> Array:
+        def project(coefficients: Array, other: Array) -> tuple[Array, None]:
+            along = jnp.minimum(jnp.sum(coefficients * products[other]), 0)
+            share = divide(along, products[other, other])
+            return coefficients.at[other].add(-jnp.where(other == own, 0, share)), None
 
-    one_hot = (jnp.arange(len(products)) == own).astype(products.dtype)
-    return jax.lax.scan(project, one_hot, order)[0]
+        one_hot = (terms == own).astype(products.dtype)
+        return jax.lax.scan(project, one_hot, jax.random.permutation(key, terms))[0]
+
+    return jnp.sum(jax.vmap(of_one)(terms, jax.random.split(key, len(terms))), axis=0)
 
 
 def _norm(products: Array, weights: Array) -> Array:

@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 import optax
 from jax import Array
+from jax.sharding import NamedSharding, PartitionSpec
 
 from jaxloss.masking import lead
 from jaxloss.numerics import computing_dtype
@@ -38,8 +39,8 @@ def gram(per_term: PyTree) -> Array:
 
     Example:
         >>> import jax.numpy as jnp
-        >>> from jaxloss import training
-        >>> training.gram({"w": jnp.array([[3.0, 4.0], [0.0, 1.0]]), "b": jnp.zeros(2)}).tolist()
+        >>> from jaxloss.training.gradients import gram
+        >>> gram({"w": jnp.array([[3.0, 4.0], [0.0, 1.0]]), "b": jnp.zeros(2)}).tolist()
         [[25.0, 4.0], [4.0, 1.0]]
     """
     leaves = stacked("gram", per_term)
@@ -65,8 +66,8 @@ def combine(per_term: PyTree, weights: Array) -> PyTree:
 
     Example:
         >>> import jax.numpy as jnp
-        >>> from jaxloss import training
-        >>> training.combine(jnp.array([[3.0, 4.0], [0.0, 1.0]]), jnp.array([1.0, 2.0])).tolist()
+        >>> from jaxloss.training.gradients import combine
+        >>> combine(jnp.array([[3.0, 4.0], [0.0, 1.0]]), jnp.array([1.0, 2.0])).tolist()
         [3.0, 6.0]
     """
     leaves = stacked("combine", per_term)
@@ -129,7 +130,13 @@ def _check_rest(owner: str, per_term: PyTree, params: PyTree) -> None:
 
 
 def _products(x: Array) -> Array:
-    """Accelerators may by default round factors in float32 to fewer digits."""
+    """The products of one leaf, the same on all devices over which it may be spread."""
     axes = list(range(1, x.ndim))
-    highest, wide = jax.lax.Precision.HIGHEST, computing_dtype(x)
-    return jnp.tensordot(x, x, axes=(axes, axes), precision=highest, preferred_element_type=wide)
+    return jnp.tensordot(
+        x,
+        x,
+        axes=(axes, axes),
+        precision=jax.lax.Precision.HIGHEST,  # accelerators may by default round the factors
+        preferred_element_type=computing_dtype(x),
+        out_sharding=NamedSharding(jax.typeof(x).sharding.mesh, PartitionSpec()),
+    )

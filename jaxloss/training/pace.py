@@ -49,7 +49,8 @@ def gradnorm(
 
     Returns:
         A transformation of a gradient of each term into one gradient. Its `update` takes `values`,
-        those of all terms, > 0, shape `[terms]`. Its state holds the weights, all 1 at first.
+        those of all terms, > 0, shape `[terms]`. Its state holds the weights, all 1 at first; what
+        is not finite passes through to the update, and leaves the state as it is.
 
     Raises:
         TypeError: (update) `values` are missing, or a leaf holds no real floats.
@@ -100,7 +101,9 @@ def gradnorm(
         updates, inner = optimizer.update(slopes, state.inner, weights)
         learned = jnp.maximum(weights + jnp.asarray(updates), rounding(weights))
         learned *= terms / jnp.sum(learned)
-        return weights, GradNormState(learned, initial, inner)
+        finite = jnp.all(jnp.isfinite(slopes))
+        following = GradNormState(learned, initial, inner)
+        return weights, jax.tree.map(lambda new, old: jnp.where(finite, new, old), following, state)
 
     return balancing("gradnorm", start, rule)
 

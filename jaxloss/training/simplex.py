@@ -10,12 +10,13 @@ _STEPS_PER_TERM = 16
 _ROUNDINGS = 4  # that a value may have gone through
 
 
+@jax.jit
 def least_mixture(products: Array, linear: Array, radius: Array) -> Array:
     """The weights w in the simplex that minimise <linear, w> + radius sqrt(w' G w).
 
-    Each step goes to the least value along one of many directions: from each term to each other,
-    and to where the terms that have weight would be best without the bounds. So of two terms the
-    first step is the last, and of more some steps per term reach rounding.
+    Each step goes to the least value along one of many directions, by a closed form: from each term
+    to each other, and to where the terms that have weight would be best without the bounds. Two
+    terms need one step, and more mostly few per term to get within rounding.
     """
     products, linear, radius = jax.lax.stop_gradient((products, linear, radius))
     terms = len(products)
@@ -28,8 +29,8 @@ def least_mixture(products: Array, linear: Array, radius: Array) -> Array:
 
     def improved(point: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
         weights, step, _ = point
-        inward = _free_best(weights, products, linear, radius) - weights
-        directions = jnp.concatenate([exchanges, inward[None, :]])
+        inward = _free_directions(weights, products, linear, radius)
+        directions = jnp.concatenate([exchanges, inward])
         moved, gains = _best_move(weights, directions, products, linear, radius)
         return moved, step + 1, gains
 
@@ -48,11 +49,12 @@ def _best_move(
     """
     norm = norm_of(products, weights)
     t, gain = _along(weights, directions, products, linear, radius)
-    gains = gain < -((_ROUNDINGS * rounding(gain)) ** 2) * radius * norm
-    chosen = jnp.where(gains[-1], len(gains) - 1, jnp.argmin(jnp.where(gains, gain, 0)))
+    gain = jnp.where(gain < -((_ROUNDINGS * rounding(gain)) ** 2) * radius * norm, gain, 0)
+    exchange, inward = jnp.argmin(gain[:-2]), len(gain) - 2 + jnp.argmin(gain[-2:])
+    chosen = jnp.where(gain[inward] < 0, inward, exchange)
     moved = weights + t[chosen] * directions[chosen]
     moved = jnp.where(moved > _ROUNDINGS * rounding(moved) * weights, moved, 0)  # on the bound
-    return jnp.where(gains[chosen], moved, weights), gains[chosen]
+    return jnp.where(gain[chosen] < 0, moved, weights), gain[chosen] < 0
 
 
 def _along(
@@ -78,10 +80,11 @@ def _along(
     return t, delta * t + radius * divide(added, after + norm)
 
 
-def _free_best(weights: Array, products: Array, linear: Array, radius: Array) -> Array:
-    """Where the terms that have weight would be best without bounds, for a parabola as the norm.
+def _free_directions(weights: Array, products: Array, linear: Array, radius: Array) -> Array:
+    """To where the terms that have weight would be best without bounds, by two models of the norm.
 
-    It is tangent to the norm. The ridge keeps gradients apart that depend on each other.
+    One is the parabola that is tangent to it. The other is constant: it leads on where the norm is
+    0, and no parabola is. The ridge keeps gradients apart that depend on each other.
     """
     squares = jnp.diagonal(products)
     free = (weights > 0) & (squares > 0)
@@ -94,8 +97,10 @@ def _free_best(weights: Array, products: Array, linear: Array, radius: Array) ->
     even, tilted = (scale[:, None] * solved).T
     length = divide(norm_of(products, weights), radius)
     level = divide(1 + length * jnp.sum(tilted), jnp.sum(even))
-    best: Array = level * even - length * tilted
-    return best
+    both = jnp.stack([-tilted, level * even - length * tilted])
+    largest = jnp.max(jnp.abs(both), axis=-1, keepdims=True)
+    both = divide(both, jnp.broadcast_to(largest, both.shape))
+    return both - weights[None, :] * jnp.sum(both, axis=-1, keepdims=True)
 
 
 def norm_of(products: Array, weights: Array) -> Array:

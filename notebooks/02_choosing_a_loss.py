@@ -14,6 +14,8 @@
 # %% [markdown]
 # # Choosing a loss
 #
+# [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/jaxloss/jaxloss/blob/main/notebooks/02_choosing_a_loss.ipynb)
+#
 # Which loss fits a task is a question about four things: what its minimum *is*, how much say a bad
 # example has, whether its landscape has one valley, and how large its slope and curvature get. Each
 # of them is a fact in the catalog or a picture away. This notebook goes through the losses of
@@ -47,7 +49,7 @@ distances = {
     "half squared error": jl.half_squared_error.rho,
     "huber": jl.huber.rho,
     "log-cosh": jl.log_cosh.rho,
-    "pinball, 0.8": functools.partial(jl.pinball.rho, quantile=0.8),
+    "pinball": functools.partial(jl.pinball.rho, quantile=0.8),
     "tukey": jl.tukey.rho,
 }
 margins = {
@@ -67,9 +69,9 @@ def profile(function, points):
 
 
 rows = ["loss", "slope", "curvature"]
-limits = [[(-0.3, 5), (-2.2, 3.6), (-0.9, 1.3)], [(-1.1, 5), (-3, 0.6), (-0.4, 2.4)]]
+limits = [[(-0.3, 5), (-1.6, 4.8), (-0.9, 1.3)], [(-1.1, 5), (-3, 0.6), (-0.4, 2.4)]]
 points = jnp.linspace(-6.013, 6.01, 500)
-figure, panels = plt.subplots(3, 2, figsize=(9, 7), sharex="col", layout="constrained")
+figure, panels = plt.subplots(3, 2, figsize=(6.4, 4.8), sharex="col", layout="constrained")
 for column, (losses, x) in enumerate([(distances, points), (margins, points / 2)]):
     for name, function in losses.items():
         dashes = "--" if name == "unhinged" else "-"
@@ -77,13 +79,12 @@ for column, (losses, x) in enumerate([(distances, points), (margins, points / 2)
             panel.plot(x, curve, dashes, label=name)
     for panel, row, limit in zip(panels[:, column], rows, limits[column], strict=True):
         panel.set(ylim=limit, ylabel=row)
-        panel.grid(alpha=0.3)
 panels[0, 0].set_title("Picture 1a: distance-based")
 panels[0, 1].set_title("Picture 1b: margin-based")
 panels[2, 0].set_xlabel("prediction - target")
 panels[2, 1].set_xlabel("sign * score")
-panels[1, 0].legend(fontsize=7, loc="upper left")
-panels[0, 1].legend(fontsize=8, loc="upper right")
+panels[1, 0].legend(fontsize=6, ncols=2, loc="upper left")
+panels[0, 1].legend(fontsize=6, loc="upper right")
 
 # %% [markdown]
 # The slope of `rho` is its **influence**: what one example pulls with. Squared error pulls without
@@ -111,18 +112,18 @@ print("squared margin     ", jl.squared_margin(scores, signs))
 # At both ends its slope is 0: opposite vectors are a place where training can rest.
 
 # %%
-figure, (left, right) = plt.subplots(1, 2, figsize=(9, 2.8), layout="constrained")
+figure, (left, right) = plt.subplots(1, 2, figsize=(5.6, 2), layout="constrained")
 log_rates = jnp.linspace(-2, 4, 200)
 for count in (0, 1, 5, 20):
     values = jl.poisson_nll_with_log_rates(log_rates, jnp.full_like(log_rates, count))
     left.plot(log_rates, values, label=f"count {count}")
-left.set(title="Picture 2a: Poisson", xlabel="log rate", ylim=(-45, 40))
-left.legend(fontsize=8)
+left.set(title="Picture 2a: Poisson", xlabel="log rate", ylim=(-70, 40))
 angles = jnp.linspace(0, 2 * jnp.pi, 200)
 vectors = 3 * jnp.stack([jnp.cos(angles), jnp.sin(angles)], axis=-1)
 right.plot(jnp.degrees(angles), jl.cosine_distance(vectors, jnp.ones((200, 1)) * jnp.eye(2)[0]))
 right.set(title="Picture 2b: cosine distance", xlabel="angle in degrees")
 right.set_xticks([0, 90, 180, 270, 360])
+left.legend(fontsize=6, loc="lower left", ncols=2)
 
 # %% [markdown]
 # Losses over several classes take logits or probabilities. Many are one loss under several names:
@@ -158,17 +159,14 @@ over_classes = {
     "expectation": jl.expectation,
     "generalized_cross_entropy": jl.generalized_cross_entropy,
 }
-figure, panels = plt.subplots(1, 3, figsize=(9, 2.8), layout="constrained")
+figure, panels = plt.subplots(1, 2, figsize=(5.8, 2.2), layout="constrained")
 for name, loss in over_classes.items():
     true_logit = lambda z, loss=loss: loss(jnp.zeros(10).at[0].set(z), 0)
-    for panel, curve in zip(panels, profile(true_logit, points), strict=True):
+    for panel, curve in zip(panels, profile(true_logit, points), strict=False):
         panel.plot(points, curve, label=name)
-for panel, row in zip(panels, rows, strict=True):
-    panel.set(title=row, xlabel="logit of the true class")
-    panel.grid(alpha=0.3)
-panels[0].set_ylim(-0.2, 8)
-panels[0].legend(fontsize=7)
-figure.suptitle("Picture 3: ten classes, the other logits at 0")
+panels[0].set(title="Picture 3a: ten classes", xlabel="logit of the true class", ylim=(-0.2, 8))
+panels[1].set(title="Picture 3b: slope", xlabel="logit of the true class")
+panels[0].legend(fontsize=6)
 
 # %% [markdown]
 # The slope of cross-entropy stays at -1 however wrong the network is. Those that are bounded go
@@ -234,21 +232,20 @@ for name in shown:
 #
 # A network that fits well predicts what minimises the loss over the targets that one input may
 # have. For a symmetric distribution mean, median and mode agree, and so do the losses. For a skewed
-# one the choice of the loss is a choice of *what is predicted*. Here 3,000 numbers from a gamma
-# distribution, and the constant that minimises each loss, found on a fine grid.
+# one the choice of the loss is a choice of *what is predicted*. Here 3,001 numbers from a gamma
+# distribution, and the constant that minimises each loss, found on a grid with steps of 0.004.
 
 # %%
 rng = np.random.default_rng(0)
 sample = jnp.asarray(rng.gamma(2.0, 1.0, 3001), jnp.float32)
-grid = jnp.linspace(0.02, 6, 2991)
+grid = jnp.linspace(0.02, 6, 1496)
 
 
 @functools.partial(jax.jit, static_argnums=0)
 def minimiser(loss, **hyper):
     """The candidate of least mean loss."""
-    return grid[
-        jnp.argmin(jax.lax.map(lambda c: jnp.mean(loss(c + 0 * sample, sample, **hyper)), grid))
-    ]
+    cost = lambda c: jnp.mean(loss(jnp.full_like(sample, c), sample, **hyper))
+    return grid[jnp.argmin(jax.lax.map(cost, grid))]
 
 
 def expectile(x, quantile):
@@ -290,14 +287,13 @@ for loss, hyper in tried:
     print(written.ljust(42), f"{found[loss.__name__]:7.3f}", stated)
 
 # %%
-figure, axes = plt.subplots(figsize=(8, 3), layout="constrained")
+figure, axes = plt.subplots(figsize=(6, 2.2), layout="constrained")
 axes.hist(sample, bins=60, density=True, color="lightgrey")
-for i, name in enumerate(
-    ["welsch", "absolute_error", "huber", "squared_error", "expectile", "pinball"]
-):
+some = ["welsch", "absolute_error", "huber", "squared_error", "expectile", "pinball"]
+for i, name in enumerate(some):
     axes.axvline(found[name], color=f"C{i}", label=name)
 axes.set(title="Picture 4: what is predicted, for a skewed target", xlim=(0, 8), xlabel="target")
-axes.legend()
+axes.legend(fontsize=8)
 
 # %% [markdown]
 # Where the fact names a functional, the minimum is there. Huber and log-cosh lie between median and
@@ -309,26 +305,25 @@ axes.legend()
 #
 # For margin-based losses the question is what score is best when the class +1 has probability η. A
 # **calibrated** loss gets the sign right. A **proper** one tells η: the fact `link` maps score to
-# probability. Savage has the best scores of the logistic loss. The hinge gives the class and forgets
-# η; the unhinged loss has no best score at all, only a best direction.
+# probability. Savage has the best scores of the logistic loss. The hinge gives the class and
+# forgets η; the unhinged loss has no best score at all, only a best direction.
 
 # %%
 etas = jnp.linspace(0.02, 0.98, 97)
 candidates = jnp.linspace(-6, 6, 1201)
 linked = ["logistic", "squared_hinge", "exponential", "savage", "hinge", "unhinged"]
 dashes = dict.fromkeys(linked, "-") | {"squared_hinge": "--", "exponential": "-.", "savage": ":"}
-figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.2), layout="constrained")
+figure, axes = plt.subplots(figsize=(4.2, 2.5), layout="constrained")
 for name in linked:
     psi, link = getattr(jl, name).psi, getattr(jl, name).facts.link
     risk = etas[:, None] * psi(candidates) + (1 - etas)[:, None] * psi(-candidates)
     best = candidates[jnp.argmin(risk, axis=1)]
-    left.plot(etas, best, dashes[name], label=name)
+    axes.plot(etas, best, dashes[name], label=name)
     if link:
-        right.plot(etas, link(best, **defaults(name)), dashes[name], label=name)
-left.set(title="Picture 5a: the best score in [-6, 6]", xlabel="probability of +1, η", ylim=(-7, 7))
-left.legend(fontsize=8)
-right.set(title="Picture 5b: its link gives η back", xlabel="probability of +1, η")
-right.legend(fontsize=8)
+        error = jnp.max(jnp.abs(link(best, **defaults(name)) - etas))
+        print(f"{name:14} link(best score) is η, but for {error:.3f}")
+axes.set(title="Picture 5: the best score in [-6, 6]", xlabel="probability of +1, η", ylim=(-7, 13))
+axes.legend(fontsize=7, loc="upper left", ncols=2)
 
 # %% [markdown]
 # ### Three classes
@@ -355,7 +350,7 @@ print("its square root, normalised", np.sqrt(truth) / np.sum(np.sqrt(truth)))
 # %% [markdown]
 # ## 5. Outliers
 #
-# A line, a growing share of whose targets is wrong: those on the right side are moved up by 12.
+# A line, a growing share of whose targets is wrong: mostly on the right, they are moved up by 12.
 
 # %%
 x = jnp.asarray(rng.uniform(-2, 2, 200), jnp.float32)
@@ -381,18 +376,14 @@ def fit(objective, y, start=0.0, steps=1500):
 
 
 robust = ["squared_error", "huber", "log_cosh", "absolute_error", "cauchy", "welsch", "tukey"]
-figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.2), layout="constrained")
-errors = {}
+figure, axes = plt.subplots(figsize=(4.6, 2.7), layout="constrained")
 for name in robust:
     objective = jl.Objective(getattr(jl, name))
     lines = jax.jit(jax.vmap(functools.partial(fit, objective)))(dirty)
-    errors[name] = jnp.sqrt(jnp.mean((lines[:, :1] * x + lines[:, 1:] - (1.5 * x - 0.5)) ** 2, 1))
-    left.plot(shares, errors[name], ".-", label=name)
-    right.plot([-2, 2], lines[4, 0] * jnp.array([-2, 2]) + lines[4, 1])
-left.set(title="Picture 6a: error of the line", xlabel="share of wrong targets")
-left.legend(fontsize=8)
-right.plot(x, dirty[4], ".", color="grey", alpha=0.4, zorder=0)
-right.set(title=f"Picture 6b: fits at {shares[4]:.0%} wrong", xlabel="x")
+    errors = lines[:, :1] * x + lines[:, 1:] - (1.5 * x - 0.5)
+    axes.plot(shares, jnp.sqrt(jnp.mean(errors**2, axis=1)), ".-", label=name)
+axes.set(title="Picture 6: root mean square error of the line", xlabel="share of wrong targets")
+axes.legend(fontsize=7, bbox_to_anchor=(1, 1), loc="upper left")
 
 # %% [markdown]
 # Squared error goes wrong in proportion to the share. The absolute error, Huber and log-cosh have
@@ -451,6 +442,19 @@ for name in ["unhinged", "sigmoid", "ramp", "savage", "hinge"]:
     print(f"{name:10} psi(m) + psi(-m) at m = 0, 1, 2, 4:", psi(m) + psi(-m))
 
 # %% [markdown]
+# The case is built to hurt: `gamma` is chosen small. How small it must be depends on the loss, and
+# a large one spares all of them. Here the share right at 10 % flipped:
+
+# %%
+print("gamma".ljust(14), *[f"{g:6.2f}" for g in (0.02, 0.03, 0.05, 0.08, 0.12)])
+for name in ["logistic", "squared_hinge", "exponential", "hinge", "savage", "sigmoid"]:
+    psi, got = getattr(jl, name).psi, []
+    for g in (0.02, 0.03, 0.05, 0.08, 0.12):
+        m = jnp.array([[1.0, 0.0], [g, 5 * g], [g, -g], [g, -g]]) @ tried
+        got.append(jnp.mean(m[:, jnp.argmin(jnp.mean(0.9 * psi(m) + 0.1 * psi(-m), axis=0))] > 0))
+    print(name.ljust(14), *[f"{share:6.0%}" for share in got])
+
+# %% [markdown]
 # And an ordinary case: scikit-learn's digits, a network with one hidden layer, and labels of which
 # a share is replaced by another class. It is trained long enough to learn wrong labels by heart.
 
@@ -467,7 +471,7 @@ first, second = (
 network = lambda w, images: jax.nn.relu(images @ w[0]) @ w[1]
 
 
-def accuracies(loss, labels, epochs=30, rounds=10):
+def accuracies(loss, labels, epochs=25, rounds=10):
     """Accuracy on clean test labels after each epoch."""
     objective, optimizer = jl.Objective(loss), optax.adam(0.01)
 
@@ -486,21 +490,20 @@ def accuracies(loss, labels, epochs=30, rounds=10):
 
 
 contenders = over_classes | {"symmetric_cross_entropy": jl.symmetric_cross_entropy}
-figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.2), sharey=True, layout="constrained")
+figure, axes = plt.subplots(figsize=(4.6, 2.7), layout="constrained")
 print("Table 6: accuracy at the end".ljust(30), *[f"{level:5.0%}" for level in levels])
 for name, loss in contenders.items():
     curves = jax.jit(jax.vmap(functools.partial(accuracies, loss)))(noisy)
-    left.plot(10 * np.arange(1, 31), curves[2], label=name)
-    right.plot(levels, curves[:, -1], ".-", label=name)
+    axes.plot(10 * np.arange(1, 26), curves[2], label=name)
     print(name.ljust(30), *[f"{value:5.2f}" for value in curves[:, -1]])
-left.set(title="Picture 7a: 40 % wrong labels", xlabel="step", ylabel="accuracy, clean labels")
-right.set(title="Picture 7b: at the end", xlabel="share of wrong labels")
-right.legend(fontsize=8)
+axes.set(title="Picture 7: accuracy, 40 % wrong labels", xlabel="step", ylim=(0.25, 1))
+axes.legend(fontsize=7, loc="lower right", ncols=2)
+
 # %% [markdown]
 # Nearly all find the digits first, and learn the wrong labels by heart later. The bounded ones
-# resist: the generalized cross-entropy most. `expectation`, bounded and of constant sum like
-# `sigmoid`, hardly decays, but at 40 % it never gets as high: its slope is small where the network
-# is wrong (picture 3). The others gain most from stopping early.
+# resist: the generalized cross-entropy most. `expectation` hardly decays, but at 40 % it never gets
+# as high; its small slope where the network is wrong (picture 3) may be why. Cross-entropy,
+# Cauchy-Schwarz and Brier lose most after their peak, and would gain most from stopping early.
 #
 # This is one seed and one learning rate for all: a picture of a mechanism, no ranking. Notebook 06
 # tunes the rate of each loss, repeats everything, and comes to another order.

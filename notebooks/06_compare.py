@@ -14,6 +14,8 @@
 # %% [markdown]
 # # Comparing losses
 #
+# [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/jaxloss/jaxloss/blob/main/notebooks/06_compare.ipynb)
+#
 # `jaxloss compare` trains the same small network on scikit-learn's digits with up to thirteen
 # losses and says which differences are real. This notebook drives it from Python on a small grid,
 # and reads what comes out: the learning rate that each loss needs, paired differences with
@@ -158,9 +160,9 @@ for name in others:
 
 # %% [markdown]
 # So at 60 % wrong labels `expectation` is ahead by points, and six seeds cannot prove it: the
-# difference varies too much from seed to seed. `brier` is another case: its interval is narrow and
-# holds 0, so there is no large difference to be found. Read the interval, not only the verdict; to
-# know more, take more seeds.
+# difference varies too much from seed to seed. `brier` is another case: its interval holds 0 and
+# reaches less than 3 points to either side. That is no proof of a tie either, but it bounds what
+# could be missed. Read the interval, not only the verdict; to know more, take more seeds.
 
 # %% [markdown]
 # ## What the seeds do not tell
@@ -224,10 +226,11 @@ for level, noise in enumerate(warm.noise):
         print(f"    {standing.loss:14} {accuracy}   rate {standing.rate:5g}   {standing.verdict}")
 
 # %% [markdown]
-# With clean labels temperature changes nothing that can be told. With wrong ones a high temperature
-# beats cross-entropy, significantly, and is no new loss: it learns the wrong labels later. So a new
-# loss that wins here must be asked whether it does more than that. The generalized cross-entropy
-# does better than every temperature tried, but this table does not test that difference.
+# With clean labels no temperature can be told from another. With wrong ones a high temperature
+# beats cross-entropy, significantly, and is no new loss. So a new loss that wins here must be asked
+# whether it does more than that. The generalized cross-entropy is ahead of every temperature tried,
+# but this table tests differences to cross-entropy only, not that one; and it is corrected for its
+# own ten comparisons, not for the twenty above.
 
 # %% [markdown]
 # ## Noise
@@ -247,7 +250,9 @@ axes.set(xlabel="share of wrong labels", ylabel="test accuracy, %")
 axes.legend(fontsize=8)
 
 # %% [markdown]
-# All are equal where the labels are right, and spread as they get worse: the ranking is one of
-# sensitivity to noise. The bounded `expectation` (picture 3 of notebook 02) falls last, the squared
-# hinge, whose slope grows with the mistake, first. What is not shown is as important: each point
-# has its own learning rate and ten epochs, and other budgets may rank otherwise.
+# With clean labels the losses lie within two points of each other, and no difference is
+# significant; as the labels get worse they spread, so what is ranked here is mostly sensitivity to
+# noise. That the bounded `expectation` (picture 3 of notebook 02) falls least and the squared
+# hinge, whose slope grows with the mistake, most, fits their shapes; it does not prove them the
+# cause. Each point has its own learning rate, but ten epochs, and no other number of a loss is
+# tuned, such as the margin of the hinge; other budgets may rank otherwise.

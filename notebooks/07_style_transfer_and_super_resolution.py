@@ -153,7 +153,7 @@ for name, images in swept.items():
 for axis, value, title in zip(axes, floor, ["PSNR in dB", "SSIM"], strict=True):
     axis.axhline(float(value), color="grey", linestyle=":", label="noisy")
     axis.set(title=title, xlabel="scale of the total variation")
-_ = axes[1].legend(loc="center right")
+_ = figure.legend(*axes[1].get_legend_handles_labels(), loc="outside right")
 
 # %% [markdown]
 # Too little leaves the noise, too much wipes out what is fine. Below, the best by SSIM of each.

@@ -16,7 +16,7 @@ from jax.typing import ArrayLike
 
 from jaxloss.numerics import computing_dtype, divide, rounding
 from jaxloss.training.gradients import balancing, gram
-from jaxloss.training.simplex import least_mixture, norm_of, with_weights
+from jaxloss.training.simplex import least_mixture, norm_of, product
 
 PyTree = Any
 
@@ -117,7 +117,7 @@ def cagrad(c: ArrayLike = 0.5) -> optax.GradientTransformationExtraArgs:
     def rule(per_term: PyTree, state: PyTree, _: Array | None) -> tuple[Array, PyTree]:
         products = gram(per_term)
         even = jnp.full(len(products), 1 / len(products), products.dtype)
-        with_mean = with_weights(products, even)
+        with_mean = product(products, even)
         radius = jnp.asarray(c, products.dtype) * norm_of(products, even)
         weights = least_mixture(products, with_mean, radius)
         return even + divide(radius, _norm(products, weights)) * weights, state

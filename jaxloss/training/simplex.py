@@ -64,11 +64,11 @@ def _along(
 
     After t it is δ t + radius sqrt(a (t - m)² + n), of a line and a hyperbola, up to a constant.
     """
-    norm, pull = norm_of(products, weights), with_weights(products, weights)
+    norm, pull = norm_of(products, weights), product(products, weights)
     # Of the two slopes only the part within the simplex: directions leave it by rounding.
     slopes = jnp.stack([pull, linear], axis=-1)
-    b, delta = _highest(directions, slopes - _highest(weights, slopes)[None, :]).T
-    a = jnp.maximum(jnp.sum(directions * _highest(directions, products), axis=-1), 0)
+    b, delta = product(directions, slopes - product(weights, slopes)[None, :]).T
+    a = jnp.maximum(jnp.sum(directions * product(directions, products), axis=-1), 0)
     n = jnp.maximum(norm**2 - divide(b * b, a), 0)
     bend = jnp.maximum(radius**2 * a - delta**2, 0)  # 0 where the line is as steep
     reach = jnp.where(bend == 0, jnp.inf, jnp.sqrt(divide(n, a * bend)))
@@ -105,15 +105,10 @@ def _free_directions(weights: Array, products: Array, linear: Array, radius: Arr
 
 def norm_of(products: Array, weights: Array) -> Array:
     """The norm of the weighted sum of all gradients."""
-    return jnp.sqrt(jnp.maximum(jnp.sum(weights * with_weights(products, weights)), 0))
+    return jnp.sqrt(jnp.maximum(jnp.sum(weights * product(products, weights)), 0))
 
 
-def with_weights(products: Array, weights: Array) -> Array:
-    """Of each term, the inner product of its gradient with the weighted sum of all."""
-    return _highest(products, weights)
-
-
-def _highest(x: Array, y: Array) -> Array:
-    """Accelerators may by default round factors in float32 to fewer digits."""
-    product: Array = jnp.matmul(x, y, precision=jax.lax.Precision.HIGHEST)
-    return product
+def product(x: Array, y: Array) -> Array:
+    """The matrix product; accelerators may by default round factors in float32 to fewer digits."""
+    result: Array = jnp.matmul(x, y, precision=jax.lax.Precision.HIGHEST)
+    return result

@@ -458,6 +458,13 @@ def test_the_mean_alone_gets_stuck_in_two_valleys():
     assert right[1] > 1
 
 
+def test_random_weights_get_no_further_than_the_mean():
+    left, below, right = ends(rlw(0), 20_000, 0.002)
+    np.testing.assert_allclose(below, BEST, atol=0.3)
+    assert left[1] > 1
+    assert right[1] > 1
+
+
 def test_cagrad_reaches_the_minimiser_of_the_mean_from_all_starts():
     np.testing.assert_allclose(ends(cagrad(0.5), 60_000, 0.002), [BEST] * 3, atol=0.05)
 

@@ -5,7 +5,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from jaxloss.compare import cli as compare
+from jaxloss import command
 
 _EPILOG = """examples:
   jaxloss compare                          rank the losses on real digits, write report/
@@ -36,11 +36,11 @@ def _parser() -> argparse.ArgumentParser:
 
     ranking = commands.add_parser(
         "compare",
-        help="train a classifier with each objective and rank them",
+        help="train with each of several losses and rank them",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    compare.add_arguments(ranking)
-    ranking.set_defaults(run=compare.run)
+    command.add_arguments(ranking)
+    ranking.set_defaults(run=command.run)
 
     listing = commands.add_parser("list", help="list the losses", description=_list.__doc__)
     listing.add_argument("--family", help="only the losses of this family (a file of losses/)")

@@ -1,40 +1,85 @@
-"""A whole comparison: announce, train with a progress bar, print the ranking, write the folder."""
+"""A whole run of the command: announce, train with a progress bar, print, write the folder."""
 
+import argparse
+import dataclasses
+import json
+import math
 import time
-from collections.abc import Iterable, Sequence
-from pathlib import Path
+from typing import Any
 
-from jaxloss.compare import report, terminal
-from jaxloss.compare.contenders import select
-from jaxloss.compare.experiment import Outcome, Plan, prepare, write_rows
+from jaxloss.command import options
+from jaxloss.compare.comparison import TABLE, Outcome, carried_out, planned
+from jaxloss.compare.report import markdown, page, terminal, wording
+from jaxloss.compare.sweep import devices
+from jaxloss.compare.tasks.imbalance import imbalanced
+from jaxloss.compare.tasks.registry import find
+from jaxloss.compare.tasks.tables import table
+from jaxloss.compare.tasks.task import Task
 
 
-def plan(
-    losses: Iterable[str] | None,
-    seeds: int,
-    noise: Sequence[float],
-    rates: Sequence[float],
-    epochs: int,
-) -> Plan:
-    """The plan that the options describe, noise levels and rates in ascending order.
+def join(coordinator: str | None, processes: int | None, index: int | None) -> None:
+    """Become one of several processes, if asked to."""
+    if coordinator:
+        devices.join(coordinator, processes, index)
+
+
+def compare(arguments: argparse.Namespace, command: str) -> None:
+    """Carry out what the arguments ask for, print what comes out, and write it.
 
     Raises:
-        ValueError: A loss is unknown.
+        ValueError: The request cannot be met.
+        OSError: The folder cannot be written.
     """
-    return Plan(select(losses), seeds, tuple(sorted(set(noise))), tuple(sorted(set(rates))), epochs)
-
-
-def compare(plan: Plan, folder: Path, command: str) -> Outcome:
-    """Carry out the plan, print what comes out, and write it into the folder, which exists."""
     start = time.perf_counter()
-    terminal.announce(plan)
-    with terminal.status("drawing data, compiling"):
-        perform = prepare(plan)
-    with terminal.progress(plan) as done:
-        outcome = perform(done)
-    terminal.show(outcome)
-    write_rows(list(outcome.rows()), folder)
-    page = report.render(outcome, command, time.perf_counter() - start)
-    (folder / "report.html").write_text(page, encoding="utf-8")
-    terminal.finish(folder, time.perf_counter() - start)
-    return outcome
+    plan = planned(arguments.loss, task=_task(arguments), **options(arguments))
+    quiet = arguments.json or not devices.leads()
+    if devices.leads():
+        arguments.out.mkdir(parents=True, exist_ok=True)
+    if not quiet:
+        terminal.announce(plan)
+    with terminal.progress(plan, quiet=quiet) as done:
+        outcome = carried_out(plan, arguments.out, resume=arguments.resume, done=done)
+    if devices.leads():
+        _write(outcome, arguments, command, start)
+
+
+def _task(arguments: argparse.Namespace) -> Task:
+    task = table(arguments.data, arguments.target) if arguments.data else find(arguments.task)
+    return imbalanced(task, arguments.imbalance) if arguments.imbalance else task
+
+
+def _write(outcome: Outcome, arguments: argparse.Namespace, command: str, start: float) -> None:
+    """Everything but the rows, which are written as they come."""
+    parts = outcome.results, outcome.analysis, outcome.predictions, command
+    seconds = time.perf_counter() - start
+    outcome.frame().to_csv(arguments.out / TABLE, index=False)
+    for name, render in (("report.html", page.render), ("report.md", markdown.render)):
+        (arguments.out / name).write_text(render(*parts, seconds), encoding="utf-8")
+    if arguments.json:
+        print(json.dumps(summary(outcome), allow_nan=False))
+    else:
+        terminal.show(outcome.results, outcome.analysis)
+        terminal.finish(arguments.out, seconds)
+
+
+def summary(outcome: Outcome) -> dict[str, Any]:
+    """The outcome for machines; what is not finite is null."""
+    ranked = [
+        {
+            "noise": noise,
+            "ranking": [{**dataclasses.asdict(s), "verdict": s.verdict} for s in level],
+        }
+        for noise, level in outcome.rankings.items()
+    ]
+    findings = wording.findings(outcome.results, outcome.analysis)
+    whole = {**outcome.plan.identity, "levels": ranked, "findings": findings}
+    cleaned: dict[str, Any] = _finite(whole)
+    return cleaned
+
+
+def _finite(x: Any) -> Any:
+    if isinstance(x, dict):
+        return {name: _finite(value) for name, value in x.items()}
+    if isinstance(x, (list, tuple)):
+        return [_finite(value) for value in x]
+    return None if isinstance(x, float) and not math.isfinite(x) else x

@@ -1,0 +1,180 @@
+"""The options of `jaxloss compare`, and what it does with them."""
+
+import argparse
+import importlib
+import math
+import shlex
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+DESCRIPTION = """\
+Train a small network with each of several losses, many times over, and rank the losses by a
+measure that is none of them, on clean test data.
+
+Every loss gets the same data, noise, initial weights and batches, seed by seed, so that differences
+to the reference are paired. Its learning rate, and every hyper-parameter that is given as a range,
+is chosen on validation data. Cross-entropy with a temperature of its own shows which differences
+are differences of scale; the reference repeated with other roundings shows the noise floor. What
+chance may explain is called "not significant".
+
+The folder OUT receives report.html (one self-contained page), report.md, results.csv and
+results.jsonl (one row for each trained network, with its curves).
+"""
+
+EPILOG = """\
+examples:
+  jaxloss compare                                  twelve losses on handwritten digits
+  jaxloss compare --loss brier --loss tanimoto     two losses beside cross-entropy
+  jaxloss compare --task diabetes --loss 'huber(delta=0.1..10)' --noise 0 0.1 0.3
+  jaxloss compare --loss '0.7*cross_entropy + 0.3*brier' --loss 'expectation(temperature=[1, 2])'
+  jaxloss compare --data patients.csv --target outcome
+  jaxloss compare --task digits --thorough --out careful      and, once interrupted, --resume
+
+tasks:
+  digits           ten classes of small pictures; noise: wrong labels
+  mnist1d          ten classes of short signals, drawn anew for each seed
+  breast_cancer    two classes: margin losses beside binary cross-entropy
+  diabetes         a number; noise: outliers in the targets
+  engel            the upper tenth of food expenditure; measured by coverage
+  super-resolution small photographs at twice the resolution; measured by PSNR and SSIM
+
+losses:
+  any loss of `jaxloss list` that fits the task, with hyper-parameters; `a..b` tries five values, in
+  equal ratios for a positive number without an upper bound, `[a, b, c]` tries these; sums of
+  losses with factors; `temperature` for losses of logits; `cross_entropy` for that of the task
+
+exit codes:
+  0 done   1 something is not installed   2 the request cannot be met   130 interrupted
+"""
+
+THOROUGH: dict[str, Any] = {
+    "seeds": 30,
+    "noise": (0.0, 0.2, 0.4, 0.6),
+    "rates": (3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 3e-1),
+    "temperatures": (0.25, 0.5, 1.0, 2.0, 4.0),
+}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Describe the command and give it its options."""
+    parser.description, parser.epilog = DESCRIPTION, EPILOG
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    whole, positive = _number(int, 1), _number(float, 0, above=True)
+    fraction = _number(float, 0, below=1)
+    what = parser.add_argument_group("what is compared")
+    what.add_argument("--task", default="digits", metavar="NAME", help="default: %(default)s")
+    what.add_argument("--data", type=Path, metavar="FILE", help="your own .csv or .npz as the task")
+    what.add_argument("--target", metavar="COLUMN", help="what to predict from the rest of --data")
+    what.add_argument("--imbalance", type=_number(float, 0, above=True, below=1), metavar="RATIO")
+    what.add_argument("--loss", action="append", default=[], metavar="EXPRESSION", help="repeat it")
+    what.add_argument("--reference", metavar="EXPRESSION", help="what the others are compared with")
+    how = parser.add_argument_group("how")
+    how.add_argument("--seeds", type=_number(int, 2), metavar="N", help="repetitions (default: 10)")
+    how.add_argument(
+        "--noise", type=fraction, nargs="+", metavar="FRACTION", help="levels of noise"
+    )
+    how.add_argument("--rates", type=positive, nargs="+", metavar="RATE", help="Adam's, to try")
+    how.add_argument("--epochs", type=whole, metavar="N", help="passes over the training part")
+    how.add_argument("--temperatures", type=positive, nargs="+", metavar="T", help="to try, too")
+    how.add_argument("--thorough", action="store_true", help="30 seeds, 4 levels, 5 temperatures")
+    where = parser.add_argument_group("where")
+    where.add_argument(
+        "--out", type=Path, default=Path("report"), metavar="DIR", help="%(default)s"
+    )
+    where.add_argument("--resume", action="store_true", help="go on where the folder's run stopped")
+    where.add_argument(
+        "--json", action="store_true", help="print the outcome as JSON, nothing else"
+    )
+    where.add_argument("--coordinator", metavar="HOST:PORT", help='one of several; or "auto"')
+    where.add_argument("--processes", type=whole, metavar="N", help="how many there are")
+    where.add_argument("--process-id", type=_number(int, 0), metavar="I", help="which this is")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Compare, print and write; returns the exit code."""
+    try:
+        session = importlib.import_module("jaxloss.compare.session")
+    except ModuleNotFoundError as error:
+        return _fail(f"{error.name} is not installed; pip install 'jaxloss[compare]'", 1)
+    try:
+        _complete(arguments)
+        session.join(arguments.coordinator, arguments.processes, arguments.process_id)
+        session.compare(arguments, command(arguments))
+    except (ValueError, OSError) as error:
+        return _fail(str(error), 2)
+    except KeyboardInterrupt:
+        return _fail(f"interrupted; go on with: {command(arguments)} --resume", 130)
+    return 0
+
+
+def command(arguments: argparse.Namespace) -> str:
+    """The command line that gives these arguments, but for how and where they are carried out."""
+    words = ["jaxloss", "compare"]
+    for name in ("task", "data", "target", "imbalance", "loss", "reference", *_GRID, "out"):
+        value = getattr(arguments, name)
+        if value not in (None, [], _DEFAULTS.get(name)):
+            words += _option(name, value)
+    return shlex.join(words + (["--thorough"] if arguments.thorough else []))
+
+
+_GRID = ("seeds", "noise", "rates", "epochs", "temperatures")
+_DEFAULTS = {"task": "digits", "out": Path("report")}
+
+
+def _option(name: str, value: Any) -> list[str]:
+    if name == "loss":
+        return [word for each in value for word in ("--loss", each)]
+    values = value if isinstance(value, list) else [value]
+    return [f"--{name}", *(f"{x:g}" if isinstance(x, float) else str(x) for x in values)]
+
+
+def _complete(arguments: argparse.Namespace) -> None:
+    """Refuse what does not go together."""
+    if (arguments.data is None) != (arguments.target is None):
+        message = "--data FILE and --target COLUMN belong together"
+        raise ValueError(message)
+    if arguments.data and arguments.task != "digits":
+        message = f"--data is a task of its own: leave out --task {arguments.task}"
+        raise ValueError(message)
+    numbers = (arguments.processes, arguments.process_id)
+    if arguments.coordinator in (None, "auto") and numbers != (None, None):
+        message = "--processes and --process-id need --coordinator HOST:PORT"
+        raise ValueError(message)
+    if arguments.coordinator not in (None, "auto") and None in numbers:
+        message = "--coordinator HOST:PORT needs --processes N and --process-id I"
+        raise ValueError(message)
+
+
+def _number(
+    kind: type[int] | type[float], least: float, *, above: bool = False, below: float = math.inf
+) -> Callable[[str], float]:
+    """A converter for argparse, whose message says what is wanted."""
+    name = "a whole number" if kind is int else "a number"
+    lower = f"above {least:g}" if above else f"of at least {least:g}"
+    wanted = f"{name} {lower}" + (f" and below {below:g}" if below < math.inf else "")
+
+    def convert(text: str) -> float:
+        try:
+            value = kind(text)
+        except ValueError:
+            value = math.nan
+        if not (least < value < below or (value == least and not above)):
+            message = f"{wanted} is needed, not {text!r}"
+            raise argparse.ArgumentTypeError(message)
+        return value
+
+    return convert
+
+
+def options(arguments: argparse.Namespace) -> dict[str, Any]:
+    """The arguments of `planned` that were given, or that --thorough stands for."""
+    given = {name: getattr(arguments, name) for name in (*_GRID, "reference")}
+    chosen = {name: value for name, value in given.items() if value is not None}
+    return (THOROUGH if arguments.thorough else {}) | chosen
+
+
+def _fail(message: str, code: int) -> int:
+    print(f"jaxloss compare: error: {message}", file=sys.stderr)
+    return code

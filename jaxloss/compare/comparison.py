@@ -1,0 +1,204 @@
+"""A comparison from Python: one call, and what comes out of it."""
+
+import functools
+import json
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypedDict, Unpack
+
+import pandas as pd
+
+from jaxloss.compare.statistics.standings import Analysis, Standing, analyse
+from jaxloss.compare.statistics.theory import Prediction, predictions
+from jaxloss.compare.sweep import devices
+from jaxloss.compare.sweep.contenders import Field, Given
+from jaxloss.compare.sweep.plan import Plan
+from jaxloss.compare.sweep.records import Store, parsed
+from jaxloss.compare.sweep.results import Results, spelled
+from jaxloss.compare.sweep.run import Unit, run
+from jaxloss.compare.tasks.registry import find
+from jaxloss.compare.tasks.task import Task
+
+RATES = (3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 3e-1)
+SEEDS = 10
+PLAN, ROWS, TABLE = "plan.json", "results.jsonl", "results.csv"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a comparison gave.
+
+    Attributes:
+        results: Every trained network, as rows and as arrays.
+    """
+
+    results: Results
+
+    @property
+    def plan(self) -> Plan:
+        """What was trained."""
+        return self.results.plan
+
+    @functools.cached_property
+    def analysis(self) -> Analysis:
+        """The rankings, and what of them chance explains; computed from the rows alone."""
+        return analyse(self.results)
+
+    @functools.cached_property
+    def predictions(self) -> list[Prediction]:
+        """What theory says of the contenders at the strongest noise."""
+        return predictions(self.results, self.analysis)
+
+    @property
+    def rankings(self) -> dict[float, tuple[Standing, ...]]:
+        """The standings at each level of noise, the best first."""
+        return dict(zip(self.plan.noise, self.analysis.levels, strict=True))
+
+    def standing(self, loss: str, noise: float) -> Standing:
+        """How a contender did at a level of noise.
+
+        Raises:
+            KeyError: There is no such level or contender.
+        """
+        found = {standing.loss: standing for standing in self.rankings[noise]}
+        return found[loss]
+
+    def frame(self) -> pd.DataFrame:
+        """One row for each trained network, with its metrics and whether it is ranked."""
+        table = self.results.frame()
+        chosen = {
+            (standing.loss, spelled(standing.hyperparameters), noise, standing.rate)
+            for noise, ranking in self.rankings.items()
+            for standing in ranking
+        }
+        columns = table[["loss", "hyperparameters", "noise", "learning_rate"]]
+        return table.assign(chosen=[row in chosen for row in columns.itertuples(index=False)])
+
+    def write(self, folder: Path) -> None:
+        """Write the rows, as `results.jsonl` with all curves and as `results.csv` without."""
+        folder.mkdir(parents=True, exist_ok=True)
+        Store(folder / ROWS, self.plan).replace(self.results.rows)
+        self.frame().to_csv(folder / TABLE, index=False)
+
+
+class Settings(TypedDict, total=False):
+    """What `compare` takes by keyword, each with a default.
+
+    Attributes:
+        task: "digits", "mnist1d", "breast_cancer", "diabetes", "engel", "super-resolution", or a
+            task, as `table` makes of a file.
+        reference: What all are compared with, an expression or the name of one of the losses; by
+            default the task's.
+        seeds: Repetitions, at least 2.
+        noise: Fractions of the training and validation targets that are spoilt, in [0, 1).
+        rates: Learning rates of Adam to choose from.
+        epochs: Passes over the training part.
+        temperatures: What to try, besides the learning rates, for every loss that depends on a
+            temperature.
+    """
+
+    task: str | Task
+    reference: str | None
+    seeds: int
+    noise: Sequence[float]
+    rates: Sequence[float]
+    epochs: int
+    temperatures: Sequence[float]
+
+
+def planned(
+    losses: Iterable[Given] | Mapping[str, Given] = (), **settings: Unpack[Settings]
+) -> Plan:
+    """The plan of `compare` with these arguments, before anything is trained.
+
+    Raises:
+        ValueError: An argument is out of range, or a loss or the task cannot be had.
+    """
+    named = settings.get("task", "digits")
+    task = find(named) if isinstance(named, str) else named
+    levels, rates = settings.get("noise", task.levels), settings.get("rates", RATES)
+    seeds, epochs = settings.get("seeds", SEEDS), settings.get("epochs", task.epochs)
+    _within("seeds", seeds, seeds >= 2, "at least 2")
+    _within("noise", levels, levels and all(0 <= x < 1 for x in levels), "fractions in [0, 1)")
+    _within("rates", rates, rates and all(0 < x < math.inf for x in rates), "positive numbers")
+    _within("epochs", epochs, epochs >= 1, "at least 1")
+    tried = tuple(settings.get("temperatures", ()))
+    field = Field.of(task, losses, settings.get("reference"), tried)
+    return Plan(task, field, seeds, tuple(sorted(set(levels))), tuple(sorted(set(rates))), epochs)
+
+
+def compare(
+    losses: Iterable[Given] | Mapping[str, Given] = (), **settings: Unpack[Settings]
+) -> Outcome:
+    """Train a small network with each loss, many times over, and tell better from luckier.
+
+    Every loss gets the same data, noise, initial weights and batches, seed by seed. Its learning
+    rate, and those of its hyper-parameters that are given as ranges, are chosen on validation data
+    by the task's metric, which is none of the losses.
+
+    Args:
+        losses: Expressions such as "huber(delta=0.1..10)" or "0.7*huber + 0.3*log_cosh", losses,
+            or objectives of the model's predictions and the task's targets; a mapping names them.
+            By default those that the task suggests.
+        **settings: The task, the reference and the grid; see `Settings`.
+
+    Raises:
+        ValueError: An argument is out of range, or a loss or the task cannot be had.
+
+    Example:
+        >>> from jaxloss.compare import compare
+        >>> few = {"seeds": 2, "noise": [0.0], "rates": [0.01], "epochs": 2}
+        >>> outcome = compare(["brier"], **few)
+        >>> sorted(standing.loss for standing in outcome.rankings[0.0])[0]
+        'brier'
+    """
+    return Outcome(run(planned(losses, **settings)))
+
+
+def carried_out(
+    plan: Plan, folder: Path, *, resume: bool, done: Callable[[Unit], None] = lambda _: None
+) -> Outcome:
+    """The outcome of a plan whose rows are kept in a folder as they come.
+
+    Args:
+        plan: What to train.
+        folder: Where to; it exists. Only the process that leads writes.
+        resume: Keep what the folder holds, if it is of the same plan, and train what is missing.
+        done: Is told of each unit.
+
+    Raises:
+        ValueError: The folder holds another plan.
+    """
+    identity = json.dumps(plan.identity, indent=1)
+    kept = folder / PLAN
+    if devices.leads():
+        if resume and kept.exists() and kept.read_text(encoding="utf-8") != identity:
+            message = f"{folder} holds another run: {_difference(kept, plan)}"
+            raise ValueError(message)
+        if not (resume and kept.exists()):
+            (folder / ROWS).unlink(missing_ok=True)
+        kept.write_text(identity, encoding="utf-8")
+    return Outcome(run(plan, Store(folder / ROWS, plan), done))
+
+
+def read(folder: Path, plan: Plan) -> Outcome:
+    """The outcome that a folder holds.
+
+    Raises:
+        ValueError: It is not complete.
+    """
+    return Outcome(Results.of(plan, parsed((folder / ROWS).read_text(encoding="utf-8"))))
+
+
+def _difference(kept: Path, plan: Plan) -> str:
+    old = json.loads(kept.read_text(encoding="utf-8"))
+    named = [name for name, value in plan.identity.items() if old.get(name) != value]
+    return f"its {', '.join(named)} {'differs' if len(named) == 1 else 'differ'}"
+
+
+def _within(name: str, value: object, valid: object, wanted: str) -> None:
+    if not valid:
+        message = f"compare: `{name}` is {wanted}, got {value!r}"
+        raise ValueError(message)

@@ -1,0 +1,125 @@
+"""Who takes part: objectives by name, each in as many variants as its ranges ask for."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import jaxloss as jl
+from jaxloss.compare.sweep.expression import Expression, Variant, parsed
+from jaxloss.compare.tasks.task import Task
+from jaxloss.contract import Loss
+
+ECHO = " (again)"
+Given = str | Loss[Any] | jl.Objective
+
+
+@dataclass(frozen=True)
+class Contender:
+    """What networks are trained on.
+
+    Attributes:
+        name: How it is called in the results; for an expression, as it was written.
+        variants: The objective at each combination of the hyper-parameters that are to be tuned.
+        tempered: Whether it depends on a temperature, so that scale alone may explain a difference.
+        echo: Whether it is another's repetition with each batch in reverse order: the same
+            mathematics with other roundings.
+    """
+
+    name: str
+    variants: tuple[Variant, ...]
+    tempered: bool = False
+    echo: bool = False
+
+
+@dataclass(frozen=True)
+class Field:
+    """All who take part.
+
+    Attributes:
+        contenders: In the order they were given, the reference, its echo and the control included.
+        reference: The name of what all are compared with.
+        control: The name of the reference with a temperature of its own, where there is one.
+    """
+
+    contenders: tuple[Contender, ...]
+    reference: str
+    control: str | None
+
+    @classmethod
+    def of(
+        cls,
+        task: Task,
+        given: Iterable[Given] | Mapping[str, Given] = (),
+        reference: str | None = None,
+        temperatures: Sequence[float] = (),
+    ) -> "Field":
+        """Those who are asked for, or the task's own, and what they are to be compared with.
+
+        Args:
+            task: The task.
+            given: Expressions, losses or objectives; a mapping names them.
+            reference: An expression, or the name of one that is given; by default the task's.
+            temperatures: What to try for every loss that depends on one, but for the reference.
+
+        Raises:
+            ValueError: Something given cannot be trained on here, or two have the same name.
+        """
+        first = reference or task.reference
+        named = _named(given or task.contenders)
+        compared = _contender(first, named.pop(first, first), task)
+        others = [_contender(name, what, task, temperatures) for name, what in named.items()]
+        everyone = [compared, *others, replace(compared, name=first + ECHO, echo=True)]
+        scaled = task.control if first == task.reference else None
+        if scaled and any(contender.tempered for contender in others):
+            everyone.append(_contender(scaled, named.get(scaled, scaled), task))
+        distinct = {contender.name: contender for contender in everyone}
+        return cls(tuple(distinct.values()), first, scaled if scaled in distinct else None)
+
+    @property
+    def echo(self) -> str:
+        """The name of the reference's repetition."""
+        return self.reference + ECHO
+
+    def __getitem__(self, name: str) -> Contender:
+        return next(contender for contender in self.contenders if contender.name == name)
+
+
+def _named(given: Iterable[Given] | Mapping[str, Given]) -> dict[str, Given]:
+    if isinstance(given, Mapping):
+        return dict(given)
+    if isinstance(given, (str, Loss, jl.Objective)):
+        given = [given]
+    pairs = [(_name(what), what) for what in given]
+    named = dict(pairs)
+    if len(named) < len({id(what) for _, what in pairs}):
+        twice = next(name for i, (name, _) in enumerate(pairs) if name in dict(pairs[:i]))
+        message = f"compare: two of `losses` are called {twice!r}; give a mapping to name them"
+        raise ValueError(message)
+    return named
+
+
+def _name(given: Given) -> str:
+    if isinstance(given, str):
+        return " ".join(given.split())
+    return given.__name__ if isinstance(given, Loss) else repr(given)
+
+
+def _contender(
+    name: str, given: Given, task: Task, temperatures: Sequence[float] = ()
+) -> Contender:
+    found = _expression(given, task, temperatures)
+    return Contender(name, found.variants, found.tempered)
+
+
+def _expression(given: Given, task: Task, temperatures: Sequence[float]) -> Expression:
+    """An objective is taken as it is: of the model's predictions and the task's targets."""
+    if isinstance(given, str):
+        return parsed(given, task.output, temperatures)
+    if isinstance(given, jl.Objective):
+        return Expression((Variant({}, given),), tempered=False)
+    try:
+        fitted = task.output.fit(given)
+    except TypeError as error:
+        raise ValueError(f"compare: {error}") from error
+    variant = Variant({}, jl.Objective(fitted.function))
+    return Expression((variant,), fitted.tempered)

@@ -1,0 +1,237 @@
+"""Objectives as they are written on the command line: `0.7*huber(delta=0.1..10) + 0.3*log_cosh`."""
+
+import difflib
+import itertools
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple, NoReturn
+
+import numpy as np
+from lark import Lark, Token, Transformer, UnexpectedInput
+from lark.exceptions import VisitError
+
+import jaxloss as jl
+from jaxloss.catalog import public_losses
+from jaxloss.compare.tasks.outputs import Fitted, Output
+from jaxloss.signature import HyperParameter
+
+STEPS = 5
+MOST = 64
+
+_GRAMMAR = Lark(
+    r"""
+    total: [SIGN] term (SIGN term)*
+    term: [NUMBER "*"] loss
+    loss: NAME ["(" [argument ("," argument)*] ")"]
+    argument: NAME "=" (interval | several | number)
+    interval: number ".." number
+    several: "[" number ("," number)* "]"
+    number: [SIGN] NUMBER
+
+    SIGN: "+" | "-"
+    NAME: /[A-Za-z_][A-Za-z_0-9]*/
+    NUMBER: /(\d+\.(?!\.)\d*|\.?\d+)([eE][+-]?\d+)?/
+    %ignore /\s+/
+    """,
+    start="total",
+    parser="lalr",
+)
+_SAYS = {
+    "SIGN": "a sign",
+    "NAME": "a name",
+    "NUMBER": "a number",
+    "STAR": "'*'",
+    "LPAR": "'('",
+    "RPAR": "')'",
+    "LSQB": "'['",
+    "RSQB": "']'",
+    "COMMA": "','",
+    "EQUAL": "'='",
+    "__ANON_0": "'..'",
+    "$END": "the end",
+}
+
+
+class ExpressionError(ValueError):
+    """A mistake in an expression, and where: the message has the text and a pointer below it."""
+
+    def __init__(self, text: str, column: int, message: str) -> None:
+        super().__init__(f"{message}\n  {text}\n  {' ' * (column - 1)}^")
+        self.column = column
+
+
+@dataclass(frozen=True)
+class Variant:
+    """An objective at certain hyper-parameters.
+
+    Attributes:
+        hyperparameters: The numbers that were chosen from several, by name.
+        objective: What is minimised.
+    """
+
+    hyperparameters: Mapping[str, float]
+    objective: jl.Objective
+
+
+class Expression(NamedTuple):
+    """What an expression describes: its variants, and whether it depends on a temperature."""
+
+    variants: tuple[Variant, ...]
+    tempered: bool
+
+
+@dataclass(frozen=True)
+class _Term:
+    """A loss in a sum, each of its hyper-parameters with the values to try."""
+
+    scale: float
+    name: str
+    fitted: Fitted
+    arguments: Mapping[str, Sequence[float]]
+
+
+def parsed(text: str, output: Output, temperatures: Sequence[float] = ()) -> Expression:
+    """What an expression describes.
+
+    `a..b` is five values from a to b, in equal ratios where the hyper-parameter is a positive
+    number without an upper bound and in equal steps otherwise; `[a, b, c]` is these values.
+
+    Args:
+        text: A sum of losses of the catalog, each with an optional factor and hyper-parameters.
+        output: What the losses are given.
+        temperatures: Those to try for a single loss that depends on one and says none itself.
+
+    Raises:
+        ExpressionError: The text is no such sum; or a loss, a hyper-parameter or a value is not
+            one that can be had here.
+    """
+    try:
+        terms = _Builder(text, output).transform(_GRAMMAR.parse(text))
+    except UnexpectedInput as error:
+        raise ExpressionError(text, _column(error, text), _unexpected(error, text)) from None
+    except VisitError as error:
+        raise error.orig_exc from None
+    tempered = any(term.fitted.tempered for term in terms)
+    if temperatures and tempered and len(terms) == 1:
+        terms = [replace(terms[0], arguments={"temperature": temperatures} | terms[0].arguments)]
+    found = tuple(_combinations(terms))
+    if len(found) > MOST:
+        message = f"{len(found)} combinations of hyper-parameters are too many, at most {MOST}"
+        raise ExpressionError(text, 1, message)
+    return Expression(found, tempered)
+
+
+def _combinations(terms: Sequence[_Term]) -> Iterator[Variant]:
+    """Every combination of the values of all terms' hyper-parameters."""
+    axes = [(i, name, values) for i, t in enumerate(terms) for name, values in t.arguments.items()]
+    for chosen in itertools.product(*(values for _, _, values in axes)):
+        given: list[dict[str, float]] = [{} for _ in terms]
+        several = {}
+        for (i, name, values), value in zip(axes, chosen, strict=True):
+            given[i][name] = value
+            if len(values) > 1:
+                several[name if len(terms) == 1 else f"{terms[i].name}.{name}"] = value
+        yield Variant(several, _objective(terms, given))
+
+
+def _objective(terms: Sequence[_Term], given: Sequence[Mapping[str, float]]) -> jl.Objective:
+    parts = [
+        term.scale * jl.Objective(term.fitted.function, **dict[str, Any](hyper))
+        for term, hyper in zip(terms, given, strict=True)
+    ]
+    return sum(parts[1:], start=parts[0])
+
+
+class _Builder(Transformer[Token, Any]):
+    """From the tree to the terms; every mistake of meaning is found where it stands."""
+
+    def __init__(self, text: str, output: Output) -> None:
+        super().__init__()
+        self.text, self.output = text, output
+
+    def number(self, children: list[Any]) -> float:
+        sign, digits = children
+        return -float(digits) if sign == "-" else float(digits)
+
+    def interval(self, children: list[float]) -> tuple[float, ...]:
+        return tuple(children)
+
+    def several(self, children: list[float]) -> list[float]:
+        return children
+
+    def argument(self, children: list[Any]) -> tuple[Token, Any]:
+        name, value = children
+        return name, value
+
+    def loss(self, children: list[Any]) -> _Term:
+        name, *arguments = children
+        fitted = self._fitted(name)
+        values: dict[str, Sequence[float]] = {}
+        for argument in filter(None, arguments):
+            keyword, value = argument
+            if keyword in values:
+                self._fail(keyword, f"{keyword} is given twice")
+            values[str(keyword)] = self._values(name, keyword, value, fitted)
+        return _Term(1.0, str(name), fitted, values)
+
+    def term(self, children: list[Any]) -> _Term:
+        factor, loss = children
+        scaled: _Term = replace(loss, scale=float(factor or 1))
+        return scaled
+
+    def total(self, children: list[Any]) -> list[_Term]:
+        signed = zip(children[::2], children[1::2], strict=True)
+        return [_negated(term) if sign == "-" else term for sign, term in signed]
+
+    def _fitted(self, name: Token) -> Fitted:
+        known = public_losses()
+        loss = known.get(self.output.aliases.get(name, name))
+        if loss is None:
+            near = difflib.get_close_matches(name, [*known, *self.output.aliases], n=3, cutoff=0.5)
+            hint = f"; the nearest are {', '.join(near)}" if near else "; see `jaxloss list`"
+            self._fail(name, f"no loss is called {str(name)!r}{hint}")
+        try:
+            return self.output.fit(loss)
+        except TypeError as error:
+            self._fail(name, str(error))
+
+    def _values(self, loss: Token, keyword: Token, value: Any, fitted: Fitted) -> Sequence[float]:
+        item = fitted.hyperparameters.get(keyword)
+        if item is None:
+            names = ", ".join(fitted.hyperparameters) or "none"
+            self._fail(keyword, f"{loss} has no {str(keyword)!r}; its hyper-parameters: {names}")
+        values = _spread(value, item) if isinstance(value, tuple) else np.atleast_1d(value).tolist()
+        wrong = [x for x in values if not item.domain.contains(np.asarray(x))]
+        if wrong:
+            message = f"{keyword} of {loss} is {item.domain.says}, not {wrong[0]:g}"
+            self._fail(keyword, message)
+        return values
+
+    def _fail(self, token: Token, message: str) -> NoReturn:
+        raise ExpressionError(self.text, token.column or 1, message)
+
+
+def _negated(term: _Term) -> _Term:
+    return replace(term, scale=-term.scale)
+
+
+def _spread(ends: tuple[float, float], item: HyperParameter) -> list[float]:
+    """Values from one end to the other, as suits the domain."""
+    low, high = ends
+    positive = min(ends) > 0 and item.domain.high == math.inf
+    spaced = np.geomspace if positive else np.linspace
+    return [float(f"{x:.4g}") for x in spaced(low, high, STEPS)]
+
+
+def _column(error: UnexpectedInput, text: str) -> int:
+    ended = getattr(getattr(error, "token", None), "type", "") == "$END"
+    return len(text) + 1 if ended else error.column
+
+
+def _unexpected(error: UnexpectedInput, text: str) -> str:
+    position = _column(error, text) - 1
+    found = f"{text[position]!r}" if position < len(text) else "the end"
+    names = sorted(getattr(error, "accepts", None) or getattr(error, "allowed", None) or ())
+    wanted = " or ".join(_SAYS.get(name, name) for name in names)
+    return f"{wanted} is wanted here, not {found}"

@@ -1,0 +1,111 @@
+"""The rows of a run as arrays, and as a table."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from jaxloss.compare.sweep.plan import Plan
+from jaxloss.compare.sweep.records import Record, key
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Grid:
+    """How the networks of one contender did.
+
+    Attributes:
+        validation: The task's first metric after each epoch, [variant, noise, rate, seed, epoch].
+        test: Likewise on clean test data.
+        measures: Every metric after training, by name, [variant, noise, rate, seed].
+    """
+
+    validation: Floats
+    test: Floats
+    measures: dict[str, Floats]
+
+
+@dataclass(frozen=True)
+class Results:
+    """What a plan gave.
+
+    Attributes:
+        plan: The plan.
+        rows: One for each network, in the order of the plan.
+        grids: The same as arrays, for each contender by name.
+    """
+
+    plan: Plan
+    rows: tuple[Record, ...]
+    grids: dict[str, Grid]
+
+    @classmethod
+    def of(cls, plan: Plan, rows: Iterable[Record]) -> "Results":
+        """The rows in the order of the plan, whatever order they come in.
+
+        Raises:
+            ValueError: A unit of the plan is missing or is not complete.
+        """
+        units: dict[str, list[Record]] = {}
+        for row in rows:
+            units.setdefault(row.unit, []).append(row)
+        ordered = {
+            (c.name, i): sorted(units.get(key(c.name, v.hyperparameters), ()), key=_place)
+            for c in plan.field.contenders
+            for i, v in enumerate(c.variants)
+        }
+        for (name, _), unit in ordered.items():
+            if len(unit) != plan.cells:
+                message = f"of {name} there are {len(unit)} rows in place of {plan.cells}"
+                raise ValueError(message)
+        grids = {
+            c.name: _grid(plan, [ordered[c.name, i] for i in range(len(c.variants))])
+            for c in plan.field.contenders
+        }
+        return cls(plan, tuple(row for unit in ordered.values() for row in unit), grids)
+
+    def frame(self) -> pd.DataFrame:
+        """The rows as a table, with the metrics after training and not the curves."""
+        return pd.DataFrame([_flat(row) for row in self.rows])
+
+
+def spelled(hyperparameters: Mapping[str, float]) -> str:
+    """Hyper-parameters as they are written, to six digits."""
+    return " ".join(f"{name}={value:g}" for name, value in hyperparameters.items())
+
+
+def _place(row: Record) -> tuple[float, float, int]:
+    return row.noise, row.learning_rate, row.seed
+
+
+def _grid(plan: Plan, units: list[list[Record]]) -> Grid:
+    shape = (len(units), len(plan.noise), len(plan.rates), plan.seeds)
+    rows = [row for unit in units for row in unit]
+
+    def array(values: list[Any], *more: int) -> Floats:
+        return np.asarray(values, np.float64).reshape(*shape, *more)
+
+    return Grid(
+        validation=array([row.validation for row in rows], plan.epochs),
+        test=array([row.test for row in rows], plan.epochs),
+        measures={
+            metric.name: array([row.measures[metric.name] for row in rows])
+            for metric in plan.task.output.metrics
+        },
+    )
+
+
+def _flat(row: Record) -> dict[str, Any]:
+    return {
+        "loss": row.loss,
+        "hyperparameters": spelled(row.hyperparameters),
+        "noise": row.noise,
+        "learning_rate": row.learning_rate,
+        "seed": row.seed,
+        "validation": row.validation[-1],
+        **{f"test_{name}": value for name, value in row.measures.items()},
+    }

@@ -1,0 +1,82 @@
+"""From a plan to its results: what is missing is trained, and written as it comes."""
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor, as_completed
+
+import jax
+
+from jaxloss.compare.sweep import devices
+from jaxloss.compare.sweep.contenders import Contender
+from jaxloss.compare.sweep.expression import Variant
+from jaxloss.compare.sweep.plan import Plan
+from jaxloss.compare.sweep.records import Record, Store, key, parsed, records, written
+from jaxloss.compare.sweep.results import Results
+from jaxloss.compare.sweep.training import Program
+from jaxloss.compare.sweep.trials import trials
+
+Unit = tuple[Contender, Variant]
+
+
+def run(
+    plan: Plan, store: Store | None = None, done: Callable[[Unit], None] = lambda _: None
+) -> Results:
+    """Train what is not in the store yet.
+
+    Args:
+        plan: What to train.
+        store: Where rows are kept by the process that leads; units that it holds are not trained
+            anew. On other processes it is ignored.
+        done: Is told of each unit when it is finished.
+
+    Returns:
+        The results, on every process.
+    """
+    kept = store if devices.leads() else None
+    rows = parsed(devices.shared(written(kept.read() if kept else ())))
+    if kept:
+        kept.replace(rows)
+    for index, found in _trained(plan, missing(plan, rows)):
+        rows += found
+        if kept:
+            kept.append(found)
+        done(plan.units[index])
+    results = Results.of(plan, rows)
+    if kept:
+        kept.replace(results.rows)
+    return results
+
+
+def missing(plan: Plan, rows: Iterable[Record]) -> list[int]:
+    """Which units of the plan are not among complete rows, by index."""
+    found = {row.unit for row in rows}
+    return [i for i, (c, v) in enumerate(plan.units) if key(c.name, v.hyperparameters) not in found]
+
+
+def _trained(plan: Plan, wanted: list[int]) -> Iterator[tuple[int, list[Record]]]:
+    """The rows of each unit, as they come."""
+    if not wanted:
+        return
+    objectives = [variant.objective for _, variant in plan.units]
+    program = Program.compiled(plan.task, objectives, trials(plan), plan.rates)
+
+    def one(index: int) -> list[Record]:
+        contender, variant = plan.units[index]
+        measured = program.run(program.criteria.choice(index, reverse=contender.echo))
+        return list(records(plan, contender, variant, measured))
+
+    with ThreadPoolExecutor(_workers()) as pool:
+        futures = {pool.submit(one, index): index for index in wanted}
+        try:
+            for future in as_completed(futures):
+                yield futures[future], future.result()
+        finally:  # what has not begun when this is interrupted never will
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _workers() -> int:
+    """The small matrices of one unit keep one core busy: a thread for each core.
+
+    Several devices are kept busy by one unit, and must be given the units in the same order.
+    """
+    return (os.cpu_count() or 1) if jax.device_count() == 1 else 1

@@ -1,0 +1,84 @@
+"""How data are split, scaled and spoilt, on the host, once for every loss."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.model_selection import train_test_split
+
+from jaxloss.compare.tasks.task import Data, Parts
+
+Generator = np.random.Generator
+Values = NDArray[Any]
+
+
+def split(examples: int, generator: Generator, classes: Values | None = None) -> Parts:
+    """The indices of three fifths, one fifth and one fifth, with classes in their proportions."""
+    state = np.random.RandomState(generator.integers(2**31))
+
+    def within(part: Values) -> Values | None:
+        return None if classes is None else classes[part]
+
+    everything = np.arange(examples)
+    rest, test = train_test_split(
+        everything, test_size=0.2, stratify=within(everything), random_state=state
+    )
+    training, validation = train_test_split(
+        rest, test_size=0.25, stratify=within(rest), random_state=state
+    )
+    return Parts(training, validation, test)
+
+
+def parted(inputs: Values, targets: Values, index: Parts) -> Data:
+    """The data of these indices, all of the training part being trained on."""
+    return Data(
+        inputs=Parts(*[inputs[part] for part in index]),
+        targets=Parts(*[targets[part] for part in index]),
+        eligible=np.arange(len(index.training)),
+    )
+
+
+def standardised(parts: Parts, *, together: bool = False) -> Parts:
+    """Less the mean of each column, over its deviation, or over one deviation for all of them.
+
+    Both are of the training part. A column that does not vary there is 0 throughout.
+    """
+    training = np.asarray(parts.training, np.float64)
+    centre = training.mean(axis=0)
+    spread = training.std() if together else training.std(axis=0)
+    varies = spread > 1e-12 * np.maximum(np.abs(centre), 1e-300)
+    scale = np.where(varies, spread, np.inf)
+    return Parts(*[((part - centre) / scale).astype(np.float32) for part in parts])
+
+
+def flipped(labels: Values, rate: float, generator: Generator) -> Values:
+    """The labels, with `rate` of them (rounded) replaced by another of those that occur."""
+    classes, index = np.unique(labels, return_inverse=True)
+    shift = generator.integers(1, len(classes), size=len(labels))
+    rank = generator.permutation(len(labels))
+    wrong = classes[(index + shift) % len(classes)]
+    return np.where(rank < round(rate * len(labels)), wrong, labels).astype(labels.dtype)
+
+
+def contaminated(targets: Values, rate: float, generator: Generator) -> Values:
+    """The targets, `rate` of them (rounded) replaced by gross outliers, all to one side.
+
+    They lie 5 to 15 deviations above the mean: such errors do not cancel, as they would were they
+    symmetric.
+    """
+    centre, scale = targets.mean(), targets.std()
+    gross = centre + scale * generator.uniform(5, 15, size=targets.shape)
+    rank = generator.permutation(len(targets))
+    outlying = rank < round(rate * len(targets))
+    return np.where(outlying, gross, targets).astype(targets.dtype)
+
+
+def batches(eligible: Values, size: int, epochs: int, generator: Generator) -> Values:
+    """Indices [epoch, step, example]: whole batches of a fresh permutation for each epoch.
+
+    What does not fill a batch sits the epoch out; fewer examples than a batch are one batch.
+    """
+    size = min(size, len(eligible))
+    steps = len(eligible) // size
+    order = [generator.permutation(eligible)[: steps * size] for _ in range(epochs)]
+    return np.stack(order).reshape(epochs, steps, size).astype(np.int32)

@@ -1,0 +1,119 @@
+"""Two small medical data sets: is a tumour benign, and how far will a disease progress."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.datasets import load_breast_cancer, load_diabetes
+
+from jaxloss.compare.tasks import drawing, metrics
+from jaxloss.compare.tasks.metrics import Metric
+from jaxloss.compare.tasks.models import Linear
+from jaxloss.compare.tasks.outputs import BINARY, values
+from jaxloss.compare.tasks.task import Data, Generator, Task
+
+TEMPERATURES = "cross_entropy(temperature=[0.25, 0.5, 2, 4])"
+
+# The convex margin losses, then the bounded ones, then those of a probability.
+MARGINS = (
+    "hinge",
+    "squared_hinge",
+    "modified_huber",
+    "logistic",
+    "exponential",
+    "squared_margin",
+    "dwd",
+    "ramp",
+    "savage",
+    "tangent",
+    "sigmoid_focal",
+    "binary_cross_entropy",
+)
+
+# Convex, then redescending; each with the range in which its scale is sought, in deviations.
+RESIDUALS = (
+    "absolute_error",
+    "epsilon_insensitive(epsilon=[0.05, 0.1, 0.2, 0.5])",
+    "log_cosh",
+    "huber(delta=0.1..10)",
+    "pseudo_huber(delta=0.1..10)",
+    "charbonnier(scale=0.01..1)",
+    "fair(scale=0.1..10)",
+    "barron(alpha=-2..2)",
+    "cauchy(scale=0.1..10)",
+    "geman_mcclure(scale=0.1..10)",
+    "welsch(scale=0.1..10)",
+    "tukey(scale=0.5..50)",
+)
+
+REAL = values(
+    Metric(
+        "median_error",
+        "median absolute error",
+        metrics.median_error,
+        higher=False,
+        unit="deviations",
+    ),
+    Metric("rank_correlation", "Spearman's rank correlation", metrics.rank_correlation),
+    Metric("r2", "share of the variance that is explained", metrics.explained),
+)
+
+
+def standardised(inputs: NDArray[Any], targets: NDArray[Any], index: Any) -> Data:
+    """The parts with these indices; inputs, and targets too, in deviations of the training part."""
+    data = drawing.parted(inputs, targets, index)
+    return data._replace(
+        inputs=drawing.standardised(data.inputs), targets=drawing.standardised(data.targets)
+    )
+
+
+def draw_breast_cancer(generator: Generator) -> Data:
+    """A split of 569 tumours: 30 measurements in deviations, and 1 where it is benign."""
+    inputs, labels = load_breast_cancer(return_X_y=True)
+    data = drawing.parted(
+        inputs, labels.astype(np.int32), drawing.split(len(labels), generator, labels)
+    )
+    return data._replace(inputs=drawing.standardised(data.inputs))
+
+
+def draw_diabetes(generator: Generator) -> Data:
+    """A split of 442 patients: ten measurements and the progression, all in deviations."""
+    inputs, targets = load_diabetes(return_X_y=True)
+    return standardised(inputs, targets, drawing.split(len(targets), generator))
+
+
+BREAST_CANCER = Task(
+    name="breast_cancer",
+    title="breast cancer",
+    story="Whether a tumour is benign, from 30 measurements of cell nuclei: the 569 tumours of "
+    "Street, Wolberg and Mangasarian (1993) that scikit-learn ships, of which each seed trains on "
+    "three fifths, validates on one fifth and tests on one fifth.",
+    noise="wrong labels",
+    draw=draw_breast_cancer,
+    corrupt=drawing.flipped,
+    model=Linear(),
+    output=BINARY,
+    reference="cross_entropy",
+    contenders=MARGINS,
+    control=TEMPERATURES,
+    levels=(0.0, 0.3),
+    epochs=60,
+)
+
+DIABETES = Task(
+    name="diabetes",
+    title="progression of diabetes",
+    story="How far diabetes has progressed after a year, from ten measurements: the 442 patients "
+    "of Efron et al. (2004) that scikit-learn ships, of whom each seed trains on three fifths, "
+    "validates on one fifth and tests on one fifth. Errors are in deviations of the targets "
+    "trained on; over all patients a deviation is 77 points.",
+    noise="gross outliers",
+    draw=draw_diabetes,
+    corrupt=drawing.contaminated,
+    model=Linear(),
+    output=REAL,
+    reference="squared_error",
+    contenders=RESIDUALS,
+    levels=(0.0, 0.3),
+    epochs=60,
+)

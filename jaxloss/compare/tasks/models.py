@@ -1,0 +1,76 @@
+"""The networks, small and drawn on the host: a line, and one hidden layer."""
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+from jax import Array
+
+
+class Layer(NamedTuple):
+    """Weights [inputs, outputs] and biases [outputs]."""
+
+    weights: Any
+    biases: Any
+
+    @classmethod
+    def initial(cls, generator: np.random.Generator, inputs: int, outputs: int) -> "Layer":
+        """Weights that keep the variance through a rectifier (He et al. 2015), biases of 0."""
+        weights = generator.normal(0, np.sqrt(2 / inputs), size=(inputs, outputs))
+        return cls(weights.astype(np.float32), np.zeros(outputs, np.float32))
+
+    def __call__(self, inputs: Array) -> Array:
+        """The sums, [example, output]."""
+        sums: Array = inputs @ self.weights + self.biases[None]
+        return sums
+
+
+@dataclass(frozen=True)
+class Linear:
+    """A linear model of flat inputs, from 0."""
+
+    def initial(
+        self, generator: np.random.Generator, inputs: tuple[int, ...], outputs: tuple[int, ...]
+    ) -> Layer:
+        """All weights are 0: the problem is convex where the loss is."""
+        del generator
+        size = (int(np.prod(inputs)), int(np.prod(outputs)))
+        return Layer(np.zeros(size, np.float32), np.zeros(size[1], np.float32))
+
+    def apply(self, parameters: Layer, inputs: Array, outputs: tuple[int, ...]) -> Array:
+        """Predictions, [example, *outputs]."""
+        return parameters(inputs).reshape(-1, *outputs)
+
+    def __str__(self) -> str:
+        return "a linear model"
+
+
+@dataclass(frozen=True)
+class Perceptron:
+    """One hidden layer of rectifiers.
+
+    Attributes:
+        hidden: Its width.
+    """
+
+    hidden: int = 64
+
+    def initial(
+        self, generator: np.random.Generator, inputs: tuple[int, ...], outputs: tuple[int, ...]
+    ) -> tuple[Layer, Layer]:
+        """Both layers."""
+        return (
+            Layer.initial(generator, int(np.prod(inputs)), self.hidden),
+            Layer.initial(generator, self.hidden, int(np.prod(outputs))),
+        )
+
+    def apply(
+        self, parameters: tuple[Layer, Layer], inputs: Array, outputs: tuple[int, ...]
+    ) -> Array:
+        """Predictions, [example, *outputs]."""
+        inner, outer = parameters
+        return outer(jax.nn.relu(inner(inputs))).reshape(-1, *outputs)
+
+    def __str__(self) -> str:
+        return f"a network with one hidden layer of {self.hidden} rectifiers"

@@ -1,0 +1,158 @@
+"""A table of one's own, from a CSV file or an NPZ file of arrays to named columns."""
+
+import csv
+import difflib
+import io
+import re
+import zipfile
+import zlib
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+_SAMPLE = 1 << 16
+_SEPARATORS = ",;\t|"
+_COMMA_DECIMAL = re.compile(r'(^|;)"?\s*[-+]?\d+,\d+\s*"?\s*(;|$)', re.MULTILINE)
+_LISTED = 20
+
+
+def read(path: Path, target: str | None) -> tuple[pd.DataFrame, str]:
+    """The columns of a file, all of one length, and the name of the one that is the target.
+
+    Raises:
+        ValueError: There is no such file, it cannot be read as what its name ends in, or it has no
+            such target.
+    """
+    readers = {".csv": _csv, ".npz": _npz}
+    reader = readers.get(path.suffix.lower())
+    if reader is None:
+        message = f"a file that ends in .csv or .npz is needed, not {path.name!r}"
+        raise ValueError(message)
+    if not path.is_file():
+        message = f"there is no file {str(path)!r}"
+        raise ValueError(message)
+    try:
+        return reader(path, target)
+    except OSError as error:
+        message = f"{path.name} cannot be read: {error}"
+        raise ValueError(message) from error
+
+
+def listed(names: Iterable[Any]) -> str:
+    """Names in quotes, the first twenty of them."""
+    every = [repr(str(name)) for name in names]
+    more = f" and {len(every) - _LISTED} more" if len(every) > _LISTED else ""
+    return ", ".join(every[:_LISTED]) + more
+
+
+def _csv(path: Path, target: str | None) -> tuple[pd.DataFrame, str]:
+    sample = _beginning(path)
+    separator = max(_SEPARATORS, key=lambda mark: len(_first(sample, mark)))
+    names = _first(sample, separator)
+    _refuse_duplicates(path, names)
+    chosen = _chosen(path, names, target)
+    european = separator == ";" and _COMMA_DECIMAL.search(sample)
+    try:
+        frame = pd.read_csv(
+            path,
+            sep=separator,
+            decimal="," if european else ".",
+            encoding="utf-8-sig",
+            skipinitialspace=True,
+            low_memory=False,
+            na_values=["?"],
+        )
+    except (UnicodeDecodeError, pd.errors.ParserError) as error:
+        message = f"{path.name} is no CSV file in UTF-8: {' '.join(str(error).split())}"
+        raise ValueError(message) from error
+    if not isinstance(frame.index, pd.RangeIndex) or len(frame.columns) != len(names):
+        message = f"{path.name} has rows of more fields than its first line, which has {len(names)}"
+        raise ValueError(message)
+    return frame.set_axis(names, axis="columns"), chosen
+
+
+def _beginning(path: Path) -> str:
+    """The first part of a text; what is cut off in the middle of a character is left out."""
+    with path.open("rb") as file:
+        beginning = file.read(_SAMPLE)
+    if not beginning.strip():
+        message = f"{path.name} is empty"
+        raise ValueError(message)
+    if b"\0" in beginning:
+        message = f"{path.name} is no CSV file in UTF-8: it has bytes of value 0"
+        raise ValueError(message)
+    return beginning.decode("utf-8-sig", errors="ignore")
+
+
+def _first(text: str, separator: str) -> list[str]:
+    """The names of the columns."""
+    lines = csv.reader(io.StringIO(text), delimiter=separator, skipinitialspace=True)
+    names = next(fields for fields in lines if any(fields))
+    return [name.strip() or f"column {i + 1}" for i, name in enumerate(names)]
+
+
+def _npz(path: Path, target: str | None) -> tuple[pd.DataFrame, str]:
+    if not zipfile.is_zipfile(path):
+        message = f"{path.name} is no NPZ file, which is a ZIP archive of arrays"
+        raise ValueError(message)
+    with np.load(path, allow_pickle=False) as archive:
+        arrays = {name: _plain(path, archive, name) for name in archive.files}
+    chosen = _chosen(path, list(arrays), target)
+    lengths = {name: x.shape[0] if x.ndim else None for name, x in arrays.items()}
+    if len(set(lengths.values())) > 1 or arrays[chosen].ndim == 0:
+        shapes = ", ".join(f"{name!r}: {x.shape}" for name, x in arrays.items())
+        message = f"the arrays in {path.name} are not of one length: {shapes}"
+        raise ValueError(message)
+    if arrays[chosen].size != len(arrays[chosen]):
+        message = f"the target {chosen!r} in {path.name} has the shape {arrays[chosen].shape}; "
+        raise ValueError(message + "one number or label for each example is needed")
+    return pd.concat(_columns(arrays, chosen), axis="columns"), chosen
+
+
+def _plain(path: Path, archive: Mapping[str, NDArray[Any]], name: str) -> NDArray[Any]:
+    """An array of numbers, text or dates."""
+    try:
+        found = archive[name]
+    except (ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        message = f"the array {name!r} in {path.name} cannot be read: {error}"
+        raise ValueError(message) from error
+    kind = getattr(found, "dtype", np.dtype(object))
+    if kind.kind not in "biufUSM":
+        message = f"{name!r} in {path.name} is of {kind}; real numbers, text or dates are needed"
+        raise ValueError(message)
+    return found
+
+
+def _columns(arrays: Mapping[str, NDArray[Any]], target: str) -> Iterable[pd.DataFrame]:
+    """Each array as columns: what follows its first axis is flattened."""
+    for name, array in arrays.items():
+        flat = array.reshape(len(array), -1)
+        flat = np.strings.decode(flat, "utf-8", "replace") if flat.dtype.kind == "S" else flat
+        alone = array.ndim == 1 or name == target
+        names = [name] if alone else [f"{name}[{i}]" for i in range(flat.shape[1])]
+        yield pd.DataFrame(flat, columns=names)
+
+
+def _chosen(path: Path, names: list[str], target: str | None) -> str:
+    if target is not None and target.strip() in names:
+        return target.strip()
+    columns = f"the columns of {path.name} are {listed(names)}"
+    if target is None:
+        message = f"the name of the target is missing; {columns}"
+        raise ValueError(message)
+    near = difflib.get_close_matches(target, names, n=3, cutoff=0.5)
+    hint = f"; the nearest are {listed(near)}" if near else ""
+    message = f"no column is called {target!r}{hint}; {columns}"
+    raise ValueError(message)
+
+
+def _refuse_duplicates(path: Path, names: list[str]) -> None:
+    twice = [name for name, count in Counter(names).items() if count > 1]
+    if twice:
+        message = f"{path.name} has several columns of the same name: {listed(twice)}"
+        raise ValueError(message)

@@ -1,0 +1,164 @@
+"""Photographs at twice the resolution: a picture for every picture, where pixels go astray."""
+
+import functools
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+from numpy.typing import NDArray
+from sklearn.datasets import load_sample_images
+
+import jaxloss as jl
+from jaxloss.compare.tasks import drawing
+from jaxloss.compare.tasks.metrics import Metric
+from jaxloss.compare.tasks.models import Layer
+from jaxloss.compare.tasks.outputs import Output
+from jaxloss.compare.tasks.task import Data, Generator, Task
+
+SIDE = 16
+REACH = 2
+_LUMA = np.array([0.299, 0.587, 0.114])  # of red, green and blue: ITU-R BT.601
+
+
+@dataclass(frozen=True)
+class Upsampler:
+    """Every pixel becomes four, each of them itself and what a small network adds.
+
+    The network sees how the 5 x 5 pixels around differ from the one in their midst, so that
+    brightness is left as it is. At the beginning it adds nothing.
+
+    Attributes:
+        hidden: How many rectifiers look at a neighbourhood.
+    """
+
+    hidden: int = 32
+
+    def initial(
+        self, generator: Generator, inputs: tuple[int, ...], outputs: tuple[int, ...]
+    ) -> tuple[Layer, Layer]:
+        """An inner layer at random, and an outer of 0."""
+        del inputs, outputs
+        inner = Layer.initial(generator, (2 * REACH + 1) ** 2, self.hidden)
+        return inner, Layer(np.zeros((self.hidden, 4), np.float32), np.zeros(4, np.float32))
+
+    def apply(
+        self, parameters: tuple[Layer, Layer], inputs: Array, outputs: tuple[int, ...]
+    ) -> Array:
+        """Images, [example, 2 height, 2 width, 1], from [example, height, width]."""
+        inner, outer = parameters
+        around = neighbourhoods(inputs) - inputs[..., None]
+        fours = inputs[..., None] + outer(jax.nn.relu(inner(around)))
+        blocks = fours.reshape(*inputs.shape, 2, 2)
+        return blocks.swapaxes(2, 3).reshape(-1, *outputs)
+
+    def __str__(self) -> str:
+        return f"a network of {self.hidden} rectifiers that slides over the picture"
+
+
+def neighbourhoods(images: Array) -> Array:
+    """What is around each pixel, [..., height, width, 25]; the rim is repeated outwards."""
+    *batch, height, width = images.shape
+    padded = jnp.pad(images, [(0, 0)] * len(batch) + [(REACH, REACH)] * 2, mode="edge")
+    offsets = range(2 * REACH + 1)
+    shifted = [padded[..., i : i + height, j : j + width] for i in offsets for j in offsets]
+    return jnp.stack(shifted, axis=-1)
+
+
+@functools.cache
+def patches() -> NDArray[np.float32]:
+    """The photographs in grey from 0 to 1, halved twice, cut up into [patch, side, side, 1]."""
+    grey = [halved(halved(p @ _LUMA / 255)) for p in load_sample_images().images]
+    return np.concatenate([_squares(image) for image in grey])[..., None].astype(np.float32)
+
+
+def halved(images: NDArray[Any]) -> NDArray[Any]:
+    """The means of 2 x 2 pixels, over the last two axes; an odd last row or column is left out."""
+    *batch, height, width = (*images.shape[:-2], *(n // 2 for n in images.shape[-2:]))
+    even = images[..., : 2 * height, : 2 * width]
+    means: NDArray[Any] = even.reshape(*batch, height, 2, width, 2).mean(axis=(-3, -1))
+    return means
+
+
+def draw(generator: Generator) -> Data:
+    """A split of the patches: each is to be found again from its halved self."""
+    sharp = patches()
+    coarse = halved(sharp[..., 0])
+    return drawing.parted(coarse, sharp, drawing.split(len(sharp), generator))
+
+
+def peppered(images: NDArray[Any], rate: float, generator: Generator) -> NDArray[Any]:
+    """The images with `rate` of all pixels (rounded) black or white."""
+    rank = generator.permutation(images.size).reshape(images.shape)
+    extreme = generator.integers(2, size=images.shape)
+    return np.where(rank < round(rate * images.size), extreme, images).astype(images.dtype)
+
+
+def peak_ratio(images: Array, targets: Array) -> Array:
+    """The peak signal-to-noise ratio of an image, in decibels, averaged over images."""
+    errors = jnp.mean(jnp.square(images - targets), axis=(1, 2, 3))
+    return -10 * jnp.mean(jnp.log10(errors))
+
+
+def similarity(images: Array, targets: Array) -> Array:
+    """The SSIM index, averaged over images."""
+    return 1 - jnp.mean(jl.ssim(images, targets))
+
+
+def _squares(image: NDArray[Any]) -> NDArray[Any]:
+    """All squares of a grid that begins at the upper left corner."""
+    rows, columns = (length // SIDE for length in image.shape)
+    whole = image[: rows * SIDE, : columns * SIDE].reshape(rows, SIDE, columns, SIDE)
+    return whole.swapaxes(1, 2).reshape(-1, SIDE, SIDE)
+
+
+def _flat(images: Array) -> Array:
+    return images.reshape(len(images), -1)
+
+
+def _same(images: Array) -> Array:
+    return images
+
+
+_LINKS = {"Real": _same, "Image": _same, "Vector": _flat, "Point": _flat}
+
+SUPER_RESOLUTION = Task(
+    name="super-resolution",
+    title="photographs at twice the resolution",
+    story=f"A photograph of {SIDE} x {SIDE} grey pixels from the means of 2 x 2 of them: squares, "
+    "none over another, of the two photographs that scikit-learn ships, at a quarter of their size. Each "
+    "seed trains on three fifths of the squares, validates on one fifth and tests on one fifth. "
+    "The ratio of peak to noise is taken for each square, in decibels, so that a smooth one counts "
+    "as much as a rough one, where a mean of squared errors is ruled by the rough.",
+    noise="black or white pixels in the targets",
+    draw=draw,
+    corrupt=peppered,
+    model=Upsampler(),
+    output=Output(
+        says="a picture and its target, in grey from 0 to 1",
+        shape=(SIDE, SIDE, 1),
+        predictions=_LINKS,
+        targets=_LINKS,
+        metrics=(
+            Metric("psnr", "peak signal-to-noise ratio", peak_ratio, unit="dB"),
+            Metric("ssim", "structural similarity", similarity, factor=100, unit="points"),
+        ),
+    ),
+    reference="squared_error",
+    contenders=(
+        "squared_error",
+        "absolute_error",
+        "charbonnier(scale=[0.001, 0.01])",
+        "huber(delta=[0.01, 0.1])",
+        "cauchy(scale=[0.01, 0.1])",
+        "welsch(scale=[0.05, 0.2])",
+        "ssim",
+        "0.8*absolute_error + 0.2*ssim",
+        "cosine_distance",
+    ),
+    levels=(0.0, 0.1),
+    batch=8,
+    epochs=20,
+)

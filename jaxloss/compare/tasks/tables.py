@@ -1,0 +1,188 @@
+"""A table of one's own as a task: classes or a real number, from whatever its other columns are."""
+
+import hashlib
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from sklearn.model_selection import train_test_split
+
+from jaxloss.compare.tasks import drawing
+from jaxloss.compare.tasks.columns import CATEGORIES, Inputs, understood
+from jaxloss.compare.tasks.digits import JANOCHA
+from jaxloss.compare.tasks.medical import MARGINS, REAL, RESIDUALS, TEMPERATURES
+from jaxloss.compare.tasks.models import Perceptron
+from jaxloss.compare.tasks.outputs import BINARY, Output, classes
+from jaxloss.compare.tasks.reading import listed, read
+from jaxloss.compare.tasks.targets import Target, recognised
+from jaxloss.compare.tasks.task import Data, Generator, Parts, Task
+
+ROWS = 20_000
+ENTRIES = 8_000_000
+WIDEST = 10_000
+
+_MANY, _STEPS = 5_000, 300
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table from which each seed draws its parts.
+
+    Attributes:
+        inputs: The columns that are predicted from.
+        target: What is predicted.
+        size: How many rows a seed uses.
+    """
+
+    inputs: Inputs
+    target: Target
+    size: int
+
+    def __call__(self, generator: Generator) -> Data:
+        """The parts for a seed, with the classes in their proportions.
+
+        Real targets are in deviations of the training part.
+        """
+        rows, splits = generator.spawn(2)
+        chosen = self._chosen(rows)
+        index = Parts(
+            *[chosen[part] for part in drawing.split(self.size, splits, self._of(chosen))]
+        )
+        targets = Parts(*[self.target.values[part] for part in index])
+        return Data(
+            inputs=self.inputs.prepared(index),
+            targets=targets if self.target.names else drawing.standardised(targets),
+            eligible=np.arange(len(index.training)),
+        )
+
+    def _chosen(self, generator: Generator) -> NDArray[np.intp]:
+        """The rows that a seed uses."""
+        every = np.arange(len(self.target.values))
+        if self.size == len(every):
+            return every
+        state = np.random.RandomState(generator.integers(2**31))
+        chosen: NDArray[np.intp] = train_test_split(
+            every, train_size=self.size, stratify=self._of(every), random_state=state
+        )[0]
+        return chosen
+
+    def _of(self, rows: NDArray[np.intp]) -> NDArray[Any] | None:
+        """The classes of rows, where there are any."""
+        return self.target.values[rows] if self.target.names else None
+
+
+@dataclass(frozen=True)
+class _Kind:
+    """What differs between two classes, several, and real numbers."""
+
+    output: Output
+    noise: str
+    corrupt: Callable[[NDArray[Any], float, Generator], NDArray[Any]]
+    reference: str
+    contenders: tuple[str, ...]
+    worst: float
+    control: str | None = None
+
+    @classmethod
+    def of(cls, target: Target) -> "_Kind":
+        if not target.names:
+            return cls(
+                REAL, "gross outliers", drawing.contaminated, "squared_error", RESIDUALS, 0.3
+            )
+        noise, change = "wrong labels", drawing.flipped
+        if len(target.names) == 2:
+            return cls(BINARY, noise, change, "cross_entropy", MARGINS, 0.3, TEMPERATURES)
+        several = classes(len(target.names))
+        return cls(several, noise, change, "cross_entropy", JANOCHA, 0.4, TEMPERATURES)
+
+
+def table(path: Path, target: str | None = None) -> Task:
+    """The prediction of one column of a CSV file, or array of an NPZ file, from all others.
+
+    Args:
+        path: The file. A CSV file is in UTF-8, with names in its first line; in an NPZ file all
+            arrays are as long as the target, and are flattened behind their first axis.
+        target: The name of the column or array.
+
+    Raises:
+        ValueError: The file cannot be read, or has no such target; the target is missing or the
+            same almost everywhere, or of too many classes; no column is left to predict it from.
+    """
+    frame, name = read(Path(path), target)
+    column = frame.pop(name)
+    most = min(ROWS, ENTRIES // max(_widest(frame), 1))
+    found = recognised(column, name, most)
+    inputs, notes = understood(frame.iloc[found.rows])
+    _require_usable(inputs, name, notes)
+    drawn = Table(inputs, found, min(most, len(found.rows)))
+    kind = _Kind.of(found)
+    sentences = [_question(drawn, name, Path(path)), _division(drawn), *found.notes, *notes]
+    batch = 64 if drawn.size < _MANY else 256
+    return Task(
+        name=Path(path).name,
+        title=f"{name} of {Path(path).name}",
+        story=" ".join(sentences),
+        noise=kind.noise,
+        draw=drawn,
+        corrupt=kind.corrupt,
+        model=Perceptron(64),
+        output=kind.output,
+        reference=kind.reference,
+        contenders=kind.contenders,
+        control=kind.control,
+        levels=(0.0, kind.worst),
+        batch=batch,
+        epochs=_epochs(drawn.size * 3 // 5, batch),
+    )
+
+
+def _epochs(examples: int, batch: int) -> int:
+    """As many as make some 300 steps, in 10 to 100."""
+    steps = max(examples // batch, 1)
+    return min(max(math.ceil(_STEPS / steps), 10), 100)
+
+
+def _widest(frame: pd.DataFrame) -> int:
+    """How many numbers a row has at most once it is prepared."""
+    numeric = [pd.api.types.is_numeric_dtype(kind) for kind in frame.dtypes]
+    return sum(2 if number else CATEGORIES + 2 for number in numeric)
+
+
+def _require_usable(inputs: Inputs, name: str, notes: list[str]) -> None:
+    if inputs.width == 0:
+        message = " ".join([f"no column is left to predict {name!r} from.", *notes])
+        raise ValueError(message)
+    if inputs.width > WIDEST:
+        message = f"{inputs.width} inputs are too many, at most {WIDEST} can be had"
+        raise ValueError(message)
+
+
+def _question(drawn: Table, name: str, path: Path) -> str:
+    """What is predicted from what, and for real numbers in which unit."""
+    names, values = drawn.target.names, drawn.target.values
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()[:12]
+    columns = drawn.inputs.values.shape[1]
+    source = f"from {columns} other column{'s' * (columns > 1)} of {path.name} (SHA-256 {digest}…)"
+    if names:
+        kinds = f"{len(names)} classes ({listed(names)})"
+        return f"Which of {kinds} {name!r} is, {source}."
+    return (
+        f"The number {name!r}, {source}. Errors are in deviations of the targets trained on; over "
+        f"all rows a deviation is {values.std():.4g}."
+    )
+
+
+def _division(drawn: Table) -> str:
+    """How many rows there are, and what a seed does with them."""
+    total = len(drawn.target.values)
+    fifths = "trains on three fifths, validates on one fifth and tests on one fifth"
+    if drawn.size == total:
+        return f"Of {total} rows each seed {fifths}."
+    fairly = ", in the proportions of the classes" if drawn.target.names else ""
+    return f"Of {total} rows each seed draws {drawn.size}{fairly}; of these it {fifths}."

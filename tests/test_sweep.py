@@ -1,0 +1,325 @@
+"""Expressions, pairing, one program for all, and rows that survive an interruption."""
+
+import dataclasses
+import json
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+import jaxloss as jl
+from jaxloss.compare.sweep.contenders import ECHO, Field
+from jaxloss.compare.sweep.expression import MOST, ExpressionError, parsed
+from jaxloss.compare.sweep.plan import Plan
+from jaxloss.compare.sweep.records import Record, Store, written
+from jaxloss.compare.sweep.results import Results
+from jaxloss.compare.sweep.run import missing, run
+from jaxloss.compare.sweep.training import Program
+from jaxloss.compare.sweep.trials import trials
+from jaxloss.compare.tasks.digits import DIGITS
+from jaxloss.compare.tasks.models import Perceptron
+from jaxloss.compare.tasks.outputs import BINARY, classes, values
+
+TEN = classes(10)
+NUMBER = values(TEN.metric)
+LOGITS = jnp.asarray(np.random.default_rng(0).normal(size=(5, 10)), jnp.float32)
+LABELS = jnp.arange(5) * 2
+SMALL = dataclasses.replace(DIGITS, model=Perceptron(8))
+
+
+def small(losses=("brier", "cauchy_schwarz"), **options):
+    grid = {"seeds": 2, "noise": (0.0, 0.4), "rates": (1e-3, 1e-2), "epochs": 2} | options
+    return Plan(SMALL, Field.of(SMALL, losses), **grid)
+
+
+def objectives(text, output):
+    return [variant.objective for variant in parsed(text, output).variants]
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("brier", jl.brier(LOGITS, LABELS)),
+        ("cross_entropy", jl.softmax_cross_entropy_with_integer_labels(LOGITS, LABELS)),
+        ("brier(temperature=2)", jl.brier(LOGITS / 2, LABELS)),
+        ("hinge(margin=0.5)", jl.one_vs_all(jl.hinge)(LOGITS, LABELS, margin=0.5)),
+        ("nll", jl.softmax_cross_entropy_with_integer_labels(LOGITS, LABELS)),
+        ("kl_divergence", jl.softmax_cross_entropy_with_integer_labels(LOGITS, LABELS)),
+        ("reverse_kl", jnp.inf),
+        ("categorical_cross_entropy", jl.softmax_cross_entropy_with_integer_labels(LOGITS, LABELS)),
+        ("2 * squared_error", 2 * jl.squared_error(LOGITS, jax.nn.one_hot(LABELS, 10))),
+        ("- cosine_distance", -jl.cosine_distance(LOGITS, jax.nn.one_hot(LABELS, 10))),
+        (
+            "brier-.5*expectation+1e-1*squared_log",
+            jl.brier(LOGITS, LABELS)
+            - 0.5 * jl.expectation(LOGITS, LABELS)
+            + 0.1 * jl.squared_log(LOGITS, LABELS),
+        ),
+    ],
+)
+def test_an_expression_is_the_sum_that_it_says(text, wanted):
+    (objective,) = objectives(text, TEN)
+    assert float(objective(LOGITS, LABELS)) == pytest.approx(float(jnp.mean(wanted)), rel=1e-6)
+
+
+@pytest.mark.parametrize("name", ["hinge", "cross_entropy", "binary_cross_entropy", "savage"])
+def test_losses_of_two_classes_see_one_score(name):
+    scores, labels = jnp.array([-1.0, 0.5, 2.0]), jnp.array([0, 0, 1])
+    of_scores = {
+        "hinge": jl.hinge(scores, labels),
+        "savage": jl.savage(scores, labels),
+        "cross_entropy": jl.logistic(scores, labels),
+        "binary_cross_entropy": jl.logistic(scores, labels),
+    }
+    (objective,) = objectives(name, BINARY)
+    assert float(objective(scores, labels)) == pytest.approx(
+        float(of_scores[name].mean()), rel=1e-6
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "values"),
+    [
+        ("huber(delta=0.1..10)", [0.1, 0.3162, 1, 3.162, 10]),
+        ("generalized_cross_entropy(q=0.1..0.9)", [0.1, 0.3, 0.5, 0.7, 0.9]),
+        ("huber(delta=[2, .5])", [2, 0.5]),
+        ("cross_entropy(temperature=[0.25,4])", [0.25, 4]),
+    ],
+)
+def test_a_range_is_spaced_as_its_domain_asks(text, values):
+    found = [next(iter(v.hyperparameters.values())) for v in parsed(text, TEN).variants]
+    assert found == pytest.approx(values)
+
+
+def test_ranges_of_several_terms_are_combined_and_named_apart():
+    found = parsed("huber(delta=[1, 2]) + 0.1*generalized_cross_entropy(q=0.2..0.8)", TEN).variants
+    assert len(found) == 10
+    assert set(found[0].hyperparameters) == {"huber.delta", "generalized_cross_entropy.q"}
+    assert len({json.dumps(v.hyperparameters) for v in found}) == 10
+
+
+def test_temperatures_are_tried_for_what_depends_on_one_and_says_none():
+    tried = (0.5, 2.0)
+    assert len(parsed("brier", TEN, tried).variants) == 2
+    assert len(parsed("brier(temperature=3)", TEN, tried).variants) == 1
+    assert len(parsed("hinge", TEN, tried).variants) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "column", "says"),
+    [
+        ("", 1, "a name"),
+        ("huber(", 7, "')'"),
+        ("huber(delta=)", 13, "number"),
+        ("huber(delta=1..)", 16, "number"),
+        ("0.7 huber", 5, "'*'"),
+        ("huber + + log_cosh", 9, "a name"),
+        ("huber) ", 6, "the end"),
+        ("brier + hubr", 9, "huber"),
+        ("huber(dleta=1)", 7, "delta"),
+        ("brier + huber(delta=-1..2)", 15, "a number > 0"),
+        ("huber(delta=1, delta=2)", 16, "twice"),
+        ("poisson_nll", 1, "rates: numbers >= 0"),
+        ("ctc", 1, "10 classes"),
+        ("huber(delta=[" + "1," * MOST + "1])", 1, "too many"),
+    ],
+)
+def test_a_mistake_is_pointed_at(text, column, says):
+    with pytest.raises(ExpressionError) as caught:
+        parsed(text, TEN)
+    message, _, pointer = str(caught.value).rsplit("\n", 2)
+    assert says in message
+    assert pointer.index("^") - 2 == column - 1 == caught.value.column - 1
+
+
+def test_reference_echo_and_control_join_whoever_is_asked_for():
+    field = Field.of(DIGITS, ["brier", "hinge", "cross_entropy"])
+    names = [contender.name for contender in field.contenders]
+    assert names == ["cross_entropy", "brier", "hinge", "cross_entropy" + ECHO, DIGITS.control]
+    assert [c.name for c in field.contenders if c.echo] == [field.echo]
+    assert Field.of(DIGITS, ["hinge"]).control is None
+
+
+def test_losses_and_objectives_take_part_and_a_mapping_names_them():
+    mixed = 0.5 * jl.Objective(jl.brier) + 0.5 * jl.Objective(jl.expectation)
+    field = Field.of(DIGITS, {"mine": mixed, "theirs": jl.brier, "text": "hinge"})
+    assert [c.name for c in field.contenders[1:4]] == ["mine", "theirs", "text"]
+    assert [c.name for c in Field.of(DIGITS, [jl.hinge]).contenders[:2]] == [
+        "cross_entropy",
+        "hinge",
+    ]
+    with pytest.raises(ValueError, match="'hinge'"):
+        Field.of(DIGITS, [jl.hinge, "hinge"])
+    with pytest.raises(ValueError, match="poisson_nll is of"):
+        Field.of(DIGITS, [jl.poisson_nll])
+
+
+def test_another_reference_has_no_control():
+    field = Field.of(DIGITS, ["brier"], reference="hinge(margin=0.5)")
+    assert (field.reference, field.control) == ("hinge(margin=0.5)", None)
+
+
+def test_trials_differ_in_nothing_but_seed_and_noise():
+    drawn = trials(small())
+    first, noisy = (jax.tree.map(lambda x, i=i: x[i], drawn) for i in (0, 1))
+    np.testing.assert_array_equal(first.inputs.training, noisy.inputs.training)
+    np.testing.assert_array_equal(first.targets.test, noisy.targets.test)
+    np.testing.assert_array_equal(first.order, noisy.order)
+    assert (first.targets.training != noisy.targets.training).mean() == pytest.approx(0.4, abs=1e-3)
+    assert (first.targets.validation != noisy.targets.validation).mean() == pytest.approx(
+        0.4, abs=2e-3
+    )
+    assert not np.array_equal(drawn.inputs.training[0], drawn.inputs.training[2])
+
+
+def test_a_seed_is_the_same_whatever_else_is_asked_for():
+    few, many = trials(small()), trials(small(seeds=3, noise=(0.0, 0.2, 0.4)))
+    jax.tree.map(lambda a, b: np.testing.assert_array_equal(a[1], b[2]), few, many)
+
+
+@pytest.fixture(scope="module")
+def plan():
+    return small(["brier(temperature=[1, 2])", "expectation", "2*cross_entropy"])
+
+
+@pytest.fixture(scope="module")
+def results(plan):
+    return run(plan)
+
+
+def test_there_is_a_row_for_each_network_and_it_is_the_array(plan, results):
+    assert len(results.rows) == plan.networks == 6 * 8 + 4 * 8
+    grid = results.grids["brier(temperature=[1, 2])"]
+    row = next(
+        r
+        for r in results.rows
+        if r.hyperparameters == {"temperature": 2.0}
+        and (r.noise, r.learning_rate, r.seed) == (0.4, 1e-3, 1)
+    )
+    np.testing.assert_array_equal(grid.test[1, 1, 0, 1], row.test)
+    assert row.measures["accuracy"] == row.test[-1]
+
+
+def test_a_network_is_what_a_plain_loop_trains(plan, results):
+    """The vmapped, switched program against optax in a Python loop."""
+    data = jax.tree.map(lambda x: jnp.asarray(x[1]), trials(plan))
+    optimizer, parameters = optax.adam(1e-2), data.parameters
+    moments = optimizer.init(parameters)
+    apply = SMALL.model.apply
+    loss = lambda p, i: jl.expectation(
+        apply(p, data.inputs.training[i], (10,)), data.targets.training[i]
+    ).mean()
+    step = jax.jit(
+        lambda p, m, i: (lambda u, m: (optax.apply_updates(p, u), m))(
+            *optimizer.update(jax.grad(loss)(p, i), m)
+        )
+    )
+    for batch in data.order.reshape(-1, data.order.shape[-1]):
+        parameters, moments = step(parameters, moments, batch)
+    decided = apply(parameters, data.inputs.test, (10,)).argmax(-1)
+    found = results.grids["expectation"].test[0, 1, 1, 0, -1]
+    assert np.mean(decided == data.targets.test) == pytest.approx(found, abs=0.006)
+
+
+def test_the_echo_differs_by_roundings_only(plan, results):
+    reference, echo = (results.grids[name] for name in (plan.field.reference, plan.field.echo))
+    assert np.abs(reference.test - echo.test).max() < 0.02
+    assert np.any(reference.measures["nll"] != echo.measures["nll"])
+    np.testing.assert_allclose(reference.measures["nll"], echo.measures["nll"], rtol=1e-2)
+
+
+def test_a_factor_is_invisible_to_adam(results):
+    twice, once = (results.grids[name].test for name in ("2*cross_entropy", "cross_entropy"))
+    assert np.abs(twice - once).max() < 0.02
+
+
+def test_rows_survive_being_written(results):
+    for row in results.rows[::7]:
+        assert Record.parsed(row.line()) == row
+    lost = dataclasses.replace(results.rows[0], test=[0.5, np.nan])
+    assert "NaN" not in lost.line()
+    assert np.isnan(Record.parsed(lost.line()).test[1])
+
+
+@pytest.mark.parametrize("kept", [0, 5, 16, 23, 79])
+def test_an_interrupted_run_resumes_to_the_same_rows(plan, results, kept, tmp_path, monkeypatch):
+    """Whatever was written when it was killed: whole units, half of one, half of a line."""
+    store, trained = Store(tmp_path / "results.jsonl", plan), []
+    text = written(results.rows)
+    whole = "".join(text.splitlines(keepends=True)[:kept])
+    store.path.write_text(text[: len(whole) + 100])
+    real = Program.compiled
+    monkeypatch.setattr(Program, "compiled", lambda *a: trained.append(1) or real(*a))
+    begun = []
+    again = run(plan, store, begun.append)
+    assert len(begun) == len(plan.units) - kept // plan.cells
+    assert again.rows == results.rows
+    assert store.path.read_text() == text
+    assert not missing(plan, store.read())
+    trained.clear()
+    assert run(plan, store).rows == results.rows
+    assert not trained
+
+
+def test_incomplete_results_are_refused(plan, results):
+    with pytest.raises(ValueError, match="7 rows in place of 8"):
+        Results.of(plan, results.rows[:-1])
+
+
+MANY = """
+import sys, jax
+jax.config.update("jax_num_cpu_devices", int(sys.argv[2]))
+if sys.argv[3] != "alone":
+    from jaxloss.compare.sweep import devices
+    devices.join(sys.argv[3], 2, int(sys.argv[4]))
+sys.path.insert(0, sys.argv[5])
+from pathlib import Path
+from test_sweep import small
+from jaxloss.compare.sweep.records import Store
+from jaxloss.compare.sweep.run import run
+plan = small(["brier"], seeds=3, noise=(0.0,))
+run(plan, Store(Path(sys.argv[1]), plan))
+"""
+
+
+def process(path, devices, *where):
+    words = [sys.executable, "-c", MANY, str(path), str(devices), *map(str, where)]
+    return subprocess.Popen(words, stderr=subprocess.PIPE, text=True, env=dict(os.environ))
+
+
+@pytest.fixture
+def free_port():
+    with socket.socket() as server:
+        server.bind(("localhost", 0))
+        return server.getsockname()[1]
+
+
+@pytest.mark.slow
+def test_devices_and_processes_share_the_trials_and_change_nothing(tmp_path, free_port):
+    """Three trials over two devices, and over two processes of which one has rows already."""
+    plan, here = small(["brier"], seeds=3, noise=(0.0,)), Path(__file__).parent
+    alone = run(plan)
+    half = tmp_path / "two" / "results.jsonl"
+    half.parent.mkdir()
+    half.write_text(written(alone.rows[: plan.cells]))
+    address = f"localhost:{free_port}"
+    running = [
+        process(tmp_path / "one.jsonl", 2, "alone", 0, here),
+        process(half, 1, address, 0, here),
+        process(tmp_path / "nobody.jsonl", 1, address, 1, here),
+    ]
+    for each in running:
+        _, errors = each.communicate(timeout=120)
+        assert each.returncode == 0, errors
+    for path in (tmp_path / "one.jsonl", half):
+        found = Results.of(plan, Store(path, plan).read())
+        for name, grid in alone.grids.items():
+            np.testing.assert_allclose(found.grids[name].test, grid.test, atol=0.02)
+    assert not (tmp_path / "nobody.jsonl").exists()

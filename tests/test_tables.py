@@ -1,0 +1,463 @@
+"""Tables of one's own: a task that can be trained on, or an error that says why not."""
+
+import dataclasses
+import zipfile
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.datasets import load_iris
+from sklearn.linear_model import LogisticRegression
+
+from jaxloss.compare.sweep.expression import parsed
+from jaxloss.compare.tasks import columns, tables
+from jaxloss.compare.tasks.medical import REAL
+from jaxloss.compare.tasks.tables import table
+from jaxloss.compare.tasks.task import Parts
+
+
+def draw(task, seed=0):
+    return task.draw(np.random.default_rng(seed))
+
+
+def shapes(data):
+    return [x.shape for x in (*data.inputs, *data.targets)]
+
+
+@pytest.fixture
+def csv(tmp_path):
+    """Writes text or a frame to a file of this name."""
+
+    def write(content, name="mine.csv"):
+        path = tmp_path / name
+        if isinstance(content, pd.DataFrame):
+            content.to_csv(path, index=False)
+        elif isinstance(content, bytes):
+            path.write_bytes(content)
+        else:
+            path.write_text(content, encoding="utf-8")
+        return path
+
+    return write
+
+
+@pytest.fixture
+def frame():
+    """Sixty rows with a number, a text, and targets of three kinds."""
+    r = np.random.default_rng(0)
+    x = r.normal(size=60)
+    return pd.DataFrame(
+        {
+            "x": x,
+            "city": np.resize(["Oslo", "Rome", "Kyiv"], 60),
+            "real": 3 * x + 100,
+            "kind": np.resize(["b", "a", "c"], 60),
+            "sick": x > 0,
+        }
+    )
+
+
+# What is predicted.
+
+
+@pytest.mark.parametrize(
+    ("values", "classes"),
+    [
+        (["yes", "no"], 2),
+        ([True, False], 2),
+        (["True", "False", None], 2),
+        ([0, 1], 2),
+        ([1.0, 2.0, np.nan], 2),
+        (["a", "b", "c", "d"], 4),
+        (range(12), 12),
+        ([-3, 5, 7], 3),
+        (range(13), None),  # each occurs four times or five
+        (np.linspace(0, 1, 3), None),
+        (np.arange(60.0), None),
+        (["0", "1", "?"], 2),
+    ],
+)
+def test_the_kind_of_target(csv, frame, values, classes):
+    task = table(csv(frame.assign(y=np.resize(np.array(values, object), 60))), "y")
+    data = draw(task)
+    if classes is None:
+        assert task.output is REAL
+        assert data.targets.training.dtype == np.float32
+        assert task.reference == "squared_error"
+    else:
+        assert task.output.shape == (() if classes == 2 else (classes,))
+        assert data.targets.training.dtype == np.int32
+        assert set(np.concatenate(data.targets)) == set(range(classes))
+        assert task.reference == "cross_entropy"
+    assert data.inputs.training.dtype == np.float32
+    for seed in range(1, 5):
+        assert shapes(draw(task, seed)) == shapes(data)
+
+
+def test_labels_are_in_the_order_of_their_names(csv, frame):
+    task = table(csv(frame), "kind")
+    assert "3 classes ('a', 'b', 'c')" in task.story
+    frame["code"] = frame.kind.map({"a": 0.0, "b": 1.0, "c": 2.0})
+    joined = pd.concat([frame.code, frame.x], axis=1)
+    found = table(csv(joined, "coded.csv"), "code").draw.target
+    np.testing.assert_array_equal(task.draw.target.values, found.values)
+    np.testing.assert_array_equal(found.values, frame.code)
+    assert found.names == ("0", "1", "2")
+
+
+@pytest.mark.parametrize("target", ["real", "kind", "sick"])
+def test_every_contender_can_be_trained_on(csv, frame, target):
+    task = table(csv(frame), target)
+    for written in filter(None, (*task.contenders, task.reference, task.control)):
+        assert parsed(written, task.output).variants
+    targets = draw(task).targets.training
+    changed = task.corrupt(targets, max(task.levels), np.random.default_rng(0))
+    assert np.mean(changed != targets) == pytest.approx(max(task.levels), abs=0.5 / len(targets))
+
+
+def test_real_targets_are_in_deviations_of_the_training_part(csv, frame):
+    data = draw(table(csv(frame), "real"))
+    training = data.targets.training
+    assert training.mean() == pytest.approx(0, abs=1e-6)
+    assert training.std() == pytest.approx(1, abs=1e-6)
+    # The target is linear in the input, so both are the same in deviations, in every part.
+    for inputs, targets in zip(data.inputs, data.targets, strict=True):
+        np.testing.assert_allclose(inputs[:, 0], targets, atol=1e-5)
+
+
+def test_classes_are_in_proportion_in_every_part(csv, frame):
+    frame["rare"] = np.repeat(["often", "seldom"], [45, 15])
+    for seed in range(3):
+        for labels in draw(table(csv(frame), "rare"), seed).targets:
+            assert np.mean(labels) == pytest.approx(0.25, abs=1e-6)
+
+
+def test_iris_is_learnt_as_scikit_learn_does(csv):
+    """The parts hold what the file says: scikit-learn learns from them."""
+    data = draw(table(csv(load_iris(as_frame=True).frame), "target"))
+    fitted = LogisticRegression().fit(data.inputs.training, data.targets.training)
+    assert fitted.score(data.inputs.test, data.targets.test) > 0.9
+
+
+# What it is predicted from.
+
+
+def test_missing_numbers_are_the_median_and_are_marked(csv):
+    x = np.arange(60.0)
+    x[::7] = np.nan
+    task = table(csv(pd.DataFrame({"row": np.arange(60.0), "x": x, "y": np.arange(60.0)})), "y")
+    for part in draw(task).inputs:
+        numbers, filled, marked = part.T
+        assert len(part.T) == 3
+        missing = np.isclose(filled, filled[marked == 1][:1]) if marked.any() else marked == 1
+        assert set(marked) <= {0, 1}
+        assert np.all(missing[marked == 1])
+        assert np.corrcoef(numbers[marked == 0], filled[marked == 0])[0, 1] > 1 - 1e-6
+    inputs, marks = draw(task).inputs.training[:, 1], draw(task).inputs.training[:, 2]
+    assert inputs[marks == 1][0] == pytest.approx(np.median(inputs[marks == 0]), abs=1e-6)
+
+
+def test_text_has_a_column_for_each_category(csv, frame):
+    task = table(csv(frame[["city", "real"]]), "real")
+    data = draw(task)
+    assert data.inputs.training.shape[1] == 3
+    for part in data.inputs:
+        np.testing.assert_array_equal(part.sum(axis=1), 1)
+
+
+def test_rare_and_missing_text_share_columns(csv, frame):
+    frame["many"] = [f"word {i // 2}" for i in range(56)] + ["once", "only", "", None]
+    width = draw(table(csv(frame[["many", "real"]]), "real")).inputs.training.shape[1]
+    assert width == columns.CATEGORIES + 2
+
+
+def test_only_the_training_part_decides_how_inputs_are_prepared(csv, frame):
+    frame.loc[::5, "x"] = np.nan
+    task = table(csv(frame), "real")
+    before = draw(task)
+    moved = task.draw.inputs.values.copy()
+    rows = np.random.default_rng(0).spawn(2)[1]
+    test = tables.drawing.split(len(moved), rows).test
+    moved[test, 0] = 1e6
+    changed = dataclasses.replace(task.draw.inputs, values=moved)
+    after = draw(dataclasses.replace(task, draw=dataclasses.replace(task.draw, inputs=changed)))
+    np.testing.assert_array_equal(before.inputs.training, after.inputs.training)
+    np.testing.assert_array_equal(before.inputs.validation, after.inputs.validation)
+    assert np.all(after.inputs.test[:, 0] == columns.FARTHEST)
+
+
+def test_what_is_missing_throughout_a_training_part_is_harmless():
+    values = np.array([[np.nan, 1.0], [np.nan, 2.0], [5.0, 3.0], [7.0, 4.0]])
+    parts = Parts(np.array([0, 1]), np.array([2]), np.array([3]))
+    prepared = columns.Inputs(values, 2, ()).prepared(parts)
+    assert [part.shape for part in prepared] == [(2, 3), (1, 3), (1, 3)]
+    assert all(np.isfinite(part).all() for part in prepared)
+    np.testing.assert_array_equal(prepared.training[:, 2], 1)
+    np.testing.assert_array_equal(prepared.test[:, 2], 0)
+
+
+@pytest.mark.parametrize(
+    ("entries", "reason"),
+    [
+        ([7] * 60, "the same in every row"),
+        (["same"] * 60, "the same in every row"),
+        ([None] * 60, "empty"),
+        ([f"name {i}" for i in range(60)], "text differs in every row"),
+        ([f"2024-03-{i % 28 + 1:02d}" for i in range(60)], "dates or times"),
+        ([f"{i % 28 + 1}.3.2024 10:30" for i in range(60)], "dates or times"),
+        ([f"{i % 28 + 1} March 2024" for i in range(60)], "dates or times"),
+        ([f"{i % 24}:30" for i in range(60)], "dates or times"),
+    ],
+)
+def test_useless_columns_are_left_out_with_a_note(csv, frame, entries, reason):
+    task = table(csv(frame.assign(odd=entries)), "real")
+    assert f"{reason}: 'odd'." in task.story
+    plain = draw(table(csv(frame, "plain.csv"), "real"))
+    assert shapes(draw(task)) == shapes(plain)
+
+
+def test_a_column_that_numbers_the_rows_is_left_out(csv, frame):
+    path = csv(frame.reset_index().to_csv(index=False).replace("index,", ",", 1))
+    assert "they number the rows: 'column 1'" in table(path, "kind").story
+    assert (
+        "they number the rows: 'Row_ID'" in table(csv(frame.assign(Row_ID=range(60))), "kind").story
+    )
+    assert "number the rows" not in table(csv(frame.assign(year=range(60))), "kind").story
+
+
+def test_infinite_and_strange_entries_are_missing(csv, frame):
+    entries = frame.x.astype(object).tolist()
+    entries[3], entries[4], entries[5], entries[6] = "inf", "1e60", "unknown", "?"
+    task = table(csv(pd.DataFrame({"x": entries, "real": frame.real})), "real")
+    assert "Missing, as not a finite number: 3 of 'x'." in task.story
+    data = draw(task)
+    assert sum(part[:, 1].sum() for part in data.inputs) == 4
+    assert all(np.isfinite(part).all() for part in data.inputs)
+
+
+def test_rows_without_a_target_are_left_out(csv, frame):
+    frame.loc[:6, "real"] = np.nan
+    frame.loc[7, "real"] = np.inf
+    task = table(csv(frame), "real")
+    assert "8 rows were left out for want of a target." in task.story
+    assert sum(map(len, draw(task).targets)) == 52
+
+
+def test_rare_classes_are_left_out(csv, frame):
+    frame.loc[:2, "kind"] = "rare, really"
+    task = table(csv(frame), "kind")
+    assert "3 rows were left out whose class is too rare: 'rare, really'." in task.story
+    assert task.output.shape == (3,)
+
+
+# How large.
+
+
+@pytest.mark.parametrize("target", ["real", "sick"])
+def test_ten_rows_are_enough(csv, frame, target):
+    frame = frame.sort_values("x").iloc[np.r_[:5, -5:0]]
+    task = table(csv(frame), target)
+    for seed in range(20):
+        data = draw(task, seed)
+        assert [len(part) for part in data.targets] == [6, 2, 2]
+        if target == "sick":
+            assert [part.sum() for part in data.targets] == [3, 1, 1]
+    assert task.epochs == 100
+
+
+def test_nine_rows_are_too_few(csv, frame):
+    with pytest.raises(ValueError, match=r"9 of 9 rows have a target in 'real'; at least 10"):
+        table(csv(frame.iloc[:9]), "real")
+
+
+@pytest.mark.parametrize("target", ["y", "kind"])
+def test_of_many_rows_each_seed_draws_some(tmp_path, target):
+    r = np.random.default_rng(0)
+    rows = 60_000
+    path = tmp_path / "many.npz"
+    kind = np.repeat(["a", "b", "never"], [50_000, 9_990, 10])
+    np.savez(path, x=r.normal(size=(rows, 3)), y=r.normal(size=rows), kind=kind)
+    task = table(path, target)
+    data = draw(task)
+    assert [len(part) for part in data.targets] == [12_000, 4_000, 4_000]
+    assert f"each seed draws {tables.ROWS}" in task.story
+    assert task.epochs * (12_000 // task.batch) in range(300, 600)
+    assert not np.array_equal(data.inputs.training, draw(task, 1).inputs.training)
+    if target == "kind":
+        assert "10 rows were left out whose class is too rare: 'never'." in task.story
+        assert np.mean(data.targets.training) == pytest.approx(9_990 / 59_990, abs=1e-3)
+
+
+def test_a_wide_table_gives_fewer_rows(monkeypatch, tmp_path):
+    path = tmp_path / "wide.npz"
+    r = np.random.default_rng(0)
+    np.savez(path, images=r.normal(size=(300, 4, 5)), y=np.resize([0, 1], 300))
+    monkeypatch.setattr(tables, "ENTRIES", 4_000)  # a number may need a second one: is it missing
+    data = draw(table(path, "y"))
+    assert shapes(data)[:3] == [(60, 20), (20, 20), (20, 20)]
+    monkeypatch.setattr(tables, "WIDEST", 19)
+    with pytest.raises(ValueError, match="20 inputs are too many, at most 19"):
+        table(path, "y")
+
+
+# How it is written.
+
+
+def test_all_ways_to_write_a_table_are_read_alike(csv, frame):
+    plain = draw(table(csv(frame), "real"))
+    text = frame.to_csv(index=False)
+    european = frame.to_csv(index=False, sep=";", decimal=",")
+    for content in (
+        "\ufeff" + text,
+        text.replace("\n", "\r\n"),
+        frame.to_csv(index=False, sep="\t"),
+        frame.to_csv(index=False, sep=";"),
+        european,
+        frame.to_csv(index=False, quoting=1),
+        text.replace("x,city,real", "x, city , real"),
+    ):
+        read = draw(table(csv(content, "other.CSV"), "real"))
+        for a, b in zip(
+            (*plain.inputs, *plain.targets), (*read.inputs, *read.targets), strict=True
+        ):
+            np.testing.assert_array_equal(a, b)
+
+
+def test_names_and_text_may_be_anything(csv, frame):
+    strange = {
+        "x": 'a "b", c',
+        "city": "größe\n;",
+        "real": "<b>{{x}}</b>",
+        "kind": "=1+1",
+        "sick": "%s",
+    }
+    frame["city"] = frame.city.map({"Oslo": 'a,"b"', "Rome": "\n;", "Kyiv": "<script>"})
+    task = table(csv(frame.rename(columns=strange)), "<b>{{x}}</b>")
+    assert "<b>{{x}}</b>" in task.title
+    assert draw(task).inputs.training.shape[1] == 1 + 3 + 3 + 1
+    assert table(csv(frame.rename(columns=strange)), "größe\n;").output.shape == (3,)
+
+
+def test_arrays_are_flattened(tmp_path):
+    path = tmp_path / "mine.npz"
+    r = np.random.default_rng(0)
+    y = r.integers(0, 3, size=(40, 1))
+    np.savez(
+        path,
+        image=r.normal(size=(40, 2, 3)),
+        flag=r.random(40) > 0.5,
+        word=np.resize(["a", "b"], 40),
+        raw=np.resize([b"c", b"d"], 40),
+        when=np.arange(40).astype("datetime64[D]"),
+        y=y,
+    )
+    task = table(path, "y")
+    assert shapes(draw(task))[0] == (24, 6 + 1 + 2 + 2)
+    assert "dates or times: 'when'" in task.story
+    np.testing.assert_array_equal(task.draw.target.values, y[:, 0])
+
+
+# What cannot be had.
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "mine.csv is empty"),
+        (b"\n \n", "mine.csv is empty"),
+        (b"PK\x03\x04\x00\x01" * 99, "no CSV file in UTF-8: it has bytes of value 0"),
+        (b"x,real\n1,\xff\xfe\xe4\n" * 20, "no CSV file in UTF-8: .*decode"),
+        ("x,real\n" + "1,2,3\n" * 20, "rows of more fields than its first line, which has 2"),
+        ("x,real\n" + "1,2\n" * 9 + "1,2,3\n", "no CSV file in UTF-8: .*line 11, saw 3"),
+        ('x,real\n1,2\n"1,2\n' * 3, "no CSV file in UTF-8: .*EOF inside string"),
+        ("x,real\n", "0 of 0 rows have a target"),
+        ("x,real\n" + "1,\n" * 50, "0 of 50 rows have a target"),
+        ("x,real\n" + "1,\n" * 50 + "1,2\n" * 9, "9 of 59 rows have a target"),
+        ("x,real\n" + "1,2\n" * 50, "the target 'real' is the same in all rows: 2"),
+        ("x,x,real,real\n1,2,3,4\n", "several columns of the same name: 'x', 'real'"),
+        ("real\n" + "1.5\n2.5\n" * 9, "no column is left to predict 'real' from"),
+        ("x,real\n" + "1,1.5\n1,2.5\n" * 9, "no column is left.*the same in every row: 'x'"),
+        ("x,real\n" + "1,2\n" * 98 + "2,3.5\n3,4.5\n", "'real' is 2 in 98 of 100 rows"),
+        ("x,real\n" + "1,no\n2,no\n" * 20 + "3,yes\n" * 4, "2 classes, of which 1 have at least 5"),
+        ("x,real\n" + "".join(f"1,w{i}\n" for i in range(50)), "50 classes, of which 0 have"),
+        ("x,real\n" + "".join(f"{i},w{i % 101}\n" for i in range(999)), "of which 101 have"),
+    ],
+)
+def test_a_bad_file_says_what_is_wrong(csv, content, message):
+    with pytest.raises(ValueError, match=message):
+        table(csv(content), "real")
+
+
+@pytest.mark.parametrize(
+    ("target", "message"),
+    [
+        (None, r"name of the target is missing; the columns of mine.csv are 'x', 'city', 'real'"),
+        (
+            "reel",
+            r"no column is called 'reel'; the nearest are 'real'; the columns of mine.csv are",
+        ),
+        ("zzz", r"no column is called 'zzz'; the columns of mine.csv are 'x', 'city', 'real'"),
+        ("", r"no column is called ''; the columns"),
+    ],
+)
+def test_a_wrong_target_is_answered_with_the_columns(csv, frame, target, message):
+    with pytest.raises(ValueError, match=message):
+        table(csv(frame), target)
+
+
+def test_only_the_first_columns_are_listed(csv):
+    path = csv(",".join(f"c{i}" for i in range(500)) + "\n")
+    with pytest.raises(ValueError, match=r"'c19' and 480 more$"):
+        table(path, "y")
+
+
+def test_no_such_file(tmp_path):
+    with pytest.raises(ValueError, match=r"there is no file '.*none.csv'"):
+        table(tmp_path / "none.csv", "y")
+    with pytest.raises(ValueError, match=r"ends in .csv or .npz is needed, not 'mine.xlsx'"):
+        table(tmp_path / "mine.xlsx", "y")
+    (tmp_path / "folder.csv").mkdir()
+    with pytest.raises(ValueError, match="there is no file"):
+        table(tmp_path / "folder.csv", "y")
+
+
+@pytest.mark.parametrize(
+    ("arrays", "message"),
+    [
+        ({"x": np.zeros((40, 2)), "y": np.zeros(39)}, r"not of one length: 'x': \(40, 2\), 'y'"),
+        ({"x": np.float64(3), "y": np.zeros(39)}, r"not of one length: 'x': \(\)"),
+        ({"x": np.array([{}, None]), "y": np.zeros(2)}, "the array 'x' in mine.npz cannot be read"),
+        (
+            {"x": np.zeros(9, complex), "y": np.zeros(9)},
+            "'x' in mine.npz is of complex128; real numbers",
+        ),
+        ({"x": np.zeros(20), "y": np.zeros((20, 3))}, r"target 'y' .* has the shape \(20, 3\)"),
+        ({"x": np.zeros(20)}, "no column is called 'y'; the columns of mine.npz are 'x'"),
+        ({"y": np.arange(20.0)}, "no column is left to predict 'y' from"),
+        ({"x": np.arange(20), "y": np.arange(20).astype("datetime64[D]")}, "'y' is dates or times"),
+    ],
+)
+def test_bad_arrays_say_what_is_wrong(tmp_path, arrays, message):
+    np.savez(tmp_path / "mine.npz", **arrays)
+    with pytest.raises(ValueError, match=message):
+        table(tmp_path / "mine.npz", "y")
+
+
+@pytest.mark.parametrize("content", [b"", b"not a zip", b"PK\x03\x04 and then nothing"])
+def test_what_is_no_npz_file(csv, content):
+    with pytest.raises(ValueError, match=r"mine.npz is no NPZ file"):
+        table(csv(content, "mine.npz"), "y")
+
+
+def test_a_damaged_npz_file(tmp_path):
+    path = tmp_path / "mine.npz"
+    np.savez_compressed(path, x=np.random.default_rng(0).normal(size=900), y=np.arange(900.0))
+    damaged = bytearray(path.read_bytes())
+    damaged[2000:3000] = bytes(1000)
+    path.write_bytes(damaged)
+    with pytest.raises(ValueError, match=r"the array 'x' in mine.npz cannot be read"):
+        table(path, "y")
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("letter", "not an array")
+    with pytest.raises(ValueError, match=r"'letter' in mine.npz is of object"):
+        table(path, "letter")

@@ -11,9 +11,9 @@ import pytest
 import statsmodels.api as sm
 from scipy import ndimage, stats
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
+from skimage.transform import downscale_local_mean
 from sklearn import metrics as reference
 from sklearn.datasets import load_sample_images
-from sklearn.feature_extraction.image import extract_patches_2d
 from sklearn.linear_model import LogisticRegression
 
 import jaxloss as jl
@@ -29,10 +29,8 @@ from jaxloss.compare.tasks.task import Parts
 
 TASKS = (DIGITS, MNIST1D, ENGEL, SUPER_RESOLUTION)
 EACH = pytest.mark.parametrize("task", TASKS, ids=lambda task: task.name)
-PEPPERED = "super-resolution"
 
 
-@functools.cache
 def draw(task, seed=0):
     return task.draw(np.random.default_rng(seed))
 
@@ -41,9 +39,12 @@ def rows(part):
     return {np.ascontiguousarray(row).tobytes() for row in part}
 
 
-def cells(task, targets):
-    """What noise replaces: pixels of pictures, and else whole targets."""
-    return targets.reshape(-1) if task.name == PEPPERED else targets
+def spoilt(task, rate, seed=7):
+    """Training targets in a row of what noise replaces, clean and with noise, and which differ."""
+    clean = draw(task).targets.training
+    noisy = task.corrupt(clean, rate, np.random.default_rng(seed))
+    assert (noisy.dtype, noisy.shape) == (clean.dtype, clean.shape)
+    return clean.ravel(), noisy.ravel(), clean.ravel() != noisy.ravel()
 
 
 # Every task
@@ -89,23 +90,21 @@ def test_all_of_the_training_part_is_trained_on(task):
 
 
 @EACH
-def test_noise_is_as_much_as_is_asked_for_and_grows(task):
-    clean = draw(task).targets.training
-    before = np.zeros(cells(task, clean).shape, bool)
-    for rate in (0.0, 0.05, 0.3, 1.0):
-        spoilt = task.corrupt(clean, rate, np.random.default_rng(7))
-        assert (spoilt.dtype, spoilt.shape) == (clean.dtype, clean.shape)
-        changed = cells(task, spoilt) != cells(task, clean)
-        already = np.isin(cells(task, clean), (0, 1)).sum() if task.name == PEPPERED else 0
-        assert 0 <= round(rate * changed.size) - changed.sum() <= already
-        assert not np.any(before & ~changed)
-        if before.any():
-            kept = task.corrupt(clean, 0.05, np.random.default_rng(7))
-            np.testing.assert_array_equal(
-                cells(task, kept)[first], cells(task, spoilt)[first], strict=True
-            )
-        first = changed if not before.any() else first
-        before = changed
+@pytest.mark.parametrize("rate", [0.0, 0.05, 0.3, 1.0])
+def test_noise_is_as_much_as_is_asked_for(task, rate):
+    clean, _, changed = spoilt(task, rate)
+    unseen = np.isin(clean, (0, 1)).sum() if task is SUPER_RESOLUTION else 0  # black stays black
+    assert 0 <= round(rate * clean.size) - changed.sum() <= unseen <= clean.size / 100
+
+
+@EACH
+def test_noise_grows_with_its_rate_and_differs_between_seeds(task):
+    (_, some, few), (_, more, many), (_, _, others) = (
+        spoilt(task, rate, seed) for rate, seed in ((0.1, 7), (0.4, 7), (0.1, 8))
+    )
+    np.testing.assert_array_equal(some[few], more[few])
+    assert not np.any(few & ~many)
+    assert np.any(few != others)
 
 
 @EACH
@@ -179,7 +178,7 @@ def measured(output, name, predictions, targets):
 
 
 def test_measures_of_classes_are_those_of_scikit_learn():
-    of = lambda name: measured(classes(4), name, SCORES, LABELS)
+    of = functools.partial(measured, classes(4), predictions=SCORES, targets=LABELS)
     decided, probabilities = SCORES.argmax(-1), jax.nn.softmax(SCORES)
     assert of("accuracy") == pytest.approx(reference.accuracy_score(LABELS, decided))
     assert of("balanced_accuracy") == pytest.approx(
@@ -209,7 +208,9 @@ def test_a_class_that_does_not_occur_has_no_accuracy():
 def test_refinement_does_not_see_a_temperature_and_is_the_least_surprise():
     labels = SCORES.argmax(-1) * (np.arange(200) % 4 > 0)
     of = lambda scores: measured(classes(4), "refinement", scores, labels)
-    losses = [reference.log_loss(labels, jax.nn.softmax(SCORES / t)) for t in np.arange(0.2, 3, 0.01)]
+    losses = [
+        reference.log_loss(labels, jax.nn.softmax(SCORES / t)) for t in np.arange(0.2, 3, 0.01)
+    ]
     assert of(SCORES) == pytest.approx(min(losses), abs=2e-3)
     assert of(SCORES * 3) == pytest.approx(of(SCORES), abs=2e-3)
 
@@ -367,10 +368,14 @@ def test_what_a_line_is_measured_by():
     of = lambda line: {
         m.name: float(m(jnp.asarray(line, jnp.float32), targets)) for m in ENGEL.output.metrics
     }
-    assert of(targets + 1) == pytest.approx({"coverage_gap": 0.1, "coverage": 1, "tilt": 0, "height": 1})
+    assert of(targets + 1) == pytest.approx(
+        {"coverage_gap": 0.1, "coverage": 1, "tilt": 0, "height": 1}
+    )
     # Above the lower five by 1/2 and below the upper five by 1/2, and one of each amiss.
     amiss = targets + np.where(targets < 5, 0.5, -0.5) * np.where(np.isin(targets, (0, 9)), -1, 1)
-    assert of(amiss) == pytest.approx({"coverage_gap": 0.4, "coverage": 0.5, "tilt": 0.6, "height": 0})
+    assert of(amiss) == pytest.approx(
+        {"coverage_gap": 0.4, "coverage": 0.5, "tilt": 0.6, "height": 0}
+    )
 
 
 def test_outliers_lie_above():
@@ -386,17 +391,106 @@ def test_outliers_lie_above():
 # super-resolution
 
 
-def test_squares_are_those_of_the_photographs():
+def test_squares_tile_the_photographs_at_a_quarter_of_their_size():
     side, squares = super_resolution.SIDE, super_resolution.patches()
     small = [
-        ndimage.zoom(np.zeros(1), 1)
-        if image is None
-        else block_mean(image @ [0.299, 0.587, 0.114] / 255, 4)
-        for image in load_sample_images().images
+        rescaled(image @ [0.299, 0.587, 0.114] / 255, 4) for image in load_sample_images().images
     ]
-    whole = np.concatenate([extract_patches_2d(s, (side, side)) for s in small])
-    assert squares.shape[1:] == (side, side, 1)
-    assert (squares.min() >= 0, squares.max() <= 1) == (True, True)
-    corners = {tuple(np.round(p[0, :3], 5)) for p in whole.astype(np.float32)}
-    assert all(tuple(np.round(s[0, :3, 0], 5)) in corners for s in squares)
-    assert len(squares) == sum((s.shape[0] // side) * (s.shape[1] // side) for s in small)
+    rows, columns = (length // side for length in small[0].shape)
+    assert squares.shape == (2 * rows * columns, side, side, 1)
+    for photograph, found in zip(small, np.split(squares[..., 0], 2), strict=True):
+        tiled = np.block([list(found[i * columns : (i + 1) * columns]) for i in range(rows)])
+        np.testing.assert_allclose(tiled, photograph[: rows * side, : columns * side], atol=1e-6)
+    assert 0 <= squares.min() < 0.1
+    assert 0.9 < squares.max() <= 1
+
+
+def rescaled(image, factor):
+    """The means of blocks, by scikit-image."""
+    cut = image[tuple(slice(length // factor * factor) for length in image.shape)]
+    return downscale_local_mean(cut, (factor, factor))
+
+
+def test_what_is_given_is_the_halved_target():
+    data = draw(SUPER_RESOLUTION)
+    for coarse, sharp in zip(data.inputs, data.targets, strict=True):
+        expected = downscale_local_mean(sharp[..., 0].astype(np.float64), (1, 2, 2))
+        np.testing.assert_allclose(coarse, expected, atol=1e-6)
+
+
+def test_halving_leaves_an_odd_rim_out():
+    assert super_resolution.halved(np.arange(15.0).reshape(3, 5)).tolist() == [[3.0, 5.0]]
+
+
+def test_neighbourhoods_are_those_of_scipy():
+    images = np.random.default_rng(0).normal(size=(2, 6, 5)).astype(np.float32)
+    found = super_resolution.neighbourhoods(jnp.asarray(images))
+    assert found.shape == (2, 6, 5, 25)
+    weights = np.random.default_rng(1).normal(size=(5, 5))
+    expected = [ndimage.correlate(image, weights, mode="nearest") for image in images]
+    np.testing.assert_allclose(found @ weights.ravel(), expected, atol=1e-5)
+
+
+def test_the_network_begins_with_larger_pixels():
+    coarse = np.random.default_rng(0).uniform(size=(3, 8, 8)).astype(np.float32)
+    start = Upsampler().initial(np.random.default_rng(1), (8, 8), (16, 16, 1))
+    larger = np.kron(coarse, np.ones((2, 2)))[..., None]
+    np.testing.assert_array_equal(Upsampler().apply(start, coarse, (16, 16, 1)), larger)
+
+
+def test_the_network_is_a_convolution_and_keeps_brightness():
+    r = np.random.default_rng(0)
+    inner, outer = Upsampler(6).initial(r, (8, 8), (16, 16, 1))
+    kernels, outer = inner.weights.T, outer._replace(weights=r.normal(size=(6, 4)))
+    image = r.uniform(size=(8, 8)).astype(np.float32)
+    sums = [
+        ndimage.correlate(image, k.reshape(5, 5), mode="nearest") - image * k.sum() for k in kernels
+    ]
+    added = np.einsum("hij,hc->ijc", np.maximum(sums, 0), outer.weights).reshape(8, 8, 2, 2)
+    expected = np.kron(image, np.ones((2, 2))) + np.concatenate(
+        np.concatenate(added, 1), 1
+    ).reshape(16, 16)
+    apply = functools.partial(Upsampler(6).apply, (inner, outer), outputs=(16, 16, 1))
+    found = apply(image[None])[0, ..., 0]
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+    np.testing.assert_allclose(apply(image[None] + 0.25)[0, ..., 0], expected + 0.25, atol=1e-5)
+
+
+def test_measures_of_pictures_are_those_of_scikit_image():
+    targets = draw(SUPER_RESOLUTION).targets.test
+    images = targets + np.random.default_rng(0).normal(0, 0.05, targets.shape).astype(np.float32)
+    pairs = [
+        (t[..., 0].astype(np.float64), i[..., 0]) for t, i in zip(targets, images, strict=True)
+    ]
+    ratios = [peak_signal_noise_ratio(t, i, data_range=1) for t, i in pairs]
+    window = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False}
+    similar = [structural_similarity(t, i, data_range=1, **window) for t, i in pairs]
+    found = functools.partial(
+        measured, SUPER_RESOLUTION.output, predictions=images, targets=targets
+    )
+    assert found("psnr") == pytest.approx(np.mean(ratios), rel=1e-5)
+    assert found("ssim") == pytest.approx(np.mean(similar), abs=1e-5)
+
+
+def test_a_perfect_picture_has_no_noise():
+    targets = draw(SUPER_RESOLUTION).targets.test
+    assert measured(SUPER_RESOLUTION.output, "psnr", targets, targets) == np.inf
+    assert measured(SUPER_RESOLUTION.output, "ssim", targets, targets) == 1
+
+
+def test_noise_is_black_or_white_alike():
+    _, noisy, changed = spoilt(SUPER_RESOLUTION, 0.3)
+    assert set(noisy[changed]) == {0, 1}
+    assert noisy[changed].mean() == pytest.approx(0.5, abs=0.02)
+
+
+def test_training_beats_larger_pixels_and_a_spline():
+    data = draw(SUPER_RESOLUTION)
+    start = SUPER_RESOLUTION.model.initial(np.random.default_rng(0), (8, 8), (16, 16, 1))
+    order = drawing.batches(data.eligible, 8, SUPER_RESOLUTION.epochs, np.random.default_rng(1))
+    predicted = trained(SUPER_RESOLUTION, start, data, order.reshape(-1, 8), 1e-3)
+    zoom = functools.partial(ndimage.zoom, zoom=2, mode="nearest", grid_mode=True)
+    others = [np.kron(data.inputs.test, np.ones((2, 2)))]
+    others += [np.stack([zoom(image, order=k) for image in data.inputs.test]) for k in (1, 3)]
+    ratio = lambda images: measured(SUPER_RESOLUTION.output, "psnr", images, data.targets.test)
+    assert ratio(predicted) > max(ratio(other[..., None]) for other in others) + 0.5

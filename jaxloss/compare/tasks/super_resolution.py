@@ -34,7 +34,7 @@ class Upsampler:
         hidden: How many rectifiers look at a neighbourhood.
     """
 
-    hidden: int = 32
+    hidden: int = 16
 
     def initial(
         self, generator: Generator, inputs: tuple[int, ...], outputs: tuple[int, ...]
@@ -127,11 +127,11 @@ _LINKS = {"Real": _same, "Image": _same, "Vector": _flat, "Point": _flat}
 SUPER_RESOLUTION = Task(
     name="super-resolution",
     title="photographs at twice the resolution",
-    story=f"A photograph of {SIDE} x {SIDE} grey pixels from the means of 2 x 2 of them: squares, "
-    "none over another, of the two photographs that scikit-learn ships, at a quarter of their size. Each "
-    "seed trains on three fifths of the squares, validates on one fifth and tests on one fifth. "
-    "The ratio of peak to noise is taken for each square, in decibels, so that a smooth one counts "
-    "as much as a rough one, where a mean of squared errors is ruled by the rough.",
+    story=f"A picture of {SIDE} x {SIDE} grey pixels from the means of 2 x 2 of them: squares, none "
+    "over another, of the two photographs that scikit-learn ships, at a quarter of their size. "
+    "Each seed trains on three fifths of the squares, validates on one fifth and tests on one "
+    "fifth. The ratio of peak to noise is taken for each square, in decibels, so that a smooth one "
+    "counts as much as a rough one, where a mean of squared errors is ruled by the rough.",
     noise="black or white pixels in the targets",
     draw=draw,
     corrupt=peppered,

@@ -1,0 +1,155 @@
+"""What all figures share: colours, the scale of a metric, panels, and inline SVG for the page."""
+
+import html
+import io
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
+from numpy.typing import NDArray
+
+from jaxloss.compare.report.quantities import minus
+from jaxloss.compare.tasks.metrics import Metric
+
+# Those of the page by day; in its figures they become variables of its style sheet.
+INK, MUTED, RULE, PAPER = "#1d2431", "#5d6879", "#dde2e9", "#fefefe"
+LEVELS = ("#14708f", "#c8452f", "#7a5bb5", "#a87900", "#2f7d4f", "#b0447f")
+VARIABLES = {INK: "ink", MUTED: "muted", RULE: "rule", PAPER: "paper"}
+VARIABLES |= {colour: f"level-{i}" for i, colour in enumerate(LEVELS)}
+DASHED = (0, (3, 2))
+WIDTH = 5.4
+
+_STYLE: dict[Any, Any] = {
+    "svg.fonttype": "none",
+    "svg.hashsalt": "jaxloss",
+    "text.parse_math": False,
+    "font.family": "sans-serif",
+    "font.size": 9,
+    "text.color": INK,
+    "axes.edgecolor": RULE,
+    "axes.labelcolor": MUTED,
+    "axes.titlecolor": INK,
+    "axes.titlesize": 9,
+    "axes.titlelocation": "left",
+    "axes.labelsize": 9,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": RULE,
+    "grid.linewidth": 0.6,
+    "xtick.color": MUTED,
+    "ytick.color": MUTED,
+    "xtick.labelsize": 8.5,
+    "ytick.labelsize": 8.5,
+    "lines.linewidth": 1.6,
+}
+_LEAST_COMPLEMENT = 0.1  # percent
+_REACH = 4.0
+_NARROW = 4.0
+
+
+class Ordinate:
+    """The axis of a metric's values: fractions by what they lack, on a logarithmic scale.
+
+    Args:
+        metric: The metric.
+        pooled: Values that are to be seen; few that are far worse than most are cut off.
+    """
+
+    def __init__(self, metric: Metric, pooled: Iterable[NDArray[np.float64]]) -> None:
+        self.metric = metric
+        self.complement = metric.higher and metric.unit == "points"
+        values = np.concatenate([np.ravel(self.of(part)) for part in pooled])
+        values = values[np.isfinite(values)]
+        self.logarithmic = bool(self.complement or (not metric.higher and (values > 0).all()))
+        self.ends = self._ends(values) if values.size else (0.1, 1.0)
+
+    @property
+    def label(self) -> str:
+        """What is drawn."""
+        metric = self.metric
+        if self.complement:
+            return minus(f"100 - {metric.says}, percent")
+        return f"{metric.says}, {metric.unit}" if metric.unit else metric.says
+
+    @property
+    def rises(self) -> bool:
+        """Whether up is better on this axis."""
+        return self.metric.higher and not self.complement
+
+    def of(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Where values lie on the axis."""
+        scaled = self.metric.factor * np.asarray(values, np.float64)
+        return (100 - scaled).clip(_LEAST_COMPLEMENT) if self.complement else scaled
+
+    def set(self, axes: Axes) -> None:
+        """Give it to axes."""
+        low, high = self.ends
+        if self.logarithmic:
+            axes.set_yscale("log")
+        axes.set_ylim(low, high)
+        wide = self.logarithmic and high / low > _NARROW
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 3)) if wide else MaxNLocator(4))
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda y, _: minus(f"{y:g}")))
+        axes.yaxis.set_minor_locator(NullLocator())
+
+    def mark_failures(self, axes: Axes, x: Sequence[float], y: NDArray[np.float64]) -> None:
+        """A cross at the bad end of the axis wherever a value is not finite."""
+        failed = [at for at, value in zip(x, y, strict=True) if not np.isfinite(value)]
+        end = 0.04 if self.rises else 0.96
+        blended = axes.get_xaxis_transform()
+        axes.plot(failed, [end] * len(failed), "x", color=MUTED, ms=5, transform=blended)
+
+    def _ends(self, values: NDArray[np.float64]) -> tuple[float, float]:
+        """From the best value to the worst, but no further than some times the median's way."""
+        drawn = np.log(values) if self.logarithmic else values
+        best, worst = (drawn.max(), drawn.min()) if self.rises else (drawn.min(), drawn.max())
+        reach = _REACH * abs(np.median(drawn) - best) or np.inf
+        worst = np.clip(worst, best - reach, best + reach)
+        margin = 0.06 * abs(best - worst) or 0.1 * abs(best) or 0.1
+        low, high = min(best, worst) - margin, max(best, worst) + margin
+        ends = (np.exp(low), np.exp(high)) if self.logarithmic else (low, high)
+        return float(ends[0]), float(ends[1])
+
+
+@contextmanager
+def styled() -> Iterator[None]:
+    """Figures that are made within look like those of the page."""
+    with mpl.rc_context(_STYLE):
+        yield
+
+
+def svg(name: str, title: str, draw: Callable[[Figure], None]) -> str:
+    """What `draw` puts on a figure, as an element for the page; `title` is for those who listen."""
+    with styled():
+        canvas = Figure(layout="constrained")
+        draw(canvas)
+        buffer = io.StringIO()
+        canvas.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
+    return _inline(buffer.getvalue(), name, html.escape(title))
+
+
+def colour(level: int) -> str:
+    """That of a level of noise, by its index."""
+    return LEVELS[level % len(LEVELS)]
+
+
+def _inline(source: str, name: str, title: str) -> str:
+    """The bare element: no header, no metadata, ids of its own, colours from the page."""
+    body = source[source.index("<svg") :]
+    body = re.sub(r"<(metadata|style)\b.*?</\1>", "", body, flags=re.DOTALL)
+    body = re.sub(r"\bid=\"", f'id="{name}-', body)
+    body = re.sub(r"(url\(#|href=\"#)", rf"\g<1>{name}-", body).replace("xlink:href", "href")
+    body = re.sub(r"(font:[^;\"]*?px) [^;\"]*", r"\1 var(--sans)", body)
+    for shade, variable in VARIABLES.items():
+        body = body.replace(shade, f"var(--{variable})")
+    size = re.search(r'viewBox="[^"]*"', body)
+    opening = f'<svg {size[0] if size else ""} role="img" aria-label="{title}">'
+    return re.sub(r"<svg[^>]*>", lambda _: opening, body, count=1)

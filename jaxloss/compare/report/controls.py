@@ -1,0 +1,93 @@
+"""What was held equal between the contenders, in the words of the report."""
+
+from collections.abc import Iterator
+
+from jaxloss.compare.report.quantities import capital, listed
+from jaxloss.compare.statistics.standings import Analysis
+from jaxloss.compare.sweep.plan import Plan
+
+_PAIRING = (
+    "Data, noise, initial weights and the order of the batches depend on the seed only: every "
+    "objective meets the same, and differences are taken seed by seed."
+)
+_EFFECT = (
+    "The effect is the mean difference over the deviation of the differences from seed to seed "
+    "(Cohen's d_z). The seeds named with it are how many would show a difference of the size that "
+    "was measured, in four of five runs."
+)
+
+
+def controls(plan: Plan, analysis: Analysis) -> Iterator[tuple[str, str]]:
+    """Terms, and what was done about each."""
+    yield "Data", plan.task.story
+    yield "Noise", _noise(plan)
+    yield "Model and training", _training(plan)
+    yield "Pairing", _PAIRING
+    yield "Tuning", _tuning(plan)
+    if plan.field.control:
+        yield "Temperature", _temperature(plan)
+    yield "Noise floor", _floor(plan)
+    yield "Corrections", f"{_corrections(analysis)} {_overlap(plan)}"
+    yield "Effect size and seeds", _EFFECT
+
+
+def _noise(plan: Plan) -> str:
+    return (
+        f"The stated fraction of targets is {plan.task.noise}, in the training and in the "
+        "validation part: who has spoilt targets has no clean ones to tune on. Test data are "
+        "clean. What is spoilt at a lower level is spoilt alike at every higher one."
+    )
+
+
+def _training(plan: Plan) -> str:
+    return (
+        f"{capital(str(plan.task.model))}; Adam at a constant rate, {plan.epochs} epochs in "
+        f"batches of {plan.task.batch}."
+    )
+
+
+def _tuning(plan: Plan) -> str:
+    return (
+        f"For each objective and level of noise, the learning rate ({_rates(plan)}) and the "
+        "hyper-parameters that were given as ranges are those of the best "
+        f"{plan.task.output.metric.says} on validation data, averaged over seeds: never chosen by "
+        "a loss, and never on test data."
+    )
+
+
+def _temperature(plan: Plan) -> str:
+    return (
+        f"{plan.field.control} is {plan.field.reference} with a temperature of its own. An "
+        "objective whose gain that has as well has found another temperature and nothing more."
+    )
+
+
+def _floor(plan: Plan) -> str:
+    return (
+        f"{plan.field.reference} is trained twice, the second time with each batch in reverse "
+        "order: the same sums, rounded otherwise. What differs between the two is no property of "
+        "a loss."
+    )
+
+
+def _corrections(analysis: Analysis) -> str:
+    return (
+        "The p-values are those of paired t-tests, corrected by Holm for the "
+        f"{analysis.comparisons} comparisons of this run; the intervals of the differences hold "
+        "for all of them at once with 95 % confidence. “Not significant” means p ≥ 0.05: chance "
+        "may explain it."
+    )
+
+
+def _overlap(plan: Plan) -> str:
+    if not plan.task.overlap:
+        return "Each seed draws data anew, so the seeds are independent."
+    return (
+        "All seeds split one set of data, so they are not independent: their variance is enlarged "
+        "as Nadeau and Bengio (2003) propose, and no number of seeds shows an arbitrarily small "
+        "difference."
+    )
+
+
+def _rates(plan: Plan) -> str:
+    return listed(f"{rate:g}" for rate in plan.rates)

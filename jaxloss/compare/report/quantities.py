@@ -1,0 +1,141 @@
+"""Numbers as they are written: one way for the page, the tables and the terminal."""
+
+import math
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from jaxloss.compare.statistics.estimates import Comparison, Estimate
+from jaxloss.compare.statistics.power import MOST
+from jaxloss.compare.tasks.metrics import Metric
+
+NOTHING = "\N{EM DASH}"
+_LEAST_P = 0.001
+_MOST_DECIMALS = 5
+_USUAL_DECIMALS = 2
+_QUARTER = 0.25
+_LARGE = 1e6
+_BREAK = re.compile(r"(?<=[_=,* ])(?=\S)|(?<=\w\()(?=\S)")
+
+
+@dataclass(frozen=True)
+class Scale:
+    """How values of a metric are written.
+
+    Attributes:
+        metric: The metric.
+        decimals: Digits after the point; more than can be read at a glance make it exponents.
+    """
+
+    metric: Metric
+    decimals: int
+
+    @classmethod
+    def of(cls, metric: Metric, estimates: Iterable[Estimate]) -> "Scale":
+        """The scale on which all but the least standard errors have two digits."""
+        errors = [metric.factor * e.error for e in estimates if math.isfinite(e.error) and e.error]
+        if not errors:
+            return cls(metric, _USUAL_DECIMALS)
+        return cls(metric, max(0, 1 - math.floor(math.log10(float(np.quantile(errors, _QUARTER))))))
+
+    @property
+    def unit(self) -> str:
+        """What values are shown in: a fraction in percent, its differences in points."""
+        return "percent" if self.metric.unit == "points" else self.metric.unit
+
+    @property
+    def heading(self) -> str:
+        """The metric and its unit."""
+        return f"{self.metric.says}, {self.unit}" if self.unit else self.metric.says
+
+    @property
+    def direction(self) -> str:
+        """Which way is good, in words."""
+        return "higher is better" if self.metric.higher else "lower is better"
+
+    def number(self, value: float, *, signed: bool = False) -> str:
+        """A value of the metric."""
+        if not math.isfinite(value):
+            return NOTHING
+        scaled = self.metric.factor * value
+        exponents = self.decimals > _MOST_DECIMALS or abs(scaled) >= _LARGE
+        form = ".3g" if exponents else f".{self.decimals}f"
+        shown = float(f"{scaled:{form}}")
+        return minus(f"{shown:{'+' if signed and shown else ''}{form}}" if shown else f"{0:{form}}")
+
+    def estimate(self, estimate: Estimate, *, signed: bool = False) -> str:
+        """A mean and its standard error."""
+        if not math.isfinite(estimate.mean):
+            return NOTHING
+        return f"{self.number(estimate.mean, signed=signed)} ± {self.number(estimate.error)}"
+
+    def interval(self, estimate: Estimate) -> str:
+        """The ends of a confidence interval of a difference."""
+        low, high = (self.number(end, signed=True) for end in estimate.interval)
+        return NOTHING if low == high == NOTHING else f"{low} to {high}"
+
+    def difference(self, value: float, *, signed: bool = True) -> str:
+        """A difference in a sentence, with its unit."""
+        return f"{self.number(value, signed=signed)} {self.metric.unit}".rstrip()
+
+
+def percent(fraction: float) -> str:
+    """A fraction as a percentage, without needless digits."""
+    return f"{100 * fraction:g} %"
+
+
+def p_value(p: float) -> str:
+    """A p-value as it is quoted."""
+    if not math.isfinite(p):
+        return NOTHING
+    return f"p < {_LEAST_P}" if p < _LEAST_P else f"p = {p:.2g}"
+
+
+def effect(comparison: Comparison) -> str:
+    """Cohen's d of paired differences."""
+    if math.isnan(comparison.effect):
+        return NOTHING
+    return minus(f"{comparison.effect:+.2f}").replace("inf", "\N{INFINITY}")
+
+
+def seeds(count: int | None) -> str:
+    """How many seeds would show a difference; None where it is more than were looked at."""
+    return f"> {MOST:,} seeds" if count is None else f"{count:,} seeds"
+
+
+def settings(hyperparameters: Mapping[str, float]) -> str:
+    """Hyper-parameters by name."""
+    return ", ".join(f"{name} = {minus(f'{value:g}')}" for name, value in hyperparameters.items())
+
+
+def listed(words: Iterable[str]) -> str:
+    """An enumeration in a sentence."""
+    *others, last = words
+    return f"{', '.join(others)} and {last}" if others else last
+
+
+def capital(text: str) -> str:
+    """The same at the beginning of a sentence."""
+    return text[:1].upper() + text[1:]
+
+
+def minus(number: str) -> str:
+    """A number with a typographic minus sign."""
+    return number.replace("-", "\N{MINUS SIGN}")
+
+
+def pieces(name: str) -> list[str]:
+    """A contender's name in parts, between which a line may be broken."""
+    return _BREAK.split(name)
+
+
+def wrapped(name: str, width: int) -> str:
+    """A name on lines of at most so many characters, where its parts allow."""
+    lines = [""]
+    for part in pieces(name):
+        if lines[-1] and len(lines[-1]) + len(part.rstrip()) > width:
+            lines.append("")
+        lines[-1] += part
+    return "\n".join(line.strip() for line in lines)

@@ -1,0 +1,221 @@
+"""What was found, in sentences."""
+
+import math
+from collections.abc import Iterator
+
+from jaxloss.compare.report.quantities import Scale, listed, p_value, percent, seeds
+from jaxloss.compare.statistics.estimates import Estimate
+from jaxloss.compare.statistics.standings import Analysis, Standing
+from jaxloss.compare.sweep.plan import Plan
+from jaxloss.compare.sweep.results import Floats, Results
+
+# Pairs of objectives that are one but for a factor, which Adam does not see; each with a reason.
+TWINS = {
+    ("cauchy_schwarz", "cross_entropy(temperature=0.5)"): (
+        "The Cauchy-Schwarz divergence to a certain label is half of cross-entropy at temperature "
+        "1/2, (log sum exp(2 o) - 2 o_y) / 2 of logits o"
+    ),
+    ("chebyshev", "expectation"): (
+        "No probability is further off than that of the true class, so chebyshev is half of "
+        "expectation"
+    ),
+}
+VERDICTS = {"temperature": "explained by temperature", "failed": "failed to train"}
+
+
+def level_name(plan: Plan, level: int) -> str:
+    """A level of noise, as "40 % wrong labels"."""
+    return f"{percent(plan.noise[level])} {plan.task.noise}"
+
+
+def verdict(standing: Standing) -> str:
+    """What is to be thought of a contender."""
+    return VERDICTS.get(standing.verdict, standing.verdict)
+
+
+def findings(results: Results, analysis: Analysis) -> list[str]:
+    """What the rankings say, in sentences."""
+    scale, levels = scale_of(results, analysis), range(len(results.plan.noise))
+    return [
+        *[_summary(results.plan, analysis, scale, level) for level in levels],
+        *[
+            sentence
+            for level in levels
+            for sentence in _temperature(results.plan, analysis, scale, level)
+        ],
+        _floor(results.plan, analysis),
+        *_resolution(results.plan, analysis, scale),
+        *twins(results, analysis),
+    ]
+
+
+def warnings(results: Results, analysis: Analysis) -> list[str]:
+    """What the reader should distrust."""
+    plan = results.plan
+    single = (
+        ["A single learning rate was given, so none was tuned."] if len(plan.rates) == 1 else []
+    )
+    return single + [
+        sentence
+        for level, ranking in enumerate(analysis.levels)
+        for sentence in (
+            *_edges(plan, ranking, level),
+            *_failures(plan, ranking, level),
+            *_unquiet(plan, analysis, level),
+        )
+    ]
+
+
+def scale_of(results: Results, analysis: Analysis) -> Scale:
+    """How values of the task's first metric are written."""
+    estimates = (standing.score for ranking in analysis.levels for standing in ranking)
+    return Scale.of(results.plan.task.output.metric, estimates)
+
+
+def twins(results: Results, analysis: Analysis) -> list[str]:
+    """For each pair that is one objective but for a factor, how much rounding left between them."""
+    found = []
+    for (first, second), reason in TWINS.items():
+        one, other = _networks(results, first), _networks(results, second)
+        if one is not None and other is not None:
+            gaps = list(_gaps(results.plan, analysis, first, one - other))
+            found.append(
+                f"{reason}. The two should tie; at the learning rate that was chosen for {first} "
+                f"they differ by {_by_level(results.plan, gaps)}, which is rounding."
+            )
+    return found
+
+
+def _networks(results: Results, name: str) -> Floats | None:
+    """Scores after training, [noise, rate, seed], of a contender or of one of its variants."""
+    if name in results.grids:
+        grid = results.grids[name].test
+        return grid[0, ..., -1] if len(grid) == 1 else None
+    control = results.plan.field.control
+    if control is None or name != f"{results.plan.field.reference}(temperature=0.5)":
+        return None
+    temperatures = [
+        v.hyperparameters.get("temperature") for v in results.plan.field[control].variants
+    ]
+    scores = results.grids[control].test[..., -1]
+    return scores[temperatures.index(0.5)] if 0.5 in temperatures else None
+
+
+def _gaps(plan: Plan, analysis: Analysis, first: str, differences: Floats) -> Iterator[Estimate]:
+    """The differences, [noise, rate, seed], at the rate of the first, for each level of noise."""
+    for level, at_level in enumerate(differences):
+        rate = analysis.standing(first, level).rate_index
+        yield Estimate.of(at_level[rate], plan.task.overlap)
+
+
+def _summary(plan: Plan, analysis: Analysis, scale: Scale, level: int) -> str:
+    ranking, reference = analysis.levels[level], plan.field.reference
+    told = [
+        f"significantly {word} than {reference}: {listed(_moved(ranking, word, scale))}"
+        for word in ("better", "worse")
+        if any(standing.verdict == word for standing in ranking)
+    ]
+    where, what = level_name(plan, level), scale.metric.says
+    if not told:
+        return f"At {where} no difference to {reference} in {what} is significant."
+    rest = any(standing.verdict == "not significant" for standing in ranking)
+    more = " The other differences are not significant." if rest else ""
+    return f"At {where}, by {what}: {'; '.join(told)}.{more}"
+
+
+def _moved(ranking: tuple[Standing, ...], word: str, scale: Scale) -> list[str]:
+    return [
+        f"{standing.loss} ({scale.difference(standing.to_reference.difference.mean)})"
+        for standing in ranking
+        if standing.verdict == word and standing.to_reference
+    ]
+
+
+def _temperature(plan: Plan, analysis: Analysis, scale: Scale, level: int) -> Iterator[str]:
+    reach = analysis.reach[level]
+    if reach is None:
+        return
+    low, high = (scale.number(end, signed=True) for end in reach)
+    everyone = _named(analysis.levels[level], "temperature")
+    explained = [loss for loss in everyone if loss != plan.field.control]
+    consequence = (
+        f"That explains the difference of {listed(explained)}"
+        if explained
+        else "That explains no difference that is otherwise significant"
+    )
+    yield (
+        f"At {level_name(plan, level)}, temperature alone moves {plan.field.reference} by "
+        f"{low} to {high} {scale.metric.unit}".rstrip()
+        + f". {consequence}."
+    )
+
+
+def _floor(plan: Plan, analysis: Analysis) -> str:
+    gaps = [floor.difference for floor in analysis.floor]
+    return (
+        f"{plan.field.reference} repeated with batches in reverse order differs by "
+        f"{_by_level(plan, gaps)}: rounding alone does that."
+    )
+
+
+def _by_level(plan: Plan, gaps: list[Estimate]) -> str:
+    """Differences at each level of noise, with digits of their own: they may be very small."""
+    metric = plan.task.output.metric
+    return listed(
+        f"{Scale.of(metric, [gap]).estimate(gap, signed=True)} {metric.unit}".rstrip()
+        + f" at {level_name(plan, level)}"
+        for level, gap in enumerate(gaps)
+    )
+
+
+def _resolution(plan: Plan, analysis: Analysis, scale: Scale) -> Iterator[str]:
+    """What differences such a run shows, and how many seeds others would take."""
+    resolution, unit = analysis.resolution, scale.metric.unit
+    least, sizes = resolution.least(plan.seeds), resolution.table()
+    if not math.isfinite(least):
+        return
+    shown = scale.number(least / scale.metric.factor)
+    counts = {count: [f"{d:g}" for d in sizes if sizes[d] == count] for count in sizes.values()}
+    others = [
+        f"{listed(many)} would take {seeds(count).replace('> ', 'more than ')}"
+        for count, many in counts.items()
+    ]
+    told = f"; {listed(others)}" if others else ""
+    shared = ", as all of them split one data set" if None in counts and plan.task.overlap else ""
+    yield (
+        f"The {plan.seeds} seeds of this run show a typical difference in four of five cases where "
+        f"it is {shown} {unit}".rstrip()
+        + f"{told}{shared}."
+    )
+
+
+def _edges(plan: Plan, ranking: tuple[Standing, ...], level: int) -> Iterator[str]:
+    chosen = {standing.loss: standing.at_edge for standing in ranking if standing.at_edge}
+    for names in dict.fromkeys(chosen.values()):
+        losses = listed(loss for loss in chosen if chosen[loss] == names)
+        yield (
+            f"At {level_name(plan, level)}, the {listed(names)} chosen for {losses} lies at the "
+            "end of what was tried: beyond it there may be better."
+        )
+
+
+def _failures(plan: Plan, ranking: tuple[Standing, ...], level: int) -> Iterator[str]:
+    failed = _named(ranking, "failed")
+    if failed:
+        yield (
+            f"At {level_name(plan, level)}, networks trained on {listed(failed)} gave numbers that "
+            "are not finite, whatever was tried."
+        )
+
+
+def _unquiet(plan: Plan, analysis: Analysis, level: int) -> Iterator[str]:
+    floor = analysis.floor[level]
+    if floor.significant:
+        yield (
+            f"At {level_name(plan, level)}, {plan.field.reference} differs significantly from its "
+            f"own repetition ({p_value(floor.p)}): differences of that size mean nothing here."
+        )
+
+
+def _named(ranking: tuple[Standing, ...], verdict: str) -> list[str]:
+    return [standing.loss for standing in ranking if standing.verdict == verdict]

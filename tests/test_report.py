@@ -1,0 +1,531 @@
+"""The report: every number is that of the analysis, whatever the task, and the page is whole."""
+
+import contextlib
+import dataclasses
+import io
+import json
+import math
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+from rich.console import Console
+
+from jaxloss.compare.report import figures, markdown, page, plates, shapes, terminal, view, wording
+from jaxloss.compare.report.quantities import Scale, pieces, wrapped
+from jaxloss.compare.statistics.estimates import Estimate
+from jaxloss.compare.statistics.standings import analyse
+from jaxloss.compare.statistics.theory import Prediction
+from jaxloss.compare.sweep.contenders import Field
+from jaxloss.compare.sweep.plan import Plan
+from jaxloss.compare.sweep.records import Record
+from jaxloss.compare.sweep.results import Results
+from jaxloss.compare.sweep.run import run
+from jaxloss.compare.tasks.digits import DIGITS
+from jaxloss.compare.tasks.metrics import Metric, median_error
+from jaxloss.compare.tasks.outputs import BINARY, values
+
+RANGED = "generalized_cross_entropy(q=0.2..0.8)"
+COMMAND = "jaxloss compare --loss 'brier' --seeds 2"
+
+
+@pytest.fixture(scope="module")
+def trained():
+    """A small run of what is real: two losses, one over a range, beside the reference."""
+    field = Field.of(DIGITS, ["brier", RANGED])
+    results = run(Plan(DIGITS, field, 2, (0.0, 0.4), (1e-3, 1e-2), 2))
+    return results, analyse(results)
+
+
+@pytest.fixture(scope="module")
+def trained_page(trained):
+    return rendered(*trained)
+
+
+def made(
+    task=DIGITS, given=("brier", "tanimoto"), noise=(0.0, 0.4), rates=(1e-3, 1e-2), score=None
+):
+    """Results of 6 seeds and 3 epochs that were not trained but made up."""
+    plan = Plan(task, Field.of(task, given), 6, noise, rates, 3)
+    generator = np.random.default_rng(0)
+    score = score or (lambda _, level, rate: 0.9 - 0.1 * level - 10 * abs(rate - 1e-3))
+    rows = []
+    for contender, variant in plan.units:
+        for level, noisy in enumerate(noise):
+            for rate in rates:
+                for seed in range(plan.seeds):
+                    curve = (
+                        score(contender.name, level, rate) + generator.normal(0, 0.01, 3)
+                    ).tolist()
+                    measures = {m.name: curve[-1] / 3 for m in task.output.metrics}
+                    measures[task.output.metric.name] = curve[-1]
+                    known = dict(variant.hyperparameters)
+                    rows.append(
+                        Record(contender.name, known, noisy, rate, seed, curve, curve, measures)
+                    )
+    results = Results.of(plan, rows)
+    return results, analyse(results)
+
+
+def failing(loss, *_):
+    return math.nan if loss == "tanimoto" else 0.8
+
+
+def rendered(results, analysis, predictions=()):
+    return page.render(results, analysis, predictions, COMMAND, 12.0)
+
+
+def printed(results, analysis, width=80):
+    """What the terminal shows."""
+    out = io.StringIO()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(terminal, "Console", lambda **_: Console(file=out, width=width))
+        terminal.announce(results.plan)
+        terminal.show(results, analysis)
+    return out.getvalue()
+
+
+class Page(HTMLParser):
+    """What a page consists of; fails on tags that are not balanced."""
+
+    VOID = frozenset({"meta", "link", "wbr", "br"})
+
+    def __init__(self, text):
+        super().__init__()
+        self.open, self.tags, self.attributes, self.text = [], [], [], []
+        self.rows = []
+        self.feed(text)
+        self.close()
+        assert not self.open
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        self.attributes.append((tag, dict(attrs)))
+        if tag not in self.VOID:
+            self.open.append(tag)
+        if tag == "tr":
+            self.rows.append([])
+        if tag in {"td", "th"}:
+            self.rows[-1].append("")
+
+    def handle_startendtag(self, tag, attrs):
+        self.tags.append(tag)
+        self.attributes.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.text.append(data)
+        if {"td", "th"} & set(self.open):
+            self.rows[-1][-1] += data
+
+    def ids(self):
+        return [attributes["id"] for _, attributes in self.attributes if "id" in attributes]
+
+
+def tables(text):
+    """The tables of Markdown, as lists of rows of cells."""
+    blocks = re.findall(r"(?:^\|.*\n)+", text, flags=re.MULTILINE)
+    split = [[re.split(r"(?<!\\)\|", line)[1:-1] for line in b.splitlines()] for b in blocks]
+    return [[[cell.strip() for cell in row] for row in block] for block in split]
+
+
+def number(text):
+    return float(text.replace("\N{MINUS SIGN}", "-"))
+
+
+# numbers
+
+
+def test_digits_are_those_that_standard_errors_warrant():
+    accuracy, error = DIGITS.output.metric, Metric("mae", "error", median_error, higher=False)
+
+    def written(metric, mean, deviation):
+        estimate = Estimate(mean, deviation, (mean - deviation, mean + deviation))
+        return Scale.of(metric, [estimate]).estimate(estimate)
+
+    assert written(accuracy, 0.97812, 0.0042) == "97.81 ± 0.42"
+    assert written(error, 43.2109, 1.23) == "43.2 ± 1.2"
+    assert written(error, 43210.9, 123.0) == "43211 ± 123"
+    assert written(error, 1.234e-7, 2e-9) == "1.23e\N{MINUS SIGN}07 ± 2e\N{MINUS SIGN}09"
+    assert written(error, -2e9, 3e8) == "\N{MINUS SIGN}2e+09 ± 3e+08"
+    assert written(error, math.nan, math.nan) == "—"
+
+
+def test_what_rounds_to_nothing_has_no_sign():
+    scale = Scale(DIGITS.output.metric, 1)
+    assert scale.number(-0.0001, signed=True) == scale.number(0.0001) == "0.0"
+    assert scale.number(0.012, signed=True) == "+1.2"
+
+
+def test_names_are_broken_between_their_parts_and_lose_nothing():
+    name = "cross_entropy(temperature=[0.25, 0.5, 2, 4])"
+    assert "".join(pieces(name)) == name
+    lines = wrapped(name, 20).split("\n")
+    assert max(map(len, lines)) <= 20
+    assert "".join(lines).replace(" ", "") == name.replace(" ", "")
+
+
+# the table of a real run
+
+
+def test_every_number_of_the_ranking_is_that_of_the_analysis(trained):
+    results, analysis = trained
+    for ranking, level in zip(view.rankings(results, analysis), analysis.levels, strict=True):
+        assert [line.loss for line in ranking.lines] == [standing.loss for standing in level]
+        for line, standing in zip(ranking.lines, level, strict=True):
+            mean, error = map(number, line.score.split(" ± "))
+            assert mean == pytest.approx(100 * standing.score.mean, abs=0.051)
+            assert error == pytest.approx(100 * standing.score.error, abs=0.051)
+            assert float(line.rate) == standing.rate
+            if standing.to_reference:
+                shown = number(line.difference.split(" ± ")[0])
+                low, high = map(number, line.interval.split(" to "))
+                ends = standing.to_reference.difference.interval
+                assert shown == pytest.approx(
+                    100 * standing.to_reference.difference.mean, abs=0.051
+                )
+                assert (low, high) == pytest.approx(tuple(100 * e for e in ends), abs=0.051)
+
+
+def test_page_markdown_and_terminal_show_the_same_numbers(trained, trained_page):
+    results, analysis = trained
+    shown = Page(trained_page)
+    rows = {(row[1], row[2]): row for row in shown.rows if len(row) == 6}
+    texts = markdown.render(results, analysis, (), COMMAND, 12.0), printed(results, analysis)
+    for ranking in view.rankings(results, analysis):
+        for line in ranking.lines:
+            (row,) = [
+                row
+                for row in rows.values()
+                if row[2].startswith(line.score) and line.loss in row[1]
+            ]
+            tuned = "" if line.hyperparameters == "—" else line.hyperparameters
+            assert row[1] == line.loss + tuned
+            assert row[3].startswith(line.difference)
+            assert row[5].startswith(line.verdict)
+            for text in texts:
+                assert line.score in text
+                assert line.difference in text
+            assert line.interval in texts[0]
+            assert line.seeds in texts[0].replace("\\", "")
+
+
+def test_a_range_is_reported_with_what_was_chosen(trained, trained_page):
+    results, analysis = trained
+    chosen = analysis.standing(RANGED, 1).hyperparameters["q"]
+    for text in (
+        trained_page,
+        markdown.render(results, analysis, (), COMMAND, 12.0),
+        printed(results, analysis),
+    ):
+        assert f"q = {chosen:g}" in text
+
+
+def test_the_further_measures_are_in_the_tables(trained):
+    results, analysis = trained
+    text = markdown.render(results, analysis, (), COMMAND, 12.0)
+    for standing in analysis.levels[1]:
+        nll = standing.measures["nll"].mean
+        cells = [
+            row
+            for table in tables(text)
+            for row in table
+            if row[0] == markdown.plain(standing.loss)
+        ]
+        found = [number(cell.split(" ± ")[0]) for row in cells for cell in row[1:] if " ± " in cell]
+        assert min(abs(value - nll) for value in found) < 0.01
+
+
+# the page
+
+
+def test_the_page_is_whole_and_refers_to_nothing(trained_page):
+    text = trained_page
+    shown = Page(text)
+    ids = shown.ids()
+    assert len(ids) == len(set(ids)) > 10
+    assert not re.search(r"https?:|<script|<iframe|@import|src=", text)
+    used = set(re.findall(r"(?:href=\"|url\()#([^\"')]+)", text))
+    assert used <= set(ids)
+    assert set(re.findall(r"var\((--[\w-]+)\)", text)) <= set(re.findall(r"(--[\w-]+):", text))
+
+
+def test_the_page_can_be_heard(trained_page):
+    shown = Page(trained_page)
+    drawings = [attributes for tag, attributes in shown.attributes if tag == "svg"]
+    assert len(drawings) == 2 + 3 * 4 + 2  # both whole, by loss, and those that are tuned
+    assert all(a["role"] == "img" and a["aria-label"] for a in drawings)
+    assert len({a["aria-label"] for a in drawings}) == len(drawings)
+    headers = [attributes for tag, attributes in shown.attributes if tag == "th"]
+    assert headers
+    assert all(a["scope"] in {"col", "row"} for a in headers)
+    assert {"lang": "en"} in [a for tag, a in shown.attributes if tag == "html"]
+
+
+def test_the_page_says_how_to_find_it_again(trained_page):
+    text = "".join(Page(trained_page).text)
+    for wanted in (COMMAND, "0 to 1", "results.jsonl", "jaxlib", "validation data", "Holm"):
+        assert wanted in text
+
+
+def test_names_and_titles_are_text_and_no_markup():
+    task = dataclasses.replace(DIGITS, title="<i>mine</i> & yours")
+    name = "<b>$bold$</b> | `x`"
+    results, analysis = made(task, {name: "brier"})
+    text = rendered(results, analysis)
+    assert "<b>" not in text
+    assert "<i>" not in text
+    assert name in "".join(Page(text).text)
+    told = markdown.render(results, analysis, (), COMMAND, 12.0)
+    assert "\\<b\\>$bold$\\</b\\> \\| \\`x\\`" in told
+    assert name in printed(results, analysis, 200)
+
+
+def test_theory_stands_beside_what_was_measured(trained, trained_page):
+    results, analysis = trained
+    standing = analysis.standing("brier", 1)
+    predicted = [Prediction("brier", 0.4, "finds the class", standing)]
+    measured = view.rankings(results, analysis)[1].lines
+    score = next(line.score for line in measured if line.loss == "brier")
+    row = next(
+        r for r in Page(rendered(results, analysis, predicted)).rows if "finds the class" in r
+    )
+    assert row[0] == "brier"
+    assert row[2].startswith(score)
+    assert "What theory predicts" not in trained_page
+
+
+# other shapes of results
+
+
+def test_a_contender_that_failed_breaks_nothing():
+    results, analysis = made(score=failing)
+    shown = Page(rendered(results, analysis))
+    row = next(row for row in shown.rows if row[1:2] == ["tanimoto"])
+    assert row[2].startswith("—")
+    assert row[5] == "failed to train"
+    assert "nan" not in " ".join(shown.text).lower()
+    assert "not finite" in " ".join(wording.warnings(results, analysis))
+    assert "failed to train" in " ".join(printed(results, analysis).split())
+
+
+def test_one_level_and_one_rate_have_no_curves_over_them():
+    results, analysis = made(noise=(0.0,), rates=(1e-2,))
+    titles = [plate.title for plate in plates.plates(results, analysis)]
+    assert "Robustness" not in titles
+    assert "Learning rate" not in titles
+    assert "Learning curves" in titles
+    assert any("single learning rate" in text for text in wording.warnings(results, analysis))
+    Page(rendered(results, analysis))
+
+
+def test_metrics_of_which_less_is_better_are_told_so():
+    error = Metric("median_error", "median absolute error", median_error, higher=False, unit="mg")
+    task = dataclasses.replace(
+        DIGITS, output=values(error, population=None), reference="squared_error", control=None
+    )
+
+    def score(loss, *_):
+        return {"huber(delta=1)": 30.0, "log_cosh": 70.0}.get(loss, 50.0)
+
+    results, analysis = made(task, ("huber(delta=1)", "log_cosh"), score=score)
+    first = view.rankings(results, analysis)[0].lines
+    assert first[0].loss == "huber(delta=1)"
+    assert [line.verdict for line in first] == ["better", "reference", "worse"]
+    assert number(first[0].difference.split(" ± ")[0]) == pytest.approx(-20, abs=0.1)
+    text = "".join(Page(rendered(results, analysis)).text)
+    assert "lower is better" in text
+    assert "mg" in text
+    assert "Further left is better" in text
+    assert "better than squared_error: huber(delta=1) (\N{MINUS SIGN}20.0" in " ".join(
+        wording.findings(results, analysis)
+    )
+
+
+def test_many_levels_and_contenders_have_a_line_each():
+    given = [f"cross_entropy(temperature={t / 10})" for t in range(1, 9)]
+    results, analysis = made(given=given, noise=(0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6))
+    shown = Page(rendered(results, analysis))
+    assert sum(len(row) == 6 for row in shown.rows) == 7 * (1 + len(analysis.levels[0]))
+
+
+def test_markdown_tables_have_as_many_cells_in_every_row(trained):
+    found = tables(markdown.render(*trained, (), COMMAND, 12.0))
+    assert len(found) >= 5
+    for table in found:
+        assert len({len(row) for row in table}) == 1
+        assert set(table[1]) == {"---"}
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_the_terminal_cuts_no_number_and_fits(trained, width):
+    results, analysis = trained
+    text = printed(results, analysis, width)
+    assert "…" not in text
+    assert max(len(line) for line in text.splitlines()) <= width
+    for ranking in view.rankings(results, analysis):
+        for line in ranking.lines:
+            assert any(
+                line.score in row and line.difference in row and f" {line.rate} " in row
+                for row in text.splitlines()
+            )
+
+
+def test_progress_is_silent_where_nobody_watches(trained, capsys):
+    plan = trained[0].plan
+    with terminal.progress(plan) as done:
+        for unit in plan.units:
+            done(unit)
+    with terminal.status("waiting"):
+        pass
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert "\x1b" not in captured.err
+
+
+def test_progress_counts_the_units(trained, monkeypatch):
+    out, plan = io.StringIO(), trained[0].plan
+    monkeypatch.setattr(
+        terminal, "Console", lambda **_: Console(file=out, force_terminal=True, width=100)
+    )
+    with terminal.progress(plan) as done:
+        for unit in plan.units:
+            done(unit)
+    assert f"{len(plan.units)}/{len(plan.units)}" in out.getvalue()
+    out.truncate(0)
+    with terminal.progress(plan, quiet=True) as done:
+        done(plan.units[0])
+    assert "training" not in out.getvalue()
+
+
+def test_the_end_says_where_everything_is(capsys):
+    terminal.finish(Path("some") / "[folder]", 61.4)
+    assert "some/[folder]/report.html" in capsys.readouterr().out.replace("\n", "")
+
+
+# sentences
+
+
+def test_temperature_and_rounding_are_told_in_points():
+    results, analysis = made()
+    reach, floor = ((-0.02, 0.031),) * 2, analysis.floor
+    told = " ".join(wording.findings(results, dataclasses.replace(analysis, reach=reach)))
+    assert "temperature alone moves cross_entropy by \N{MINUS SIGN}2.0" in told
+    assert "+3.1" in told
+    gap = 100 * floor[1].difference.mean
+    said = re.search(r"reverse order differs by .* and (\S+) ± \S+ points at 40 %", told)
+    assert number(said[1]) == pytest.approx(gap, abs=0.06)
+
+
+def test_seeds_that_are_never_enough_are_told_so():
+    results, analysis = made()
+    hard = dataclasses.replace(analysis.resolution, deviation=0.01, overlap=1 / 3)
+    told = wording.findings(results, dataclasses.replace(analysis, resolution=hard))
+    (sentence,) = [text for text in told if "The 6 seeds" in text]
+    counts = {size: hard.seeds(size) for size in hard.table()}
+    assert None in counts.values()
+    assert any(counts.values())
+    assert "more than 1,000 seeds" in sentence
+    assert "split one data set" in sentence
+    for size, count in counts.items():
+        assert f"{size:g}" in sentence
+        assert count is None or f"{count:,} seeds" in sentence
+
+
+def test_what_was_chosen_at_the_end_of_the_grid_is_warned_of():
+    results, analysis = made(rates=(1e-3, 3e-3, 1e-2))
+    told = " ".join(wording.warnings(results, analysis))
+    assert "learning rate chosen for cross_entropy, brier" in told
+    assert "at the end of" in told
+
+
+def test_no_difference_is_told_in_words():
+    results, analysis = made(score=lambda *_: 0.8)
+    assert wording.findings(results, analysis)[0] == (
+        "At 0 % wrong labels no difference to cross_entropy in accuracy is significant."
+    )
+
+
+def test_twins_are_compared_at_one_rate():
+    results, analysis = made(given=("chebyshev", "expectation", "cauchy_schwarz"))
+    told = wording.twins(results, analysis)
+    assert len(told) == 2  # the control has a variant at temperature 1/2
+    rate = analysis.standing("cauchy_schwarz", 0).rate_index
+    scaled = results.plan.field[results.plan.field.control].variants
+    index = [v.hyperparameters["temperature"] for v in scaled].index(0.5)
+    ours = results.grids["cauchy_schwarz"].test[0, 0, rate, :, -1]
+    theirs = results.grids[results.plan.field.control].test[index, 0, rate, :, -1]
+    said = re.search(r"cauchy_schwarz they differ by (\S+) ±", told[0])
+    assert number(said[1]) == pytest.approx(100 * np.mean(ours - theirs), abs=0.06)
+
+
+# figures
+
+
+def lines(axes):
+    return [
+        (np.asarray(x.get_xdata(), float), np.asarray(x.get_ydata(), float)) for x in axes.lines
+    ]
+
+
+def test_differences_are_drawn_where_they_are(trained):
+    results, analysis = trained
+    axes = Figure().subplots()
+    figures.draw_differences(axes, results, analysis, 1)
+    drawn = {(float(x[0]), float(y[0])) for x, y in lines(axes) if len(x) == 1}
+    for row, standing in enumerate(analysis.levels[1]):
+        if standing.to_reference:
+            mean = 100 * standing.to_reference.difference.mean
+            assert any(y == row and x == pytest.approx(mean) for x, y in drawn)
+
+
+def test_the_response_to_a_hyperparameter_is_that_of_its_best_rate(trained):
+    results, analysis = trained
+    grid = results.grids[RANGED]
+    drawn = figures.response(results, RANGED, "q", 1)
+    for variant in range(5):
+        validation = grid.validation[variant, 1, :, :, -1].mean(-1)
+        best = int(np.argmax(validation))
+        assert drawn[variant] == grid.test[variant, 1, best, :, -1].mean()
+    assert figures.tuned(results, "brier") == {}
+    axes = Figure().subplots()
+    figures.draw_hyperparameter(axes, results, analysis, RANGED, "q")
+    assert lines(axes)[0][0].tolist() == figures.tuned(results, RANGED)["q"]
+
+
+def test_networks_that_failed_are_crosses_at_the_bad_end():
+    results, analysis = made(score=lambda _, __, rate: math.nan if rate > 5e-3 else 0.8)
+    axes = Figure().subplots()
+    figures.draw_rates(axes, results, analysis, "brier")
+    crosses = [x for x in axes.lines if x.get_marker() == "x" and len(x.get_xdata())]
+    assert [list(x.get_xdata()) for x in crosses] == [[1e-2], [1e-2]]
+
+
+def test_the_shape_of_cross_entropy_is_that_of_its_formula(trained):
+    profile = shapes.profiles(*trained)["cross_entropy"]
+    np.testing.assert_allclose(profile.values, np.log(9 * np.exp(-profile.at) + 1), rtol=1e-4)
+    np.testing.assert_allclose(profile.slopes, -9 / (9 + np.exp(profile.at)), rtol=1e-4)
+
+
+def test_losses_are_seen_along_what_they_are_given():
+    task = dataclasses.replace(DIGITS, output=BINARY, control=None, contenders=("margin_savage",))
+    logistic = shapes.profiles(*made(task, ("sigmoid_binary_cross_entropy",)))["cross_entropy"]
+    np.testing.assert_allclose(logistic.values, np.log1p(np.exp(-logistic.at)), rtol=1e-4)
+    numbers = values(Metric("m", "error", median_error, higher=False))
+    task = dataclasses.replace(DIGITS, output=numbers, control=None, reference="squared_error")
+    squared = shapes.profiles(*made(task, ("log_cosh",)))["squared_error"]
+    np.testing.assert_allclose(np.abs(squared.slopes), 2 * np.abs(squared.at), atol=1e-4)
+    pictures = dataclasses.replace(numbers, shape=(8, 8))
+    assert shapes.view(pictures) is None
+
+
+def test_drawing_what_failed_is_no_error():
+    results, analysis = made(score=lambda *_: math.nan)
+    with contextlib.redirect_stderr(io.StringIO()):
+        assert len(list(plates.plates(results, analysis))) == 6
+    assert json.dumps(wording.findings(results, analysis)).count("nan") == 0

@@ -132,8 +132,8 @@ def _option(name: str, value: Any) -> list[str]:
 
 def _complete(arguments: argparse.Namespace) -> None:
     """Refuse what does not go together."""
-    if (arguments.data is None) != (arguments.target is None):
-        message = "--data FILE and --target COLUMN belong together"
+    if arguments.target and not arguments.data:
+        message = "--target COLUMN is one of --data FILE"
         raise ValueError(message)
     if arguments.data and arguments.task != "digits":
         message = f"--data is a task of its own: leave out --task {arguments.task}"

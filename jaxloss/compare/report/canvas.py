@@ -60,11 +60,14 @@ class Ordinate:
 
     Args:
         metric: The metric.
-        pooled: Values that are to be seen; few that are far worse than most are cut off.
+        pooled: Values that are to be seen.
+        cut: Whether the axis ends before those that are far worse than most.
     """
 
-    def __init__(self, metric: Metric, pooled: Iterable[NDArray[np.float64]]) -> None:
-        self.metric = metric
+    def __init__(
+        self, metric: Metric, pooled: Iterable[NDArray[np.float64]], *, cut: bool = False
+    ) -> None:
+        self.metric, self.cut = metric, cut
         self.complement = metric.higher and metric.unit == "points"
         values = np.concatenate([np.ravel(self.of(part)) for part in pooled])
         values = values[np.isfinite(values)]
@@ -108,10 +111,10 @@ class Ordinate:
         axes.plot(failed, [end] * len(failed), "x", color=MUTED, ms=5, transform=blended)
 
     def _ends(self, values: NDArray[np.float64]) -> tuple[float, float]:
-        """From the best value to the worst, but no further than some times the median's way."""
+        """From the best to the worst; if cut, no further than some times the median's way."""
         drawn = np.log(values) if self.logarithmic else values
         best, worst = (drawn.max(), drawn.min()) if self.rises else (drawn.min(), drawn.max())
-        reach = _REACH * abs(np.median(drawn) - best) or np.inf
+        reach = (_REACH * abs(np.median(drawn) - best) if self.cut else 0) or np.inf
         worst = np.clip(worst, best - reach, best + reach)
         margin = 0.06 * abs(best - worst) or 0.1 * abs(best) or 0.1
         low, high = min(best, worst) - margin, max(best, worst) + margin

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.ticker import FuncFormatter
+from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from jaxloss.compare.report import wording
 from jaxloss.compare.report.canvas import DASHED, INK, LEVELS, MUTED, PAPER, Ordinate, colour
@@ -20,7 +20,10 @@ _FEW_DECADES = 3.0
 def draw_differences(axes: Axes, results: Results, analysis: Analysis, level: int) -> None:
     """The paired difference of each contender to the reference, with its simultaneous interval."""
     metric, ranking = results.plan.task.output.metric, analysis.levels[level]
-    for row, standing in enumerate(ranking):
+    names = [wrapped(standing.loss, NAME_WIDTH) for standing in ranking]
+    heights = np.asarray([0.4 + 0.6 * len(name.splitlines()) for name in names])
+    rows = np.cumsum(heights) - heights / 2
+    for row, standing in zip(rows, ranking, strict=True):
         if standing.to_reference is None:
             axes.plot(0, row, "|", color=INK, ms=9, mew=1.6)
             continue
@@ -34,10 +37,9 @@ def draw_differences(axes: Axes, results: Results, analysis: Analysis, level: in
         mean = metric.factor * difference.mean
         axes.plot(mean, row, "o", color=colour(level), mfc=fill, ms=6, mew=1.4)
     axes.axvline(0, color=MUTED, lw=1, zorder=0)
-    names = [wrapped(standing.loss, NAME_WIDTH) for standing in ranking]
-    axes.set(yticks=range(len(ranking)), yticklabels=names)
+    axes.set(yticks=rows, yticklabels=names)
     axes.tick_params(axis="y", length=0, labelcolor=INK)
-    axes.set_ylim(len(ranking) - 0.4, -0.6)
+    axes.set_ylim(heights.sum(), 0)
     axes.grid(visible=False, axis="y")
     axes.spines["left"].set_visible(False)
     axes.set_title(wording.level_name(results.plan, level), loc="left")
@@ -76,6 +78,7 @@ def draw_learning(
             curve = ordinate.of(learning_curve(results, analysis.standing(name, level), level))
             axes.plot(epochs, curve, color=colour(level), lw=width, ls=dashes)
             ordinate.mark_failures(axes, epochs[-1:], curve[-1:])
+    axes.xaxis.set_major_locator(MaxNLocator(4, integer=True))
     ordinate.set(axes)
 
 
@@ -184,9 +187,9 @@ def learning_ordinate(results: Results, analysis: Analysis) -> Ordinate:
 
 
 def rates_ordinate(results: Results, analysis: Analysis) -> Ordinate:
-    """The axis on which all scores after training can be seen."""
+    """The axis of scores after training at all rates, of which the highest may give any number."""
     scores = (_by_rate(results, standing, level) for level, standing in _all(analysis))
-    return Ordinate(results.plan.task.output.metric, scores)
+    return Ordinate(results.plan.task.output.metric, scores, cut=True)
 
 
 def _response(

@@ -36,7 +36,6 @@ def render(
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
-        finalize=lambda text: text,
     )
     environment.filters["plain"] = plain
     environment.filters["row"] = row

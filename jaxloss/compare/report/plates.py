@@ -65,7 +65,7 @@ def differences(results: Results, analysis: Analysis) -> Plate:
         levels = len(results.plan.noise)
         names = [wrapped(s.loss, figures.NAME_WIDTH) for s in analysis.levels[0]]
         lines = sum(name.count("\n") + 1 for name in names)
-        canvas.set_size_inches(WIDTH, levels * (0.8 + 0.2 * lines))
+        canvas.set_size_inches(WIDTH, levels * (0.7 + 0.08 * len(names) + 0.14 * lines))
         every = canvas.subplots(levels, 1, squeeze=False, sharex=True)[:, 0]
         for level, axes in enumerate(every):
             figures.draw_differences(axes, results, analysis, level)

@@ -27,7 +27,7 @@ def run(
         plan: What to train.
         store: Where rows are kept by the process that leads; units that it holds are not trained
             anew. On other processes it is ignored.
-        done: Is told of each unit when it is finished.
+        done: Is told of each unit when it is finished; of those in the store at once.
 
     Returns:
         The results, on every process.
@@ -36,7 +36,10 @@ def run(
     rows = parsed(devices.shared(written(kept.read() if kept else ())))
     if kept:
         kept.replace(rows)
-    for index, found in _trained(plan, missing(plan, rows)):
+    lacking = missing(plan, rows)
+    for index in sorted({*range(len(plan.units))} - {*lacking}):
+        done(plan.units[index])
+    for index, found in _trained(plan, lacking):
         rows += found
         if kept:
             kept.append(found)

@@ -1,5 +1,6 @@
 """Engel's households: how much the tenth that spends most on food spends, at every income."""
 
+from collections.abc import Callable
 from typing import Any
 
 import jax.numpy as jnp
@@ -53,7 +54,7 @@ def height(predictions: Array, targets: Array) -> Array:
     return jnp.mean(predictions - targets)
 
 
-def _points(name: str, says: str, function: Any) -> Metric:
+def _points(name: str, says: str, function: Callable[[Array, Array], Array]) -> Metric:
     return Metric(name, says, function, higher=False, factor=100, unit="points")
 
 

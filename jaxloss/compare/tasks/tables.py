@@ -136,6 +136,7 @@ def table(path: Path, target: str | None = None) -> Task:
         contenders=kind.contenders,
         control=kind.control,
         levels=(0.0, kind.worst),
+        overlap=drawn.size / len(found.rows) / 3,
         batch=batch,
         epochs=_epochs(drawn.size * 3 // 5, batch),
     )

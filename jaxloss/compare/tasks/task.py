@@ -64,8 +64,8 @@ class Task:
         contenders: Those that take part unless others are asked for.
         control: The reference at other temperatures, where that is of sense.
         levels: The noise of a default run.
-        overlap: Examples tested over examples trained on, where seeds split one data set anew;
-            0 where each seed draws new data.
+        overlap: Examples tested over examples trained on, where seeds split one data set anew; less
+            by as much as they draw from a larger one, down to 0 where each seed has new data.
         batch: Examples a step.
         epochs: Passes over the training part in a default run.
     """

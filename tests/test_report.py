@@ -75,7 +75,7 @@ def failing(loss, *_):
 
 
 def rendered(results, analysis, predictions=()):
-    return page.render(results, analysis, predictions, COMMAND, 12.0)
+    return page.render(view.view(results, analysis, predictions, COMMAND, 12.0), results, analysis)
 
 
 def printed(results, analysis, width=80):
@@ -196,7 +196,10 @@ def test_page_markdown_and_terminal_show_the_same_numbers(trained, trained_page)
     results, analysis = trained
     shown = Page(trained_page)
     rows = {(row[1], row[2]): row for row in shown.rows if len(row) == 6}
-    texts = markdown.render(results, analysis, (), COMMAND, 12.0), printed(results, analysis)
+    texts = (
+        markdown.render(view.view(results, analysis, (), COMMAND, 12.0)),
+        printed(results, analysis),
+    )
     for ranking in view.rankings(results, analysis):
         for line in ranking.lines:
             (row,) = [
@@ -220,7 +223,7 @@ def test_a_range_is_reported_with_what_was_chosen(trained, trained_page):
     chosen = analysis.standing(RANGED, 1).hyperparameters["q"]
     for text in (
         trained_page,
-        markdown.render(results, analysis, (), COMMAND, 12.0),
+        markdown.render(view.view(results, analysis, (), COMMAND, 12.0)),
         printed(results, analysis),
     ):
         assert f"q = {chosen:g}" in text
@@ -228,7 +231,7 @@ def test_a_range_is_reported_with_what_was_chosen(trained, trained_page):
 
 def test_the_further_measures_are_in_the_tables(trained):
     results, analysis = trained
-    text = markdown.render(results, analysis, (), COMMAND, 12.0)
+    text = markdown.render(view.view(results, analysis, (), COMMAND, 12.0))
     for standing in analysis.levels[1]:
         nll = standing.measures["nll"].mean
         cells = [
@@ -281,7 +284,7 @@ def test_names_and_titles_are_text_and_no_markup():
     assert "<b>" not in text
     assert "<i>" not in text
     assert name in "".join(Page(text).text)
-    told = markdown.render(results, analysis, (), COMMAND, 12.0)
+    told = markdown.render(view.view(results, analysis, (), COMMAND, 12.0))
     assert "\\<b\\>$bold$\\</b\\> \\| \\`x\\`" in told
     assert name in printed(results, analysis, 200)
 
@@ -355,7 +358,7 @@ def test_many_levels_and_contenders_have_a_line_each():
 
 
 def test_markdown_tables_have_as_many_cells_in_every_row(trained):
-    found = tables(markdown.render(*trained, (), COMMAND, 12.0))
+    found = tables(markdown.render(view.view(*trained, (), COMMAND, 12.0)))
     assert len(found) >= 5
     for table in found:
         assert len({len(row) for row in table}) == 1

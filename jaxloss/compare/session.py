@@ -10,6 +10,7 @@ from typing import Any
 from jaxloss.command import options
 from jaxloss.compare.comparison import TABLE, Outcome, carried_out, planned
 from jaxloss.compare.report import markdown, page, terminal, wording
+from jaxloss.compare.report.view import view
 from jaxloss.compare.sweep import devices
 from jaxloss.compare.tasks.imbalance import imbalanced
 from jaxloss.compare.tasks.registry import find
@@ -50,16 +51,17 @@ def _task(arguments: argparse.Namespace) -> Task:
 
 def _write(outcome: Outcome, arguments: argparse.Namespace, command: str, start: float) -> None:
     """Everything but the rows, which are written as they come."""
-    parts = outcome.results, outcome.analysis, outcome.predictions, command
-    seconds = time.perf_counter() - start
-    outcome.frame().to_csv(arguments.out / TABLE, index=False)
-    for name, render in (("report.html", page.render), ("report.md", markdown.render)):
-        (arguments.out / name).write_text(render(*parts, seconds), encoding="utf-8")
+    results, analysis, folder = outcome.results, outcome.analysis, arguments.out
+    outcome.frame().to_csv(folder / TABLE, index=False)
+    predictions, seconds = outcome.predictions, time.perf_counter() - start
+    told = view(results, analysis, predictions, command, seconds)
+    (folder / "report.html").write_text(page.render(told, results, analysis), encoding="utf-8")
+    (folder / "report.md").write_text(markdown.render(told), encoding="utf-8")
     if arguments.json:
         print(json.dumps(summary(outcome), allow_nan=False))
     else:
-        terminal.show(outcome.results, outcome.analysis)
-        terminal.finish(arguments.out, seconds)
+        terminal.show(results, analysis)
+        terminal.finish(folder, time.perf_counter() - start)
 
 
 def summary(outcome: Outcome) -> dict[str, Any]:

@@ -3,44 +3,14 @@
 import re
 from collections.abc import Sequence
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
-from jaxloss.compare.report.view import view
-from jaxloss.compare.statistics.standings import Analysis
-from jaxloss.compare.statistics.theory import Prediction
-from jaxloss.compare.sweep.results import Results
+from jaxloss.compare.report.templates import fill
+from jaxloss.compare.report.view import View
 
 
-def render(
-    results: Results,
-    analysis: Analysis,
-    predictions: Sequence[Prediction],
-    command: str,
-    seconds: float,
-) -> str:
-    """The report of a run.
-
-    Args:
-        results: Its results.
-        analysis: Theirs.
-        predictions: What theory says of the contenders.
-        command: What to type to find it again.
-        seconds: How long it took.
-
-    Returns:
-        Markdown with tables as GitHub reads them.
-    """
-    environment = Environment(
-        loader=PackageLoader("jaxloss.compare.report", package_path=""),
-        autoescape=False,  # of HTML; what Markdown reads as its own is escaped by `plain`
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["plain"] = plain
-    environment.filters["row"] = row
-    template = environment.get_template("report.md.jinja")
-    return template.render(view=view(results, analysis, predictions, command, seconds))
+def render(view: View) -> str:
+    """The report of a run as Markdown, with tables as GitHub reads them."""
+    filters = {"plain": plain, "row": row}
+    return fill("report.md.jinja", html=False, filters=filters, view=view)
 
 
 def plain(text: str) -> str:

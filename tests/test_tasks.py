@@ -59,7 +59,10 @@ def test_seeds_differ_in_data_and_not_in_shape(task):
     assert kinds[0] == kinds[1]
     assert {x.dtype for x in first.inputs} == {np.dtype(np.float32)}
     assert {x.dtype for x in first.targets} <= {np.dtype(np.float32), np.dtype(np.int32)}
-    assert not np.array_equal(first.inputs.test, second.inputs.test)
+    for part, other in zip(
+        first.inputs + first.targets, second.inputs + second.targets, strict=True
+    ):
+        assert not np.array_equal(part, other)
     np.testing.assert_array_equal(
         first.inputs.test, task.draw(np.random.default_rng(0)).inputs.test
     )
@@ -262,6 +265,13 @@ def test_signals_come_in_equal_numbers_and_single_precision():
         assert len(set(np.bincount(part, minlength=10))) == 1
 
 
+def test_signals_are_scaled_by_one_number():
+    data = draw(MNIST1D)
+    deviations = data.inputs.training.std(0)
+    assert np.ptp(deviations) > 0.1  # shapes lie in the midst more often than at the ends
+    assert data.inputs.training.std() == pytest.approx(1, abs=0.01)
+
+
 def test_a_signal_is_its_template_somewhere():
     """Smoothed, the best cross-correlation with the templates knows more than a linear model."""
     signals, labels = mnist1d.generate(1000, np.random.default_rng(0))
@@ -381,13 +391,12 @@ def test_what_a_line_is_measured_by():
 
 
 def test_outliers_lie_above():
-    targets = draw(ENGEL).targets.training
-    spoilt = ENGEL.corrupt(targets, 0.05, np.random.default_rng(0))
-    assert np.all(spoilt >= targets)
-    gross = spoilt[spoilt != targets]
-    assert gross.size == round(0.05 * len(targets))
-    assert gross.min() > 5 * (1 - 1e-5)
-    assert gross.max() < 15 * (1 + 1e-5)
+    targets, few, changed = spoilt(ENGEL, 0.05)
+    assert np.all(few[changed] > 4.99 * targets.std())
+    mean, deviation = 3.0, 2.0
+    given = mean + deviation * np.resize([-1.0, 1.0], 9000)
+    gross = (drawing.contaminated(given, 1.0, np.random.default_rng(0)) - mean) / deviation
+    assert stats.kstest(gross, stats.uniform(5, 10).cdf).pvalue > 0.01
 
 
 # super-resolution

@@ -315,13 +315,16 @@ def test_a_folder_that_cannot_be_made_is_said_before_anything_is_trained(tmp_pat
 
 
 @pytest.mark.slow
-def test_a_killed_run_resumes_to_the_same_results(written, tmp_path):
-    words = [sys.executable, "-m", "jaxloss", "compare", *FEW, "--out", str(tmp_path)]
-    running, rows = subprocess.Popen(words), tmp_path / "results.jsonl"
+def test_a_killed_run_resumes_to_the_same_results(tmp_path):
+    def words(name):
+        return [sys.executable, "-m", "jaxloss", "compare", *FEW, "--out", str(tmp_path / name)]
+
+    subprocess.run(words("whole"), check=True)
+    running, rows = subprocess.Popen(words("killed")), tmp_path / "killed" / "results.jsonl"
     while running.poll() is None and not (rows.exists() and rows.stat().st_size):
         time.sleep(0.01)
     os.kill(running.pid, signal.SIGKILL)
     running.wait()
-    assert not (tmp_path / "report.html").exists()
-    subprocess.run([*words, "--resume"], check=True)
-    assert rows.read_bytes() == (written[0] / "results.jsonl").read_bytes()
+    assert not (tmp_path / "killed" / "report.html").exists()
+    subprocess.run([*words("killed"), "--resume"], check=True)
+    assert rows.read_bytes() == (tmp_path / "whole" / "results.jsonl").read_bytes()

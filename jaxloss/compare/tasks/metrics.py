@@ -5,10 +5,11 @@ from dataclasses import dataclass
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 
 BINS = 15
-_TEMPERATURES = jnp.geomspace(0.05, 20.0, 61)
+_TEMPERATURES = np.geomspace(0.05, 20.0, 61, dtype=np.float32)
 
 
 @dataclass(frozen=True)

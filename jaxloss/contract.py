@@ -7,7 +7,8 @@ Support Vector Machines, ch. 2, doi:10.1007/978-0-387-77242-4).
 
 import functools
 import inspect
-from collections.abc import Callable
+import operator
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Concatenate, Generic, ParamSpec
 
 import jax
@@ -18,6 +19,7 @@ from jaxloss.domains import Real, Score, Sign
 from jaxloss.facts import Facts
 from jaxloss.masking import lead
 from jaxloss.numerics import computing_dtype, poison
+from jaxloss.numerics.slopes import by_slope
 from jaxloss.signature import Signature
 
 P = ParamSpec("P")
@@ -55,7 +57,8 @@ class Loss(Generic[P]):
     def __call__(self, *args: P.args, **keywords: P.kwargs) -> Array:
         """Check the hyper-parameters, then run the compiled function."""
         arrays = self.contract.bind(args, keywords)
-        self.contract.admit(keywords)
+        if keywords:
+            self.contract.admit(keywords)
         return self._compiled(*arrays, **keywords)
 
     def __repr__(self) -> str:
@@ -71,16 +74,43 @@ class Loss(Generic[P]):
     def _trace(self, *given: Array, **keywords: Any) -> Array:
         self.contract.check(given)
         with jax.named_scope(self.__name__):
-            dtype = computing_dtype(*given)
-            domains = self.contract.arrays.values()
-            arrays = [domain.cast(x, dtype) for x, domain in zip(given, domains, strict=True)]
-            if self.contract.couples:
-                arrays, keywords["where"] = self.contract.conceal(keywords.get("where"), arrays)
-            numbers = self.contract.spread(keywords, given[0].shape, dtype)
-            valid = self.contract.valid(arrays, numbers)
+            if self.contract.elementwise:
+                return by_slope(self._plain, self._sloped, given, keywords)
+            return self._poisoned(given, keywords)
+
+    def _prepare(
+        self, given: Sequence[Array], keywords: Mapping[str, Any]
+    ) -> tuple[list[Array], dict[str, Any]]:
+        """The arrays and hyper-parameters as the function wants them."""
+        dtype, domains = computing_dtype(*given), self.contract.arrays.values()
+        arrays = [domain.cast(x, dtype) for x, domain in zip(given, domains, strict=True)]
+        if self.contract.couples:
+            arrays, where = self.contract.conceal(keywords.get("where"), arrays)
+            keywords = {**keywords, "where": where}
+        return arrays, self.contract.spread(keywords, given[0].shape, dtype)
+
+    def _poisoned(self, given: Sequence[Array], keywords: Mapping[str, Any]) -> Array:
+        """The value, NaN with NaN slopes where an array or a hyper-parameter is out of bounds."""
+        arrays, numbers = self._prepare(given, keywords)
+        valid = self.contract.valid(arrays, numbers)
+        if not self.contract.keeps:
             # The input is poisoned too: no slope leads back to logits that no label points at.
-            value = self.compute(poison(arrays[0], valid), *arrays[1:], **numbers)
-            return poison(value, lead(valid, value.ndim) & ~jnp.isnan(value))
+            arrays[0] = poison(arrays[0], valid)
+        value = self.compute(*arrays, **numbers)
+        return poison(value, lead(valid, value.ndim) & ~jnp.isnan(value))
+
+    def _sloped(self, given: Sequence[Array], keywords: Mapping[str, Any]) -> Array:
+        """Likewise of one number each, told from the inputs: slopes alone need no value."""
+        arrays, numbers = self._prepare(given, keywords)
+        known = [lead(~jnp.isnan(x), arrays[0].ndim) for x in arrays]
+        valid = functools.reduce(operator.and_, known, self.contract.valid(arrays, numbers))
+        return poison(self.compute(poison(arrays[0], valid), *arrays[1:], **numbers), valid)
+
+    def _plain(self, given: Sequence[Array], keywords: Mapping[str, Any]) -> Array:
+        """The same value by arithmetic alone, which compilers put into one pass with its sum."""
+        arrays, numbers = self._prepare(given, keywords)
+        value = self.compute(*arrays, **numbers)
+        return functools.reduce(operator.add, self.contract.outside(arrays, numbers), value)
 
 
 class Distance(Loss[Concatenate[Array, Array, P]]):

@@ -16,8 +16,11 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from jaxloss.numerics import computing_dtype, divide, magnitude, poison
+from jaxloss.numerics.ordering import descending_order
+from jaxloss.numerics.special import log_compound, saturating
 from jaxloss.reduction import Average, Reduction, mean
-from jaxloss.special import log_compound, saturating
+
+_FEW = 16  # one in so many, and fewer
 
 
 @dataclass(frozen=True, repr=False)
@@ -247,14 +250,18 @@ def _counted(values: Array, weights: Array | None) -> tuple[Array, Array]:
 def _mean_of_hardest(values: Array, weights: Array | None, count: int) -> Array:
     values, masses = _counted(values, weights)
     order = jax.lax.stop_gradient(jnp.where(masses == 0, -jnp.inf, values))
-    _, hard = jax.lax.top_k(order, min(count, values.size))
-    chosen = jnp.zeros(values.shape, bool).at[hard].set(True)
+    chosen = jnp.zeros(values.shape, bool).at[_largest(order, min(count, values.size))].set(True)
     return Average.of(values, jnp.where(chosen, masses, 0)).value
+
+
+def _largest(values: Array, count: int) -> Array:
+    few = count * _FEW <= values.size  # which are found faster than all are sorted
+    return jax.lax.top_k(values, count)[1] if few else descending_order(values)[:count]
 
 
 def _mean_of_worst(values: Array, weights: Array | None, share: ArrayLike) -> Array:
     values, masses = _counted(values, weights)
-    order = jnp.argsort(-jax.lax.stop_gradient(values))
+    order = descending_order(values)
     upto = jnp.cumsum(masses[order])
     alpha = jnp.asarray(share, values.dtype)
     wanted = poison(alpha, (alpha > 0) & (alpha <= 1)) * jnp.sum(masses)

@@ -69,8 +69,10 @@ class Signature:
             keyword.append(inspect.Parameter("where", inspect.Parameter.KEYWORD_ONLY, default=None))
         return inspect.Signature([*positional, *keyword])
 
-    def bind(self, args: tuple[Any, ...], keywords: dict[str, Any]) -> list[Array]:
+    def bind(self, args: Sequence[Any], keywords: dict[str, Any]) -> Sequence[Array]:
         """The arrays in order; those given by name are taken out of `keywords`."""
+        if len(args) == len(self.arrays) and all(isinstance(x, Array) for x in args):
+            return args
         names = list(self.arrays)
         by_name = [keywords.pop(name) for name in names[len(args) :] if name in keywords]
         given = (*args, *by_name)
@@ -103,6 +105,8 @@ class Signature:
 
     def _admit_value(self, name: str, value: Any) -> None:
         domain = self.hyperparameters[name].domain
+        if isinstance(value, float) and domain.low < value < domain.high:
+            return  # at once: NumPy's checks below take longer than a small loss
         message = f"{self.name}: `{name}` is {domain.says}, got {value!r}"
         if value is None or isinstance(value, (bool, str)):
             raise TypeError(message)
@@ -199,6 +203,24 @@ class Signature:
         """In which examples all values lie inside their domains: one for each, or one for all."""
         checks = [*self._array_checks(arrays), *self._number_checks(numbers)]
         return functools.reduce(jnp.logical_and, checks, jnp.ones((), bool))
+
+    @property
+    def elementwise(self) -> bool:
+        """Whether each value depends on one number of each array."""
+        return not self.couples and not any(domain.event for domain in self.arrays.values())
+
+    @property
+    def keeps(self) -> bool:
+        """Whether the first array reaches the function as it is, and all slopes by the value."""
+        return next(iter(self.arrays.values())).kept
+
+    def outside(self, arrays: Sequence[Array], numbers: Mapping[str, Any]) -> Iterator[Array]:
+        """Of each bounded array and number, 0 inside its domain and NaN outside it."""
+        for domain, array in zip(self.arrays.values(), arrays, strict=True):
+            if domain.bounded:
+                yield domain.outside(array)
+        for inside in self._number_checks(numbers):
+            yield jnp.where(inside, 0, jnp.nan).astype(arrays[0].dtype)
 
     def inside(self, arrays: Sequence[Values]) -> dict[str, Values]:
         """Of each array, which entries lie in its domain."""

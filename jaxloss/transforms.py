@@ -16,6 +16,7 @@ from jaxloss.domains import (
     ArrayDomain,
     FrameLogits,
     ItemScores,
+    KeptLogits,
     Logit,
     Logits,
     PixelLogits,
@@ -28,7 +29,7 @@ from jaxloss.domains import (
 from jaxloss.facts import Constant, Facts
 from jaxloss.heads import LinearHead
 from jaxloss.masking import lead
-from jaxloss.numerics import weighted
+from jaxloss.numerics import unknown, weighted
 from jaxloss.signature import HyperParameter
 
 
@@ -36,7 +37,17 @@ def _domain(hint: Any) -> Any:
     return typing.get_args(hint)[1]
 
 
-_SCORES = (FrameLogits, ItemScores, Logit, Logits, PixelLogits, PixelScores, Score, Scores)
+_SCORES = (
+    FrameLogits,
+    ItemScores,
+    KeptLogits,
+    Logit,
+    Logits,
+    PixelLogits,
+    PixelScores,
+    Score,
+    Scores,
+)
 _SCORE_DOMAINS = frozenset(map(_domain, _SCORES))
 
 
@@ -143,7 +154,8 @@ def clipped(loss: Loss[...]) -> Loss[...]:
     _arrays_of("clipped", loss)
 
     def function(*arrays: Array, ceiling: ArrayLike = 1.0, **rest: Any) -> Array:
-        return jnp.minimum(loss.function(*arrays, **rest), ceiling)
+        value = loss.function(*arrays, **rest)
+        return jnp.minimum(value, ceiling + unknown(value))
 
     endless = loss.facts.convex is True and loss.facts.supremum == math.inf
     facts = Facts(

@@ -11,7 +11,13 @@ import pytest
 import scipy.stats
 
 import jaxloss as jl
-from jaxloss.special import log_compound, log_i0e, log_rising, mean_excess, stirling_remainder
+from jaxloss.numerics.special import (
+    log_compound,
+    log_i0e,
+    log_rising,
+    mean_excess,
+    stirling_remainder,
+)
 
 INF = math.inf
 LOG_2PI = math.log(2 * math.pi)

@@ -14,7 +14,7 @@ import pytest
 import scipy.spatial.distance
 
 import jaxloss as jl
-from jaxloss import norms
+from jaxloss.numerics import norms
 
 RNG = np.random.default_rng(3)
 X, Y, Z = RNG.normal(size=(3, 40, 4)).astype(np.float32)

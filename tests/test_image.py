@@ -222,3 +222,66 @@ def test_an_objective_smooths_the_predictions_alone(roughness):
 def test_a_loss_without_a_target_takes_one_prediction():
     with pytest.raises(TypeError, match=r"total_variation takes 1 arrays \(images\), got 2"):
         jl.Objective(jl.total_variation)((CLEAN, CLEAN), CLEAN)
+
+
+def dense_moments(x):
+    """Means and variances of windows as products with banded matrices, one for each axis."""
+    for axis in (-3, -2):
+        length = x.shape[axis]
+        size = min(11, length)
+        offsets = np.arange(length) - np.arange(length - size + 1)[:, None]
+        inside = (offsets >= 0) & (offsets < size)
+        band = np.where(inside, np.exp(-((offsets - (size - 1) / 2) ** 2) / 4.5), 0)
+        x = jnp.moveaxis(jnp.tensordot(band / band.sum(1, keepdims=True), x, (1, axis)), 0, axis)
+    return x
+
+
+def dense_similarities(x, y, k1, k2):
+    mean_x, mean_y = dense_moments(x), dense_moments(y)
+    spread = dense_moments(x * x + y * y) - mean_x**2 - mean_y**2
+    joint = dense_moments(x * y) - mean_x * mean_y
+    means = (2 * mean_x * mean_y + k1**2) / (mean_x**2 + mean_y**2 + k1**2)
+    structure = (2 * joint + k2**2) / (spread + k2**2)
+    return tuple(jnp.mean(s, axis=(-3, -2)) for s in (structure, means * structure))
+
+
+def dense_ssim(x, y, k1, k2):
+    return jnp.mean(1 - dense_similarities(x, y, k1, k2)[1], axis=-1)
+
+
+def dense_ms_ssim(x, y, k1, k2):
+    product = 1.0
+    for weight in (0.0448, 0.2856, 0.3001, 0.2363):
+        product *= dense_similarities(x, y, k1, k2)[0] ** weight
+        x, y = (sum(z[:, i::2, j::2] for i in (0, 1) for j in (0, 1)) / 4 for z in (x, y))
+    return jnp.mean(1 - product * dense_similarities(x, y, k1, k2)[1] ** 0.1333, axis=-1)
+
+
+DENSE = [(jl.ssim, dense_ssim, (2, 19, 14, 3)), (jl.ms_ssim, dense_ms_ssim, (2, 32, 16, 2))]
+
+
+@pytest.mark.parametrize(("loss", "dense", "shape"), DENSE, ids=["ssim", "ms_ssim"])
+def test_slopes_are_those_of_products_with_banded_matrices(loss, dense, shape):
+    """In the images and in what softens the quotients, by either mode."""
+    x = RNG.uniform(size=shape)
+    y = np.clip(x + 0.2 * RNG.normal(size=shape), 0, 1)
+    given = tuple(map(jnp.asarray, (x, y, 0.02, 0.05)))
+    ours = lambda x, y, k1, k2: jnp.sum(loss(x, y, k1=k1, k2=k2))
+    theirs = lambda *given: jnp.sum(dense(*given))
+    found = jax.jit(jax.value_and_grad(ours, argnums=range(4)))(*given)
+    wanted = jax.jit(jax.value_and_grad(theirs, argnums=range(4)))(*given)
+    for mine, other in zip(jax.tree.leaves(found), jax.tree.leaves(wanted), strict=True):
+        np.testing.assert_allclose(mine, other, rtol=1e-9, atol=1e-13)
+    _, change = jax.jit(lambda: jax.jvp(ours, given, given))()
+    expected = sum(float(jnp.vdot(*pair)) for pair in zip(found[1], given, strict=True))
+    assert float(change) == pytest.approx(expected, rel=1e-10)
+
+
+def test_ssim_can_be_differentiated_twice():
+    x, y = (jnp.asarray(z[0, :12, :13, :1]) for z in (CLEAN, NOISY))
+    along = jnp.asarray(RNG.normal(size=x.shape))
+    products = [
+        jax.jit(lambda f=f: jax.jvp(jax.grad(lambda z: f(z, y)), (x,), (along,))[1])()
+        for f in (jl.ssim, lambda z, y: dense_ssim(z, y, 0.01, 0.03))
+    ]
+    np.testing.assert_allclose(*products, rtol=1e-9, atol=1e-12)

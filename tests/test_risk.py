@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import scipy.optimize
 import scipy.special
+from drawing import PUBLIC
 
 import jaxloss as jl
 
@@ -222,7 +223,7 @@ def test_reductions_are_values():
     assert jl.tilted(1.0) != jl.self_paced(1.0)
     for reduction in (*REDUCTIONS, jl.flooded(0.1, jl.cvar(0.5))):
         assert pickle.loads(pickle.dumps(reduction)) == reduction
-        assert eval(repr(reduction), vars(jl).copy()) == reduction
+        assert eval(repr(reduction), PUBLIC.copy()) == reduction
     objective = jl.Objective(jl.huber, reduction=jl.flooded(0.1, jl.cvar(0.5)), delta=1.0)
     assert repr(objective) == "Objective(huber, delta=1.0, reduction=flooded(0.1, cvar(0.5)))"
     same = jl.Objective(jl.huber, reduction=jl.flooded(0.1, jl.cvar(0.5)), delta=1.0)
@@ -315,3 +316,14 @@ def test_group_dro_weights_are_probabilities_and_constants():
     np.testing.assert_allclose(moved, [0, 1, 0], atol=1e-12)
     slopes = jax.grad(lambda x: jl.group_dro_weights(jnp.ones(2) / 2, x, 0.5)[0])(jnp.ones(2))
     np.testing.assert_array_equal(slopes, 0)
+
+
+@pytest.mark.parametrize("count", [2, 40])
+def test_few_and_many_hardest_are_those_of_a_sort(count):
+    values = np.random.default_rng(4).normal(size=64).astype(np.float32)
+    found, slope = jax.value_and_grad(jl.hardest(count))(jnp.asarray(values))
+    hard = np.argsort(-values)[:count]
+    assert float(found) == pytest.approx(values[hard].mean(), rel=1e-5)
+    np.testing.assert_allclose(slope, np.isin(np.arange(64), hard) / count, rtol=1e-6)
+    bad = jnp.asarray(values).at[5].set(jnp.nan)
+    assert np.isnan(jl.hardest(count)(bad))

@@ -275,3 +275,34 @@ def test_runs_on_explicitly_sharded_arrays_and_inside_shard_map():
         close(jax.jit(jl.ctc)(*placed), expected)
         mapped = jax.shard_map(jl.ctc, in_specs=(spread,) * 4, out_specs=spread)
         close(jax.jit(mapped)(*placed), expected)
+
+
+def test_near_certain_and_other_sequences_in_one_batch_are_as_alone():
+    """Each by itself takes one way through the loss, both together take the two."""
+    sharp = np.zeros((3, 4), np.float32)
+    sharp[np.arange(3), [1, 0, 2]] = 12
+    both = np.stack([sharp, LOGITS[0, :3, :4]])
+    others = ([3, 3], [2, 2], [[1, 2, -1], [1, 2, -1]])
+    values, gradients = value_and_gradient(both, *others)
+    mapped = jax.vmap(jax.value_and_grad(jax.jit(jl.ctc)))(both, *map(jnp.asarray, others))
+    assert values[0] < log(2) < values[1]
+    for k in range(2):
+        value, gradient = alone(both[k], 3, 2, [1, 2])
+        np.testing.assert_allclose(values[k], value, rtol=1e-6)
+        np.testing.assert_allclose(gradients[k], gradient, rtol=1e-6, atol=1e-12)
+        np.testing.assert_allclose(mapped[0][k], value, rtol=1e-6)
+        np.testing.assert_allclose(mapped[1][k], gradient, rtol=1e-6, atol=1e-12)
+
+
+def test_forward_mode_and_reverse_mode_agree():
+    value = lambda x: jnp.sum(jl.ctc(x, FRAME_COUNTS, LABEL_COUNTS, TARGETS))
+    direction = RNG.normal(size=LOGITS.shape)
+    with jax.enable_x64(True):
+        logits, tangent = jnp.asarray(LOGITS, float), jnp.asarray(direction)
+        _, forward = jax.jvp(value, (logits,), (tangent,))
+        reverse = jax.jit(jax.grad(value))
+        assert float(forward) == pytest.approx(float(jnp.vdot(reverse(logits), tangent)), rel=1e-12)
+        step = 1e-5
+        ahead, back = (reverse(logits + s * step * tangent) for s in (1, -1))
+        _, curved = jax.jvp(reverse, (logits,), (tangent,))
+        np.testing.assert_allclose(curved, (ahead - back) / (2 * step), rtol=1e-5, atol=1e-6)

@@ -7,6 +7,7 @@ A hyper-parameter type says in which interval the number lies. Both are read by 
 
 from jaxloss.domains.examples import Angle as Angle
 from jaxloss.domains.examples import Concentration as Concentration
+from jaxloss.domains.examples import KeptLogits as KeptLogits
 from jaxloss.domains.examples import Label as Label
 from jaxloss.domains.examples import Logit as Logit
 from jaxloss.domains.examples import Logits as Logits

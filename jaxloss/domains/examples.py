@@ -1,16 +1,20 @@
 """The types of arrays whose events are single numbers, vectors or classes."""
 
+from dataclasses import replace
 from typing import Annotated
 
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 
 from jaxloss.domains.kinds import ArrayDomain, BinaryDomain, NonZeroDomain
 
 
 def as_sign(truths: Array) -> Array:
-    """+1 where positive, -1 elsewhere, NaN where NaN."""
-    return jnp.where(jnp.isnan(truths), truths, jnp.where(truths > 0, 1, -1))
+    """+1 where positive, -1 elsewhere, NaN where NaN; quicker in a sum than `where` or `sign`."""
+    steep = 2 / float(np.finfo(truths.dtype).smallest_normal)
+    unknown = 0 * truths  # in a sum on a CPU, XLA's maximum and minimum lose NaN
+    return jnp.minimum(jnp.maximum(truths, 0) * steep - 1, 1) + unknown
 
 
 TRUTHS = ("bool_", "floating", "integer")
@@ -91,14 +95,11 @@ OpenProbability = Annotated[
     Array,
     ArrayDomain("OpenProbability", "numbers in (0, 1)", low=0.0, high=1.0, open=True, benign=0.5),
 ]
-Logits = Annotated[
-    Array,
-    ArrayDomain(
-        "Logits",
-        "unnormalised log-probabilities over the last axis, -inf for masked classes",
-        event=1,
-    ),
-]
+_LOGITS = ArrayDomain(
+    "Logits", "unnormalised log-probabilities over the last axis, -inf for masked classes", event=1
+)
+Logits = Annotated[Array, _LOGITS]
+KeptLogits = Annotated[Array, replace(_LOGITS, kept=True)]
 Scores = Annotated[
     Array, ArrayDomain("Scores", "real scores over the last axis, one a class", event=1)
 ]

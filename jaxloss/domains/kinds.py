@@ -1,5 +1,7 @@
 """What a domain is: an interval, and for arrays also a layout."""
 
+import functools
+import operator
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import inf
@@ -12,6 +14,7 @@ from jax import Array
 Values = TypeVar("Values", Array, np.ndarray)
 
 _INT32 = 4  # bytes
+_HALVES = (jnp.bfloat16, jnp.float16)
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,12 @@ class Domain:
             return (value > self.low) & (value < self.high)
         return (value >= self.low) & (value <= self.high)
 
+    def outside(self, value: Array) -> Array:
+        """0 for members and NaN for all else, without a comparison: sums of it stay one pass."""
+        sides = [value - self.low] * (self.low > -inf) + [self.high - value] * (self.high < inf)
+        room = jnp.sqrt(functools.reduce(operator.mul, sides))
+        return 0 * (room + 1 / room) if self.open else 0 / (1 + room)
+
 
 @dataclass(frozen=True)
 class ArrayDomain(Domain):
@@ -43,6 +52,8 @@ class ArrayDomain(Domain):
     Where a loss couples the elements of a set, an event is a set, and the last `features` of its
     axes describe one element. Where a loss was made for so many entries, they are its `width`.
     What all examples have in common, such as a weight, has no batch axes and nothing `benign`.
+    What is `kept` reaches the function in its own 16 bits, to be widened where it is read; its
+    slopes all pass through the value.
     """
 
     accepts: tuple[str, ...] = ("floating", "integer")
@@ -51,6 +62,7 @@ class ArrayDomain(Domain):
     benign: float | None = 0.0
     shared: bool = False
     indexes: bool = False
+    kept: bool = False
     width: int | None = None
     convert: Callable[[Array], Array] = jnp.asarray
     likely_fix: str = "cast it to a floating type"
@@ -63,7 +75,9 @@ class ArrayDomain(Domain):
         """The array in this type, or as integers where nothing else is accepted."""
         if self.accepts == ("integer",):
             return array.astype(jnp.int64 if array.dtype.itemsize > _INT32 else jnp.int32)
-        return self.convert(array).astype(dtype)
+        if self.kept and array.dtype in _HALVES and dtype == jnp.float32:
+            return array
+        return self.convert(array.astype(dtype))
 
 
 @dataclass(frozen=True)
@@ -79,6 +93,10 @@ class NonZeroDomain(ArrayDomain):
         """Elementwise membership; NaN is nowhere a member."""
         return (value < 0) | (value > 0)
 
+    def outside(self, value: Array) -> Array:
+        """0 for members and NaN for all else."""
+        return 0 / value
+
 
 @dataclass(frozen=True)
 class BinaryDomain(ArrayDomain):
@@ -88,6 +106,10 @@ class BinaryDomain(ArrayDomain):
         """Elementwise membership; NaN is nowhere a member."""
         between = (value > self.low) & (value < self.high)
         return super().contains(value) & ~between
+
+    def outside(self, value: Array) -> Array:
+        """0 for members and NaN for all else."""
+        return jnp.sqrt(-jnp.abs(value * (1 - value)))
 
 
 @dataclass(frozen=True)

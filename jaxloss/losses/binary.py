@@ -4,12 +4,13 @@ import math
 
 import jax.numpy as jnp
 from jax import Array
-from jax.nn import softplus
 from jax.typing import ArrayLike
 
 from jaxloss.contract import loss
 from jaxloss.domains import ClassWeights, Logit, Probability, Unit
-from jaxloss.numerics import log, weighted
+from jaxloss.numerics import divide, log, log_unless, rounding
+from jaxloss.numerics.odds import sigmoid, surprise, weighted_surprise
+from jaxloss.numerics.slopes import with_slopes
 
 
 @loss(
@@ -21,7 +22,7 @@ from jaxloss.numerics import log, weighted
     calibrated=True,
     proper=True,
     elicits="class probability",
-    link=lambda logit: 1 / (1 + jnp.exp(-logit)),
+    link=sigmoid,
 )
 def sigmoid_binary_cross_entropy(
     logits: Logit,
@@ -62,8 +63,9 @@ def sigmoid_binary_cross_entropy(
         Good (1952), Rational decisions, doi:10.1111/j.2517-6161.1952.tb00104.x.
     """
     truth = _smoothed(labels, label_smoothing)
-    positive = truth if positive_weight is None else truth * positive_weight
-    return weighted(positive, softplus(-logits)) + weighted(1 - truth, softplus(logits))
+    if positive_weight is None:
+        return surprise(logits, truth)
+    return weighted_surprise(logits, truth * positive_weight, 1 - truth)
 
 
 @loss(
@@ -106,15 +108,20 @@ def binary_cross_entropy(probabilities: Probability, labels: Probability) -> Arr
     References:
         Good (1952), Rational decisions, doi:10.1111/j.2517-6161.1952.tb00104.x.
     """
-    positive = weighted(labels, -log(probabilities))
-    return positive + weighted(1 - labels, -_log_complement(probabilities))
+    return _surprise(probabilities, labels)
 
 
 def _smoothed(labels: Array, share: ArrayLike | None) -> Array:
     return labels if share is None else labels + (0.5 - labels) * share
 
 
-def _log_complement(probabilities: Array) -> Array:
-    """Log of 1 - p; -inf at p = 1, and there with gradient 0."""
-    sure = probabilities == 1
-    return jnp.where(sure, -jnp.inf, jnp.log1p(-jnp.where(sure, 0, probabilities)))
+@with_slopes(
+    lambda _, p, y: divide(1 - y, 1 - p) - divide(y, p),
+    lambda _, p, y: (
+        jnp.where((p == 1) & (y == 1), 0, jnp.log1p(-p)) - jnp.where((p == 0) & (y == 0), 0, log(p))
+    ),
+)
+def _surprise(p: Array, y: Array) -> Array:
+    """-y log p - (1 - y) log(1 - p), where neither logarithm is infinite if its factor is 0."""
+    below = jnp.minimum(p, (1 - rounding(p)) + 2 * (1 - y))  # other than 1 where 1 - y is 0
+    return -(y * log_unless(p, y) + (1 - y) * jnp.log1p(-below))

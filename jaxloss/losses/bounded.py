@@ -11,8 +11,15 @@ from jax import Array
 
 from jaxloss.contract import loss
 from jaxloss.domains import NonNegativeReal, OpenProbability, PositiveReal, Spread
-from jaxloss.numerics import divide, log, over_spread, weighted
-from jaxloss.special import exp_remainder, log_compound, log_ratio, log_rising, stirling_remainder
+from jaxloss.numerics import divide, log, weighted
+from jaxloss.numerics.special import (
+    exp_remainder,
+    log_compound,
+    log_ratio,
+    log_rising,
+    stirling_remainder,
+)
+from jaxloss.numerics.spread import over_spread
 
 _HALF_LOG_2PI = math.log(2 * math.pi) / 2
 

@@ -12,17 +12,25 @@ from jax.nn import softplus
 from jax.typing import ArrayLike
 
 from jaxloss.contract import loss
-from jaxloss.domains import ClassWeights, Label, Logits, NonNegative, Positive, Simplex, Unit
+from jaxloss.domains import (
+    ClassWeights,
+    KeptLogits,
+    Label,
+    Logits,
+    NonNegative,
+    Positive,
+    Simplex,
+    Unit,
+)
 from jaxloss.numerics import (
-    at_label,
     divide,
     log,
-    log_odds_against,
     log_softmax,
     logsumexp,
     soft_cap,
     weighted,
 )
+from jaxloss.numerics.rivals import LOWEST, Parts, apart, entry, wide
 
 
 @loss(
@@ -36,7 +44,7 @@ from jaxloss.numerics import (
     elicits="distribution",
 )
 def softmax_cross_entropy_with_integer_labels(
-    logits: Logits,
+    logits: KeptLogits,
     labels: Label,
     *,
     label_smoothing: Unit | None = None,
@@ -85,14 +93,14 @@ def softmax_cross_entropy_with_integer_labels(
         softcap: Gemma Team (2024), Gemma 2, arXiv:2408.00118.
     """
     bounded = _bounded(logits, softcap)
-    value = softplus(log_odds_against(bounded, labels))
+    parts = apart(bounded, labels)
+    value = softplus(parts.log_odds_against)
     if label_smoothing is not None:
-        surprise = jnp.where(bounded == -jnp.inf, 0, -log_softmax(bounded))
-        spread = jnp.sum(_evenly(bounded) * surprise, axis=-1)
+        spread = _mean_surprise(bounded, parts)
         value = weighted(1 - label_smoothing, value) + spread * label_smoothing
     if class_weights is not None:
-        value = weighted(at_label(jnp.asarray(class_weights), labels), value)
-    return _with_z_loss(value, bounded, z_loss)
+        value = weighted(entry(jnp.asarray(class_weights), labels), value)
+    return value if z_loss is None else value + (parts.normaliser + parts.shift) ** 2 * z_loss
 
 
 @loss(
@@ -203,13 +211,22 @@ def categorical_cross_entropy(probabilities: Simplex, targets: Simplex) -> Array
 
 
 def _bounded(logits: Array, softcap: ArrayLike | None) -> Array:
-    return logits if softcap is None else soft_cap(logits, softcap)
+    return logits if softcap is None else soft_cap(wide(logits), softcap)
 
 
 def _evenly(logits: Array) -> Array:
     """The uniform distribution over the classes that are not masked."""
     valid = jnp.where(logits == -jnp.inf, jnp.zeros_like(logits), 1)
     return divide(valid, jnp.broadcast_to(jnp.sum(valid, axis=-1, keepdims=True), valid.shape))
+
+
+def _mean_surprise(logits: Array, parts: Parts) -> Array:
+    """Over the classes that are not masked; told by arithmetic, which stays one pass with a sum."""
+    heights = jnp.maximum(wide(logits), LOWEST)
+    valid = jnp.sign(heights - LOWEST)
+    top = jnp.maximum(parts.normaliser, LOWEST)[..., None]
+    surprises = valid * (top - (heights - parts.shift[..., None]))
+    return divide(jnp.sum(surprises, axis=-1), jnp.sum(valid, axis=-1))
 
 
 def _with_z_loss(value: Array, logits: Array, factor: ArrayLike | None) -> Array:

@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 from math import inf
 from typing import Annotated, Any, Concatenate, ParamSpec
 
-import jax
 import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike
@@ -20,7 +19,8 @@ from jaxloss.contract import Loss
 from jaxloss.domains import ArrayDomain, Real
 from jaxloss.facts import Facts
 from jaxloss.masking import Shape, lead
-from jaxloss.numerics import as_array, computing_dtype
+from jaxloss.numerics import as_array, clip, computing_dtype
+from jaxloss.numerics.odds import sigmoid
 from jaxloss.signature import Signature
 
 P = ParamSpec("P")
@@ -61,8 +61,8 @@ class Denoising(Loss[Concatenate[Array, Array, Array, P]]):
             0.75
         """
         level = as_array(log_snr)
-        level = jnp.clip(level.astype(computing_dtype(level)), -_FARTHEST, _FARTHEST)
-        return self.function(level, **hyperparameters)
+        level = clip(level.astype(computing_dtype(level)), -_FARTHEST, _FARTHEST)
+        return self.function(level, **hyperparameters) + 0 * level  # NaN stays
 
     def compute(self, *arrays: Array, **hyperparameters: Any) -> Array:
         """The value at arrays that fit, without checks, casts or compilation."""
@@ -199,7 +199,7 @@ def velocity_prediction(weighting: Denoising[...]) -> Prediction:
         Lin, Liu, Li & Yang (2023), Common diffusion noise schedules and sample steps are flawed,
         arXiv:2305.08891.
     """
-    return Prediction(weighting, velocity_prediction, jax.nn.sigmoid)
+    return Prediction(weighting, velocity_prediction, sigmoid)
 
 
 @functools.cache
@@ -246,7 +246,7 @@ def flow_prediction(weighting: Denoising[...]) -> Prediction:
 
 
 def _squared_time(log_snr: Array) -> Array:
-    return jnp.square(jax.nn.sigmoid(log_snr / 2))
+    return jnp.square(sigmoid(log_snr / 2))
 
 
 def _carried(

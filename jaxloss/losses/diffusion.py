@@ -5,12 +5,12 @@ They differ in how much the noise levels count. Inputs and targets are made by `
 
 from math import inf
 
-import jax
 import jax.numpy as jnp
 from jax import Array
 
 from jaxloss.domains import NonNegative, Number, Positive
 from jaxloss.losses.denoising import denoising
+from jaxloss.numerics.odds import sigmoid
 
 
 @denoising(smooth=2.0)
@@ -47,7 +47,7 @@ def noise_error(log_snr: Array) -> Array:
         Ho, Jain & Abbeel (2020), Denoising diffusion probabilistic models, arXiv:2006.11239.
         Kingma, Salimans, Poole & Ho (2021), Variational diffusion models, arXiv:2107.00630.
     """
-    return 1 + jnp.where(jnp.isnan(log_snr), log_snr, 0)  # no weight for no log-SNR
+    return jnp.ones_like(log_snr)
 
 
 @denoising(smooth=2.0)
@@ -188,7 +188,7 @@ def sigmoid_snr(log_snr: Array, *, bias: Number = 2.0) -> Array:
         Hoogeboom et al. (2024), Simpler diffusion (SiD2): 1.5 FID on ImageNet512 with pixel-space
         diffusion, arXiv:2410.19324.
     """
-    return jax.nn.sigmoid(bias - log_snr)
+    return sigmoid(bias - log_snr)
 
 
 @denoising(smooth=inf)

@@ -10,8 +10,9 @@ from jax import Array
 
 from jaxloss.contract import loss
 from jaxloss.domains import Angle, Concentration, Positive, Real, Spread
-from jaxloss.numerics import magnitude, over_spread
-from jaxloss.special import log1p_square, log_i0e, log_rising
+from jaxloss.numerics import magnitude
+from jaxloss.numerics.special import log1p_square, log_i0e, log_rising
+from jaxloss.numerics.spread import over_spread
 
 
 @loss(

@@ -14,7 +14,7 @@ from jax import Array
 from jaxloss.contract import loss
 from jaxloss.domains import LogProbabilities, Simplex
 from jaxloss.numerics import divide, log, square_sum, unit, xlogx
-from jaxloss.special import exp_remainder
+from jaxloss.numerics.special import exp_remainder
 
 _NEAR = 0.5  # up to this ratio (or log of one) the forms for nearly equal masses keep more digits
 

@@ -7,12 +7,14 @@ from math import inf
 
 import jax.numpy as jnp
 from jax import Array
+from jax.typing import ArrayLike
 
 from jaxloss.contract import loss
 from jaxloss.domains import AtLeastOne, NonNegativeReal, Number, Point, Positive, Sign, Vector
 from jaxloss.losses.directional import cosine_distance, cosine_similarity
-from jaxloss.norms import p_norm
 from jaxloss.numerics import positive_part
+from jaxloss.numerics.norms import p_norm
+from jaxloss.numerics.slopes import with_slopes
 
 
 @loss(convex=True, smooth=inf, supremum=inf)
@@ -80,8 +82,7 @@ def hinge_embedding(distances: NonNegativeReal, labels: Sign, *, margin: Positiv
         doi:10.1145/1553374.1553469; squared in Hadsell, Chopra & LeCun (2006), Dimensionality
         reduction by learning an invariant mapping, doi:10.1109/CVPR.2006.100.
     """
-    lacking = margin - jnp.minimum(distances, margin)
-    return jnp.where(labels > 0, distances, lacking)
+    return _hinge_embedding(distances, labels, margin)
 
 
 @loss(
@@ -123,3 +124,16 @@ def cosine_embedding(first: Vector, second: Vector, labels: Sign, *, margin: Num
     """
     excess = positive_part(cosine_similarity.function(first, second) - margin)
     return jnp.where(labels > 0, cosine_distance.function(first, second), excess)
+
+
+@with_slopes(
+    lambda _, distance, sign, margin: jnp.where(sign > 0, 1, -_lacks(distance, margin)),
+    lambda loss, *_: jnp.zeros_like(loss),
+    lambda _, distance, sign, margin: jnp.where(sign > 0, 0, _lacks(distance, margin)),
+)
+def _hinge_embedding(distance: Array, sign: Array, margin: ArrayLike) -> Array:
+    return positive_part(sign * distance + (1 - sign) * (margin / 2))
+
+
+def _lacks(distance: Array, margin: ArrayLike) -> Array:
+    return (distance < margin).astype(distance.dtype)

@@ -104,9 +104,9 @@ def sparsemax(m: Array) -> Array:
     References:
         Blondel, Martins & Niculae (2020), Learning with Fenchel-Young losses, arXiv:1901.02324.
     """
-    shortfall = positive_part(1 - m)
-    inner = jnp.minimum(shortfall, 2)
-    return inner * (2 * shortfall - inner) / 4
+    half = positive_part(1 - m) / 2
+    inner = jnp.minimum(half, 1)
+    return inner * (2 * half - inner)
 
 
 @loss(

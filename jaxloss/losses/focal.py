@@ -9,7 +9,6 @@ import math
 import jax
 import jax.numpy as jnp
 from jax import Array
-from jax.nn import softplus
 from jax.typing import ArrayLike
 
 from jaxloss.contract import loss
@@ -23,9 +22,8 @@ from jaxloss.domains import (
     Probability,
     Unit,
 )
-from jaxloss.numerics import at_label, log_odds_against, positive_part, weighted
-
-_CERTAIN = 1e3  # log-odds beyond which p or 1 - p is 0 in every floating type
+from jaxloss.numerics import at_label, log_odds_against, weighted
+from jaxloss.numerics.odds import focused, focused_surprise, softplus
 
 
 def _focal_link(score: Array, gamma: ArrayLike, alpha: ArrayLike = 0.5) -> Array:
@@ -84,9 +82,7 @@ def sigmoid_focal(
     positive, negative = labels, 1 - labels
     if alpha is not None:
         positive, negative = positive * alpha, negative * (1 - alpha)
-    return weighted(positive, _focused(-logits, gamma)) + weighted(
-        negative, _focused(logits, gamma)
-    )
+    return focused_surprise(logits, positive, negative, gamma)
 
 
 @loss(
@@ -135,7 +131,7 @@ def softmax_focal(
         Charoenphakdee et al. (2021), On focal loss for class-posterior probability estimation: a
         theoretical perspective, arXiv:2011.09172.
     """
-    value = _focused(log_odds_against(logits, labels), gamma)
+    value = focused(log_odds_against(logits, labels), gamma)
     if class_weights is None:
         return value
     return weighted(at_label(jnp.asarray(class_weights), labels), value)
@@ -186,13 +182,6 @@ def poly1_cross_entropy(logits: Logits, labels: Label, *, epsilon: Number = 1.0)
     return softplus(against) + jnp.exp(-softplus(-against)) * epsilon
 
 
-def _focused(against: Array, gamma: ArrayLike) -> Array:
-    """(1 - p)^gamma (-log p) from the log-odds against the truth; also where these are infinite."""
-    near = jnp.clip(against, -_CERTAIN, _CERTAIN)
-    focus = jnp.exp(-softplus(-near) * gamma)
-    return softplus(near) * focus + positive_part(against - _CERTAIN)
-
-
 def _focused_slope(against: Array, gamma: ArrayLike) -> Array:
-    slope: Array = jax.jvp(lambda x: _focused(x, gamma), (against,), (jnp.ones_like(against),))[1]
+    slope: Array = jax.jvp(lambda x: focused(x, gamma), (against,), (jnp.ones_like(against),))[1]
     return slope

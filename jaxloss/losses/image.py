@@ -8,11 +8,12 @@ in a window, the two factors of the structural similarity fall short of 1 by
 which nearly equal images leave exact: no covariance, and nothing that cancels.
 """
 
+from collections.abc import Callable
+from functools import partial
 from math import inf, log, prod, sqrt
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
 
@@ -20,11 +21,11 @@ from jaxloss.contract import loss
 from jaxloss.domains import Image, Positive
 from jaxloss.numerics import log as log_or_infinite
 from jaxloss.numerics import magnitude, norm
+from jaxloss.numerics.windows import HEIGHT, WIDTH, Moments, halved, moments
 
-_WINDOW = 11  # pixels along each axis
-_SIGMA = 1.5  # of the Gaussian in the window, in pixels
+Lack = Callable[[Array, Array], Array]
+Given = tuple[Array, ArrayLike, ArrayLike]
 _SCALES = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)  # what each scale counts, the finest first
-_HEIGHT, _WIDTH = -3, -2
 
 
 @loss(convex=False)
@@ -74,8 +75,7 @@ def ssim(
         Wang, Bovik, Sheikh & Simoncelli (2004), Image quality assessment: from error visibility to
         structural similarity, doi:10.1109/TIP.2003.819861.
     """
-    luminance, structure = _shortfalls(_pair(images, targets, data_range), k1, k2)
-    return jnp.mean(luminance + (1 - luminance) * structure, axis=(-3, -2, -1))
+    return jnp.mean(_mean_lack(_of_both, _pair(images, targets, data_range), k1, k2), axis=-1)
 
 
 @loss(convex=False, supremum=1.0)
@@ -130,11 +130,9 @@ def ms_ssim(
     *finer, coarsest = _SCALES
     pair, log_similarity = _pair(images, targets, data_range), jnp.zeros((), images.dtype)
     for weight in finer:
-        _, structure = _shortfalls(pair, k1, k2)
-        log_similarity = weight * _log_of_rest(structure) + log_similarity
-        pair = _halved(pair)
-    luminance, structure = _shortfalls(pair, k1, k2)
-    log_similarity += coarsest * _log_of_rest(luminance + (1 - luminance) * structure)
+        log_similarity += weight * _log_of_rest(_mean_lack(_of_structure, pair, k1, k2))
+        pair = halved(pair)
+    log_similarity += coarsest * _log_of_rest(_mean_lack(_of_both, pair, k1, k2))
     return jnp.mean(-jnp.expm1(log_similarity), axis=-1)
 
 
@@ -251,62 +249,49 @@ def _pair(images: Array, targets: Array, data_range: ArrayLike) -> Array:
     return jnp.stack([images + targets, images - targets]) / data_range
 
 
-def _shortfalls(pair: Array, k1: ArrayLike, k2: ArrayLike) -> tuple[Array, Array]:
-    """By how much the similarities of the means, and of the variations, fall short of 1."""
-    (sum_mean, mean), (sum_variance, variance) = _moments(pair)
+def _of_both(luminance: Array, structure: Array) -> Array:
+    return luminance + (1 - luminance) * structure
+
+
+def _of_structure(_: Array, structure: Array) -> Array:
+    return structure
+
+
+@partial(jax.custom_jvp, nondiff_argnums=(0,))
+def _mean_lack(kind: Lack, pair: Array, k1: ArrayLike, k2: ArrayLike) -> Array:
+    """Mean over all places of what the windows lack of similarity, for each channel."""
+    return _mean_over_places(kind, moments(pair)[0], k1, k2)
+
+
+@_mean_lack.defjvp
+def _mean_lack_and_change(kind: Lack, given: Given, changes: Given) -> tuple[Array, Array]:
+    """Slopes in the pixels are formed along with the value, as exact and as fast as the moments."""
+    (pair, *softening), (pair_change, *softening_change) = given, changes
+    found, pull = moments(pair)
+    value, pull_moments = jax.vjp(lambda x: _mean_over_places(kind, x, *softening), found)
+    slopes = jax.lax.optimization_barrier(pull(*pull_moments(jnp.ones_like(value))[0]))  # once
+    by_softening = partial(_mean_over_places, kind, found)
+    _, change = jax.jvp(by_softening, tuple(softening), tuple(softening_change))
+    return value, change + jnp.sum(slopes * pair_change, axis=(0, HEIGHT, WIDTH))
+
+
+def _mean_over_places(kind: Lack, found: Moments, k1: ArrayLike, k2: ArrayLike) -> Array:
+    """Of the shortfalls from 1 of the similarities of the means, and of the variations."""
+    (sum_mean, mean), (sum_variance, variance) = found
     luminance = 2 * mean**2 / (sum_mean**2 + mean**2 + 2 * k1**2)
-    return luminance, 2 * variance / (sum_variance + variance + 2 * k2**2)
+    structure = 2 * variance / (sum_variance + variance + 2 * k2**2)
+    return jnp.mean(kind(luminance, structure), axis=(HEIGHT, WIDTH))
 
 
-def _moments(x: Array) -> tuple[Array, Array]:
-    """Mean and variance in each window that lies inside.
-
-    One axis after the other: the variance in a window is the mean of those of its columns, and the
-    variance of their means. None is a difference of squares.
-    """
-    mean, variance = x, jnp.zeros_like(x)
-    for axis in (_HEIGHT, _WIDTH):
-        means, variances = _slid(mean, axis), _slid(variance, axis)
-        mean = _blurred(means)
-        variance = _blurred([v + (m - mean) ** 2 for m, v in zip(means, variances, strict=True)])
-    return mean, variance
-
-
-def _slid(x: Array, axis: int) -> list[Array]:
-    """For each place in the window, the entries that are there as the window slides."""
-    length = x.shape[axis]
-    size = min(_WINDOW, length)
-    return [jax.lax.slice_in_dim(x, k, k + length - size + 1, axis=axis) for k in range(size)]
-
-
-def _blurred(places: list[Array]) -> Array:
-    """Mean over the places in the window, by a Gaussian about its centre."""
-    offsets = np.arange(len(places)) - (len(places) - 1) / 2
-    weights = np.exp(-((offsets / _SIGMA) ** 2) / 2)
-    return sum(
-        (float(w) * x for w, x in zip(weights / weights.sum(), places, strict=True)),
-        start=jnp.zeros_like(places[0]),
-    )
-
-
-def _log_of_rest(shortfall: Array) -> Array:
-    """Log of one minus the mean over places; -inf, with gradient 0, where none is left."""
-    mean = jnp.mean(shortfall, axis=(_HEIGHT, _WIDTH))
-    none = mean >= 1
-    return jnp.where(none, -jnp.inf, jnp.log1p(-jnp.where(none, 0, mean)))
-
-
-def _halved(x: Array) -> Array:
-    """Means of 2 by 2 pixels."""
-    *batch, height, width, channels = x.shape
-    edges = [(0, 0)] * len(batch) + [(0, height % 2), (0, width % 2), (0, 0)]
-    blocks = (*batch, (height + 1) // 2, 2, (width + 1) // 2, 2, channels)
-    return jnp.mean(jnp.pad(x, edges, mode="edge").reshape(blocks), axis=(-4, -2))
+def _log_of_rest(lack: Array) -> Array:
+    """Log of one minus the lack; -inf, with gradient 0, where nothing is left."""
+    none = lack >= 1
+    return jnp.where(none, -jnp.inf, jnp.log1p(-jnp.where(none, 0, lack)))
 
 
 def _steps(images: Array) -> Array:
     """From each pixel to the next one down and to the right, along a new last axis."""
-    return jnp.stack([_step(images, axis) for axis in (_HEIGHT, _WIDTH)], axis=-1)
+    return jnp.stack([_step(images, axis) for axis in (HEIGHT, WIDTH)], axis=-1)
 
 
 def _step(x: Array, axis: int) -> Array:

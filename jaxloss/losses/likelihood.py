@@ -10,7 +10,9 @@ from jax import Array
 
 from jaxloss.contract import loss
 from jaxloss.domains import Label, LogProbabilities, NonNegativeReal, Real, Variance
-from jaxloss.numerics import at_label, log, over_spread, weighted
+from jaxloss.numerics import at_label, divide, log, log_unless, tiny
+from jaxloss.numerics.slopes import with_slopes
+from jaxloss.numerics.spread import over_spread
 
 
 @loss(
@@ -49,7 +51,7 @@ def poisson_nll(rates: NonNegativeReal, targets: NonNegativeReal) -> Array:
         McCullagh & Nelder (1989), Generalized linear models, ch. 6,
         doi:10.1007/978-1-4899-3242-6.
     """
-    return rates - weighted(targets, log(rates))
+    return _poisson(rates, targets)
 
 
 @loss(
@@ -87,7 +89,7 @@ def poisson_nll_with_log_rates(log_rates: Real, targets: NonNegativeReal) -> Arr
         McCullagh & Nelder (1989), Generalized linear models, ch. 6,
         doi:10.1007/978-1-4899-3242-6.
     """
-    return jnp.exp(log_rates) - weighted(targets, log_rates)
+    return jnp.exp(log_rates) - _times(targets, log_rates)
 
 
 @loss(
@@ -173,3 +175,21 @@ def nll(log_probabilities: LogProbabilities, labels: Label) -> Array:
         Good (1952), Rational decisions, doi:10.1111/j.2517-6161.1952.tb00104.x.
     """
     return -at_label(log_probabilities, labels)
+
+
+@with_slopes(
+    lambda _, rates, targets: 1 - divide(targets, rates),
+    lambda _, rates, targets: -jnp.where((rates == 0) & (targets == 0), 0, log(rates)),
+)
+def _poisson(rates: Array, targets: Array) -> Array:
+    return rates - targets * log_unless(rates, targets)
+
+
+@with_slopes(
+    lambda _, targets, x: jnp.where((targets == 0) & jnp.isinf(x), 0, x),
+    lambda _, targets, __: targets,
+)
+def _times(targets: Array, x: Array) -> Array:
+    """The product for targets >= 0, where a target of 0 wins over infinity."""
+    bound = 1 / jnp.maximum(tiny(x) - targets, 0)  # infinite, but where the target is 0
+    return targets * jnp.maximum(jnp.minimum(x, bound), -bound)

@@ -14,6 +14,7 @@ from jax import Array
 from jaxloss.contract import loss
 from jaxloss.domains import PixelLabels, PixelLogits, PixelScores, PixelSigns
 from jaxloss.numerics import divide, is_label, log_softmax, positive_part
+from jaxloss.numerics.ordering import descending_order, in_order
 
 
 @loss(convex=True, strictly_convex=False, lipschitz=1.0, smooth=math.inf, supremum=math.inf)
@@ -104,13 +105,16 @@ def _jaccard_extension(errors: Array, inside: Array, counts: Array) -> Array:
     Taking a pixel from the intersection adds 1 / union to the loss, adding one to the union
     intersection / (union before * union after): no difference of two losses, which would be close.
     """
-    keys = (-errors, inside & counts, ~inside & counts)
-    descending, miss, extra = jax.lax.sort(keys, dimension=-1, num_keys=1)
-    misses, extras = (jnp.cumsum(x, axis=-1, dtype=jnp.int32) for x in (miss, extra))
-    true_size = jnp.sum(miss, axis=-1, keepdims=True, dtype=jnp.int32)
-    union = (true_size + extras).astype(errors.dtype)
+    order = descending_order(jnp.where(counts, errors, -1))  # what does not count comes last
+    descending, inside = in_order(errors, order), in_order(inside, order)
+    total = jnp.sum(counts, axis=-1, keepdims=True, dtype=jnp.int32)
+    place = jax.lax.broadcasted_iota(jnp.int32, errors.shape, errors.ndim - 1)
+    miss, extra = inside & (place < total), ~inside & (place < total)
+    misses = jnp.cumsum(miss, axis=-1, dtype=jnp.int32)
+    true_size = misses[..., -1:]
+    union = (true_size + (place + 1 - misses)).astype(errors.dtype)
     before = jnp.where(extra, union - 1, union)
     kept = (true_size - misses).astype(errors.dtype)
     growth = jnp.where(before == 0, 1, divide(kept, before * union))
     steps = jnp.where(miss, divide(jnp.ones_like(union), union), jnp.where(extra, growth, 0))
-    return jnp.sum(-descending * steps, axis=-1)
+    return jnp.sum(descending * steps, axis=-1)

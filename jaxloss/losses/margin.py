@@ -180,9 +180,9 @@ def smoothed_hinge(m: Array) -> Array:
         Shalev-Shwartz & Zhang (2013), Stochastic dual coordinate ascent methods for regularized
         loss minimization, arXiv:1209.1873.
     """
-    shortfall = positive_part(1 - m)
-    inner = jnp.minimum(shortfall, 1)
-    return inner * (shortfall - inner / 2)
+    half = positive_part(1 - m) / 2
+    inner = jnp.minimum(half, 0.5)
+    return inner * (half - inner / 2) * 4
 
 
 @margin(
@@ -223,9 +223,9 @@ def modified_huber(m: Array) -> Array:
         Zhang (2004), Statistical behavior and consistency of classification methods based on
         convex risk minimization, doi:10.1214/aos/1079120130.
     """
-    shortfall = positive_part(1 - m)
-    inner = jnp.minimum(shortfall, 2)
-    return inner * (2 * shortfall - inner)
+    half = positive_part(1 - m) / 2
+    inner = jnp.minimum(half, 1)
+    return inner * (2 * half - inner) * 4
 
 
 @margin(

@@ -8,6 +8,7 @@ from jax import Array
 
 from jaxloss.contract import loss
 from jaxloss.domains import MultiHot, Positive, Scores
+from jaxloss.numerics.ordering import descending_order, in_order
 
 
 @loss(convex=True, strictly_convex=False, smooth=math.inf, supremum=math.inf)
@@ -44,9 +45,9 @@ def multilabel_margin(scores: Scores, labels: MultiHot, *, margin: Positive = 1.
         Zhang & Zhou (2014), A review on multi-label learning algorithms,
         doi:10.1109/TKDE.2013.39.
     """
-    # Ties in the first key are broken by the second: a lead of just the margin costs nothing.
-    keys = (scores - labels * margin, labels, scores)
-    _, present, ordered = jax.lax.sort(keys, dimension=-1, num_keys=2)
+    # Of equal ones those that are present come last: a lead of just the margin costs nothing.
+    order = descending_order(labels * margin - scores, labels > 0)
+    present, ordered = in_order(labels, order), in_order(scores, order)
     gaps = jnp.diff(ordered) - jnp.diff(present) * margin
     below = jnp.cumsum(present, axis=-1)[..., :-1]
     above = jnp.sum(1 - present, axis=-1, keepdims=True) - jnp.cumsum(1 - present, axis=-1)

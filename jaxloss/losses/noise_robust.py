@@ -17,8 +17,8 @@ from jaxloss.contract import Loss, loss
 from jaxloss.domains import Label, Logits, NonNegative, Unit
 from jaxloss.facts import Facts
 from jaxloss.numerics import log_odds_against, weighted
+from jaxloss.numerics.special import saturating
 from jaxloss.signature import Signature
-from jaxloss.special import saturating
 
 
 @loss(

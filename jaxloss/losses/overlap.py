@@ -9,8 +9,8 @@ from jax import Array
 
 from jaxloss.contract import loss
 from jaxloss.domains import NonNegative, Positive, Region, Regions
-from jaxloss.norms import magnitude_power
 from jaxloss.numerics import divide
+from jaxloss.numerics.norms import magnitude_power
 
 
 @loss(convex=False, supremum=1.0)

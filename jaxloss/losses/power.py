@@ -4,10 +4,12 @@ from math import inf
 
 import jax.numpy as jnp
 from jax import Array
+from jax.typing import ArrayLike
 
 from jaxloss.contract import distance
 from jaxloss.domains import Positive
 from jaxloss.numerics import magnitude
+from jaxloss.numerics.slopes import with_slopes
 
 
 @distance(
@@ -163,6 +165,18 @@ def lp(residual: Array, *, p: Positive = 1.5) -> Array:
         Steinwart & Christmann (2008), Support Vector Machines, ch. 2,
         doi:10.1007/978-0-387-77242-4.
     """
+    return _power(residual, p)
+
+
+@with_slopes(
+    lambda _, residual, p: p * jnp.sign(residual) * _unless_exact(residual) ** (p - 1),
+    lambda power, residual, _: power * jnp.log(_unless_exact(residual)),
+)
+def _power(residual: Array, p: ArrayLike) -> Array:
+    return jnp.abs(residual) ** p
+
+
+def _unless_exact(residual: Array) -> Array:
+    """The size of the error, 1 in place of 0."""
     exact = residual == 0
-    size = jnp.where(exact, 1, magnitude(residual))
-    return jnp.where(exact, 0, size**p)
+    return jnp.where(exact, 1, jnp.abs(jnp.where(exact, 1, residual)))

@@ -9,8 +9,10 @@ from jax.typing import ArrayLike
 from jaxloss.contract import distance
 from jaxloss.domains import NonNegative, Number, OpenUnit
 from jaxloss.losses.regression import smooth_l1
-from jaxloss.numerics import magnitude
-from jaxloss.special import exp_remainder
+from jaxloss.numerics import tiny
+from jaxloss.numerics.bends import beyond, ramp
+from jaxloss.numerics.slopes import with_slopes
+from jaxloss.numerics.special import exp_remainder
 
 
 @distance(
@@ -50,7 +52,7 @@ def pinball(residual: Array, *, quantile: OpenUnit = 0.5) -> Array:
     References:
         Koenker & Bassett (1978), Regression quantiles, doi:10.2307/1913643.
     """
-    return magnitude(residual) * _price(residual, quantile)
+    return _pinball(residual, quantile)
 
 
 @distance(
@@ -91,7 +93,7 @@ def expectile(residual: Array, *, quantile: OpenUnit = 0.5) -> Array:
         Newey & Powell (1987), Asymmetric least squares estimation and testing,
         doi:10.2307/1911031.
     """
-    return residual * residual * _price(residual, quantile)
+    return _expectile(residual, quantile)
 
 
 @distance(
@@ -134,7 +136,7 @@ def quantile_huber(residual: Array, *, quantile: OpenUnit = 0.5, delta: NonNegat
         Dabney, Rowland, Bellemare & Munos (2018), Distributional reinforcement learning with
         quantile regression, arXiv:1710.10044.
     """
-    return smooth_l1.rho(residual, beta=delta) * _price(residual, quantile)
+    return _quantile_huber(residual, quantile, delta)
 
 
 @distance(
@@ -172,7 +174,7 @@ def epsilon_insensitive(residual: Array, *, epsilon: NonNegative = 0.1) -> Array
     References:
         Vapnik (1995), The Nature of Statistical Learning Theory, doi:10.1007/978-1-4757-2440-0.
     """
-    return magnitude(_beyond(residual, epsilon))
+    return beyond(residual, epsilon)
 
 
 @distance(
@@ -211,7 +213,7 @@ def squared_epsilon_insensitive(residual: Array, *, epsilon: NonNegative = 0.1) 
         Lee, Hsieh & Huang (2005), ε-SSVR: a smooth support vector machine for ε-insensitive
         regression, doi:10.1109/TKDE.2005.77.
     """
-    excess = _beyond(residual, epsilon)
+    excess = beyond(residual, epsilon)
     return excess * excess
 
 
@@ -263,6 +265,31 @@ def _price(residual: Array, quantile: ArrayLike) -> Array:
     return jnp.where(residual > 0, jnp.subtract(1, quantile), quantile)
 
 
-def _beyond(residual: Array, epsilon: ArrayLike) -> Array:
-    """The part of the residual outside the tube."""
-    return residual - jnp.clip(residual, -jnp.asarray(epsilon), epsilon)
+@with_slopes(
+    lambda _, residual, quantile: jnp.sign(residual) * _price(residual, quantile),
+    lambda _, residual, __: -residual,
+)
+def _pinball(residual: Array, quantile: ArrayLike) -> Array:
+    return jnp.maximum((1 - quantile) * residual, -(quantile * residual))
+
+
+@with_slopes(
+    lambda _, residual, quantile: 2 * residual * _price(residual, quantile),
+    lambda _, residual, __: -residual * jnp.abs(residual),
+)
+def _expectile(residual: Array, quantile: ArrayLike) -> Array:
+    return jnp.abs(residual) * _pinball(residual, quantile)
+
+
+@with_slopes(
+    lambda _, residual, quantile, delta: ramp(residual, delta) * _price(residual, quantile),
+    lambda _, residual, __, delta: -jnp.sign(residual) * smooth_l1.rho(residual, beta=delta),
+    lambda _, residual, quantile, delta: (
+        -(ramp(residual, delta) ** 2) * _price(residual, quantile) / 2
+    ),
+)
+def _quantile_huber(residual: Array, quantile: ArrayLike, delta: ArrayLike) -> Array:
+    """The pinball loss times what is left of it: half within delta, 1 - delta / (2 |r|) beyond."""
+    widths = jnp.abs(residual) / jnp.maximum(delta, tiny(residual))
+    left = jnp.minimum(widths, 1) * (1 - 0.5 / jnp.maximum(widths, 1))
+    return _pinball(residual, quantile) * left

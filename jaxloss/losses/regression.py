@@ -8,11 +8,19 @@ from math import inf
 
 import jax.numpy as jnp
 from jax import Array
+from jax.typing import ArrayLike
 
 from jaxloss.contract import distance
 from jaxloss.domains import NonNegative, Positive
-from jaxloss.numerics import magnitude
-from jaxloss.special import hypot, hypot_excess, magnitude_less_log1p
+from jaxloss.numerics import positive_part, tiny
+from jaxloss.numerics.bends import (
+    hypot,
+    hypot_excess,
+    log_hyperbolic_cosine,
+    magnitude_less_log1p,
+    ramp,
+)
+from jaxloss.numerics.slopes import with_slopes
 
 
 @distance(
@@ -51,8 +59,7 @@ def huber(residual: Array, *, delta: Positive = 1.0) -> Array:
     References:
         Huber (1964), Robust estimation of a location parameter, doi:10.1214/aoms/1177703732.
     """
-    inner = jnp.clip(residual, -jnp.asarray(delta), delta)  # one branch, so one slope at the kink
-    return inner * (residual - inner / 2)
+    return _huber(residual, delta)
 
 
 @distance(
@@ -91,9 +98,7 @@ def smooth_l1(residual: Array, *, beta: NonNegative = 1.0) -> Array:
     References:
         Girshick (2015), Fast R-CNN, arXiv:1504.08083.
     """
-    inside = jnp.abs(residual) < beta
-    slope = jnp.where(inside, residual / jnp.where(inside, beta, 1), jnp.sign(residual))
-    return slope * (residual - slope * beta / 2)
+    return _smooth_l1(residual, beta)
 
 
 @distance(
@@ -132,7 +137,7 @@ def pseudo_huber(residual: Array, *, delta: Positive = 1.0) -> Array:
     References:
         Hartley & Zisserman (2004), Multiple View Geometry, A6.8, doi:10.1017/CBO9780511811685.
     """
-    return hypot_excess(residual, jnp.asarray(delta)) * delta
+    return hypot_excess(residual, delta) * delta
 
 
 @distance(
@@ -175,7 +180,7 @@ def charbonnier(residual: Array, *, scale: Positive = 1e-3) -> Array:
         regularization algorithms for computed imaging, doi:10.1109/ICIP.1994.413553;
         in this form Lai, Huang, Ahuja & Yang (2017), arXiv:1704.03915.
     """
-    return hypot(residual, jnp.asarray(scale))
+    return hypot(residual, scale)
 
 
 @distance(
@@ -214,11 +219,7 @@ def log_cosh(residual: Array) -> Array:
         Steinwart & Christmann (2008), Support Vector Machines, ch. 2,
         doi:10.1007/978-0-387-77242-4.
     """
-    inside = jnp.abs(residual) < 1
-    half = jnp.sinh(jnp.where(inside, residual, 0) / 2)
-    size = jnp.where(inside, 1, magnitude(residual))
-    far = size + jnp.log1p(jnp.expm1(-2 * size) / 2)
-    return jnp.where(inside, jnp.log1p(2 * half * half), far)
+    return log_hyperbolic_cosine(residual)
 
 
 @distance(
@@ -259,4 +260,34 @@ def fair(residual: Array, *, scale: Positive = 1.3998) -> Array:
         Welsch (1977), Robust regression using iteratively reweighted least-squares,
         doi:10.1080/03610927708827533.
     """
+    return _fair(residual, scale)
+
+
+@with_slopes(
+    lambda _, residual, delta: jnp.clip(residual, -delta, delta),
+    lambda _, residual, delta: positive_part(jnp.abs(residual) - delta),
+)
+def _huber(residual: Array, delta: ArrayLike) -> Array:
+    size = jnp.abs(residual)
+    inner = jnp.minimum(size, delta)
+    return inner * (size - inner / 2)
+
+
+@with_slopes(
+    lambda _, residual, beta: ramp(residual, beta),
+    lambda _, residual, beta: -(ramp(residual, beta) ** 2) / 2,
+)
+def _smooth_l1(residual: Array, beta: ArrayLike) -> Array:
+    size = jnp.abs(residual)
+    slope = jnp.minimum(size / jnp.maximum(beta, tiny(residual)), 1)
+    return slope * (size - slope * beta / 2)
+
+
+@with_slopes(
+    lambda _, residual, scale: residual / (scale + jnp.abs(residual)) * scale,
+    lambda loss, residual, scale: (
+        2 * loss / scale - residual / (scale + jnp.abs(residual)) * residual
+    ),
+)
+def _fair(residual: Array, scale: ArrayLike) -> Array:
     return magnitude_less_log1p(residual / scale) * scale * scale

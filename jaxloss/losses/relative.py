@@ -4,12 +4,12 @@ from math import inf
 
 import jax.numpy as jnp
 from jax import Array
-from jax.lax import stop_gradient
 
 from jaxloss.contract import loss
 from jaxloss.domains import NonNegativeReal, NonZeroReal, Real
-from jaxloss.numerics import divide, magnitude
-from jaxloss.special import log1p_ratio
+from jaxloss.numerics import tiny
+from jaxloss.numerics.slopes import with_slopes
+from jaxloss.numerics.special import square_of_log1p_ratio
 
 
 @loss(
@@ -50,7 +50,7 @@ def absolute_percentage_error(predictions: Real, targets: NonZeroReal) -> Array:
     References:
         Gneiting (2011), Making and evaluating point forecasts, doi:10.1198/jasa.2011.r10138.
     """
-    return magnitude((predictions - targets) / targets)
+    return _share(predictions, targets)
 
 
 @loss(convex=False, lipschitz=inf, smooth=inf, supremum=2.0)
@@ -83,10 +83,7 @@ def symmetric_absolute_percentage_error(predictions: Real, targets: Real) -> Arr
         Makridakis (1993), Accuracy measures: theoretical and practical concerns,
         doi:10.1016/0169-2070(93)90079-3.
     """
-    larger = stop_gradient(jnp.maximum(jnp.abs(predictions), jnp.abs(targets)))
-    unit = jnp.where(larger == 0, 1, larger)  # dividing by it first keeps the slopes in range
-    size = magnitude(predictions / unit) + magnitude(targets / unit)
-    return divide(2 * magnitude((predictions - targets) / unit), size)
+    return _symmetric_share(predictions, targets)
 
 
 @loss(
@@ -126,5 +123,27 @@ def squared_log_error(predictions: NonNegativeReal, targets: NonNegativeReal) ->
         Tofallis (2015), A better measure of relative prediction accuracy for model selection and
         model estimation, doi:10.1057/jors.2014.103.
     """
-    log_ratio = log1p_ratio(predictions, targets)
-    return log_ratio * log_ratio
+    return square_of_log1p_ratio(predictions, targets)
+
+
+@with_slopes(
+    lambda _, x, y: jnp.sign(x - y) / jnp.abs(y),
+    lambda _, x, y: jnp.sign(y - x) / jnp.abs(y) * (x / y),
+)
+def _share(x: Array, y: Array) -> Array:
+    return jnp.abs(x - y) / jnp.abs(y)
+
+
+def _share_by_first(_: Array, x: Array, y: Array) -> Array:
+    """The slope in x: 0 where the signs differ, or both are 0."""
+    size = jnp.where((x == 0) & (y == 0), 1, _mean_size(x, y))
+    return jnp.sign(x - y) * ((jnp.abs(y) + jnp.sign(x) * y) / size / 2) / size
+
+
+@with_slopes(_share_by_first, lambda _, x, y: _share_by_first(_, y, x))
+def _symmetric_share(x: Array, y: Array) -> Array:
+    return jnp.abs(x - y) / _mean_size(x, y)
+
+
+def _mean_size(x: Array, y: Array) -> Array:
+    return jnp.maximum(jnp.abs(x) / 2 + jnp.abs(y) / 2, tiny(x))

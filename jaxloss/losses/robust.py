@@ -5,15 +5,19 @@ of the mean where the noise is Gaussian with standard deviation 1: multiply it b
 standard deviation. The price of forgetting is convexity; `barron` goes all the way by choice.
 """
 
+import functools
 import math
 
+import jax
 import jax.numpy as jnp
 from jax import Array
 
 from jaxloss.contract import distance
 from jaxloss.domains import Extended, Positive
-from jaxloss.numerics import magnitude, rounding
-from jaxloss.special import compound, log1p_square, times_exp
+from jaxloss.numerics import rounding
+from jaxloss.numerics.bends import biweight, levelling, well
+from jaxloss.numerics.slopes import with_slopes
+from jaxloss.numerics.special import compound, log1p_square, times_exp
 
 
 @distance(
@@ -94,8 +98,7 @@ def geman_mcclure(residual: Array, *, scale: Positive = 3.7874) -> Array:
         Geman & McClure (1985), Bayesian image analysis: an application to single photon emission
         tomography; in this form Barron (2019), arXiv:1701.03077.
     """
-    square = _square_of_saturated(residual / scale)
-    return square / (1 + square) * scale * scale / 2
+    return levelling(residual / scale) * scale * scale / 2
 
 
 @distance(
@@ -138,7 +141,7 @@ def welsch(residual: Array, *, scale: Positive = 2.9846) -> Array:
         Holland & Welsch (1977), Robust regression using iteratively reweighted least-squares,
         doi:10.1080/03610927708827533.
     """
-    return -jnp.expm1(-_square_of_saturated(residual / scale)) * scale * scale / 2
+    return well(residual / scale) * scale * scale / 2
 
 
 @distance(
@@ -179,8 +182,7 @@ def tukey(residual: Array, *, scale: Positive = 4.6851) -> Array:
         Beaton & Tukey (1974), The fitting of power series, meaning polynomials, illustrated on
         band-spectroscopic data, doi:10.1080/00401706.1974.10489171.
     """
-    square = jnp.clip(residual / scale, -1, 1) ** 2
-    return square * (3 - square * (3 - square)) * scale * scale / 6
+    return biweight(residual / scale) * scale * scale / 6
 
 
 def _steepest_barron(alpha: float, scale: float) -> float:
@@ -244,32 +246,44 @@ def barron(residual: Array, *, alpha: Extended = 1.0, scale: Positive = 1.0) -> 
     References:
         Barron (2019), A general and adaptive robust loss function, arXiv:1701.03077.
     """
-    reduced = residual / scale
     largest = 1 / rounding(residual)
-    shape = jnp.clip(jnp.asarray(alpha), -largest, largest)
-    bounded = shape < 1
-    return jnp.where(
-        bounded,
-        _barron_below_1(reduced, jnp.where(bounded, shape, 0)),
-        _barron_from_1(reduced, jnp.where(bounded, 1, shape)),
-    )
+    shape = jnp.maximum(jnp.minimum(alpha, largest), -largest)
+    return _barron(residual / scale, shape)
 
 
-def _barron_below_1(x: Array, alpha: Array) -> Array:
-    b = 2 - alpha
-    return b / 2 * compound(log1p_square(x / jnp.sqrt(b)), alpha / 2)
+def _barron_by_shape(_: Array, x: Array, alpha: Array) -> Array:
+    """The slope in alpha, of whose closed form little would be left at 0 and at 2."""
+    formula = functools.partial(_barron_formula, x)
+    slope: Array = jax.jvp(formula, (alpha,), (jnp.ones_like(alpha),))[1]
+    return slope
 
 
-def _barron_from_1(x: Array, alpha: Array) -> Array:
-    """With z / b + 1 split off the power, so that no digits are lost where b is near 0."""
-    gap = magnitude(alpha - 2)
-    b = jnp.where(gap < rounding(x), rounding(x), gap)
-    exponent = (alpha - 2) / 2 * log1p_square(x / jnp.sqrt(b))
-    root = times_exp(x, exponent / 2)
-    return (root * root + b * jnp.expm1(exponent)) / alpha
+def _barron_by_residual(_: Array, x: Array, alpha: Array) -> Array:
+    return times_exp(x, (alpha / 2 - 1) * log1p_square(x / jnp.sqrt(_bend(alpha))))
 
 
-def _square_of_saturated(x: Array) -> Array:
-    """x², held where a loss that levels off has reached its limit, so that it does not overflow."""
-    near = jnp.clip(x, -1 / rounding(x), 1 / rounding(x))
-    return near * near
+@with_slopes(_barron_by_residual, _barron_by_shape)
+def _barron(x: Array, alpha: Array) -> Array:
+    return _barron_formula(x, alpha)
+
+
+def _barron_formula(x: Array, alpha: Array) -> Array:
+    """With z / b + 1 split off the power from alpha = 1 on: no digits are lost where b is near 0.
+
+    It is (z q + b (q - 1)) / a with q = (z / b + 1)^(a / 2 - 1); the choice is among numbers, of
+    one formula, as a choice among arrays would hold both in memory.
+    """
+    whole = alpha >= 1
+    b = _bend(alpha)
+    growth = log1p_square(x / jnp.sqrt(b))
+    power = jnp.where(whole, alpha / 2 - 1, alpha / 2)
+    divisor = jnp.where(whole, alpha, 1)
+    weight = jnp.where(whole, b * power / divisor, b / 2)
+    root = times_exp(x, power / 2 * growth)
+    return jnp.where(whole, 1 / divisor, 0) * root * root + weight * compound(growth, power)
+
+
+def _bend(alpha: Array) -> Array:
+    """The b of the formula, kept above the rounding error."""
+    gap = jnp.abs(alpha - 2)
+    return jnp.where(gap < rounding(alpha), rounding(alpha), gap)

@@ -10,7 +10,11 @@ import jax.numpy as jnp
 from jax import Array
 
 from jaxloss.contract import margin
-from jaxloss.numerics import positive_part
+from jaxloss.numerics import clip
+from jaxloss.numerics.odds import sigmoid as chance
+from jaxloss.numerics.odds import softplus
+from jaxloss.numerics.slopes import with_slopes
+from jaxloss.numerics.special import arctan
 
 
 @margin(
@@ -52,7 +56,7 @@ def ramp(m: Array) -> Array:
         Ghosh, Manwani & Sastry (2015), Making risk minimization tolerant to label noise,
         doi:10.1016/j.neucom.2014.09.081.
     """
-    return jnp.minimum(positive_part((1 - m) / 2), 1)
+    return clip((1 - m) / 2, 0, 1)
 
 
 @margin(
@@ -92,7 +96,7 @@ def sigmoid(m: Array) -> Array:
         Ghosh, Manwani & Sastry (2015), Making risk minimization tolerant to label noise,
         doi:10.1016/j.neucom.2014.09.081.
     """
-    return _chance_of_the_other_label(m)
+    return chance(-m)
 
 
 @margin(
@@ -104,7 +108,7 @@ def sigmoid(m: Array) -> Array:
     calibrated=True,
     proper=True,
     elicits="class probability",
-    link=lambda score: _chance_of_the_other_label(-score),
+    link=chance,
 )
 def savage(m: Array) -> Array:
     """The squared error of the probability that the score stands for: bounded and proper.
@@ -135,8 +139,7 @@ def savage(m: Array) -> Array:
         Brier (1950), Verification of forecasts expressed in terms of probability,
         doi:10.1175/1520-0493(1950)078<0001:VOFEIT>2.0.CO;2.
     """
-    chance = _chance_of_the_other_label(m)
-    return chance * chance
+    return _squared_chance(m)
 
 
 @margin(
@@ -177,12 +180,12 @@ def tangent(m: Array) -> Array:
         Masnadi-Shirazi, Mahadevan & Vasconcelos (2010), On the design of robust classifiers for
         computer vision, doi:10.1109/CVPR.2010.5540136.
     """
-    gap = 2 * jnp.arctan(m) - 1
+    gap = 2 * arctan(m) - 1
     return gap * gap
 
 
-def _chance_of_the_other_label(m: Array) -> Array:
-    """1 / (1 + e^m) from the smaller exponential, so that slopes too keep their digits."""
-    right = m > 0
-    decay = jnp.exp(jnp.where(right, -m, m))
-    return jnp.where(right, decay, 1) / (1 + decay)
+@with_slopes(lambda _, m: -2 * jnp.exp(-2 * softplus(m)) * chance(m))
+def _squared_chance(m: Array) -> Array:
+    """Of the other label; the slope has no factor twice, which would be kept in memory."""
+    other = chance(-m)
+    return other * other

@@ -1,26 +1,50 @@
 """Losses of a sequence of labels that is shorter than the input, and not aligned with it.
 
-All is in log space, frame by frame, with a finite stand-in for log 0, so that neither a product
-with 0 nor a difference makes NaN of it.
+An automaton reads one class a frame. After k labels it is at its blank k, or at the label before it
+if that is what it read last. It stays, goes on to the next of these, or leaves out the blank
+between different labels; any other class is a miss. No class leads to two places, so hit and miss
+sum to 1: near 1, a hit has all its digits in the miss.
+
+The hit is read in log space, with a finite stand-in for log 0, so that neither a product with 0 nor
+a difference makes NaN of it.
 """
 
-import functools
 import math
+from typing import NamedTuple, TypeVar
 
 import jax
 import jax.numpy as jnp
 from jax import Array
-from jax.nn import softplus
 
 from jaxloss.contract import loss
 from jaxloss.domains import FrameCounts, FrameLogits, LabelCounts, NonNegative, SequenceLabels
 from jaxloss.masking import select
-from jaxloss.numerics import log_softmax, poison
+from jaxloss.numerics import at_label, is_label, log_softmax, poison
 
-State = tuple[Array, Array, Array]
-Frame = tuple[Array, Array, Array]
+Pair = tuple[Array, Array]
+Triple = tuple[Array, Array, Array]
+Tree = TypeVar("Tree")
 _LOG_ZERO = -1e30
 _PADDING = -1  # beyond the labels, in the place of a class: none has this index
+
+
+class Text(NamedTuple):
+    """What the automaton reads, and for how long.
+
+    Attributes:
+        labels: The labels and one that no class has, shape `[..., labels + 1]`.
+        label_count: How many labels there are, shape `[...]`.
+        is_frame: Which frames there are, shape `[frames, ...]`.
+    """
+
+    labels: Array
+    label_count: Array
+    is_frame: Array
+
+    @property
+    def fresh(self) -> Array:
+        """Which labels differ from the one before."""
+        return self.labels != _moved(self.labels, 1, _PADDING)
 
 
 @loss(convex=False, supremum=math.inf)
@@ -81,82 +105,154 @@ def ctc(
     valid = jnp.all(is_class | ~is_used, axis=-1)
     valid &= (frame_counts <= logits.shape[-2]) & (label_counts <= labels.shape[-1])
     heard = jnp.where(is_frame[..., None], poison(logits, valid), 0)  # first, as padding may be NaN
-    symbols = _with_blanks(jnp.where(is_used, labels, _PADDING))
-    log_likelihood, miss = _read(log_softmax(heard), is_frame, symbols, label_counts)
+    log_p = log_softmax(heard)
+    symbols = _padded(jnp.where(is_used, labels, _PADDING), (0, 1, 0), _PADDING)
+    text = Text(symbols, label_counts, jnp.moveaxis(is_frame, -1, 0))
+    log_likelihood = _log_likelihood(_log_emitted(log_p, symbols), text)
     sure = log_likelihood > -math.log(2)
+    nothing = jnp.zeros_like(log_likelihood)
+    miss = jax.lax.cond(jnp.any(sure), _miss, lambda *_: nothing, jnp.exp(log_p), text)
     surprise = jnp.where(sure, -jnp.log1p(-jnp.where(sure, miss, 0)), -log_likelihood)
     return poison(jnp.where(log_likelihood < _LOG_ZERO / 2, infeasible, surprise), valid)
 
 
-def _read(
-    log_probabilities: Array, is_frame: Array, symbols: Array, label_counts: Array
+@jax.custom_jvp
+def _log_likelihood(emitted: Pair, text: Text) -> Array:
+    """Log-probability of the labels, from those of the blank and of each label in each frame."""
+    return _read(emitted, text)[0]
+
+
+@_log_likelihood.defjvp
+def _log_likelihood_and_change(
+    given: tuple[Pair, Text], changes: tuple[Pair, Text]
 ) -> tuple[Array, Array]:
-    """Log-probability of the labels, and the probability of all else.
+    """The slopes are the probabilities to have been at each place, given that all was a hit.
 
-    An automaton with a state for each symbol reads one class a frame. It stays, goes on by one,
-    or leaves out a blank between different labels; any other class is a miss. No class leads to
-    two states, so hit and miss sum to 1: near 1, a hit has all its digits in the miss.
+    They are formed along with the value, in either mode, and may be differentiated again.
     """
-    emitted, missed = _by_state(jnp.maximum(log_probabilities, _LOG_ZERO), symbols)
-    skips = symbols != _moved(symbols, 2)
-
-    def step(before: State, frame: Frame) -> tuple[State, None]:
-        log_alpha, scale, miss = before
-        emitted, missed, is_frame = frame
-        arrived = _log_add(log_alpha, _moved(log_alpha, 1, _LOG_ZERO))
-        skipped = jnp.where(skips, _moved(log_alpha, 2, _LOG_ZERO), _LOG_ZERO)
-        arrived = _log_add(arrived, skipped) + emitted
-        top = jax.lax.stop_gradient(jnp.max(arrived, axis=-1))  # small numbers keep their digits
-        lost = jnp.sum(jnp.exp(log_alpha + scale[..., None]) * missed, axis=-1)
-        after = (arrived - top[..., None], scale + top, miss + lost)
-        return jax.tree.map(functools.partial(select, is_frame), after, before), None
-
-    none = jnp.zeros_like(label_counts, emitted.dtype)
-    start = _padded(none[..., None], (0, symbols.shape[-1] - 1, 0), _LOG_ZERO)  # after a blank
-    frames = (
-        jnp.moveaxis(emitted, -2, 0),
-        jnp.moveaxis(missed, -2, 0),
-        jnp.moveaxis(is_frame, -1, 0),
-    )
-    (log_alpha, scale, miss), _ = jax.lax.scan(step, (start, none, none), frames)
-    state = jax.lax.broadcasted_iota(label_counts.dtype, symbols.shape, symbols.ndim - 1)
-    last = 2 * label_counts[..., None]
-    is_final = (state == last) | (state == last - 1)
-    found = jax.nn.logsumexp(jnp.where(is_final, log_alpha, _LOG_ZERO), axis=-1)
-    unfinished = jnp.where(is_final, 0, jnp.exp(log_alpha + scale[..., None]))
-    return scale + found, miss + jnp.sum(unfinished, axis=-1)
+    value, shares, end = _read(*given)
+    at_blank, at_labels = _read_back(shares, end, given[1])
+    by_blank, by_labels = changes[0]
+    return value, jnp.sum(at_blank * by_blank, axis=0) + jnp.sum(at_labels * by_labels, (0, -1))
 
 
-def _by_state(log_p: Array, symbols: Array) -> tuple[Array, Array]:
-    """In each frame, the log-probability of each state's symbol, and the probability to miss."""
-    own, after, next_label = (_is_class(_moved(symbols, -by), log_p) for by in range(3))
-    emitted = jnp.where(symbols[..., None, :] == _PADDING, _LOG_ZERO, _of_states(log_p, own))
-    return emitted, _of_states(jnp.exp(log_p), ~(own | after | next_label))
+def _read(emitted: Pair, text: Text) -> tuple[Array, tuple[Pair, Pair], Pair]:
+    """Log-likelihood; for each frame and for the end, how much came from where.
+
+    For each blank the shares of itself and of the label before; for each label those of itself and
+    of what is new there.
+    """
+    fresh = text.fresh
+
+    def step(before: Triple, frame: Triple) -> tuple[Triple, tuple[Pair, Pair]]:
+        (blank, label, scale), (log_blank, log_label, is_frame) = before, frame
+        either, to_blank = _log_add(blank, _moved(label, 1, _LOG_ZERO))
+        arrived, to_label = _log_add(label, jnp.where(fresh, either, blank))
+        blanks, labels = either + log_blank[..., None], arrived + log_label
+        top = jax.lax.stop_gradient(jnp.max(jnp.maximum(blanks, labels), axis=-1))
+        small = blanks - top[..., None], labels - top[..., None]  # small numbers keep their digits
+        after = _chosen(is_frame, (*small, scale + top), before)
+        return after, (_shared(is_frame, to_blank), _shared(is_frame, to_label))
+
+    none = jnp.full_like(text.labels, _LOG_ZERO, emitted[0].dtype)
+    start = jnp.where(_is_start(text), 0, none), none, jnp.zeros_like(text.label_count, none.dtype)
+    (blank, label, scale), shares = jax.lax.scan(step, start, (*emitted, text.is_frame))
+    last_label = at_label(_moved(label, 1, _LOG_ZERO), text.label_count)
+    found, end = _log_add(at_label(blank, text.label_count), last_label)
+    return scale + found, shares, end
 
 
-def _of_states(x: Array, chosen: Array) -> Array:
-    """Sum over the classes chosen for each state, in every frame.
+def _read_back(shares: tuple[Pair, Pair], end: Pair, text: Text) -> Pair:
+    """Probabilities that the frame was read at a blank, and at each label, given a hit."""
+    fresh = text.fresh
+
+    def step(after: Pair, shares: tuple[Pair, Pair]) -> tuple[Pair, Pair]:
+        (at_blank, at_label), ((stayed, came), (kept, new)) = after, shares
+        entered = at_label * new
+        either = at_blank + jnp.where(fresh, entered, 0)
+        blank = either * stayed + jnp.where(fresh, 0, entered)
+        label = at_label * kept + _moved(either * came, -1, 0)
+        return (blank, label), (jnp.sum(at_blank, axis=-1), at_label)
+
+    last = is_label(text.label_count, text.labels)
+    at_blank, before = (jnp.where(last, share[..., None], 0) for share in end)
+    visits: Pair = jax.lax.scan(step, (at_blank, _moved(before, -1, 0)), shares, reverse=True)[1]
+    return visits
+
+
+def _miss(p: Array, text: Text) -> Array:
+    """Probability to read anything else: a sum of small numbers, where it is small."""
+    own, blank = _is_class(text.labels, p), _is_class(jnp.zeros_like(text.labels), p)
+    following = _is_class(_moved(text.labels, -1, _PADDING), p)
+    by_blank, by_label = _of_blank(p), _summed(p, own)
+    missed = _summed(p, ~(own | blank)), _summed(p, ~(own | blank | following))
+    fresh = text.fresh
+
+    def step(before: Triple, frame: tuple[Array, ...]) -> tuple[Triple, None]:
+        (blank, label, miss), (p_blank, p_label, of_blank, of_label, is_frame) = before, frame
+        lost = jnp.sum(blank * of_blank + label * of_label, axis=-1)
+        either = blank + _moved(label, 1, 0)
+        arrived = label + jnp.where(fresh, either, blank)
+        read = either * p_blank[..., None], arrived * p_label, miss + lost
+        return _chosen(is_frame, read, before), None
+
+    start = _is_start(text).astype(p.dtype)
+    frames = (by_blank, by_label, *missed, text.is_frame)
+    none = jnp.zeros_like(text.label_count, p.dtype)
+    (blank, label, miss), _ = jax.lax.scan(step, (start, jnp.zeros_like(start), none), frames)
+    unfinished = ~is_label(text.label_count, text.labels)
+    lost = jnp.where(unfinished, blank + _moved(label, 1, 0), 0)
+    return miss + jnp.sum(lost, axis=-1)
+
+
+def _log_emitted(log_p: Array, symbols: Array) -> Pair:
+    """Log-probabilities of the blank and of each label, frames first."""
+    log_p = jnp.maximum(log_p, _LOG_ZERO)
+    of_labels = _summed(log_p, _is_class(symbols, log_p))
+    return _of_blank(log_p), jnp.where(symbols == _PADDING, _LOG_ZERO, of_labels)
+
+
+def _of_blank(x: Array) -> Array:
+    """What is given to the blank in each frame, frames first."""
+    return jnp.moveaxis(x[..., 0], -1, 0)
+
+
+def _summed(x: Array, chosen: Array) -> Array:
+    """Sum over the classes chosen for each label, in every frame, frames first.
 
     A contraction needs no gather over classes, which may be sharded, and holds no array of frames
-    by states by classes.
+    by labels by classes.
     """
     precision = jax.lax.Precision.HIGHEST
-    return jnp.einsum("...tc,...sc->...ts", x, chosen.astype(x.dtype), precision=precision)
+    return jnp.einsum("...tc,...sc->t...s", x, chosen.astype(x.dtype), precision=precision)
 
 
-def _log_add(x: Array, y: Array) -> Array:
-    """log(exp x + exp y), whose two slopes sum to 1 also where `x` and `y` are large.
+def _log_add(x: Array, y: Array) -> tuple[Array, Pair]:
+    """log(exp x + exp y), and the shares of the two, which sum to 1 also where they are large.
 
-    Those of `jnp.logaddexp` do so only to the rounding of its value, and frames are many.
+    The slopes of `jnp.logaddexp` do so only to the rounding of its value, and frames are many.
     """
-    larger, smaller = jnp.where(x >= y, x, y), jnp.where(x >= y, y, x)
-    return larger + softplus(smaller - larger)
+    ahead = x >= y
+    larger, smaller = jnp.where(ahead, x, y), jnp.where(ahead, y, x)
+    ratio = jnp.exp(smaller - larger)
+    more, less = 1 / (1 + ratio), ratio / (1 + ratio)
+    return larger + jnp.log1p(ratio), (jnp.where(ahead, more, less), jnp.where(ahead, less, more))
 
 
-def _with_blanks(labels: Array) -> Array:
-    """A blank before, between and after the labels."""
-    one_more = _padded(labels, (1, 0, 0), 0)  # than none, as between none is no place for a blank
-    return _padded(one_more, (-1, 1, 1), 0)
+def _chosen(is_frame: Array, read: Tree, unread: Tree) -> Tree:
+    """What follows from the frame, where it is one; elsewhere all stays as it was."""
+    chosen: Tree = jax.tree.map(lambda x, y: select(is_frame, x, y), read, unread)
+    return chosen
+
+
+def _shared(is_frame: Array, shares: Pair) -> Pair:
+    """The shares, where there is a frame; elsewhere nothing comes from any other place."""
+    return select(is_frame, shares[0], 1), select(is_frame, shares[1], 0)
+
+
+def _is_start(text: Text) -> Array:
+    """The blank before all labels."""
+    return is_label(jnp.zeros_like(text.label_count), text.labels)
 
 
 def _is_class(symbols: Array, like: Array) -> Array:
@@ -165,7 +261,7 @@ def _is_class(symbols: Array, like: Array) -> Array:
     return jax.lax.broadcasted_iota(symbols.dtype, shape, symbols.ndim) == symbols[..., None]
 
 
-def _moved(x: Array, by: int, fill: float = _PADDING) -> Array:
+def _moved(x: Array, by: int, fill: float) -> Array:
     """Each entry `by` places further on along the last axis."""
     return _padded(x, (by, -by, 0), fill)
 

@@ -6,13 +6,13 @@ score is right.
 
 import math
 
-import jax
 import jax.numpy as jnp
 from jax import Array
 
 from jaxloss.contract import margin
 from jaxloss.domains import Positive
 from jaxloss.numerics import positive_part
+from jaxloss.numerics.odds import sigmoid, softplus
 
 
 @margin(
@@ -24,7 +24,7 @@ from jaxloss.numerics import positive_part
     calibrated=True,
     proper=True,
     elicits="class probability",
-    link=lambda score: 1 / (1 + jnp.exp(-score)),
+    link=sigmoid,
 )
 def logistic(m: Array) -> Array:
     """The surprise, in nats, at the label under the log-odds that the score is.
@@ -53,7 +53,7 @@ def logistic(m: Array) -> Array:
         Cox (1958), The regression analysis of binary sequences,
         doi:10.1111/j.2517-6161.1958.tb00292.x.
     """
-    return jnp.logaddexp(-m, 0)
+    return softplus(-m)
 
 
 @margin(
@@ -65,7 +65,7 @@ def logistic(m: Array) -> Array:
     calibrated=True,
     proper=True,
     elicits="class probability",
-    link=lambda score: jax.nn.sigmoid(2 * score),
+    link=lambda score: sigmoid(2 * score),
 )
 def exponential(m: Array) -> Array:
     """The loss of AdaBoost, which multiplies with every unit by which a score is wrong.
@@ -230,4 +230,4 @@ def unhinged(m: Array) -> Array:
 def _dwd_link(score: Array, joint: Array, power: Array) -> Array:
     """1 / (1 + (joint / s)^power) beyond the joint, from the slopes there; 1/2 up to it."""
     steepness = power * jnp.log(jnp.maximum(jnp.abs(score), joint) / joint)
-    return jax.nn.sigmoid(jnp.sign(score) * steepness)
+    return sigmoid(jnp.sign(score) * steepness)

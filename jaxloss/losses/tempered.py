@@ -11,7 +11,7 @@ from jax.typing import ArrayLike
 from jaxloss.contract import loss
 from jaxloss.domains import AtLeastOne, Label, Logits, Unit
 from jaxloss.numerics import at_label, is_label
-from jaxloss.special import exp_bend, log_compound, saturating
+from jaxloss.numerics.special import exp_bend, log_compound, saturating
 
 _NEWTON_STEPS = 20  # 8 are enough for all but contrived gaps, where bisection helps
 

@@ -16,7 +16,7 @@ from jaxloss.contract import Distance, Loss, Margin, loss
 from jaxloss.domains import ArrayDomain, AtLeastOne, Point, Positive
 from jaxloss.facts import Facts
 from jaxloss.losses.margin import hinge
-from jaxloss.norms import p_norm_lead
+from jaxloss.numerics.norms import p_norm_lead
 from jaxloss.signature import Signature
 
 

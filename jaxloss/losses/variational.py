@@ -8,8 +8,9 @@ from jax import Array
 
 from jaxloss.contract import loss
 from jaxloss.domains import Real, SharedReal
-from jaxloss.numerics import square_sum
-from jaxloss.special import exp_remainder
+from jaxloss.numerics import square_sum, tiny
+from jaxloss.numerics.slopes import with_slopes
+from jaxloss.numerics.special import exp_remainder
 
 
 @loss(convex=True, strictly_convex=True, lipschitz=inf, smooth=inf, supremum=inf)
@@ -62,10 +63,22 @@ def gaussian_kl(
         Kingma, Salimans, Jozefowicz, Chen, Sutskever & Welling (2016), Improving variational
         inference with inverse autoregressive flow, arXiv:1606.04934.
     """
-    gap, shrink = mean - prior_mean, -prior_log_variance / 2
-    exact = (gap == 0) & jnp.isinf(jnp.exp(shrink))
-    reduced = gap * jnp.exp(jnp.where(exact, 0, shrink))
+    reduced = _over_deviation(mean - prior_mean, prior_log_variance)
     return (exp_remainder(log_variance - prior_log_variance) + reduced * reduced) / 2
+
+
+@with_slopes(
+    lambda _, gap, log_variance: jnp.exp(_unless_exact(gap, -log_variance / 2)),
+    lambda reduced, *_: -reduced / 2,
+)
+def _over_deviation(gap: Array, log_variance: Array) -> Array:
+    """The gap over the standard deviation, where a gap of 0 wins over a deviation of 0."""
+    bound = 1 / jnp.maximum(tiny(gap) - jnp.abs(gap), 0)  # infinite, but where the gap is 0
+    return gap * jnp.minimum(jnp.exp(-log_variance / 2), bound)
+
+
+def _unless_exact(gap: Array, shrink: Array) -> Array:
+    return jnp.where((gap == 0) & jnp.isinf(jnp.exp(shrink)), 0, shrink)
 
 
 def nearest_code(latents: Array, codebook: Array) -> Array:

@@ -12,7 +12,9 @@ from jax import Array
 from jax.scipy.special import i0e, i1e
 from jax.typing import ArrayLike
 
-from jaxloss.numerics import magnitude, rounding
+from jaxloss.numerics.bends import horner, hypot
+from jaxloss.numerics.elementary import clip, rounding, unknown
+from jaxloss.numerics.slopes import with_slopes
 
 _SERIES = 0.5  # below it a series beats the closed form, which cancels
 _SINGLE = 1e-10  # between the roundings of single and double precision
@@ -109,11 +111,35 @@ _log_i0e_near.defjvps(  # the right-hand slope at 0, where that of i0e in JAX is
 )
 
 
+@with_slopes(lambda _, x: 1 / (1 + x * x))
+def arctan(x: Array) -> Array:
+    """The arc tangent: a series once the angle has been halved twice, by arithmetic alone."""
+    far = 1 / rounding(x) ** 2  # where the angle is a right one to all digits
+    part = clip(x, -far, far)
+    for _ in range(2):
+        part /= 1 + jnp.sqrt(1 + part * part)
+    series = jnp.zeros_like(x)
+    for n in range(37 if rounding(x) < _SINGLE else 17, 1, -2):
+        series = -part * part * (series + 1 / n)
+    return 4 * (part + part * series)
+
+
+@with_slopes(lambda _, x: 2 / hypot(x, 1.0) * (x / hypot(x, 1.0)))
 def log1p_square(x: Array) -> Array:
     """log(1 + x²), also where the square overflows: there the 1 is far below rounding."""
-    far = 1 / rounding(x)
-    near = jnp.clip(x, -far, far)
-    return jnp.log1p(near * near) + 2 * jnp.log(jnp.maximum(magnitude(x) / far, 1))
+    size, far = jnp.abs(x), 1 / rounding(x)
+    near = jnp.minimum(size, far)
+    return jnp.log1p(near * near) + 2 * jnp.log(jnp.maximum(size / far, 1 + unknown(x)))
+
+
+@with_slopes(
+    lambda _, x, y: 2 * log1p_ratio(x, y) / (1 + x),
+    lambda _, x, y: -2 * log1p_ratio(x, y) / (1 + y),
+)
+def square_of_log1p_ratio(x: Array, y: Array) -> Array:
+    """The square of log((1 + x) / (1 + y)) for x, y >= 0."""
+    size = jnp.log1p(jnp.abs(x - y) / (1 + jnp.minimum(x, y)))
+    return size * size
 
 
 def log1p_ratio(x: Array, y: Array) -> Array:
@@ -128,33 +154,25 @@ def log_ratio(x: Array, y: Array) -> Array:
 
 def _log_quotient(gap: Array, x: Array, y: Array) -> Array:
     """log(x / y) where their difference is known better than they are."""
-    above = gap >= 0
-    excess, deficit = jnp.where(above, gap, 0), jnp.where(above, 0, -gap)
-    return jnp.where(above, jnp.log1p(excess / y), -jnp.log1p(deficit / x))
+    return jnp.log1p(jnp.maximum(gap, 0) / y) - jnp.log1p(jnp.maximum(-gap, 0) / x)
 
 
-@jax.custom_jvp
-def compound(x: Array, rate: ArrayLike) -> Array:
-    """(exp(rate x) - 1) / rate, smooth in the rate: it is x at rate 0."""
-    exponent = rate * x
-    near = jnp.abs(exponent) < _SERIES
-    series = x * _exp_tail(jnp.where(near, exponent, 0), 2)
-    return jnp.where(
-        near, series, jnp.expm1(jnp.where(near, 1, exponent)) / jnp.where(near, 1, rate)
-    )
-
-
-def _compound_by_rate(drate: Array, y: Array, x: Array, rate: Array) -> Array:
+def _compound_by_rate(y: Array, x: Array, rate: ArrayLike) -> Array:
     """The slope of `compound` in the rate; its series is x² exp(z) (exp(-z) - 1 + z) / z²."""
     exponent = rate * x
     near = jnp.abs(exponent) < _SERIES
     small = jnp.where(near, exponent, 0)
     series = x * x * jnp.exp(small) * exp_bend(-small)
-    return jnp.where(near, series, (x * jnp.exp(exponent) - y) / jnp.where(near, 1, rate)) * drate
+    return jnp.where(near, series, (x * jnp.exp(exponent) - y) / jnp.where(near, 1, rate))
 
 
 # The slope of expm1 would be 1 + expm1, of which little is left where exp is small.
-compound.defjvps(lambda dx, _, x, rate: jnp.exp(rate * x) * dx, _compound_by_rate)
+@with_slopes(lambda _, x, rate: jnp.exp(rate * x), _compound_by_rate)
+def compound(x: Array, rate: ArrayLike) -> Array:
+    """(exp(rate x) - 1) / rate, smooth in the rate: it is x at rate 0."""
+    straight = jnp.abs(rate) < rounding(x) ** 2  # chosen before it meets an array
+    over_rate = jnp.where(straight, 0, 1 / jnp.where(straight, 1, rate))
+    return jnp.where(straight, 1, 0) * x + over_rate * jnp.expm1(rate * x)
 
 
 def saturating(x: Array, rate: ArrayLike) -> Array:
@@ -164,22 +182,23 @@ def saturating(x: Array, rate: ArrayLike) -> Array:
     return jnp.where(endless, 1 / jnp.where(endless, rate, 1), value)
 
 
-@jax.custom_jvp
+@with_slopes(lambda _, x: jnp.expm1(x))
 def exp_remainder(x: Array) -> Array:
-    """exp(x) - 1 - x, by its series near 0, where the terms cancel."""
-    near = jnp.abs(x) < _SERIES
-    small = jnp.where(near, x, 0)
-    return jnp.where(near, small * small / 2 * _exp_tail(small, 3), jnp.expm1(x) - x)
+    """exp(x) - 1 - x, by its series near 0, where the terms cancel.
 
-
-exp_remainder.defjvps(lambda dx, _, x: jnp.expm1(x) * dx)
+    With x = near + far it is exp(far) times the series plus what far adds.
+    """
+    near = jnp.minimum(jnp.maximum(x, -_SERIES) / _SERIES, 1) * _SERIES  # quicker than a clip
+    far = x - near
+    series = near * near * _exp_bend_series(near)
+    return jnp.expm1(far) * (series + near + 1) - far + series
 
 
 def exp_bend(x: Array) -> Array:
     """(exp(x) - 1 - x) / x², by its series near 0, where it is 1/2."""
     near = jnp.abs(x) < _SERIES
     far = jnp.where(near, 1, x)
-    return jnp.where(near, _exp_tail(jnp.where(near, x, 0), 3) / 2, (jnp.expm1(far) - far) / far**2)
+    return jnp.where(near, _exp_bend_series(jnp.where(near, x, 0)), (jnp.expm1(far) - far) / far**2)
 
 
 @jax.custom_jvp
@@ -197,17 +216,6 @@ log_compound.defjvps(
 
 
 @jax.custom_jvp
-def magnitude_less_log1p(x: Array) -> Array:
-    """|x| - log(1 + |x|); its curvature at 0 is 1, which |x| would hide from differentiation."""
-    size = jnp.abs(x)
-    growth = jnp.log1p(size)
-    return jnp.where(size < 1, exp_remainder(growth), size - growth)
-
-
-magnitude_less_log1p.defjvps(lambda dx, _, x: x / (1 + magnitude(x)) * dx)
-
-
-@jax.custom_jvp
 def times_exp(x: Array, exponent: Array) -> Array:
     """The product x exp(exponent), whose slopes overflow no sooner than it does."""
     return x * jnp.exp(exponent)
@@ -219,31 +227,7 @@ times_exp.defjvps(
 )
 
 
-@jax.custom_jvp
-def hypot(x: Array, y: Array) -> Array:
-    """sqrt(x² + y²) for y > 0, scaled before squaring; differentiation would undo the scaling."""
-    larger = jnp.maximum(jnp.abs(x), y)
-    return larger * jnp.sqrt((x / larger) ** 2 + (y / larger) ** 2)
-
-
-hypot.defjvps(lambda dx, h, x, _: x / h * dx, lambda dy, h, _, y: y / h * dy)
-
-
-@jax.custom_jvp
-def hypot_excess(x: Array, y: Array) -> Array:
-    """sqrt(x² + y²) - y for y > 0, without the cancellation at small x."""
-    return x * (x / (hypot(x, y) + y))
-
-
-hypot_excess.defjvps(
-    lambda dx, _, x, y: x / hypot(x, y) * dx,
-    lambda dy, excess, x, y: -excess / hypot(x, y) * dy,
-)
-
-
-def _exp_tail(x: Array, first: int) -> Array:
-    """The series of exp from the power `first` on, over its leading term; for |x| <= `_SERIES`."""
-    tail = jnp.ones_like(x)
-    for n in range(first + 14, first - 1, -1):
-        tail = 1 + x * tail / n
-    return tail
+def _exp_bend_series(x: Array) -> Array:
+    """The series of (exp(x) - 1 - x) / x² for |x| <= `_SERIES`."""
+    powers = range(2, 17 if rounding(x) < _SINGLE else 10)
+    return horner(x, [1 / math.factorial(n) for n in powers])

@@ -6,7 +6,7 @@ import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
 
-from jaxloss.numerics import divide, over_largest, rounding
+from jaxloss.numerics.elementary import divide, over_largest, rounding
 
 
 def p_norm(x: Array, p: ArrayLike) -> Array:

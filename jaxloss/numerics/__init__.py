@@ -1,0 +1,33 @@
+"""Functions of numbers that keep their digits, in few passes over memory.
+
+What many losses use is exported here, the rest from its file.
+"""
+
+from jaxloss.numerics.elementary import as_array as as_array
+from jaxloss.numerics.elementary import clip as clip
+from jaxloss.numerics.elementary import computing_dtype as computing_dtype
+from jaxloss.numerics.elementary import cosines as cosines
+from jaxloss.numerics.elementary import divide as divide
+from jaxloss.numerics.elementary import is_diagonal as is_diagonal
+from jaxloss.numerics.elementary import log as log
+from jaxloss.numerics.elementary import log1mexp as log1mexp
+from jaxloss.numerics.elementary import log_odds_against as log_odds_against
+from jaxloss.numerics.elementary import log_softmax as log_softmax
+from jaxloss.numerics.elementary import log_unless as log_unless
+from jaxloss.numerics.elementary import logsumexp as logsumexp
+from jaxloss.numerics.elementary import magnitude as magnitude
+from jaxloss.numerics.elementary import norm as norm
+from jaxloss.numerics.elementary import poison as poison
+from jaxloss.numerics.elementary import positive_part as positive_part
+from jaxloss.numerics.elementary import rounding as rounding
+from jaxloss.numerics.elementary import soft_cap as soft_cap
+from jaxloss.numerics.elementary import square_sum as square_sum
+from jaxloss.numerics.elementary import tiny as tiny
+from jaxloss.numerics.elementary import unit as unit
+from jaxloss.numerics.elementary import unknown as unknown
+from jaxloss.numerics.elementary import weighted as weighted
+from jaxloss.numerics.elementary import xlogx as xlogx
+from jaxloss.numerics.ordering import descending_order as descending_order
+from jaxloss.numerics.ordering import in_order as in_order
+from jaxloss.numerics.rivals import at_label as at_label
+from jaxloss.numerics.rivals import is_label as is_label

@@ -1,0 +1,195 @@
+"""Elementary functions that stay exact where the plain formula loses digits or meets NaN.
+
+Each guards the input of a dangerous operation and selects after it: a product with zero cannot
+remove a NaN, neither from a value nor from a gradient.
+"""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+from jax.typing import ArrayLike
+
+from jaxloss.masking import lead
+from jaxloss.numerics.rivals import LOWEST, apart, is_label
+from jaxloss.numerics.slopes import with_slopes
+
+_SINGLE = 4  # bytes
+
+
+@with_slopes(lambda _, x: jnp.sign(x))
+def magnitude(x: Array) -> Array:
+    """|x| with gradient 0 at 0, where `jax.grad(jnp.abs)` is 1, and NaN at NaN."""
+    return jnp.abs(x)
+
+
+def unknown(x: ArrayLike) -> Array:
+    """0, and NaN where x is NaN, which maximum and minimum lose in a sum of XLA's on a CPU."""
+    return 0 * jnp.abs(jnp.sign(x))
+
+
+def positive_part(x: ArrayLike) -> Array:
+    """max(x, 0)."""
+    return jnp.maximum(x, unknown(x))
+
+
+def clip(x: Array, low: ArrayLike, high: ArrayLike) -> Array:
+    """The nearest number between the bounds; on a CPU `jnp.clip` would not join a sum."""
+    return jnp.minimum(jnp.maximum(x, low + unknown(x)), high + unknown(x))
+
+
+def weighted(weight: ArrayLike, value: Array) -> Array:
+    """The product, where weight 0 wins over an infinite value."""
+    hidden = jnp.equal(weight, 0) & jnp.isinf(value)
+    return jnp.where(hidden, 0, value) * weight
+
+
+def divide(numerator: Array, denominator: Array) -> Array:
+    """The quotient, and 0 with zero gradient where the denominator is 0."""
+    empty = denominator == 0
+    return jnp.where(empty, 0, numerator) / jnp.where(empty, 1, denominator)
+
+
+def poison(value: Array, valid: Array) -> Array:
+    """Value where valid; elsewhere NaN, in the gradient too, which a select would leave at 0.
+
+    `valid` has the shape of `value` or of its leading axes.
+    """
+    factor = jnp.where(valid, jnp.ones((), value.dtype), jnp.nan)
+    return value * lead(factor, value.ndim)
+
+
+@with_slopes(lambda _, x: divide(jnp.ones_like(x), x))
+def log(x: Array) -> Array:
+    """Logarithm for x >= 0, -inf at 0 and there with gradient 0."""
+    return jnp.log(x)
+
+
+@with_slopes(lambda _, x: jnp.where(x == 0, 0, 1 + log(x)))
+def xlogx(x: Array) -> Array:
+    """X log x for x >= 0, with 0 log 0 = 0 and there the gradient 0 instead of -inf."""
+    return x * log_unless(x, jnp.abs(x))
+
+
+def log_unless(x: Array, factor: Array) -> Array:
+    """log(x) for x, factor >= 0, but finite where both are 0, so that their product is 0."""
+    return jnp.log(jnp.maximum(x, tiny(x) - factor))
+
+
+def log1mexp(x: Array) -> Array:
+    """log(1 - exp(x)) for x <= 0, by the branch that keeps its digits (Maechler 2012)."""
+    near = x > -jnp.log(2.0).astype(x.dtype)
+    small = jnp.log(-jnp.expm1(jnp.where(near, x, -1)))
+    return jnp.where(near, small, jnp.log1p(-jnp.exp(jnp.where(near, -1, x))))
+
+
+def rounding(x: Array) -> float:
+    """The spacing of numbers at 1 in the type of `x`."""
+    return float(np.finfo(x.dtype).eps)
+
+
+def tiny(x: Array) -> float:
+    """The least positive number of full precision in the type of `x`."""
+    return float(np.finfo(x.dtype).tiny)
+
+
+def square_sum(x: Array) -> Array:
+    """Sum of squares over the last axis."""
+    return jnp.sum(x * x, axis=-1)
+
+
+def norm(x: Array) -> Array:
+    """Euclidean norm over the last axis, free of overflow, with gradient 0 at the zero vector."""
+    scaled, largest = over_largest(x)
+    return jnp.squeeze(largest, axis=-1) * jnp.sqrt(square_sum(scaled))
+
+
+def unit(x: Array) -> Array:
+    """X over its Euclidean norm along the last axis; the zero vector stays zero, gradient 0."""
+    scaled, largest = over_largest(x)
+    length = jnp.sqrt(square_sum(scaled))[..., None]
+    return jnp.where(largest == 0, 0, scaled / length)
+
+
+def cosines(x: Array, y: Array) -> Array:
+    """Cosine of each row of `x` with each row of `y`, shape `[..., rows of x, rows of y]`.
+
+    Accelerators may by default round the factors to a few digits; a temperature magnifies that.
+    """
+    highest = jax.lax.Precision.HIGHEST
+    return jnp.einsum("...if,...jf->...ij", unit(x), unit(y), precision=highest)
+
+
+def over_largest(x: Array) -> tuple[Array, Array]:
+    """X over its largest magnitude, a constant of the derivative; ones for the zero vector."""
+    largest = jax.lax.stop_gradient(jnp.max(jnp.abs(x), axis=-1, keepdims=True, initial=0))
+    zero = largest == 0
+    return jnp.where(zero, 1, x / jnp.where(zero, 1, largest)), largest
+
+
+def logsumexp(x: Array) -> Array:
+    """Log of the sum of exp over the last axis; -inf with gradient 0 where all are -inf."""
+    largest = jax.lax.stop_gradient(jnp.max(x, axis=-1, keepdims=True, initial=-jnp.inf))
+    shift = jnp.where(jnp.isinf(largest), 0, largest)
+    total = jnp.sum(jnp.exp(x - shift), axis=-1)
+    empty = total == 0
+    log_total = jnp.where(empty, -jnp.inf, jnp.log(jnp.where(empty, 1, total)))
+    return log_total + jnp.squeeze(shift, axis=-1)
+
+
+def log_softmax(x: Array) -> Array:
+    """Log-probabilities over the last axis, with all digits of those near 0; -inf stays -inf.
+
+    The largest entry is taken out of the sum: log1p of the rest keeps what 1 + rest rounds away.
+    """
+    if not x.shape[-1]:
+        return x  # nothing has no largest entry
+    is_top = is_label(jnp.argmax(x, axis=-1), x)
+    top = jnp.sum(jnp.where(is_top, x, 0), axis=-1, keepdims=True)
+    own = jnp.where(jnp.isnan(x), x, 0)  # a constant, else 1 - 1 in the gradient
+    below = jnp.where(is_top, own, x - jnp.maximum(top, LOWEST))
+    rest = jnp.sum(jnp.where(is_top, 0, jnp.exp(below)), axis=-1, keepdims=True)
+    return jnp.where(x == -jnp.inf, -jnp.inf, below - jnp.log1p(rest))
+
+
+def log_odds_against(logits: Array, labels: Array) -> Array:
+    """Log of (1 - p) / p for the probability p of the label; +inf where the label is masked.
+
+    Its softplus is -log p with all digits, as that of its negative is -log(1 - p).
+    """
+    return apart(logits, labels).log_odds_against
+
+
+def soft_cap(x: Array, cap: ArrayLike) -> Array:
+    """Cap times tanh(x / cap), so that entries stay between -cap and cap; -inf stays -inf."""
+    masked = x == -jnp.inf
+    return jnp.where(masked, -jnp.inf, jnp.tanh(jnp.where(masked, 0, x) / cap) * cap)
+
+
+def is_diagonal(like: Array) -> Array:
+    """Boolean identity matrix over the last two axes, in the shape of `like`."""
+    rows = jax.lax.broadcasted_iota(jnp.int32, like.shape[:-1], like.ndim - 2)
+    return is_label(rows, like)
+
+
+def as_array(value: ArrayLike) -> Array:
+    """A JAX array from anything array-like, lists included; integers too large for it as floats."""
+    if isinstance(value, Array):
+        return value
+    host = np.asarray(value)
+    if host.dtype.kind in "iu" and not _fits(host):
+        return jnp.asarray(host.astype(np.float32))
+    return jnp.asarray(value)
+
+
+def _fits(integers: np.ndarray) -> bool:
+    """Whether JAX's integers hold them; it would wrap the others, huge labels to plausible ones."""
+    limits = np.iinfo(jax.dtypes.canonicalize_dtype(integers.dtype))
+    return bool(np.all((integers >= limits.min) & (integers <= limits.max)))
+
+
+def computing_dtype(*arrays: Array | jax.ShapeDtypeStruct) -> jnp.dtype:
+    """Single precision for what is narrower, otherwise the widest type given."""
+    with jax.numpy_dtype_promotion("standard"):
+        wide = [jnp.float32 if x.dtype.itemsize < _SINGLE else x for x in arrays]
+        return jnp.promote_types(jnp.result_type(float, *wide), jnp.float32)

@@ -1,0 +1,85 @@
+"""Slopes of one's own: written out, or computed afresh from the inputs.
+
+Left to itself, differentiation would lose digits in the one case, memory and time in the other.
+"""
+
+import functools
+import operator
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import jax
+from jax import Array
+from jax.custom_derivatives import SymbolicZero
+
+Slope = Callable[..., Array]
+Inputs = tuple[Sequence[Array], Mapping[str, Any]]
+
+
+def with_slopes(*slopes: Slope) -> Callable[[Callable[..., Array]], Callable[..., Array]]:
+    """Give a function its partial derivatives, each a function of the value and the arguments.
+
+    Those of arguments that are held fixed are not computed, as `defjvps` would compute them.
+    """
+
+    def decorate(function: Callable[..., Array]) -> Callable[..., Array]:
+        ruled = jax.custom_jvp(function)
+
+        def rule(arguments: tuple[Any, ...], rates: tuple[Any, ...]) -> tuple[Array, Array]:
+            value = ruled(*arguments)
+            pairs = zip(slopes, rates, strict=True)
+            moving = [(slope, rate) for slope, rate in pairs if not _is_zero(rate)]
+            changes = [slope(value, *arguments) * rate for slope, rate in moving]
+            return value, functools.reduce(operator.add, changes)
+
+        ruled.defjvp(rule, symbolic_zeros=True)
+        return ruled
+
+    return decorate
+
+
+def by_slope(value: Callable[..., Array], slope: Callable[..., Array], *inputs: Any) -> Array:
+    """`value(arrays, keywords)`, elementwise, whose derivative is that of `slope`.
+
+    XLA keeps what value and derivative have in common in memory, on a CPU even a broadcast number,
+    where computing it again is quicker than reading it. In another shape nothing is in common.
+    """
+
+    @jax.custom_jvp
+    def function(inputs: Inputs) -> Array:
+        return value(*inputs)
+
+    def rule(primals: tuple[Inputs], tangents: tuple[Inputs]) -> tuple[Array, Array]:
+        leaves, tree = jax.tree.flatten(_apart(_deepen(primals[0])))
+        rates = jax.tree.leaves(_deepen(tangents[0]), is_leaf=_is_zero)
+        moving = [i for i, rate in enumerate(rates) if not _is_zero(rate)]
+
+        def of_moving(moved: list[Array]) -> Array:
+            given = dict(enumerate(leaves)) | dict(zip(moving, moved, strict=True))
+            return slope(*jax.tree.unflatten(tree, given.values()))
+
+        point, direction = ([every[i] for i in moving] for every in (leaves, rates))
+        _, rate = jax.jvp(of_moving, (point,), (direction,))
+        return function(primals[0]), rate[0]
+
+    function.defjvp(rule, symbolic_zeros=True)
+    return function(inputs)
+
+
+def _apart(inputs: Inputs) -> Inputs:
+    """The inputs, on a CPU behind a barrier that no simplification moves the new axis across."""
+    apart: Inputs = jax.lax.platform_dependent(
+        inputs, cpu=jax.lax.optimization_barrier, default=lambda inputs: inputs
+    )
+    return apart
+
+
+def _is_zero(rate: Any) -> bool:
+    return isinstance(rate, SymbolicZero)
+
+
+def _deepen(inputs: Inputs) -> Inputs:
+    """The arrays with one more axis, of length 1, that leads; a scalar beside them is for all."""
+    arrays, keywords = inputs
+    rank = max(x.ndim for x in arrays)
+    return [x if _is_zero(x) or x.ndim == 0 < rank else x[None] for x in arrays], keywords

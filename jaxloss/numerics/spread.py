@@ -1,0 +1,33 @@
+"""An error beside its spread, for negative log-likelihoods whose spread may be 0."""
+
+import jax.numpy as jnp
+from jax import Array
+
+from jaxloss.numerics.elementary import tiny
+from jaxloss.numerics.slopes import with_slopes
+
+
+def over_spread(error: Array, spread: Array) -> tuple[Array, Array]:
+    """The error over its spread, and log of the spread: at spread 0 only one is infinite."""
+    spread = jnp.broadcast_to(spread, error.shape)
+    return _ratio(error, spread), _log_spread(error, spread)
+
+
+@with_slopes(
+    lambda _, error, spread: 1 / jnp.where(_both_zero(error, spread), 1, spread),
+    lambda ratio, error, spread: -ratio / jnp.where(_both_zero(error, spread), 1, spread),
+)
+def _ratio(error: Array, spread: Array) -> Array:
+    return error / jnp.maximum(spread, tiny(error) - jnp.abs(error))
+
+
+@with_slopes(
+    lambda _, error, __: jnp.zeros_like(error),
+    lambda _, error, spread: 1 / jnp.where((error != 0) & (spread == 0), jnp.inf, spread),
+)
+def _log_spread(error: Array, spread: Array) -> Array:
+    return jnp.log(jnp.maximum(spread, jnp.minimum(jnp.abs(error), tiny(error))))
+
+
+def _both_zero(error: Array, spread: Array) -> Array:
+    return (error == 0) & (spread == 0)

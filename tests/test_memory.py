@@ -1,0 +1,65 @@
+"""Memory that an elementwise loss needs beside its arrays and its gradient: none."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from drawing import LOSSES, Case
+
+import jaxloss as jl
+
+COUNT = 2**16
+SLACK = 0.1  # bytes per element: constants and partial sums
+ANGLE, BESSEL, GAMMA = "halved angles", "a Bessel function", "gamma functions"
+ALLOWED = {
+    "beta_nll": (440, GAMMA),
+    "gamma_nll": (215, GAMMA),
+    "negative_binomial_nll": (345, GAMMA),
+    "tangent": (8, ANGLE),
+    "von_mises_nll": (20, BESSEL),
+}
+ELEMENTWISE = {name: Case(x) for name, x in LOSSES.items() if x.contract.elementwise}
+every_elementwise_loss = pytest.mark.parametrize("name", ELEMENTWISE)
+
+
+@every_elementwise_loss
+@pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16])
+def test_no_array_is_made_but_the_gradient(name, dtype):
+    arrays = [
+        jax.ShapeDtypeStruct((COUNT,), dtype if "floating" in domain.accepts else jnp.int32)
+        for domain in ELEMENTWISE[name].domains
+    ]
+    for function in (functools.partial(mean_of, LOSSES[name]), swept(LOSSES[name])):
+        memory = jax.jit(function).lower(*arrays).compile().memory_analysis()
+        allowed, _ = ALLOWED.get(name, (0, "none"))
+        assert memory.temp_size_in_bytes / COUNT <= allowed + SLACK
+
+
+@every_elementwise_loss
+def test_nan_reaches_the_mean_and_its_gradient(name):
+    """In a sum of many elements XLA loses, on a CPU, the NaN of a maximum."""
+    case, sweep = ELEMENTWISE[name], jax.jit(swept(LOSSES[name]))
+    clean = [
+        jnp.asarray(x, jnp.float32 if "floating" in domain.accepts else jnp.int32)
+        for domain, x in zip(case.domains, case.ordinary(batch=(4096,)), strict=True)
+    ]
+    assert np.isfinite(sweep(*clean)[0])
+    for i, x in enumerate(clean):
+        if x.dtype == jnp.float32:
+            value, gradient = sweep(*clean[:i], x.at[7].set(jnp.nan), *clean[i + 1 :])
+            assert np.isnan(value)
+            assert np.isnan(gradient[7]).all()
+            assert np.isfinite(np.delete(gradient, 7, axis=0)).all()
+
+
+def swept(loss):
+    """Mean and gradient in the first array."""
+    return jax.value_and_grad(functools.partial(mean_of, loss))
+
+
+def mean_of(loss, *arrays):
+    """The objective, with the last array as its targets."""
+    *heads, targets = arrays
+    return jl.Objective(loss)(tuple(heads), targets)

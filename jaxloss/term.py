@@ -12,8 +12,9 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from jaxloss.contract import Loss
+from jaxloss.heads import HeadLoss
 from jaxloss.masking import Shape, as_mask, as_prefix, hide, select, spread
-from jaxloss.numerics import computing_dtype
+from jaxloss.numerics import computing_dtype, divide
 from jaxloss.reduction import Average, Reduction, mean, total
 
 PyTree = Any
@@ -87,14 +88,23 @@ class Term:
 
     def value(self, predictions: PyTree, targets: PyTree, where: PyTree, weights: PyTree) -> Array:
         """The reduced loss times the scale."""
-        reduced = self.reduction(*self._measure(predictions, targets, where, weights))
+        given = predictions, targets, where, weights
+        if isinstance(self.loss, HeadLoss) and self.reduction in (mean, total):
+            return self._scaled(self._swept(self.loss, *given))
+        return self._scaled(self.reduction(*self._measure(*given)))
+
+    def _scaled(self, reduced: Array) -> Array:
         return jnp.asarray(self.scale).astype(reduced.dtype) * reduced
 
     def average(
         self, predictions: PyTree, targets: PyTree, where: PyTree, weights: PyTree
     ) -> Average:
         """The mean of the loss before the division, unscaled."""
-        return Average.of(*self._measure(predictions, targets, where, weights))
+        given = predictions, targets, where, weights
+        if isinstance(self.loss, HeadLoss):
+            own = self._swept(self.loss, *given, mass=jnp.ones(()))
+            return Average(own, self._amounts(*given)[-1].mass)
+        return Average.of(*self._measure(*given))
 
     def share(
         self,
@@ -108,9 +118,12 @@ class Term:
         if self.reduction not in (mean, total):
             message = f"Objective.share: {self.name} is no sum over examples but reduced by "
             raise ValueError(f"{message}{_name(self.reduction)}; use `mean` or `total`")
-        own = self.average(predictions, targets, where, weights)
+        parts = predictions, targets, where, weights
+        if isinstance(self.loss, HeadLoss):
+            return self._scaled(self._swept(self.loss, *parts, mass=mass))
+        own = self.average(*parts)
         reduced = own.total if self.reduction is total else replace(own, mass=mass).value
-        return jnp.asarray(self.scale).astype(reduced.dtype) * reduced
+        return self._scaled(reduced)
 
     def given(self, hyperparameters: Mapping[str, Any]) -> Self:
         """The term with these hyper-parameters in place of its own of these names."""
@@ -154,6 +167,32 @@ class Term:
             mask = jnp.any(mask, axis=range(values.ndim, mask.ndim))  # a set counts if any of it
             values = select(mask, values, 0)
         return values, _mass(mask, weights, values)
+
+    def _amounts(
+        self, predictions: PyTree, targets: PyTree, where: PyTree, weights: PyTree
+    ) -> tuple[tuple[PyTree, ...], Array | None, Array | None, Average]:
+        """The arrays, the mask, what each example counts, and an average of zeros."""
+        for key in self.path:
+            weights = _pick_if_split(weights, key)
+        arrays, mask = self.inputs(predictions, targets, where)
+        like = jax.eval_shape(self._per_example, *arrays)
+        zeros = jnp.zeros(like.shape, like.dtype)
+        amounts = _mass(mask, weights, zeros)
+        return arrays, mask, amounts, Average.of(zeros, amounts)
+
+    def _swept(self, head: HeadLoss, *given: PyTree, mass: Array | None = None) -> Array:
+        """The reduced loss of a head, each weight divided by the mass before it is summed.
+
+        So nothing is left to be multiplied with the gradients, which are formed with the sum.
+        """
+        arrays, mask, amounts, average = self._amounts(*given)
+        counted = jnp.ones((), bool) if mask is None else mask
+        dtype = average.total.dtype
+        numbers = jnp.ones((), dtype) if amounts is None else amounts.astype(dtype)
+        if self.reduction is mean:
+            mass = jnp.asarray(average.mass if mass is None else mass).astype(dtype)
+            numbers, counted = divide(numbers, mass), counted & (mass != 0)
+        return head.total(*arrays, weights=numbers, counted=counted, **self.traced)
 
     def _per_example(self, *arrays: PyTree, **where: Array | None) -> Array:
         values = self.loss(*arrays, **self.traced, **dict(self.static), **where)

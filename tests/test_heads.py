@@ -274,12 +274,13 @@ def test_the_gradient_needs_a_fraction_of_the_memory():
 
 
 def test_tokens_at_once_by_default():
-    from jaxloss.heads import _tokens_at_once
+    from jaxloss.heads.chunks import tokens_at_once
 
-    assert _tokens_at_once(2**14) == 1024
-    assert _tokens_at_once(10_000) == 1024
-    assert _tokens_at_once(200_000) == 512
-    assert _tokens_at_once(0) == 2**24
+    assert tokens_at_once(2**14, 1, 4, None) == 1024
+    assert tokens_at_once(128256, 512, 4, None) == 175
+    assert tokens_at_once(128256, 4096, 4, None) == 1024
+    assert tokens_at_once(0, 0, 4, None) == 2**24
+    assert tokens_at_once(1000, 512, 4, 8_000) == 1
 
 
 @pytest.mark.parametrize("label", [-1, CLASSES, FEATURES + CLASSES])

@@ -1,0 +1,192 @@
+"""A loss of one linear head, with a weight of its own or tied to an embedding."""
+
+import functools
+from collections.abc import Mapping
+from typing import Any
+
+import jax.numpy as jnp
+from jax import Array
+
+from jaxloss.contract import Loss
+from jaxloss.facts import Facts
+from jaxloss.heads.loss import HeadLoss, HeadSignature, Room, head_arrays, others_of
+from jaxloss.heads.sweep import Parts
+from jaxloss.heads.tiles import Tile
+from jaxloss.losses.classification import softmax_cross_entropy_with_integer_labels
+from jaxloss.numerics import poison, weighted
+
+
+class LinearHead(HeadLoss):
+    """A loss over classes of the logits that a linear map makes, some tokens at a time."""
+
+    def __init__(self, loss: Loss[...], room: Room, *, tied: bool) -> None:
+        """Take the loss's other arrays, its hyper-parameters, and its convexity."""
+        maker = tied_head if tied else linear_head
+        others = others_of(maker.__name__, loss)
+        self.loss, own, name = loss, loss.contract, f"{maker.__name__}({loss.__name__})"
+        contract = HeadSignature(
+            name,
+            head_arrays(tied=tied) | others,
+            own.hyperparameters,
+            inner=own,
+            heads=1,
+            tied=tied,
+        )
+        text = (name, _text(loss.__name__, tied=tied))
+        super().__init__(text, self._values, contract, Facts(convex=loss.facts.convex), room)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        maker = tied_head if self.contract.tied else linear_head
+        return functools.partial(maker, **self.room.given()), (self.loss,)
+
+    def _sum(self, parts: Parts) -> Array:
+        if self._tile(parts) is None:
+            return super()._sum(parts)
+        values = jnp.where(parts.counted, self._each(parts), 0)
+        return jnp.sum(weighted(parts.weights, values))
+
+    def _each(self, parts: Parts) -> Array:
+        if (tile := self._tile(parts)) is None:
+            return super()._each(parts)
+        (head,), (labels,), hyper = parts.heads, parts.others, self._checked(parts.hyper)
+        return tile.each(head, labels, hyper, tied=self.contract.tied)
+
+    def _tile(self, parts: Parts) -> Tile | None:
+        """The tile, where whole rows of logits are too wide and the loss can do without."""
+        known = self.loss is softmax_cross_entropy_with_integer_labels
+        return self.room.tile(parts.heads) if known else None
+
+    def _checked(self, hyper: Mapping[str, Array]) -> dict[str, Array]:
+        """The hyper-parameters, NaN where they are outside their domains."""
+        domains = self.loss.contract.hyperparameters
+        return {
+            name: poison(value, jnp.all(domains[name].domain.contains(value)))
+            for name, value in hyper.items()
+            if value is not None
+        }
+
+    def _values(self, logits: Any, others: Any, hyper: Any) -> Array:
+        return self.loss(*logits, *others, **hyper)
+
+
+def linear_head(
+    loss: Loss[...], *, tokens: int | None = None, memory: int | None = None
+) -> LinearHead:
+    """Make a loss of a linear head from a loss of its logits, which are never held all at once.
+
+        loss(h W + b, ...),   h = hidden,   W = weight,   b = bias
+
+    The logits of some tokens are made at a time and dropped, so that the memory does not grow with
+    tokens times classes. In an objective reduced by `mean` or `total`, the gradients are formed
+    together with the value, in three products as if all logits were held; of what is frozen none
+    is formed. Called by itself, or reduced otherwise, logits are made again in the backward pass:
+    one product more. So they are for second derivatives. Factors of 16 bits are multiplied as such;
+    sums, and the gradient of the weight over all tokens, are in float32.
+
+    Args:
+        loss: A loss whose first array holds logits or scores over classes, such as
+            `softmax_cross_entropy_with_integer_labels` or `crammer_singer`.
+        tokens: How many tokens are processed at once, >= 1.
+        memory: How many bytes the logits and their gradient may take at once, >= 1, in place of
+            `tokens`. By default 180 MB, or half of what the gradient of the weight takes if that
+            is more. Where few tokens are too wide,
+            `softmax_cross_entropy_with_integer_labels` goes through some classes at a time too, at
+            one product more and a copy of the weight; other losses see one token at least.
+
+    Returns:
+        A loss of `hidden`, shape `[..., features]`, `weight`, shape `[features, classes]`, `bias`,
+        shape `[classes]` or a scalar (0.0 is no bias), and the other arrays of `loss`, with its
+        hyper-parameters: one value per token, shape `[...]`; the same object each time. Weight and
+        bias are shared by all tokens; no mask of an objective hides them.
+
+    Raises:
+        TypeError: `loss` is no loss over one axis of classes, or a size is no integer.
+        ValueError: A size is below 1, or both are given.
+
+    Use when tokens times classes is large beside the weight, as with a vocabulary.
+    Avoid when all logits fit in memory with ease, or are wanted for something else too.
+
+    Example:
+        >>> import jax.numpy as jnp, jaxloss as jl
+        >>> head = jl.linear_head(jl.softmax_cross_entropy_with_integer_labels)
+        >>> hidden, weight = jnp.ones((3, 2)), jnp.zeros((2, 4))
+        >>> [round(value, 4) for value in head(hidden, weight, 0.0, jnp.array([0, 1, 3])).tolist()]
+        [1.3863, 1.3863, 1.3863]
+        >>> objective = jl.Objective(head, label_smoothing=0.1)
+        >>> round(float(objective((hidden, weight, jnp.zeros(4)), jnp.array([0, 1, 3]))), 4)
+        1.3863
+
+    Limits:
+        linear_head(loss)(h, W, b, ...) is loss(h @ W + b, ...) in value and gradient, whatever
+        `tokens` and `memory` are.
+
+    References:
+        Chen, Xu, Zhang & Guestrin (2016), Training deep nets with sublinear memory cost,
+        arXiv:1604.06174.
+        Wijmans et al. (2024), Cut your losses in large-vocabulary language models,
+        arXiv:2411.09009.
+    """
+    return _linear_head(loss, Room(tokens, memory), tied=False)
+
+
+def tied_head(
+    loss: Loss[...], *, tokens: int | None = None, memory: int | None = None
+) -> LinearHead:
+    """Make a loss of a linear head whose weight is that of an embedding.
+
+        loss(h Wᵀ + b, ...),   h = hidden,   W = weight,   b = bias
+
+    It is `linear_head` with a row for each class, as an embedding has it: of the transposed weight
+    a copy may be made, and another of its gradient.
+
+    Args:
+        loss: As for `linear_head`.
+        tokens: As for `linear_head`.
+        memory: As for `linear_head`.
+
+    Returns:
+        A loss as of `linear_head`, but of a `weight` of shape `[classes, features]`.
+
+    Raises:
+        TypeError: `loss` is no loss over one axis of classes, or a size is no integer.
+        ValueError: A size is below 1, or both are given.
+
+    Use when the embedding of the input's tokens serves as the weight of the head too.
+    Avoid when the weight is stored `[features, classes]`.
+
+    Example:
+        >>> import jax.numpy as jnp, jaxloss as jl
+        >>> head = jl.tied_head(jl.softmax_cross_entropy_with_integer_labels)
+        >>> hidden, embedding = jnp.ones((2, 2)), jnp.zeros((4, 2))
+        >>> [round(x, 4) for x in head(hidden, embedding, 0.0, jnp.array([0, 3])).tolist()]
+        [1.3863, 1.3863]
+
+    Limits:
+        linear_head(loss)(h, W.T, b, ...) in value and gradient.
+
+    References:
+        Press & Wolf (2017), Using the output embedding to improve language models,
+        arXiv:1608.05859.
+    """
+    return _linear_head(loss, Room(tokens, memory), tied=True)
+
+
+_linear_head = functools.cache(LinearHead)
+
+
+def _text(name: str, *, tied: bool) -> str:
+    product, shape = ("h Wᵀ", "[classes, features]") if tied else ("h W", "[features, classes]")
+    return f"""`{name}` of the logits of a linear head, some tokens at a time.
+
+        {name}({product} + b, ...),   h = hidden,   W = weight,   b = bias
+
+    Args:
+        hidden: Features of each token, shape `[..., features]`.
+        weight: What makes the logit of each class, shape `{shape}`, shared by all tokens.
+        bias: A number of each class, shape `[classes]`, or a scalar for all; 0.0 is no bias.
+        *others: The other arrays of `{name}`.
+        **hyperparameters: Those of `{name}`.
+
+    Returns:
+        One value per token, shape `[...]`.
+    """

@@ -1,0 +1,227 @@
+"""What losses of linear heads have in common: shapes, chunks, and sums in one sweep."""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from jaxloss.contract import Loss
+from jaxloss.domains import ArrayDomain, Values
+from jaxloss.facts import Facts
+from jaxloss.heads.affine import Affine
+from jaxloss.heads.chunks import BUFFERS, map_by_chunks, tokens_at_once
+from jaxloss.heads.sweep import Parts, Sweep
+from jaxloss.heads.tiles import Tile
+from jaxloss.masking import Shape, spread
+from jaxloss.numerics import computing_dtype
+from jaxloss.signature import Signature
+
+_ARRAYS = 3  # of a head: hidden, weight, bias
+_FEWEST = 64  # tokens; with fewer, the weight is read for too little
+_TILE = 256
+
+
+@dataclass(frozen=True)
+class Room:
+    """How much is there at once: so many tokens, or as many as fit in so many bytes."""
+
+    tokens: int | None = None
+    memory: int | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what is no count."""
+        for name, value in (("tokens", self.tokens), ("memory", self.memory)):
+            message = f"`{name}` is an integer >= 1, got {value!r}"
+            if isinstance(value, bool) or not isinstance(value, int | None):
+                raise TypeError(f"linear head: {message}")
+            if value is not None and value < 1:
+                raise ValueError(f"linear head: {message}")
+        if self.tokens and self.memory:
+            raise ValueError("linear head: give `tokens` or `memory`, not both")
+
+    def given(self) -> dict[str, Any]:
+        """As the keywords of a maker."""
+        return {"tokens": self.tokens, "memory": self.memory}
+
+    def at_once(self, heads: Sequence[Affine]) -> int:
+        """The number of tokens in a chunk."""
+        sizes = [head.weight.size for head in heads]
+        features = max(head.rows.shape[-1] for head in heads)
+        classes = sum(sizes) // max(features, 1)
+        itemsize = computing_dtype(*heads[0]).itemsize
+        return self.tokens or tokens_at_once(classes, features, itemsize, self.memory)
+
+    def tile(self, heads: Sequence[Affine]) -> Tile | None:
+        """Tokens and classes at once, if fewer tokens fit than a product is worth."""
+        if self.memory is None or self.at_once(heads) >= _FEWEST:
+            return None
+        itemsize = computing_dtype(*heads[0]).itemsize
+        return Tile(_TILE, max(1, self.memory // (BUFFERS * itemsize * _TILE)))
+
+
+@dataclass(frozen=True)
+class HeadSignature(Signature):
+    """The contract of losses of heads, and that of the loss of their logits."""
+
+    inner: Signature = field(kw_only=True)
+    heads: int = field(kw_only=True)
+    tied: bool = field(kw_only=True)
+
+    def wanted(self, shapes: Sequence[Shape]) -> list[Shape]:
+        """The shapes that fit together: logits are between those of hidden and weight."""
+        given = self._heads(shapes)
+        logits = [self._logits(head) for head in given]
+        inner = self.inner.wanted([*logits, *shapes[_ARRAYS * self.heads :]])
+        first = [self._fitting(*pair) for pair in zip(given, inner, strict=False)]
+        return [*(shape for head in first for shape in head), *inner[self.heads :]]
+
+    def inside(self, arrays: Sequence[Values]) -> dict[str, Values]:
+        """Of each array, which entries lie in its domain."""
+        weights = [head[1] for head in self._heads(arrays)]  # with as many classes as the logits
+        like: list[Any] = [weight.T if self.tied else weight for weight in weights]
+        every = self.inner.inside([*like, *arrays[_ARRAYS * self.heads :]])
+        inner = list(every.items())[self.heads :]
+        own = zip(self.arrays.items(), arrays[: _ARRAYS * self.heads], strict=False)
+        return {name: domain.contains(array) for (name, domain), array in own} | dict(inner)
+
+    def _heads(self, items: Sequence[Any]) -> list[Sequence[Any]]:
+        starts = range(0, _ARRAYS * self.heads, _ARRAYS)
+        return [items[start : start + _ARRAYS] for start in starts]
+
+    def _logits(self, head: Sequence[Shape]) -> Shape:
+        """The shape of the logits; -1 classes of a weight that does not fit."""
+        hidden, weight, _ = head
+        *batch, features = hidden or (-1,)
+        *rows, classes = reversed(weight) if self.tied else weight
+        return (*batch, classes if rows == [features] else -1)
+
+    def _fitting(self, head: Sequence[Shape], logits: Shape) -> tuple[Shape, Shape, Shape]:
+        hidden, _, bias = head
+        features, (*batch, classes) = (hidden or (-1,))[-1], logits
+        weight = (classes, features) if self.tied else (features, classes)
+        return (*batch, features), weight, (classes,) if bias else ()
+
+
+class HeadLoss(Loss[...]):
+    """A loss of the logits that linear maps make, some tokens at a time."""
+
+    contract: HeadSignature
+
+    def __init__(
+        self,
+        text: tuple[str, str],
+        values: Callable[..., Array],
+        contract: HeadSignature,
+        facts: Facts,
+        room: Room,
+    ) -> None:
+        """Take name and text, and the values that logits, other arrays and keywords give."""
+        self.values, self.room = values, room
+
+        def function(*arrays: Array, **keywords: Any) -> Array:
+            return self._each(self.parts(arrays, keywords)).reshape(arrays[0].shape[:-1])
+
+        function.__name__ = function.__qualname__ = text[0]
+        function.__doc__ = text[1]
+        super().__init__(function, contract, facts)
+
+    def total(self, *arrays: Array, weights: Array, counted: Array, **keywords: Any) -> Array:
+        """Sum of weight times value over the tokens that count, and its gradients in one sweep.
+
+        Args:
+            *arrays: Those of a call.
+            weights: What each token counts, one number for each.
+            counted: Which tokens count at all, likewise; what is not counted adds nothing.
+            **keywords: The hyper-parameters.
+        """
+        self.contract.check(arrays)
+        with jax.named_scope(self.__name__):
+            parts = self.parts(arrays, keywords)
+            shape = arrays[0].shape[:-1]
+            numbers = spread(weights, shape).astype(computing_dtype(*arrays[:2])).ravel()
+            return self._sum(
+                parts._replace(weights=numbers, counted=spread(counted, shape).ravel())
+            )
+
+    def _trace(self, *given: Array, **keywords: Any) -> Array:
+        """Leave casts and poison to the loss of the logits, so that narrow factors stay narrow."""
+        self.contract.check(given)
+        with jax.named_scope(self.__name__):
+            return self.function(*given, **keywords)
+
+    def _sum(self, parts: Parts) -> Array:
+        sweep = Sweep(self.values, self.room.at_once(parts.heads), self.contract.tied)
+        return sweep.total(parts)
+
+    def _each(self, parts: Parts) -> Array:
+        """One value per token."""
+        at_once = self.room.at_once(parts.heads)
+        values: Array = map_logits(self.values, parts, at_once, tied=self.contract.tied)
+        return values
+
+    def parts(self, arrays: Sequence[Array], keywords: Mapping[str, Any]) -> Parts:
+        """The arrays by what they are, with one axis of tokens."""
+        batch, wide = arrays[0].shape[:-1], computing_dtype(*arrays[:2])
+        tokens = math.prod(batch)
+
+        def rows(x: Array) -> Array:
+            return x.reshape(tokens, *x.shape[len(batch) :])
+
+        count = self.contract.heads
+        heads = [Affine(*arrays[3 * i : 3 * i + 3]) for i in range(count)]
+        hyper = jax.tree.map(lambda x: jnp.asarray(x).astype(wide), dict(keywords))
+        return Parts(
+            tuple(head._replace(rows=rows(head.rows)) for head in heads),
+            tuple(map(rows, arrays[_ARRAYS * count :])),
+            hyper,
+            jnp.ones(tokens, wide),
+            jnp.ones(tokens, bool),
+        )
+
+
+def map_logits(values: Callable[..., Any], parts: Parts, at_once: int, *, tied: bool) -> Any:
+    """What the function gives of each token's logits, which are made again backwards."""
+    heads = [head.for_slopes() for head in parts.heads]
+
+    def of_chunk(rows: Any) -> Any:
+        features, others = rows
+        here = [head._replace(rows=x) for head, x in zip(heads, features, strict=True)]
+        logits = tuple(head.logits_for_slopes(tied=tied) for head in here)
+        return values(logits, others, parts.hyper)
+
+    return map_by_chunks(of_chunk, ([head.rows for head in heads], parts.others), at_once)
+
+
+def head_arrays(prefix: str = "", *, tied: bool = False) -> dict[str, ArrayDomain]:
+    """The domains of what a head is made of."""
+    rows = "a row a class, a column a feature" if tied else "a row a feature, a column a class"
+    features = "features over the last axis"
+    domains = (
+        ArrayDomain("Hidden", features, event=1, accepts=("floating",)),
+        ArrayDomain("Weight", rows, event=2, benign=None, accepts=("floating",)),
+        ArrayDomain("Bias", "one number a class, or a scalar for all", event=1, benign=None),
+    )
+    names = ("hidden", "weight", "bias")
+    return {prefix + name: domain for name, domain in zip(names, domains, strict=True)}
+
+
+def others_of(maker: str, loss: Loss[...], logits: int = 1) -> dict[str, ArrayDomain]:
+    """What the loss takes beside the logits."""
+    if isinstance(loss, Loss) and not isinstance(loss, HeadLoss) and not loss.contract.couples:
+        first, others = _cut(loss.contract.arrays, logits)
+        over_classes = all(domain.event == 1 and not domain.bounded for domain in first)
+        if over_classes and all(domain.event <= 1 for domain in others.values()):
+            return others
+    message = "is a loss of logits or scores over the last axis, as crammer_singer"
+    raise TypeError(f"{maker}: `loss` {message}, got {loss!r}")
+
+
+def _cut(
+    arrays: Mapping[str, ArrayDomain], count: int
+) -> tuple[list[ArrayDomain], dict[str, ArrayDomain]]:
+    items = list(arrays.items())
+    return [domain for _, domain in items[:count]], dict(items[count:])

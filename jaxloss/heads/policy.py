@@ -1,0 +1,95 @@
+"""What losses of policies want of a linear head: log-probabilities of tokens, and entropies."""
+
+import functools
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+from jax.typing import ArrayLike
+
+from jaxloss.heads.affine import cooled
+from jaxloss.heads.linear import LinearHead, linear_head
+from jaxloss.heads.loss import map_logits
+from jaxloss.losses.classification import softmax_cross_entropy_with_integer_labels
+from jaxloss.numerics import log_softmax, poison, weighted
+
+
+class TokenLogProbabilities(NamedTuple):
+    """What a policy says of the tokens that were chosen, and how undecided it is.
+
+    Attributes:
+        log_probability: Of each token's label, in nats.
+        entropy: Of the distribution that the label was drawn from, in nats.
+    """
+
+    log_probability: Array
+    entropy: Array
+
+
+def token_log_probabilities(
+    hidden: ArrayLike,
+    weight: ArrayLike,
+    bias: ArrayLike,
+    labels: ArrayLike,
+    *,
+    temperature: ArrayLike = 1.0,
+    tokens: int | None = None,
+    memory: int | None = None,
+) -> TokenLogProbabilities:
+    """Log-probability and entropy of tokens under a linear head that never holds all logits.
+
+        log p_y,   -Σ_j p_j log p_j,   p = softmax((h W + b) / T)
+        h = hidden,   W = weight,   b = bias,   y = label,   T = temperature
+
+    Args:
+        hidden: Features of each token, shape `[..., features]`.
+        weight: What makes the logit of each class, shape `[features, classes]`.
+        bias: A number of each class, shape `[classes]`, or a scalar for all; 0.0 is no bias.
+        labels: The token that was chosen, an integer in [0, classes), shape `[...]`.
+        temperature: What the logits are divided by, > 0.
+        tokens: As for `linear_head`.
+        memory: As for `linear_head`.
+
+    Returns:
+        Both for each token, shape `[...]`, in nats, with gradients; logits are made again in the
+        backward pass. A label that is no class gives NaN.
+
+    Raises:
+        TypeError: An array has a type outside its domain, or a size is no integer.
+        ValueError: Shapes do not fit together, a size is below 1, or both are given.
+
+    Example:
+        >>> import jax.numpy as jnp, jaxloss as jl
+        >>> found = jl.token_log_probabilities(jnp.ones((1, 2)), jnp.zeros((2, 4)), 0.0, [3])
+        >>> [round(float(x[0]), 4) for x in found]
+        [-1.3863, 1.3863]
+
+    References:
+        Schulman, Wolski, Dhariwal, Radford & Klimov (2017), Proximal policy optimization
+        algorithms, arXiv:1707.06347.
+    """
+    head = linear_head(_SURPRISE, tokens=tokens, memory=memory)
+    arrays = head.contract.bind((hidden, weight, bias, labels), {})
+    head.contract.check(tuple(arrays))
+    found: TokenLogProbabilities = _found(head, arrays, jnp.asarray(temperature))
+    return found
+
+
+_SURPRISE = softmax_cross_entropy_with_integer_labels
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _found(head: LinearHead, arrays: Sequence[Array], temperature: Array) -> TokenLogProbabilities:
+    parts = head.parts(arrays, {"temperature": temperature})
+    found = map_logits(_of_logits, parts, head.room.at_once(parts.heads), tied=False)
+    return TokenLogProbabilities(*(x.reshape(arrays[0].shape[:-1]) for x in found))
+
+
+def _of_logits(logits: Any, labels: Any, hyper: Any) -> tuple[Array, Array]:
+    temperature = hyper["temperature"]
+    scores = cooled(logits[0], poison(temperature, temperature > 0))
+    log_probabilities = log_softmax(scores)
+    entropy = -jnp.sum(weighted(jnp.exp(log_probabilities), log_probabilities), axis=-1)
+    return -_SURPRISE(scores, *labels), entropy

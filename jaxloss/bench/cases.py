@@ -1,0 +1,105 @@
+"""The one list of realistic cases, which tests and the benchmark share: losses at shapes.
+
+A shape is that of the first array, with the batch in front; of a linear head it is tokens,
+features, classes.
+"""
+
+from dataclasses import dataclass
+
+LABELLED = "softmax_cross_entropy_with_integer_labels"
+HEAD = f"linear_head({LABELLED})"
+SMOOTH_AND_SHARP = (
+    "squared_error",
+    "absolute_error",
+    "huber",
+    "log_cosh",
+    "hinge",
+    "poisson_nll",
+    "sigmoid_binary_cross_entropy",
+    "sigmoid_focal",
+)
+SIZES = (1000, 2**20, 2**24, 64_000_000)
+
+QUICK, USUAL, HEAVY = range(3)
+
+
+@dataclass(frozen=True)
+class Case:
+    """A loss at a shape.
+
+    Attributes:
+        loss: Its name, or of a made loss the call that makes it.
+        shape: Of the first array.
+        cost: QUICK, USUAL, or HEAVY for what is measured only when it is asked for.
+    """
+
+    loss: str
+    shape: tuple[int, ...]
+    cost: int = USUAL
+
+    @property
+    def name(self) -> str:
+        """What it is asked for by."""
+        return f"{self.loss.partition('(')[0]}@{'x'.join(map(str, self.shape))}"
+
+
+def _cost(loss: str, size: int) -> int:
+    if size == SIZES[-1]:
+        return HEAVY
+    return QUICK if size == SIZES[1] and loss in {"huber", "sigmoid_focal"} else USUAL
+
+
+CASES = (
+    *(Case(loss, (size,), _cost(loss, size)) for loss in SMOOTH_AND_SHARP for size in SIZES),
+    Case(LABELLED, (8192, 10), QUICK),
+    Case(LABELLED, (4096, 1000), QUICK),
+    Case(LABELLED, (2048, 32768)),
+    Case(LABELLED, (512, 128256)),
+    Case("softmax_cross_entropy", (4096, 1000)),
+    Case(HEAD, (512, 64, 8192), QUICK),
+    Case(HEAD, (4096, 512, 32768), HEAVY),
+    Case(HEAD, (4096, 512, 128256), HEAVY),
+    Case(HEAD, (4096, 2048, 128256), HEAVY),
+    Case("clip", (1024, 256), QUICK),
+    Case("clip", (8192, 256), HEAVY),
+    Case("clip", (32768, 256), HEAVY),
+    Case("siglip", (8192, 256), HEAVY),
+    Case("siglip", (32768, 256), HEAVY),
+    Case("ntxent", (256, 64)),
+    Case("ntxent", (2048, 64), HEAVY),
+    Case("dice", (8, 65536)),
+    Case("lovasz_hinge", (1, 1048576)),
+    Case("ssim", (8, 256, 256, 1)),
+    Case("ctc", (16, 200, 32)),
+)
+
+# Where a loss has no case of its own, by the domain of its first array.
+SHAPES = {
+    "Vector": (16384, 64),
+    "Point": (16384, 64),
+    "Logits": (4096, 100),
+    "Scores": (4096, 100),
+    "LogProbabilities": (4096, 100),
+    "Simplex": (4096, 100),
+    "Embeddings": (512, 64),
+    "ItemScores": (64, 1024),
+    "Region": (8, 65536),
+    "Regions": (8, 16384, 4),
+    "PixelScores": (8, 16384),
+    "PixelLogits": (4, 16384, 4),
+    "Image": (4, 192, 192, 3),
+    "FeatureMap": (4, 32, 32, 64),
+    "FrameLogits": (16, 100, 32),
+}
+ELEMENTWISE = (2**20,)
+
+# Likewise where about 256 numbers are wanted, to see what a call costs by itself.
+FEW = {
+    "Embeddings": (32, 8),
+    "Regions": (2, 32, 4),
+    "PixelLogits": (2, 32, 4),
+    "Image": (1, 16, 16, 1),
+    "FeatureMap": (1, 8, 8, 4),
+    "FrameLogits": (2, 16, 8),
+}
+FEW_NUMBERS = {0: (256,), 1: (16, 16)}

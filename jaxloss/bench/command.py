@@ -1,0 +1,82 @@
+"""The options of `jaxloss bench`, and what it does with them."""
+
+import argparse
+import importlib
+import sys
+
+DESCRIPTION = """\
+Measure losses on this hardware, each beside the same computation in every other library that is
+installed: optax and Keras compiled by JAX, PyTorch eager, tokamax, and the formula of the textbook
+in jax.numpy ("plain").
+
+All contenders of a case take turns in one process, A B C C B A, so that what else the machine does
+hits them alike; times are medians, and a ratio is ours over theirs with the quartiles of the ratios
+of the single turns. Values are means over all examples. "floors" are units of the time this
+machine takes to read and write as many bytes as inputs and outputs have; temporaries are what the
+compiler allocates beyond these.
+"""
+
+EPILOG = """\
+examples:
+  jaxloss bench --quick                            a few cases, under a minute
+  jaxloss bench --loss huber --loss brier          two losses, at their usual shapes
+  jaxloss bench --case huber@1000x4 --dtype bfloat16
+  jaxloss bench --case linear_head@4096x512x32768 --peer optax --memory
+  jaxloss bench --goals softmax-value head         rows of the table of goals, met or missed
+  GLIBC_TUNABLES=glibc.malloc.hugetlb=1 jaxloss bench      with huge pages, on Linux
+
+cases:
+  LOSS@SHAPE, any loss of `jaxloss list` or a linear_head at any shape that fits it; --list shows
+  those that are measured by default, and the names of the goals
+
+exit codes:
+  0 done   2 the request cannot be met   130 interrupted
+"""
+
+DTYPES = ("float32", "bfloat16")
+QUANTITIES = ("value", "gradient", "eager", "compile")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Describe the command and give it its options."""
+    parser.description, parser.epilog = DESCRIPTION, EPILOG
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    what = parser.add_argument_group("what is measured")
+    what.add_argument("--loss", action="append", default=[], metavar="NAME", help="repeat it")
+    what.add_argument("--case", action="append", default=[], metavar="LOSS@SHAPE", help="repeat it")
+    what.add_argument("--peer", action="append", default=[], metavar="NAME", help="repeat it")
+    what.add_argument("--dtype", action="append", choices=DTYPES, help="default: float32")
+    what.add_argument(
+        "--quantity",
+        action="append",
+        choices=QUANTITIES,
+        help="value, gradient (value and gradient), eager (one call outside jit), or compile "
+        "(lowering and compiling, again and again); default: value and gradient",
+    )
+    what.add_argument("--goals", nargs="*", metavar="ROW", help="those of speed, all or some rows")
+    how = parser.add_argument_group("how")
+    how.add_argument("--quick", action="store_true", help="few cases, few turns: under a minute")
+    how.add_argument("--repeats", type=_count, metavar="N", help="turns of each, whatever it takes")
+    how.add_argument("--memory", action="store_true", help="peak memory, in processes of their own")
+    how.add_argument("--list", action="store_true", help="list the cases and goals, and end")
+    how.add_argument("--json", action="store_true", help="print all as JSON, nothing else")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Measure and print; returns the exit code."""
+    session = importlib.import_module("jaxloss.bench.session")
+    try:
+        session.bench(arguments)
+    except ValueError as error:
+        print(f"jaxloss bench: error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        message = f"a whole number of at least 1 is needed, not {text!r}"
+        raise argparse.ArgumentTypeError(message)
+    return int(text)

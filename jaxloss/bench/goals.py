@@ -1,0 +1,212 @@
+"""The goals of speed and memory as data: what is measured, beside what, and the most wanted."""
+
+import itertools
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from jaxloss.bench import beside, inputs, processes
+from jaxloss.bench.cases import HEAD, LABELLED, SIZES, Case
+from jaxloss.bench.processes import Process
+from jaxloss.bench.trial import OURS, Reading, Trial
+from jaxloss.catalog import public_losses
+
+_MANY = SIZES[2]
+_BOTH = ("float32", "bfloat16")
+
+
+@dataclass(frozen=True)
+class Goal:
+    """A bound on something measured.
+
+    Attributes:
+        row: The row of the table that it belongs to.
+        trial: What has to be measured.
+        bound: The most that is wanted.
+        measure: "time", "temporaries" or "peak", each of ours over theirs; or of ours alone
+            "floors", "per element" (bytes), "bytes" or "seconds"; or "extra" seconds over theirs.
+        beside: Theirs; of several the best, as all have to be matched.
+    """
+
+    row: str
+    trial: Trial | Process
+    bound: float
+    measure: str = "time"
+    beside: tuple[str, ...] = ()
+
+    def found(self, readings: Iterable[Reading]) -> float | None:
+        """What was measured, or nothing where a contender is absent."""
+        own = {x.who: x for x in readings if self._is_of(x)}
+        if OURS not in own:
+            return None
+        if not self.beside:
+            return _ALONE[self.measure](own[OURS])
+        found = [_BESIDE[self.measure](own[OURS], own[who]) for who in self.beside if who in own]
+        known = [value for value in found if value is not None]
+        return max(known, default=None)
+
+    @property
+    def subject(self) -> str:
+        """What is measured, in words."""
+        if isinstance(self.trial, Process):
+            return self.trial.name
+        return f"{_case(self.trial).name} {self.trial.dtype} {self.trial.quantity}"
+
+    @property
+    def wanted(self) -> str:
+        """The bound in words."""
+        names = f" of {' and '.join(self.beside)}" if self.beside else ""
+        return f"{self.measure} <= {self.bound:g}{names}"
+
+    def _is_of(self, reading: Reading) -> bool:
+        if isinstance(self.trial, Process):
+            return reading.case == self.trial.name
+        wanted = (_case(self.trial).name, self.trial.dtype, self.trial.quantity)
+        return (reading.case, reading.dtype, reading.quantity) == wanted
+
+
+def _case(trial: Trial) -> Case:
+    """The case that readings name; calls outside jit are measured at few numbers."""
+    return inputs.few(trial.case.loss) if trial.quantity == "eager" else trial.case
+
+
+def _over(ours: float | None, theirs: float | None) -> float | None:
+    if ours is None or theirs is None:
+        return None
+    return ours / theirs if theirs else math.inf if ours else 0.0
+
+
+def _extra(ours: float | None, theirs: float | None) -> float | None:
+    return None if ours is None or theirs is None else ours - theirs
+
+
+_BESIDE: dict[str, Callable[[Reading, Reading], float | None]] = {
+    "time": lambda ours, theirs: _over(ours.seconds, theirs.seconds),
+    "temporaries": lambda ours, theirs: _over(ours.temporaries, theirs.temporaries),
+    "peak": lambda ours, theirs: _over(ours.peak, theirs.peak),
+    "extra": lambda ours, theirs: _extra(ours.seconds, theirs.seconds),
+}
+_ALONE: dict[str, Callable[[Reading], float | None]] = {
+    "floors": lambda ours: ours.floors,
+    "per element": lambda ours: ours.per_element,
+    "bytes": lambda ours: ours.temporaries,
+    "seconds": lambda ours: ours.seconds,
+}
+
+
+def rows() -> dict[str, list[Goal]]:
+    """The goals of each row, by its name."""
+    every = itertools.chain(
+        _no_temporaries(), _elementwise(), _no_slower(), _softmax(), _heads(), _pairs(),
+        _structured(), _calls(), _programs(),
+    )  # fmt: skip
+    found: dict[str, list[Goal]] = {}
+    for goal in every:
+        found.setdefault(goal.row, []).append(goal)
+    return found
+
+
+def trials(goals: Sequence[Goal]) -> list[Trial | Process]:
+    """What has to be measured, each once."""
+    return list(dict.fromkeys(goal.trial for goal in goals))
+
+
+def elementwise() -> list[str]:
+    """The public losses whose values depend on one number of each array."""
+    arrays = {name: loss.contract.arrays.values() for name, loss in public_losses().items()}
+    return [name for name, domains in arrays.items() if not any(x.event for x in domains)]
+
+
+def _no_temporaries() -> Iterator[Goal]:
+    for name, dtype, quantity in itertools.product(elementwise(), _BOTH, ("value", "gradient")):
+        trial = Trial(Case(name, (2**20,)), dtype, quantity, timed=False)
+        yield Goal("temporaries", trial, 4 if "focal" in name else 0.01, "per element")
+
+
+def _elementwise() -> Iterator[Goal]:
+    binary, focal = "sigmoid_binary_cross_entropy", "sigmoid_focal"
+    values = {binary: 0.2, focal: 0.08, "log_cosh": 0.3}
+    gradients = {binary: 0.35, focal: 0.2, "huber": 0.55, "log_cosh": 0.75}
+    for name, bound in values.items():
+        yield _timed("elementwise-value", Case(name, (_MANY,)), "value", bound, "optax")
+    for name, bound in gradients.items():
+        yield _timed("elementwise-gradient", Case(name, (_MANY,)), "gradient", bound, "optax")
+    yield _timed("elementwise-gradient", Case(binary, (_MANY,)), "gradient", 0.4, "torch")
+
+
+def _no_slower() -> Iterator[Goal]:
+    losses = ("squared_error", "absolute_error", "hinge", "poisson_nll")
+    for name, size, quantity in itertools.product(losses, SIZES, ("value", "gradient")):
+        case = Case(name, (size,))
+        yield _timed("plain-elementwise", case, quantity, 1.03, "optax", "keras")
+        yield _timed("plain-elementwise", case, quantity, 0.3, "torch")
+
+
+def _softmax() -> Iterator[Goal]:
+    shapes = ((4096, 1000), (2048, 32768), (512, 128256))
+    bounds = {
+        ("value", "optax"): (0.8, 0.7, 0.12),
+        ("value", "torch"): (0.5, 0.2, 0.2),
+        ("gradient", "optax"): (1.05, 0.95, 0.8),
+        ("gradient", "torch"): (0.6, 0.45, 0.4),
+    }
+    for (quantity, library), most in bounds.items():
+        for shape, bound in zip(shapes, most, strict=True):
+            yield _timed(f"softmax-{quantity}", Case(LABELLED, shape), quantity, bound, library)
+    for shape in shapes:
+        trial = Trial(Case(LABELLED, shape), quantity="value")
+        yield Goal("softmax-value", trial, 1.7, "floors")
+
+
+def _heads() -> Iterator[Goal]:
+    case = Case(HEAD, (4096, 512, 128256))
+    single, half = Trial(case, peak=True), Trial(case, "bfloat16")
+    yield Goal("head", single, 0.95, "time", ("optax",))
+    yield Goal("head", single, 1 / 20, "temporaries", ("optax",))
+    yield Goal("head", single, 200e6, "bytes")
+    yield Goal("head", single, 1.0, "time", ("torch",))
+    yield Goal("head", single, 1.0, "peak", ("torch",))
+    yield Goal("head-bfloat16", half, 0.75, "time", ("optax",))
+    yield Goal("head-bfloat16", half, 0.85, "time", ("torch",))
+
+
+def _pairs() -> Iterator[Goal]:
+    table = (
+        (Case("clip", (8192, 256)), "plain", 0.65),
+        (Case("siglip", (8192, 256)), "plain", 0.8),
+        (Case("ntxent", (2048, 64)), "optax", 0.02),
+    )
+    for case, library, bound in table:
+        yield _timed("contrastive", case, "gradient", bound, library)
+        yield Goal("contrastive", Trial(case), 1 / 30, "temporaries", (library,))
+    for name in ("clip", "siglip"):
+        trial = Trial(Case(name, (32768, 256)), timed=False)
+        yield Goal("contrastive", trial, 300e6, "bytes")
+
+
+def _structured() -> Iterator[Goal]:
+    for quantity in ("value", "gradient"):
+        lovasz = Case("lovasz_hinge", (1, 1048576))
+        yield _timed("structured", lovasz, quantity, 0.35, "plain")
+        yield _timed("structured", Case("ssim", (8, 256, 256, 1)), quantity, 0.65, "torch")
+        yield _timed("structured", Case("ctc", (16, 200, 32)), quantity, 1.0, "optax")
+
+
+def _calls() -> Iterator[Goal]:
+    for name in public_losses():
+        trial = Trial(inputs.few(name), quantity="eager")
+        yield Goal("eager", trial, 1.1, "time", ("jit",))
+        if "optax" in beside.matches(name):
+            yield _timed("compile", inputs.usual(name), "compile", 1.0, "optax")
+
+
+def _programs() -> Iterator[Goal]:
+    yield Goal("import", processes.IMPORT, 0.025, "extra", ("bare",))
+    yield Goal("import", processes.LIST, 0.1, "seconds")
+    yield Goal("import", processes.HELP, 0.1, "seconds")
+    yield Goal("compare", processes.COMPARE, 3.0, "seconds")
+    yield Goal("compare", processes.AGAIN, 1.2, "seconds")
+
+
+def _timed(row: str, case: Case, quantity: str, bound: float, *libraries: str) -> Goal:
+    return Goal(row, Trial(case, quantity=quantity), bound, "time", libraries)

@@ -1,0 +1,166 @@
+"""Plausible inputs of a loss at a shape, drawn from the domains in its signature."""
+
+import math
+import re
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+import jaxloss
+from jaxloss.bench import cases
+from jaxloss.bench.cases import Case
+from jaxloss.catalog import UnknownNameError, look_up
+from jaxloss.contract import Loss
+from jaxloss.domains import ArrayDomain
+from jaxloss.masking import Shape
+
+_FRAMES_PER_LABEL = 5
+_MADE = re.compile(r"(\w+)\((\w+)\)")
+
+
+def find(name: str) -> Loss[...]:
+    """The loss of this name, or the one that a call such as `linear_head(crammer_singer)` makes.
+
+    Raises:
+        ValueError: There is none of that name.
+    """
+    made = _MADE.fullmatch(name)
+    try:
+        loss: Loss[...] = look_up(made[2] if made else name).loss
+    except UnknownNameError as error:
+        raise ValueError(str(error)) from error
+    return getattr(jaxloss, made[1])(loss) if made else loss
+
+
+def usual(loss: str) -> Case:
+    """The case of a loss that has none in the list."""
+    leader = _leader(find(loss))
+    return Case(loss, cases.SHAPES[leader.name] if leader.event else cases.ELEMENTWISE)
+
+
+def few(loss: str) -> Case:
+    """The case of about 256 numbers."""
+    leader = _leader(find(loss))
+    return Case(loss, cases.FEW.get(leader.name) or cases.FEW_NUMBERS[leader.event])
+
+
+def draw(case: Case) -> dict[str, np.ndarray]:
+    """Arrays for a case, by name: float32 and int32.
+
+    Raises:
+        ValueError: The shape does not fit the loss.
+    """
+    loss, rng = find(case.loss), np.random.default_rng(0)
+    domains, shapes = loss.contract.arrays, fitting(case)
+    leader = (case.shape[0], case.shape[-1]) if _is_head(loss) else case.shape
+    last = list(domains)[-1] if len(domains) > 1 else None
+    return {
+        name: _drawn(rng, domain, shape, leader, target=name == last)
+        for (name, domain), shape in zip(domains.items(), shapes, strict=True)
+    }
+
+
+def moving(loss: Loss[...]) -> list[str]:
+    """The arrays that are trained: the predictions, or all embeddings, or the whole head."""
+    if _is_head(loss):
+        return ["hidden", "weight"]
+    domains = loss.contract.arrays
+    floating = [name for name, domain in domains.items() if domain.accepts != ("integer",)]
+    paired = {domain.name for domain in domains.values()} == {"Embeddings"}
+    return floating if paired or len(domains) == 1 else [n for n in floating if n != [*domains][-1]]
+
+
+def _leader(loss: Loss[...]) -> ArrayDomain:
+    return next(iter(loss.contract.arrays.values()))
+
+
+def _is_head(loss: Loss[...]) -> bool:
+    return {"hidden", "weight"} <= loss.contract.arrays.keys()
+
+
+def fitting(case: Case) -> list[Shape]:
+    """The shape of each array.
+
+    Raises:
+        ValueError: That of the case does not fit the loss.
+    """
+    loss = find(case.loss)
+    leader, *others = loss.contract.arrays.values()
+    axes = 3 if _is_head(loss) else leader.event
+    fits = len(case.shape) == axes if _is_head(loss) else len(case.shape) >= max(axes, 1)
+    if not fits or min(case.shape) < 1:
+        wanted = "tokens, features and classes" if _is_head(loss) else f"at least {axes} axes"
+        message = f"case `{case.name}`: the shape of {case.loss} has {wanted}"
+        raise ValueError(message)
+    if _is_head(loss):
+        tokens, features, classes = case.shape
+        rest = [(tokens, classes)[: 1 + domain.event] for domain in others[2:]]
+        return [(tokens, features), (features, classes), (), *rest]
+    return [case.shape, *(_shape(x, leader, case.shape, loss) for x in others)]
+
+
+def _shape(domain: ArrayDomain, leader: ArrayDomain, shape: Shape, loss: Loss[...]) -> Shape:
+    batch = len(shape) - leader.event
+    if domain.name == "SequenceLabels":
+        return (*shape[:batch], max(shape[-2] // _FRAMES_PER_LABEL, 1))
+    if loss.contract.couples:
+        features = shape[len(shape) - domain.features :]
+        return shape[: batch + domain.event - domain.features] + features
+    return shape[: batch + domain.event]
+
+
+def _drawn(
+    rng: np.random.Generator, domain: ArrayDomain, shape: Shape, leader: Shape, *, target: bool
+) -> np.ndarray:
+    """Whole where nothing else is accepted, 0 or 1 for a target in [0, 1], else as it says."""
+    if domain.name in _COUNTED:
+        return np.asarray(_COUNTED[domain.name](rng, shape, leader), np.int32)
+    if domain.indexes:
+        return rng.integers(0, leader[-1], shape, np.int32)
+    if domain.name in _SPECIAL:
+        return np.asarray(_SPECIAL[domain.name](rng, shape), np.float32)
+    if (domain.low, domain.high) == (0, 1) and target and not domain.open:
+        return rng.integers(0, 2, shape, np.int32).astype(np.float32)
+    return _inside(rng, domain, shape)
+
+
+def _inside(rng: np.random.Generator, domain: ArrayDomain, shape: Shape) -> np.ndarray:
+    """Ordinary values of a domain, well away from its edges."""
+    if domain.low > -math.inf and domain.high < math.inf:
+        part = rng.random(shape, np.float32) * np.float32(0.9) + np.float32(0.05)
+        return np.asarray(domain.low + (domain.high - domain.low) * part, np.float32)
+    normal = np.asarray(rng.standard_normal(shape, np.float32))
+    return domain.low + np.exp(normal) if domain.low > -math.inf else normal
+
+
+def _log_softmax(rng: np.random.Generator, shape: Shape) -> np.ndarray:
+    logits = rng.standard_normal(shape, np.float32)
+    return np.asarray(logits - np.log(np.sum(np.exp(logits), axis=-1, keepdims=True)))
+
+
+def _signs(rng: np.random.Generator, shape: Shape) -> np.ndarray:
+    return 2 * rng.integers(0, 2, shape, np.int32).astype(np.float32) - 1
+
+
+def _pairs(_: Any, shape: Shape, __: Any) -> np.ndarray:
+    """Each group has two elements, far apart as two views of one batch are."""
+    return np.broadcast_to(np.arange(shape[-1]) % max(shape[-1] // 2, 1), shape)
+
+
+_COUNTED: dict[str, Callable[[np.random.Generator, Shape, Shape], Any]] = {
+    "Groups": _pairs,
+    "FrameCounts": lambda _, shape, leader: np.full(shape, leader[-2]),
+    "LabelCounts": lambda _, shape, leader: np.full(shape, max(leader[-2] // _FRAMES_PER_LABEL, 1)),
+    "SequenceLabels": lambda rng, shape, leader: rng.integers(1, max(leader[-1], 2), shape),
+}
+_SPECIAL: dict[str, Callable[[np.random.Generator, Shape], Any]] = {
+    "Sign": _signs,
+    "PixelSigns": _signs,
+    "LogProbabilities": _log_softmax,
+    "Simplex": lambda rng, shape: np.exp(_log_softmax(rng, shape)),
+    "NonZeroReal": lambda rng, shape: _signs(rng, shape) * (0.5 + rng.random(shape, np.float32)),
+    "Image": lambda rng, shape: rng.random(shape, np.float32),
+    "Weight": lambda rng, shape: rng.standard_normal(shape, np.float32) / math.sqrt(shape[0]),
+    "Bias": lambda _, shape: np.zeros(shape),
+}

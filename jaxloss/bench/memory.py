@@ -1,0 +1,79 @@
+"""How much memory a run needs, which a process of its own tells."""
+
+import json
+import resource
+import subprocess
+import sys
+from pathlib import Path
+
+from jaxloss.bench import beside, contenders
+from jaxloss.bench.cases import Case
+from jaxloss.bench.contenders import Contender, Question
+
+_STATUS, _RESET = Path("/proc/self/status"), Path("/proc/self/clear_refs")
+_KIB = 1024
+
+
+def peak(case: Case, dtype: str, quantity: str, library: str) -> int:
+    """Bytes that a call needs at its peak beside its inputs.
+
+    Raises:
+        RuntimeError: The process failed, or was killed; its last words are the message.
+    """
+    wanted = json.dumps([case.loss, case.shape, dtype, quantity, library])
+    command = [sys.executable, "-m", __name__, wanted]
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    if done.returncode:
+        words = done.stderr.strip().rpartition("\n")[2]
+        message = f"its process ended with {done.returncode}: {words}"
+        raise RuntimeError(message)
+    return int(done.stdout)
+
+
+def available() -> int | None:
+    """Bytes that may still be allocated, where the system says so."""
+    file = Path("/proc/meminfo")
+    return _field(file, "MemAvailable") if file.exists() else None
+
+
+def main(wanted: str) -> None:
+    """Run one contender, and print what it needed."""
+    loss, shape, dtype, quantity, library = json.loads(wanted)
+    question = Question.of(Case(loss, tuple(shape)), dtype, quantity)
+    print(_risen(contender(question, library)))
+
+
+def contender(question: Question, library: str) -> Contender:
+    """Ours, or that of a library."""
+    if library == "ours":
+        return contenders.ours(question)
+    return contenders.peer(question, beside.matches(question.case.loss)[library])
+
+
+def _risen(measured: Contender) -> int:
+    """How far the peak of a call is above what was held before it.
+
+    Linux forgets the peak so far when it is told to, so that of drawing the inputs is not counted.
+    """
+    before = _most()
+    if _RESET.exists():
+        _RESET.write_text("5", encoding="ascii")
+        before = _field(_STATUS, "VmRSS")
+    measured.run()
+    return _most() - before
+
+
+def _most() -> int:
+    if _STATUS.exists():
+        return _field(_STATUS, "VmHWM")
+    unit = 1 if sys.platform == "darwin" else _KIB
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
+def _field(file: Path, name: str) -> int:
+    lines = file.read_text(encoding="ascii").splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(f"{name}:")) * _KIB
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

@@ -1,0 +1,171 @@
+"""A whole run of the command: choose, measure, print as it comes, judge."""
+
+import argparse
+import difflib
+import itertools
+import json
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import jax
+
+from jaxloss.bench import contenders, goals, inputs, libraries, processes, report, trial
+from jaxloss.bench.cases import CASES, HEAD, HEAVY, QUICK, Case
+from jaxloss.bench.clock import Pace
+from jaxloss.bench.contenders import Question
+from jaxloss.bench.goals import Goal
+from jaxloss.bench.processes import Process
+from jaxloss.bench.trial import Reading, Trial
+
+_PACE, _QUICK_PACE = Pace(seconds=2.5), Pace(seconds=0.3, most=11)
+_CASE = re.compile(r"([\w()]+)@(\d+(?:x\d+)*)")
+
+
+def bench(arguments: argparse.Namespace) -> None:
+    """Carry out what the arguments ask for, and print what comes out.
+
+    Raises:
+        ValueError: The request cannot be met.
+    """
+    if arguments.list:
+        print(_listing())
+        return
+    here = libraries.installed()
+    peers, absent = _peers(arguments.peer, here), _absent(arguments.peer, here)
+    wanted = [] if arguments.goals is None else _goals(arguments.goals)
+    trials = goals.trials(wanted) if wanted else _trials(arguments)
+    if not arguments.json:
+        print(f"{report.introduction(peers, absent)}\n\n{report.header()}", flush=True)
+    with _without_cache():
+        readings = _measured(trials, peers, _pace(arguments), quiet=arguments.json)
+    _finish(arguments, wanted, readings, peers, absent)
+
+
+@contextmanager
+def _without_cache() -> Iterator[None]:
+    """Nothing compiled in another run is found again, as compiling is to be timed."""
+    config: Any = jax.config  # its flags are attributes that no type tells of
+    before = config.jax_enable_compilation_cache
+    config.update("jax_enable_compilation_cache", val=False)
+    try:
+        yield
+    finally:
+        config.update("jax_enable_compilation_cache", val=before)
+
+
+def chosen(losses: Sequence[str], names: Sequence[str], *, quick: bool) -> list[Case]:
+    """The cases that are asked for by name or by loss, or else those of a run by default.
+
+    Raises:
+        ValueError: There is no such loss, or the shape is none.
+    """
+    if not (losses or names):
+        return [case for case in CASES if case.cost <= (QUICK if quick else QUICK + 1)]
+    of_losses = itertools.chain.from_iterable(_of_loss(name, quick=quick) for name in losses)
+    return list(dict.fromkeys([*map(_named, names), *of_losses]))
+
+
+def _of_loss(name: str, *, quick: bool) -> list[Case]:
+    most = QUICK if quick else HEAVY - 1
+    found = [x for x in CASES if name in (x.loss, x.loss.partition("(")[0]) and x.cost <= most]
+    return found or [inputs.usual(name)]
+
+
+def _named(name: str) -> Case:
+    """The case of this name, in the list or not."""
+    known = {case.name: case for case in CASES}
+    if name in known:
+        return known[name]
+    parts = _CASE.fullmatch(name)
+    if not parts:
+        near = difflib.get_close_matches(name, known, n=3, cutoff=0.4)
+        hint = f"; the nearest are {', '.join(near)}" if near else ""
+        message = f"no case `{name}`: it is LOSS@SHAPE, as huber@1000x4{hint}"
+        raise ValueError(message)
+    loss = HEAD if parts[1] == "linear_head" else parts[1]
+    case = Case(loss, tuple(map(int, parts[2].split("x"))))
+    inputs.fitting(case)
+    return case
+
+
+def _trials(arguments: argparse.Namespace) -> list[Trial | Process]:
+    cases = chosen(arguments.loss, arguments.case, quick=arguments.quick)
+    dtypes = arguments.dtype or ["float32"]
+    quantities = arguments.quantity or ["value", "gradient"]
+    return [
+        Trial(case, dtype, quantity, peak=arguments.memory)
+        for case, dtype, quantity in itertools.product(cases, dtypes, quantities)
+    ]
+
+
+def _goals(names: Sequence[str]) -> list[Goal]:
+    rows = goals.rows()
+    for name in names:
+        if name not in rows:
+            message = f"no goal `{name}`, there are {', '.join(rows)}"
+            raise ValueError(message)
+    return [goal for name in names or rows for goal in rows[name]]
+
+
+def _peers(asked: Sequence[str], here: Sequence[str]) -> list[str]:
+    for name in asked:
+        if name not in libraries.LIBRARIES:
+            message = f"no peer `{name}`, there are {', '.join(libraries.LIBRARIES)}"
+            raise ValueError(message)
+        if name not in here:
+            message = f"{name} is not installed"
+            raise ValueError(message)
+    return [name for name in here if not asked or name in asked]
+
+
+def _absent(asked: Sequence[str], here: Sequence[str]) -> list[str]:
+    return [] if asked else [name for name in libraries.LIBRARIES if name not in here]
+
+
+def _pace(arguments: argparse.Namespace) -> Pace:
+    pace = _QUICK_PACE if arguments.quick else _PACE
+    return Pace(pace.seconds, arguments.repeats, pace.fewest, pace.most)
+
+
+def _measured(
+    trials: Iterable[Trial | Process], peers: Sequence[str], pace: Pace, *, quiet: bool
+) -> list[Reading]:
+    contenders.ours(Question.of(CASES[0], "float32", "gradient"))  # what is slow only at first
+    readings: list[Reading] = []
+    for each in trials:
+        if isinstance(each, Process):
+            found = processes.measure(each)
+        else:
+            found = trial.measure(each, peers, pace)
+        readings += found
+        if not quiet:
+            print("\n".join(map(report.line, found)), flush=True)
+    return readings
+
+
+def _finish(
+    arguments: argparse.Namespace,
+    wanted: Sequence[Goal],
+    readings: Sequence[Reading],
+    peers: Sequence[str],
+    absent: Sequence[str],
+) -> None:
+    judgements = report.judged(wanted, readings)
+    if arguments.json:
+        whole = {
+            "environment": report.environment(peers),
+            "absent": absent,
+            "readings": report.plainly(readings),
+            "goals": judgements,
+        }
+        print(json.dumps(whole))
+    elif wanted:
+        print(f"\n{report.goal_table(judgements)}")
+
+
+def _listing() -> str:
+    marks = {QUICK: "  (--quick)", HEAVY: "  (only when named)"}
+    lines = [f"  {case.name}{marks.get(case.cost, '')}" for case in CASES]
+    return "\n".join(["cases:", *lines, "", "goals:", *(f"  {row}" for row in goals.rows())])

@@ -1,4 +1,4 @@
-"""The command line: compare objectives on real data, and read the catalog of losses."""
+"""The command line: compare and measure losses, and read the catalog of them."""
 
 import argparse
 import os
@@ -6,12 +6,15 @@ import sys
 from collections.abc import Sequence
 
 from jaxloss import command
+from jaxloss.bench import command as measuring
+from jaxloss.listing import UnknownNameError, listed
 
 _EPILOG = """examples:
   jaxloss compare                          rank the losses on real digits, write report/
   jaxloss compare --loss brier --seeds 10  one loss beside cross-entropy, more seeds
   jaxloss list --family regression         the losses of one family
   jaxloss show huber --plot huber.svg      all about one loss, and its shape
+  jaxloss bench --quick                    speed and memory beside optax, Keras and PyTorch
 """
 
 
@@ -28,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="jaxloss",
-        description="Loss functions for JAX: compare them on data, look them up.",
+        description="Loss functions for JAX: compare them on data, look them up, measure them.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -55,31 +58,35 @@ def _parser() -> argparse.ArgumentParser:
     showing.add_argument("name", metavar="NAME", help="a loss, as `jaxloss list` names it")
     showing.add_argument("--plot", metavar="FILE", help="draw it into FILE (.svg, .png or .pdf)")
     showing.set_defaults(run=_show)
+
+    bench = commands.add_parser("bench", help="measure speed and memory beside other libraries")
+    measuring.add_arguments(bench)
+    bench.set_defaults(run=measuring.run)
     return parser
 
 
 def _list(arguments: argparse.Namespace) -> int:
     """List every loss with its one-line description, by family."""
-    from jaxloss.catalog import UnknownNameError, families, write_tables
-
     if arguments.into:
+        from jaxloss.catalog import write_tables
+
         write_tables(arguments.into)
         return 0
     try:
-        shown = families(arguments.family)
+        families = listed(arguments.family)
     except UnknownNameError as error:
         return _refuse(error)
-    width = max(len(entry.name) for family in shown for entry in family.entries)
-    for family in shown:
-        print(f"\n{family.name}: {family.summary}")
-        for entry in family.entries:
-            print(f"  {entry.name:{width}}  {entry.summary}")
+    width = max(len(name) for family in families.values() for name in family.losses)
+    for title, family in families.items():
+        print(f"\n{title}: {family.summary}")
+        for name, summary in family.losses.items():
+            print(f"  {name:{width}}  {summary}")
     return 0
 
 
 def _show(arguments: argparse.Namespace) -> int:
     """Show a loss: formula, arrays, hyper-parameters, facts, when to use it, where it is from."""
-    from jaxloss.catalog import UnknownNameError, look_up
+    from jaxloss.catalog import look_up
     from jaxloss.show import describe, plot
 
     try:

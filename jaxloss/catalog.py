@@ -1,21 +1,20 @@
 """Every public loss as data: family, arrays, hyper-parameters, facts and the parts of its text."""
 
-import difflib
 import inspect
 import itertools
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import jaxloss
 from jaxloss.contract import Loss
 from jaxloss.domains import ArrayDomain
+from jaxloss.listing import UnknownNameError as UnknownNameError
+from jaxloss.listing import known
 from jaxloss.peers import PEERS
 from jaxloss.signature import HyperParameter
-
-T = TypeVar("T")
 
 _SECTION = re.compile(r"^(Args|Returns|Example|Limits|References|Raises):$|^(Use|Avoid) when ")
 
@@ -62,13 +61,10 @@ class Family:
     entries: list[Entry]
 
 
-class UnknownNameError(Exception):
-    """A name that the catalog does not hold."""
-
-
 def public_losses() -> dict[str, "Loss[Any]"]:
     """Every loss that the package exports, by name."""
-    return {name: value for name, value in vars(jaxloss).items() if isinstance(value, Loss)}
+    exported = {name: getattr(jaxloss, name) for name in dir(jaxloss)}
+    return {name: value for name, value in exported.items() if isinstance(value, Loss)}
 
 
 def catalog() -> list[Entry]:
@@ -77,17 +73,10 @@ def catalog() -> list[Entry]:
     return sorted(entries, key=lambda entry: (entry.family, entry.name))
 
 
-def families(name: str | None = None) -> list[Family]:
-    """All families with their losses, or the one of this name.
-
-    Raises:
-        UnknownNameError: There is none of that name; the message names the nearest.
-    """
+def families() -> list[Family]:
+    """All families with their losses."""
     groups = itertools.groupby(catalog(), key=lambda entry: entry.family)
-    every = {family: _family(family, list(entries)) for family, entries in groups}
-    if name is None:
-        return list(every.values())
-    return [_known("family", name, every)]
+    return [_family(family, list(entries)) for family, entries in groups]
 
 
 def look_up(name: str) -> Entry:
@@ -96,7 +85,7 @@ def look_up(name: str) -> Entry:
     Raises:
         UnknownNameError: There is none of that name; the message names the nearest.
     """
-    return _entry(name, _known("loss", name, public_losses()))
+    return _entry(name, known("loss", name, public_losses()))
 
 
 def write_tables(file: str) -> None:
@@ -178,12 +167,3 @@ def _sections(doc: str) -> dict[str, str]:
         sections.setdefault(title, []).append(line if not found or found[2] else "")
     texts = {title: inspect.cleandoc("\n".join(lines)) for title, lines in sections.items()}
     return {"Use": "", "Avoid": "", "Limits": "", "References": ""} | texts | {"Summary": summary}
-
-
-def _known(kind: str, name: str, known: Mapping[str, T]) -> T:
-    if name not in known:
-        near = difflib.get_close_matches(name, known, n=3, cutoff=0.4)
-        hint = f"; the nearest are {', '.join(near)}" if near else ""
-        message = f"no {kind} `{name}`{hint} (`jaxloss list` shows all)"
-        raise UnknownNameError(message)
-    return known[name]

@@ -7,11 +7,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from drawing import LOSSES
+from drawing import LOSSES, PUBLIC
 
 import jaxloss as jl
 from jaxloss.catalog import (
-    UnknownNameError,
     catalog,
     families,
     look_up,
@@ -20,6 +19,7 @@ from jaxloss.catalog import (
     public_losses,
 )
 from jaxloss.contract import Distance, Margin
+from jaxloss.listing import UnknownNameError, listed
 
 ROOT = Path(__file__).parents[1]
 ENTRIES = catalog()
@@ -100,9 +100,9 @@ def test_nothing_of_the_survey_is_missing():
 
 def test_the_catalog_is_what_is_exported():
     assert {entry.name for entry in ENTRIES} == {
-        name for name, value in vars(jl).items() if isinstance(value, jl.Loss)
+        name for name, value in PUBLIC.items() if isinstance(value, jl.Loss)
     }
-    exporting = {getattr(value, "__module__", "") for value in vars(jl).values()}
+    exporting = {getattr(value, "__module__", "") for value in PUBLIC.values()}
     for path in (ROOT / "jaxloss/losses").glob("[a-z]*.py"):
         assert f"jaxloss.losses.{path.stem}" in exporting
 
@@ -186,4 +186,20 @@ def test_an_unknown_name_is_answered_with_the_nearest():
     with pytest.raises(UnknownNameError, match="the nearest are huber"):
         look_up("hubert")
     with pytest.raises(UnknownNameError, match="margin"):
-        families("margins")
+        listed("margins")
+
+
+def test_the_list_of_sources_is_the_catalog():
+    found = {name: family.summary for name, family in listed().items()}
+    assert found == {family.name: family.summary for family in families()}
+    losses = {name: text for family in listed().values() for name, text in family.losses.items()}
+    assert losses == {entry.name: entry.summary for entry in catalog()}
+
+
+@pytest.mark.parametrize("words", [["list"], ["--help"], ["compare", "--help"]])
+def test_the_list_and_the_help_do_without_jax(words):
+    watch = "import atexit, sys; atexit.register(lambda: print('jax' in sys.modules))"
+    code = f"{watch}; from jaxloss.__main__ import main; main(sys.argv[1:])"
+    command = [sys.executable, "-c", code, *words]
+    shown = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert shown.stdout.endswith("False\n")

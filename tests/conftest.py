@@ -1,6 +1,7 @@
 """What pytest leaves alone, and how its time is spent."""
 
 import gc
+import itertools
 import os
 
 import jax
@@ -8,6 +9,8 @@ import jax
 # The suite compiles thousands of small functions and runs each a few times, with a large heap.
 os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
 gc.set_threshold(200_000, 50, 100)
+_AT_ONCE = 200  # tests, whose compiled programs are kept in memory
+_finished = itertools.count(1)
 
 collect_ignore = ["torch_values.py"]  # a script that needs PyTorch, which is no dependency
 
@@ -19,3 +22,10 @@ def pytest_configure(config):
     jax.config.update("jax_compilation_cache_dir", str(config.cache.mkdir("compiled")))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+
+
+def pytest_runtest_logfinish():
+    """What was compiled in memory is dropped from time to time: it adds up to gigabytes."""
+    if next(_finished) % _AT_ONCE == 0:
+        jax.clear_caches()
+        gc.collect()

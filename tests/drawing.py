@@ -13,6 +13,7 @@ import numpy as np
 import jaxloss as jl
 from jaxloss.catalog import public_losses
 
+PUBLIC = {name: getattr(jl, name) for name in dir(jl)}
 BATCH, ELEMENTS, CLASSES = 6, 5, 4
 IMAGE = (3, 3, 2)  # few pixels, as each is drawn by itself
 MADE = (

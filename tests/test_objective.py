@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from drawing import PUBLIC
 
 import jaxloss as jl
 
@@ -42,7 +43,7 @@ def test_the_algebra():
     ],
 )
 def test_prints_as_it_is_written(written):
-    assert repr(eval(written, vars(jl))) == written
+    assert repr(eval(written, PUBLIC.copy())) == written
 
 
 def test_hyper_parameters_and_scales_are_leaves():
@@ -272,3 +273,14 @@ def test_what_several_elements_share_is_hidden_with_the_last_of_them():
     expected = error((pixels[kept], log_snr[kept]), pixels[kept] * 0, where=where[kept])
     assert float(value) == pytest.approx(float(expected))
     assert all(np.all(np.isfinite(slope)) for slope in slopes)
+
+
+def test_value_and_gradient_in_one_call_are_those_of_grad():
+    objective = jl.Objective(jl.gaussian_nll) + 0.5 * jl.Objective(jl.gaussian_nll)
+    predictions = (PREDICTIONS.at[0, 1].set(jnp.nan), jnp.exp(PREDICTIONS))
+    given = {"where": ~jnp.isnan(predictions[0]), "weights": jnp.array([1.0, 3.0])}
+    found = objective.value_and_grad(predictions, TARGETS, **given)
+    expected = jax.value_and_grad(lambda p: objective(p, TARGETS, **given))(predictions)
+    jax.tree.map(lambda x, y: np.testing.assert_allclose(x, y, rtol=1e-6), found, expected)
+    with pytest.raises(TypeError, match="scalar"):
+        jl.Objective(jl.huber, reduction=jl.none).value_and_grad(PREDICTIONS, TARGETS)

@@ -15,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from drawing import PUBLIC
 from peer_arrays import SHAPE, arrays, moving
 
 import jaxloss as jl
@@ -64,14 +65,14 @@ def rows(*libraries):
 def test_same_value_and_gradient(peer):
     shape, name = (2, 3, 5), moving(peer.ours)
     theirs = value_and_gradient(peer.call, functions_of(peer.library), shape, name)
-    ours = value_and_gradient(peer.ours, vars(jl), shape, name)
+    ours = value_and_gradient(peer.ours, PUBLIC.copy(), shape, name)
     for found, expected in zip(ours, theirs, strict=True):
         np.testing.assert_allclose(found, expected, rtol=2e-4, atol=2e-6)
 
 
 @rows("torch")
 def test_same_value_and_gradient_as_pytorch(peer):
-    value, gradient = value_and_gradient(peer.ours, vars(jl), SHAPE, moving(peer.ours))
+    value, gradient = value_and_gradient(peer.ours, PUBLIC.copy(), SHAPE, moving(peer.ours))
     np.testing.assert_allclose(value, TORCH[peer.call]["value"], rtol=2e-5, atol=5e-6)
     np.testing.assert_allclose(gradient, TORCH[peer.call]["gradient"], rtol=2e-4, atol=2e-6)
 

@@ -28,7 +28,7 @@ def test_one_function_and_one_line_pass_every_law(tmp_path):
 
     recipe = (ROOT / "README.md").read_text().partition("## Adding a loss")[2]
     function, export = BLOCK.findall(recipe)[:2]
-    for file, block in (("losses/regression.py", function), ("__init__.py", export)):
+    for file, block in (("losses/regression.py", function), ("__init__.pyi", export)):
         with (tmp_path / "jaxloss" / file).open("a") as module:
             module.write(f"\n\n{block}")
 

@@ -11,7 +11,6 @@ from typing import Any
 import jaxloss
 from jaxloss.contract import Loss
 from jaxloss.domains import ArrayDomain
-from jaxloss.listing import UnknownNameError as UnknownNameError
 from jaxloss.listing import known
 from jaxloss.peers import PEERS
 from jaxloss.signature import HyperParameter

@@ -102,8 +102,9 @@ class Term:
         """The mean of the loss before the division, unscaled."""
         given = predictions, targets, where, weights
         if isinstance(self.loss, HeadLoss):
-            own = self._swept(self.loss, *given, mass=jnp.ones(()))
-            return Average(own, self._amounts(*given)[-1].mass)
+            arrays, counted, numbers, mass = self._amounts(*given)
+            own = self.loss.total(*arrays, weights=numbers, counted=counted, **self.traced)
+            return Average(own, mass)
         return Average.of(*self._measure(*given))
 
     def share(
@@ -170,27 +171,27 @@ class Term:
 
     def _amounts(
         self, predictions: PyTree, targets: PyTree, where: PyTree, weights: PyTree
-    ) -> tuple[tuple[PyTree, ...], Array | None, Array | None, Average]:
-        """The arrays, the mask, what each example counts, and an average of zeros."""
+    ) -> tuple[tuple[PyTree, ...], Array, Array, Array]:
+        """The arrays, which examples count, how much each of them does, and the sum of that."""
         for key in self.path:
             weights = _pick_if_split(weights, key)
         arrays, mask = self.inputs(predictions, targets, where)
         like = jax.eval_shape(self._per_example, *arrays)
         zeros = jnp.zeros(like.shape, like.dtype)
         amounts = _mass(mask, weights, zeros)
-        return arrays, mask, amounts, Average.of(zeros, amounts)
+        average = Average.of(zeros, amounts)
+        counted = jnp.ones((), bool) if mask is None else mask
+        numbers = jnp.ones(()) if amounts is None else amounts
+        return arrays, counted, numbers.astype(average.total.dtype), average.mass
 
     def _swept(self, head: HeadLoss, *given: PyTree, mass: Array | None = None) -> Array:
         """The reduced loss of a head, each weight divided by the mass before it is summed.
 
         So nothing is left to be multiplied with the gradients, which are formed with the sum.
         """
-        arrays, mask, amounts, average = self._amounts(*given)
-        counted = jnp.ones((), bool) if mask is None else mask
-        dtype = average.total.dtype
-        numbers = jnp.ones((), dtype) if amounts is None else amounts.astype(dtype)
+        arrays, counted, numbers, own = self._amounts(*given)
         if self.reduction is mean:
-            mass = jnp.asarray(average.mass if mass is None else mass).astype(dtype)
+            mass = jnp.asarray(own if mass is None else mass).astype(numbers.dtype)
             numbers, counted = divide(numbers, mass), counted & (mass != 0)
         return head.total(*arrays, weights=numbers, counted=counted, **self.traced)
 

@@ -29,7 +29,7 @@ from jaxloss.domains import (
 from jaxloss.facts import Constant, Facts
 from jaxloss.heads import LinearHead
 from jaxloss.masking import lead
-from jaxloss.numerics import unknown, weighted
+from jaxloss.numerics import cooled, unknown, weighted
 from jaxloss.signature import HyperParameter
 
 
@@ -97,8 +97,8 @@ def with_temperature(loss: Loss[...]) -> Loss[...]:
 
     def function(*arrays: Array, temperature: ArrayLike = 1.0, **rest: Any) -> Array:
         pairs = zip(scored, arrays, strict=False)  # a margin is a single array
-        cooled = [_over(x, temperature) if divided else x for divided, x in pairs]
-        return loss.function(*cooled, **rest)
+        given = [cooled(x, temperature) if divided else x for divided, x in pairs]
+        return loss.function(*given, **rest)
 
     facts = Facts(
         convex=loss.facts.convex,
@@ -232,12 +232,6 @@ def mixed(loss: Loss[...]) -> Loss[...]:
     """
     both = {**arrays, f"partner_{name}": target, "share": _domain(Probability)}
     return _made(mixed, loss, function, facts, arrays=both)
-
-
-def _over(scores: Array, temperature: ArrayLike) -> Array:
-    """The quotient; an infinite score stays so, without a slope in the temperature."""
-    endless = jnp.isinf(scores)
-    return jnp.where(endless, scores, jnp.where(endless, 0, scores) / temperature)
 
 
 def _if_infinite(constant: Constant) -> Constant:

@@ -10,9 +10,10 @@ import numpy as np
 import jaxloss
 from jaxloss.bench import cases
 from jaxloss.bench.cases import Case
-from jaxloss.catalog import UnknownNameError, look_up
+from jaxloss.catalog import look_up
 from jaxloss.contract import Loss
 from jaxloss.domains import ArrayDomain
+from jaxloss.listing import UnknownNameError
 from jaxloss.masking import Shape
 
 _FRAMES_PER_LABEL = 5

@@ -79,12 +79,6 @@ def bias_slope(slope: Array, bias: Array) -> Array:
     return jnp.sum(slope, axis=tuple(range(slope.ndim - bias.ndim)))
 
 
-def cooled(logits: Array, temperature: Array) -> Array:
-    """The quotient; a masked class stays so, without a slope in the temperature."""
-    masked = logits == -jnp.inf
-    return jnp.where(masked, -jnp.inf, jnp.where(masked, 0, logits) / temperature)
-
-
 def _raised(logits: Array, bias: Array) -> Array:
     return logits + (bias if bias.ndim == 0 else jnp.broadcast_to(bias, logits.shape))
 

@@ -11,10 +11,9 @@ from jax import Array
 from jaxloss.contract import Loss
 from jaxloss.domains import LogProbabilities, Positive, Simplex
 from jaxloss.facts import Facts
-from jaxloss.heads.affine import cooled
 from jaxloss.heads.loss import HeadLoss, HeadSignature, Room, head_arrays
 from jaxloss.heads.sweep import Parts
-from jaxloss.numerics import log_softmax, poison
+from jaxloss.numerics import cooled, log_softmax, poison
 from jaxloss.signature import HyperParameter
 
 

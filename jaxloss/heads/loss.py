@@ -73,7 +73,7 @@ class HeadSignature(Signature):
 
     def wanted(self, shapes: Sequence[Shape]) -> list[Shape]:
         """The shapes that fit together: logits are between those of hidden and weight."""
-        given = self._heads(shapes)
+        given = self.heads_of(shapes)
         logits = [self._logits(head) for head in given]
         inner = self.inner.wanted([*logits, *shapes[_ARRAYS * self.heads :]])
         first = [self._fitting(*pair) for pair in zip(given, inner, strict=False)]
@@ -81,14 +81,15 @@ class HeadSignature(Signature):
 
     def inside(self, arrays: Sequence[Values]) -> dict[str, Values]:
         """Of each array, which entries lie in its domain."""
-        weights = [head[1] for head in self._heads(arrays)]  # with as many classes as the logits
+        weights = [head[1] for head in self.heads_of(arrays)]  # with as many classes as the logits
         like: list[Any] = [weight.T if self.tied else weight for weight in weights]
         every = self.inner.inside([*like, *arrays[_ARRAYS * self.heads :]])
         inner = list(every.items())[self.heads :]
         own = zip(self.arrays.items(), arrays[: _ARRAYS * self.heads], strict=False)
         return {name: domain.contains(array) for (name, domain), array in own} | dict(inner)
 
-    def _heads(self, items: Sequence[Any]) -> list[Sequence[Any]]:
+    def heads_of(self, items: Sequence[Any]) -> list[Sequence[Any]]:
+        """What belongs to each head, of all arrays or of their shapes."""
         starts = range(0, _ARRAYS * self.heads, _ARRAYS)
         return [items[start : start + _ARRAYS] for start in starts]
 
@@ -171,12 +172,11 @@ class HeadLoss(Loss[...]):
         def rows(x: Array) -> Array:
             return x.reshape(tokens, *x.shape[len(batch) :])
 
-        count = self.contract.heads
-        heads = [Affine(*arrays[3 * i : 3 * i + 3]) for i in range(count)]
+        heads = [Affine(*given) for given in self.contract.heads_of(arrays)]
         hyper = jax.tree.map(lambda x: jnp.asarray(x).astype(wide), dict(keywords))
         return Parts(
             tuple(head._replace(rows=rows(head.rows)) for head in heads),
-            tuple(map(rows, arrays[_ARRAYS * count :])),
+            tuple(map(rows, arrays[_ARRAYS * len(heads) :])),
             hyper,
             jnp.ones(tokens, wide),
             jnp.ones(tokens, bool),

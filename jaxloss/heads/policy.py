@@ -9,11 +9,10 @@ import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike
 
-from jaxloss.heads.affine import cooled
 from jaxloss.heads.linear import LinearHead, linear_head
 from jaxloss.heads.loss import map_logits
 from jaxloss.losses.classification import softmax_cross_entropy_with_integer_labels
-from jaxloss.numerics import log_softmax, poison, weighted
+from jaxloss.numerics import cooled, log_softmax, poison, weighted
 
 
 class TokenLogProbabilities(NamedTuple):

@@ -18,7 +18,7 @@ from jax.custom_derivatives import SymbolicZero
 
 from jaxloss.heads.affine import Affine, add_weight_slope, bias_slope, rows_slope
 from jaxloss.heads.chunks import PyTree, count_of, join, present, split
-from jaxloss.numerics import computing_dtype
+from jaxloss.numerics import computing_dtype, unless_weightless
 
 
 class Parts(NamedTuple):
@@ -132,7 +132,7 @@ class Sweep:
             return jnp.sum(values * factors), values
 
         slopes, values = jax.grad(total, has_aux=True)(_pick(moves, place))
-        shown = _finite_if_weightless(parts.weights, jnp.where(parts.counted, values, 0))
+        shown = unless_weightless(parts.weights, jnp.where(parts.counted, values, 0))
         own = jnp.sum(shown * parts.weights)
         return own, (*slopes, shown if moving.weights else None)
 
@@ -164,11 +164,6 @@ def _merge(moved: PyTree, tree: PyTree) -> PyTree:
 def _zeros(like: jax.ShapeDtypeStruct) -> Array:
     """Zeros that are spread over devices as what they stand for."""
     return jax.lax.full(like.shape, 0, like.dtype, sharding=like.sharding)
-
-
-def _finite_if_weightless(weights: Array, values: Array) -> Array:
-    """Weight 0 wins over an infinite value."""
-    return jnp.where(jnp.equal(weights, 0) & jnp.isinf(values), 0, values)
 
 
 def _inner(slope: Array, direction: Array) -> Array:

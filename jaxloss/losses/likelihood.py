@@ -10,7 +10,7 @@ from jax import Array
 
 from jaxloss.contract import loss
 from jaxloss.domains import Label, LogProbabilities, NonNegativeReal, Real, Variance
-from jaxloss.numerics import at_label, divide, log, log_unless, tiny
+from jaxloss.numerics import at_label, divide, log, log_unless, tiny, unless_weightless
 from jaxloss.numerics.slopes import with_slopes
 from jaxloss.numerics.spread import over_spread
 
@@ -186,7 +186,7 @@ def _poisson(rates: Array, targets: Array) -> Array:
 
 
 @with_slopes(
-    lambda _, targets, x: jnp.where((targets == 0) & jnp.isinf(x), 0, x),
+    lambda _, targets, x: unless_weightless(targets, x),
     lambda _, targets, __: targets,
 )
 def _times(targets: Array, x: Array) -> Array:

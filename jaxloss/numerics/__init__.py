@@ -6,6 +6,7 @@ What many losses use is exported here, the rest from its file.
 from jaxloss.numerics.elementary import as_array as as_array
 from jaxloss.numerics.elementary import clip as clip
 from jaxloss.numerics.elementary import computing_dtype as computing_dtype
+from jaxloss.numerics.elementary import cooled as cooled
 from jaxloss.numerics.elementary import cosines as cosines
 from jaxloss.numerics.elementary import divide as divide
 from jaxloss.numerics.elementary import is_diagonal as is_diagonal
@@ -25,6 +26,7 @@ from jaxloss.numerics.elementary import square_sum as square_sum
 from jaxloss.numerics.elementary import tiny as tiny
 from jaxloss.numerics.elementary import unit as unit
 from jaxloss.numerics.elementary import unknown as unknown
+from jaxloss.numerics.elementary import unless_weightless as unless_weightless
 from jaxloss.numerics.elementary import weighted as weighted
 from jaxloss.numerics.elementary import xlogx as xlogx
 from jaxloss.numerics.ordering import descending_order as descending_order

@@ -40,8 +40,12 @@ def clip(x: Array, low: ArrayLike, high: ArrayLike) -> Array:
 
 def weighted(weight: ArrayLike, value: Array) -> Array:
     """The product, where weight 0 wins over an infinite value."""
-    hidden = jnp.equal(weight, 0) & jnp.isinf(value)
-    return jnp.where(hidden, 0, value) * weight
+    return unless_weightless(weight, value) * weight
+
+
+def unless_weightless(weight: ArrayLike, value: Array) -> Array:
+    """The value, and 0 where it is infinite and its weight 0."""
+    return jnp.where(jnp.equal(weight, 0) & jnp.isinf(value), 0, value)
 
 
 def divide(numerator: Array, denominator: Array) -> Array:
@@ -164,6 +168,12 @@ def soft_cap(x: Array, cap: ArrayLike) -> Array:
     """Cap times tanh(x / cap), so that entries stay between -cap and cap; -inf stays -inf."""
     masked = x == -jnp.inf
     return jnp.where(masked, -jnp.inf, jnp.tanh(jnp.where(masked, 0, x) / cap) * cap)
+
+
+def cooled(scores: Array, temperature: ArrayLike) -> Array:
+    """The quotient; an infinite score stays so, without a slope in the temperature."""
+    endless = jnp.isinf(scores)
+    return jnp.where(endless, scores, jnp.where(endless, 0, scores) / temperature)
 
 
 def is_diagonal(like: Array) -> Array:

@@ -2,11 +2,10 @@
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
 
-from jaxloss.numerics.elementary import divide, over_largest, rounding
+from jaxloss.numerics.elementary import divide, over_largest, rounding, tiny
 
 
 def p_norm(x: Array, p: ArrayLike) -> Array:
@@ -37,7 +36,7 @@ def p_norm_lead(x: Array, y: Array, z: Array, p: ArrayLike) -> Array:
 def _lead_by_powers(far: Array, near: Array, gap: Array, p: Array) -> tuple[Array, Array]:
     """The lead of |far| over |near|, given far - near, and by what share their powers differ."""
     longer = jnp.maximum(far, near)
-    largest = jnp.max(longer, axis=-1, keepdims=True, initial=_tiny(far))
+    largest = jnp.max(longer, axis=-1, keepdims=True, initial=tiny(far))
     shortfall = _shortfall(divide(jnp.abs(gap), longer), p)
     excess = jnp.sum(jnp.sign(gap) * (longer / largest) ** p * shortfall, axis=-1)
     total = jnp.sum((jnp.where(excess[..., None] > 0, far, near) / largest) ** p, axis=-1)
@@ -59,7 +58,7 @@ p_norm_lead.defjvp(
 def magnitude_power(x: Array, p: Array) -> Array:
     """|x|^p; at 0 its slopes are 0 where they jump or are infinite, as is the value for p < 0."""
     size = jnp.abs(x)
-    endless = (size < _tiny(x)) & (p < 0)
+    endless = (size < tiny(x)) & (p < 0)
     return jnp.where(endless, 0, jnp.where(endless, 1, size) ** p)
 
 
@@ -88,7 +87,3 @@ def _finite(p: ArrayLike, like: Array) -> Array:
     The largest, over itself, may round to just above 1; its power stays below exp(16).
     """
     return jnp.minimum(p, 16 / rounding(like)).astype(like.dtype)
-
-
-def _tiny(like: Array) -> float:
-    return float(np.finfo(like.dtype).tiny)

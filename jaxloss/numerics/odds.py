@@ -10,6 +10,7 @@ import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
 
+from jaxloss.numerics.elementary import unless_weightless
 from jaxloss.numerics.slopes import with_slopes
 
 _CERTAIN = 1e3  # log-odds beyond which p or 1 - p is 0 in every floating type
@@ -50,7 +51,7 @@ def softplus(x: Array) -> Array:
 @with_slopes(
     lambda _, x, truth: _pull(x, truth, 1 - truth),
     lambda _, x, truth: (
-        _unless_hidden(truth, softplus(-x)) - _unless_hidden(1 - truth, softplus(x))
+        unless_weightless(truth, softplus(-x)) - unless_weightless(1 - truth, softplus(x))
     ),
 )
 def surprise(x: Array, truth: Array) -> Array:
@@ -60,8 +61,8 @@ def surprise(x: Array, truth: Array) -> Array:
 
 @with_slopes(
     lambda _, x, positive, negative: _pull(x, positive, negative),
-    lambda _, x, positive, __: _unless_hidden(positive, softplus(-x)),
-    lambda _, x, __, negative: _unless_hidden(negative, softplus(x)),
+    lambda _, x, positive, __: unless_weightless(positive, softplus(-x)),
+    lambda _, x, __, negative: unless_weightless(negative, softplus(x)),
 )
 def weighted_surprise(x: Array, positive: Array, negative: Array) -> Array:
     """The sum positive softplus(-x) + negative softplus(x), for factors >= 0; 0 wins likewise."""
@@ -80,8 +81,8 @@ def focused(x: Array, gamma: ArrayLike) -> Array:
 
 @with_slopes(
     lambda _, x, positive, negative, gamma: _focused_pull(x, positive, negative, gamma),
-    lambda _, x, positive, __, gamma: _unless_hidden(positive, focused(-x, gamma)),
-    lambda _, x, __, negative, gamma: _unless_hidden(negative, focused(x, gamma)),
+    lambda _, x, positive, __, gamma: unless_weightless(positive, focused(-x, gamma)),
+    lambda _, x, __, negative, gamma: unless_weightless(negative, focused(x, gamma)),
     lambda _, x, positive, negative, gamma: (
         positive * _focused_by_gamma(-x, gamma) + negative * _focused_by_gamma(x, gamma)
     ),
@@ -168,7 +169,3 @@ def _focused_pull(x: Array, positive: Array, negative: Array, gamma: ArrayLike) 
 def _focused_by_gamma(x: Array, gamma: ArrayLike) -> Array:
     near = _near(x)
     return -_softpluses(near)[1] * _focused(near, gamma)
-
-
-def _unless_hidden(factor: Array, value: Array) -> Array:
-    return jnp.where((factor == 0) & (value == jnp.inf), 0, value)

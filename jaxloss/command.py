@@ -33,12 +33,13 @@ examples:
   jaxloss compare --task digits --thorough --out careful      and, once interrupted, --resume
 
 tasks:
-  digits           ten classes of small pictures; noise: wrong labels
-  mnist1d          ten classes of short signals, drawn anew for each seed
-  breast_cancer    two classes: margin losses beside binary cross-entropy
-  diabetes         a number; noise: outliers in the targets
-  engel            the upper tenth of food expenditure; measured by coverage
-  super-resolution small photographs at twice the resolution; measured by PSNR and SSIM
+  digits               ten classes of small pictures; noise: wrong labels
+  mnist1d              ten classes of short signals, drawn anew for each seed
+  breast_cancer        two classes: margin losses beside binary cross-entropy
+  diabetes             a number; noise: outliers in the targets, all to one side
+  diabetes-heavy-tails the same; noise: symmetric errors that have no mean
+  engel                the upper tenth of food expenditure; measured by coverage
+  super-resolution     small photographs at twice the resolution; measured by PSNR and SSIM
 
 losses:
   any loss of `jaxloss list` that fits the task, with hyper-parameters; `a..b` tries five values, in

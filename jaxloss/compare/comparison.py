@@ -87,8 +87,8 @@ class Settings(TypedDict, total=False):
     """What `compare` takes by keyword, each with a default.
 
     Attributes:
-        task: "digits", "mnist1d", "breast_cancer", "diabetes", "engel", "super-resolution", or a
-            task, as `table` makes of a file.
+        task: "digits", "mnist1d", "breast_cancer", "diabetes", "diabetes-heavy-tails", "engel",
+            "super-resolution", or a task, as `table` makes of a file.
         reference: What all are compared with, an expression or the name of one of the losses; by
             default the task's.
         seeds: Repetitions, at least 2.

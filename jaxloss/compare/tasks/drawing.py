@@ -55,9 +55,8 @@ def flipped(labels: Values, rate: float, generator: Generator) -> Values:
     """The labels, with `rate` of them (rounded) replaced by another of those that occur."""
     classes, index = np.unique(labels, return_inverse=True)
     shift = generator.integers(1, len(classes), size=len(labels))
-    rank = generator.permutation(len(labels))
     wrong = classes[(index + shift) % len(classes)]
-    return np.where(rank < round(rate * len(labels)), wrong, labels).astype(labels.dtype)
+    return np.where(_some(labels, rate, generator), wrong, labels).astype(labels.dtype)
 
 
 def contaminated(targets: Values, rate: float, generator: Generator) -> Values:
@@ -68,9 +67,16 @@ def contaminated(targets: Values, rate: float, generator: Generator) -> Values:
     """
     centre, scale = targets.mean(), targets.std()
     gross = centre + scale * generator.uniform(5, 15, size=targets.shape)
-    rank = generator.permutation(len(targets))
-    outlying = rank < round(rate * len(targets))
-    return np.where(outlying, gross, targets).astype(targets.dtype)
+    return np.where(_some(targets, rate, generator), gross, targets).astype(targets.dtype)
+
+
+def heavy_tailed(targets: Values, rate: float, generator: Generator) -> Values:
+    """The targets, `rate` of them (rounded) with an error of Cauchy's distribution added.
+
+    It is symmetric, half of it is within one deviation of the targets, and it has no mean.
+    """
+    far = targets + targets.std() * generator.standard_cauchy(size=targets.shape)
+    return np.where(_some(targets, rate, generator), far, targets).astype(targets.dtype)
 
 
 def batches(eligible: Values, size: int, epochs: int, generator: Generator) -> Values:
@@ -82,3 +88,8 @@ def batches(eligible: Values, size: int, epochs: int, generator: Generator) -> V
     steps = len(eligible) // size
     order = [generator.permutation(eligible)[: steps * size] for _ in range(epochs)]
     return np.stack(order).reshape(epochs, steps, size).astype(np.int32)
+
+
+def _some(values: Values, rate: float, generator: Generator) -> Values:
+    """Which of the values, `rate` of them (rounded), the same and more at a greater rate."""
+    return generator.permutation(len(values)) < round(rate * len(values))

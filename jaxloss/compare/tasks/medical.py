@@ -1,5 +1,6 @@
 """Two small medical data sets: is a tumour benign, and how far will a disease progress."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from jaxloss.compare.tasks import drawing, metrics
 from jaxloss.compare.tasks.metrics import Metric
 from jaxloss.compare.tasks.models import Linear
 from jaxloss.compare.tasks.outputs import BINARY, values
+from jaxloss.compare.tasks.populations import Tails
 from jaxloss.compare.tasks.task import Data, Generator, Task
 
 TEMPERATURES = "cross_entropy(temperature=[0.25, 0.5, 2, 4])"
@@ -46,7 +48,7 @@ RESIDUALS = (
     "tukey(scale=0.5..50)",
 )
 
-REAL = values(
+_METRICS = (
     Metric(
         "median_error",
         "median absolute error",
@@ -57,6 +59,7 @@ REAL = values(
     Metric("rank_correlation", "Spearman's rank correlation", metrics.rank_correlation),
     Metric("r2", "share of the variance that is explained", metrics.explained),
 )
+REAL = values(*_METRICS)
 
 
 def standardised(inputs: NDArray[Any], targets: NDArray[Any], index: Any) -> Data:
@@ -116,4 +119,13 @@ DIABETES = Task(
     contenders=RESIDUALS,
     levels=(0.0, 0.3),
     epochs=60,
+)
+
+HEAVY_TAILS = replace(
+    DIABETES,
+    name="diabetes-heavy-tails",
+    title="progression of diabetes, with heavy tails",
+    noise="errors of Cauchy's distribution",
+    corrupt=drawing.heavy_tailed,
+    output=values(*_METRICS, population=Tails()),
 )

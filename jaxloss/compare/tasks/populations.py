@@ -9,11 +9,12 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 from jax import Array
+from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri
 
 import jaxloss as jl
 
-_STEPS, _RATE, _TIE = 3000, 0.01, 0.05
+_STEPS, _RATE, _TIE, _GROWTH = 3000, 0.01, 0.05, 1.03
 
 
 class Population(Protocol):
@@ -68,7 +69,7 @@ class Numbers:
 
     def location(self, objective: jl.Objective, noise: float) -> Array:
         """The best of closely spaced predictions."""
-        levels = (np.arange(400) + 0.5) / 400
+        levels = _levels(400)
         targets = jnp.asarray(np.concatenate([ndtri(levels), 5 + 10 * levels]), jnp.float32)
         weights = jnp.repeat(jnp.array([1 - noise, noise]), 400)
         candidates = jnp.linspace(-3.0, 15.0, 1801)
@@ -79,6 +80,46 @@ class Numbers:
         return candidates[jnp.argmin(jax.lax.map(value, candidates, batch_size=64))]
 
 
+@dataclass(frozen=True)
+class Tails:
+    """A standard normal distribution, with Cauchy's added to a fraction, as in the data."""
+
+    def predicted(self, objective: jl.Objective, noise: float) -> str:
+        """By how much the location that is found in n targets varies, n being large.
+
+        A variance that grows with how much of the tails is seen is taken for infinite.
+        """
+        displacement, some = self.moments(objective, noise, 250)
+        if abs(displacement) > _TIE:
+            return "does not seek the centre"
+        _, more = self.moments(objective, noise, 1000)
+        return (
+            f"varies by {more:.2f}/√n deviations" if more < _GROWTH * some else "varies unbounded"
+        )
+
+    def moments(self, objective: jl.Objective, noise: float, quantiles: int) -> tuple[float, float]:
+        """How far the location is from the centre, about, and its deviation times √n.
+
+        The latter is the root of E ψ² over |E ψ'|, with ψ the slope of the loss.
+
+        References:
+            Huber (1964), Robust estimation of a location parameter, doi:10.1214/aoms/1177703732.
+        """
+        clean, steps = ndtri(_levels(4000)), np.array([-0.1, 0.0, 0.1])
+        far = np.add.outer(ndtri(_levels(50)), np.tan(np.pi * (_levels(quantiles) - 0.5))).ravel()
+        targets = jnp.asarray(np.concatenate([clean, far]), jnp.float32)
+        weights = np.repeat([(1 - noise) / clean.size, noise / far.size], [clean.size, far.size])
+
+        def slopes(at: Array) -> Array:
+            gradient: Array = jax.grad(objective)(jnp.full_like(targets, at), targets)
+            return gradient * targets.size
+
+        found = np.asarray(jax.lax.map(slopes, jnp.asarray(steps, jnp.float32)), np.float64)
+        below, force, above = found @ weights
+        rate = (above - below) / (steps[-1] - steps[0])
+        return -force / rate, np.sqrt(np.square(found[1]) @ weights) / abs(rate)
+
+
 def displaced(location: float) -> str:
     """How far outliers move a location."""
     return f"is off by {abs(location):.2f} deviations"
@@ -87,6 +128,11 @@ def displaced(location: float) -> str:
 def covering(location: float) -> str:
     """How much of clean data lies below a location."""
     return f"covers {ndtr(location):.0%} of clean data"
+
+
+def _levels(count: int) -> NDArray[np.float64]:
+    """Levels of evenly spaced quantiles."""
+    return (np.arange(count) + 0.5) / count
 
 
 def _descend(objective: jl.Objective, start: Array, targets: Array, weights: Array) -> Array:

@@ -4,12 +4,12 @@ import difflib
 
 from jaxloss.compare.tasks.digits import DIGITS
 from jaxloss.compare.tasks.engel import ENGEL
-from jaxloss.compare.tasks.medical import BREAST_CANCER, DIABETES
+from jaxloss.compare.tasks.medical import BREAST_CANCER, DIABETES, HEAVY_TAILS
 from jaxloss.compare.tasks.mnist1d import MNIST1D
 from jaxloss.compare.tasks.super_resolution import SUPER_RESOLUTION
 from jaxloss.compare.tasks.task import Task
 
-_ALL = DIGITS, MNIST1D, BREAST_CANCER, DIABETES, ENGEL, SUPER_RESOLUTION
+_ALL = DIGITS, MNIST1D, BREAST_CANCER, DIABETES, HEAVY_TAILS, ENGEL, SUPER_RESOLUTION
 TASKS: dict[str, Task] = {task.name: task for task in _ALL}
 
 

@@ -47,7 +47,8 @@ losses:
   losses with factors; `temperature` for losses of logits; `cross_entropy` for that of the task
 
 exit codes:
-  0 done   1 something is not installed   2 the request cannot be met   130 interrupted
+  0 done   1 something is not installed   2 the request cannot be met   3 another process is gone
+  130 interrupted
 """
 
 THOROUGH: dict[str, Any] = {
@@ -97,16 +98,20 @@ def run(arguments: argparse.Namespace) -> int:
     """Compare, print and write; returns the exit code."""
     try:
         session = importlib.import_module("jaxloss.compare.session")
+        devices = importlib.import_module("jaxloss.compare.sweep.devices")
     except ModuleNotFoundError as error:
         return _fail(f"{error.name} is not installed; pip install 'jaxloss[compare]'", 1)
     try:
         _complete(arguments)
-        session.join(arguments.coordinator, arguments.processes, arguments.process_id)
+        if arguments.coordinator:
+            devices.join(arguments.coordinator, arguments.processes, arguments.process_id)
         session.compare(arguments, command(arguments))
     except (ValueError, OSError) as error:
         return _fail(str(error), 2)
     except KeyboardInterrupt:
         return _fail(f"interrupted; go on with: {command(arguments)} --resume", 130)
+    except devices.LostError as error:
+        devices.leave(_fail(f"{error}; go on in each process with --resume", 3))
     return 0
 
 

@@ -7,6 +7,7 @@ import json
 import os
 import shlex
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -328,3 +329,53 @@ def test_a_killed_run_resumes_to_the_same_results(tmp_path):
     assert not (tmp_path / "killed" / "report.html").exists()
     subprocess.run([*words("killed"), "--resume"], check=True)
     assert rows.read_bytes() == (tmp_path / "whole" / "results.jsonl").read_bytes()
+
+
+def together(folder, *more):
+    """Two processes that share a run, each with two devices."""
+    with socket.socket() as probe:
+        probe.bind(("localhost", 0))
+        address = f"localhost:{probe.getsockname()[1]}"
+    words = [sys.executable, "-m", "jaxloss", "compare", *FEW, *more, "--out", str(folder)]
+    words += ["--coordinator", address, "--processes", "2", "--process-id"]
+    environment = {**os.environ, "XLA_FLAGS": "--xla_force_host_platform_device_count=2"}
+    return [
+        subprocess.Popen([*words, index], stderr=subprocess.PIPE, text=True, env=environment)
+        for index in "01"
+    ]
+
+
+@pytest.fixture
+def processes():
+    """A list of processes, none of which outlives the test."""
+    started = []
+    yield started
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+@pytest.mark.slow
+def test_two_processes_with_two_devices_each_find_what_one_does(tmp_path, processes):
+    processes += together(tmp_path / "two")
+    for process in processes:
+        _, said = process.communicate(timeout=300)
+        assert process.returncode == 0, said
+    one = [sys.executable, "-m", "jaxloss", "compare", *FEW, "--out", str(tmp_path / "one")]
+    subprocess.run(one, check=True)
+    ours, theirs = (pd.read_csv(tmp_path / name / "results.csv") for name in ("two", "one"))
+    pd.testing.assert_frame_equal(ours, theirs, rtol=1e-5)
+
+
+@pytest.mark.slow
+def test_a_process_that_dies_is_missed_by_the_other(tmp_path, processes):
+    processes += together(tmp_path, "--epochs", "2000")
+    rows = tmp_path / "results.jsonl"
+    while not (rows.exists() and rows.stat().st_size):
+        assert processes[0].poll() is None
+        time.sleep(0.05)
+    processes[1].kill()
+    _, said = processes[0].communicate(timeout=150)
+    assert processes[0].returncode == 3
+    assert "error: another process is gone: " in said
+    assert said.rstrip().endswith("go on in each process with --resume")

@@ -18,18 +18,13 @@ from jaxloss.compare.tasks.tables import table
 from jaxloss.compare.tasks.task import Task
 
 
-def join(coordinator: str | None, processes: int | None, index: int | None) -> None:
-    """Become one of several processes, if asked to."""
-    if coordinator:
-        devices.join(coordinator, processes, index)
-
-
 def compare(arguments: argparse.Namespace, command: str) -> None:
     """Carry out what the arguments ask for, print what comes out, and write it.
 
     Raises:
         ValueError: The request cannot be met.
         OSError: The folder cannot be written.
+        LostError: Another process is gone.
     """
     start = time.perf_counter()
     plan = planned(arguments.loss, task=_task(arguments), **options(arguments))
@@ -38,7 +33,7 @@ def compare(arguments: argparse.Namespace, command: str) -> None:
         arguments.out.mkdir(parents=True, exist_ok=True)
     if not quiet:
         terminal.announce(plan)
-    with terminal.progress(plan, quiet=quiet) as done:
+    with terminal.progress(plan, quiet=quiet) as done, devices.together():
         outcome = carried_out(plan, arguments.out, resume=arguments.resume, done=done)
     if devices.leads():
         _write(outcome, arguments, command, start)

@@ -1,6 +1,10 @@
 """Where it runs: the trials are spread over all devices, of one process or of several."""
 
-from typing import Any
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, NoReturn
 
 import jax
 import numpy as np
@@ -20,6 +24,33 @@ def join(coordinator: str, processes: int | None = None, index: int | None = Non
     """
     address = None if coordinator == "auto" else coordinator
     jax.distributed.initialize(address, processes, index)
+
+
+class LostError(RuntimeError):
+    """Another process is gone."""
+
+
+@contextmanager
+def together() -> Iterator[None]:
+    """Where several processes work together, that one is gone is what the runtime fails of.
+
+    Raises:
+        LostError: It failed, and there are several.
+    """
+    try:
+        yield
+    except jax.errors.JaxRuntimeError as error:
+        if jax.process_count() == 1:
+            raise
+        message = f"another process is gone: {str(error).splitlines()[0]}"
+        raise LostError(message) from error
+
+
+def leave(code: int) -> NoReturn:
+    """Exit at once: the usual farewell would wait for the process that is gone."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
 
 
 def leads() -> bool:

@@ -72,6 +72,7 @@ from jaxloss.losses.distribution import von_mises_nll as von_mises_nll
 
 # divergences between distributions
 from jaxloss.losses.divergence import cauchy_schwarz_divergence as cauchy_schwarz_divergence
+from jaxloss.losses.divergence import generalized_jensen_shannon as generalized_jensen_shannon
 from jaxloss.losses.divergence import jensen_shannon as jensen_shannon
 from jaxloss.losses.divergence import kl_divergence as kl_divergence
 from jaxloss.losses.divergence import (

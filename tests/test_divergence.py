@@ -9,6 +9,7 @@ import numpy as np
 import optax
 import pytest
 import scipy.spatial.distance
+import scipy.special
 import scipy.stats
 
 import jaxloss as jl
@@ -37,6 +38,9 @@ ORACLE = [
     (jl.jensen_shannon, [0.0, -INF], [0.0, 1.0], math.log(2)),
     (jl.jensen_shannon, [0.0, -INF], [0.5, 0.5], 0.75 * math.log(4 / 3)),
     (jl.jensen_shannon, HALF, [0.5, 0.5], 0.0),
+    (jl.generalized_jensen_shannon, [0.0, -INF], [-INF, 0.0], math.log(2)),
+    (jl.generalized_jensen_shannon, HALF, HALF, 0.0),
+    (jl.generalized_jensen_shannon, [0.0, -INF], HALF, 0.75 * math.log(4 / 3)),
     (jl.cauchy_schwarz_divergence, [0.5, 0.5], [1.0, 0.0], math.log(2) / 2),
     (jl.cauchy_schwarz_divergence, [0.6, 0.4], [0.6, 0.4], 0.0),
     (jl.cauchy_schwarz_divergence, [1.0, 0.0], [0.0, 1.0], INF),
@@ -171,7 +175,7 @@ def test_single_precision_keeps_the_digits_of_small_differences(classes, apart):
     def divergence(left, right):
         return mpmath.fsum(a * mpmath.log(a / b) for a, b in zip(left, right, strict=True))
 
-    middle = [(a + b) / 2 for a, b in zip(q, s, strict=True)]
+    middle, between = ([(a + b) / 2 for a, b in zip(q, x, strict=True)] for x in (s, t))
     cosine = dot(q, s) / mpmath.sqrt(dot(q, q) * dot(s, s))
     rounding = 2e-6 + 2e-6 / apart  # of the float32 masses, relative to their difference
 
@@ -183,6 +187,8 @@ def test_single_precision_keeps_the_digits_of_small_differences(classes, apart):
     assert close(jl.kl_divergence(predictions, mass), divergence(s, q), rounding)
     half_sum = (divergence(q, middle) + divergence(s, middle)) / 2
     assert close(jl.jensen_shannon(predictions, mass), half_sum, rounding)
+    exact = (divergence(q, between) + divergence(t, between)) / 2
+    assert close(jl.generalized_jensen_shannon(predictions, targets), exact, 1e-6)
     probabilities = np.float32(np.exp(np.float64(predictions)))
     found = jl.cauchy_schwarz_divergence(probabilities, mass)
     assert close(found, -mpmath.log(cosine), rounding)
@@ -222,6 +228,52 @@ def test_jensen_shannon_is_the_square_of_scipys_distance_and_symmetric():
     exact = scipy.spatial.distance.jensenshannon(p, t, axis=-1) ** 2
     np.testing.assert_allclose(jl.jensen_shannon(predictions, t), exact, rtol=1e-10)
     np.testing.assert_allclose(jl.jensen_shannon(targets, p), exact, rtol=1e-10)
+
+
+@pytest.mark.parametrize("mixture", [0.1, 0.5, 0.9])
+def test_the_generalised_form_is_its_definition(mixture):
+    predictions, targets = pairs(apart=4.0)
+    predictions[0, 1] = targets[0, 1] = targets[1, 2] = predictions[2, 3] = -INF
+    p, t = np.exp(predictions), np.exp(targets)
+    middle = mixture * t + (1 - mixture) * p
+
+    def relative(x):
+        return np.sum(scipy.special.rel_entr(x, middle) - x + middle, axis=-1)
+
+    exact = mixture * relative(t) + (1 - mixture) * relative(p)
+    found = jl.generalized_jensen_shannon(predictions, targets, mixture=mixture)
+    np.testing.assert_allclose(found, exact, rtol=1e-12)
+    swapped = jl.generalized_jensen_shannon(targets, predictions, mixture=1 - mixture)
+    np.testing.assert_allclose(swapped, exact, rtol=1e-12)
+    bound = jl.generalized_jensen_shannon.facts.supremum(mixture)
+    assert float(
+        jl.generalized_jensen_shannon([0.0, -INF], [-INF, 0.0], mixture=mixture)
+    ) == pytest.approx(bound, rel=1e-15)
+
+
+def test_limits_of_the_mixture():
+    predictions, targets = pairs()
+    halfway = jl.generalized_jensen_shannon(predictions, targets)
+    np.testing.assert_allclose(halfway, jl.jensen_shannon(predictions, np.exp(targets)), rtol=1e-12)
+    forward = jl.generalized_jensen_shannon(predictions, targets, mixture=1e-9) / 1e-9
+    kl = jl.kl_divergence_with_log_targets(predictions, targets)
+    np.testing.assert_allclose(forward, kl, rtol=1e-6)
+    backward = jl.generalized_jensen_shannon(predictions, targets, mixture=1 - 1e-9) / 1e-9
+    np.testing.assert_allclose(backward, jl.reverse_kl(predictions, targets), rtol=1e-6)
+    near = pairs(apart=1e-6)
+    small = jl.generalized_jensen_shannon(*near, mixture=0.2)
+    half_square = jl.kl_divergence_with_log_targets(*near)
+    np.testing.assert_allclose(small, 0.2 * 0.8 * half_square, rtol=1e-5)
+
+
+def test_slopes_of_the_generalised_form():
+    """In log p it is (1 - β) p log(p / m); where p = t, of curvature β (1 - β) p."""
+    (p, *_), (t, *_) = pairs()
+    middle = np.log(0.3 * np.exp(t) + 0.7 * np.exp(p))
+    slope = jax.grad(jl.generalized_jensen_shannon)(p, t, mixture=0.3)
+    np.testing.assert_allclose(slope, 0.7 * np.exp(p) * (p - middle), rtol=1e-9, atol=1e-14)
+    curvature = jax.hessian(jl.generalized_jensen_shannon)(t, t, mixture=0.3)
+    np.testing.assert_allclose(curvature, np.diag(0.21 * np.exp(t)), atol=1e-14)
 
 
 def test_the_root_of_jensen_shannon_is_a_metric():

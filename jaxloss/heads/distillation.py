@@ -73,7 +73,7 @@ def distillation_head(
 
     Args:
         loss: A loss of two distributions, each by its logarithms or as it is, such as
-            `kl_divergence_with_log_targets`, `reverse_kl` or `jensen_shannon`.
+            `kl_divergence_with_log_targets`, `reverse_kl` or `generalized_jensen_shannon`.
         tokens: As for `linear_head`.
         memory: As for `linear_head`, for the logits of both.
 

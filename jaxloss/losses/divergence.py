@@ -12,7 +12,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from jaxloss.contract import loss
-from jaxloss.domains import LogProbabilities, Simplex
+from jaxloss.domains import LogProbabilities, OpenUnit, Simplex
 from jaxloss.numerics import divide, log, square_sum, unit, xlogx
 from jaxloss.numerics.special import exp_remainder
 
@@ -163,6 +163,58 @@ def jensen_shannon(log_predictions: LogProbabilities, targets: Simplex) -> Array
     return jnp.sum(both / 4 * jnp.where(near, alike, unlike), axis=-1)
 
 
+def _entropy_of_two(mixture: float) -> float:
+    return -mixture * math.log(mixture) - (1 - mixture) * math.log1p(-mixture)
+
+
+@loss(convex=False, supremum=_entropy_of_two)
+def generalized_jensen_shannon(
+    log_predictions: LogProbabilities, log_targets: LogProbabilities, *, mixture: OpenUnit = 0.5
+) -> Array:
+    """How much a draw from a mixture of the two distributions tells of which it came from.
+
+        β KL(t || m) + (1 - β) KL(p || m),   m = β t + (1 - β) p,   β = mixture
+
+    Args:
+        log_predictions: Logs of the predicted probabilities p, shape `[..., classes]`.
+        log_targets: Logs of the target probabilities t, shape `[..., classes]`; -inf is 0.
+        mixture: The share of the target in the mixture, in (0, 1).
+
+    Returns:
+        One value per example, shape `[...]`, in nats, at most the entropy of β and 1 - β.
+
+    Use when a student is to cover its teacher's modes (β near 0) or to settle on some (near 1), and
+        the loss has to stay finite whatever the supports.
+    Avoid when β is close to an end, unless the loss is multiplied by 1 / β or 1 / (1 - β).
+
+    Example:
+        >>> import jax.numpy as jnp, jaxloss as jl
+        >>> half, sure = jnp.log(jnp.array([0.5, 0.5])), jnp.array([0.0, -jnp.inf])
+        >>> round(float(jl.generalized_jensen_shannon(half, sure, mixture=0.25)), 4)
+        0.1417
+
+    Limits:
+        `jensen_shannon` to exp(log_targets) for β = 1/2; `kl_divergence_with_log_targets` times β
+        as β → 0, and `reverse_kl` times 1 - β as β → 1; β (1 - β) `kl_divergence` as p → t.
+
+    References:
+        Lin (1991), Divergence measures based on the Shannon entropy, doi:10.1109/18.61115.
+        Agarwal et al. (2024), On-policy distillation of language models: learning from
+        self-generated mistakes, arXiv:2306.13649.
+    """
+    absent = (log_predictions == -jnp.inf) & (log_targets == -jnp.inf)
+    gap = jnp.where(absent, 0, log_predictions) - jnp.where(absent, 0, log_targets)
+    less = gap <= 0
+    weight = jnp.where(less, 1 - mixture, mixture)  # in the mixture, of the smaller mass
+    over_larger = jnp.log1p(weight * jnp.expm1(jnp.where(less, gap, -gap)))
+    over_target = over_larger + jnp.where(less, 0, gap)  # the log of the mixture over it
+    over_prediction = over_larger - jnp.where(less, gap, 0)
+    p, t = jnp.exp(log_predictions), jnp.exp(log_targets)
+    middle: Array = jnp.add(mixture * t, (1 - mixture) * p)
+    apart = mixture * _excess(t, -over_target, middle)
+    return jnp.sum(apart + (1 - mixture) * _excess(p, -over_prediction, middle), axis=-1)
+
+
 @loss(
     convex=False,
     supremum=math.inf,
@@ -210,10 +262,16 @@ def cauchy_schwarz_divergence(probabilities: Simplex, targets: Simplex) -> Array
 
 
 def _relative_entropy(mass: Array, log_mass: Array, log_other: Array) -> Array:
-    """Sum of mass log(mass / other) - mass + other, each term >= 0, from logs and the mass."""
+    """Sum of mass log(mass / other) - mass + other, from logs and the mass."""
     absent = mass == 0
     gap = jnp.where(absent, 0, log_mass) - jnp.where(absent, 0, log_other)
-    near = (jnp.abs(gap) < _NEAR) & ~absent
+    return jnp.sum(_excess(mass, gap, jnp.exp(log_other)), axis=-1)
+
+
+def _excess(mass: Array, gap: Array, other: Array) -> Array:
+    """Mass times gap - mass + other, each >= 0, where the gap is log(mass / other)."""
+    present = mass > 0
+    near = (jnp.abs(gap) < _NEAR) & present
     alike = mass * exp_remainder(jnp.where(near, -gap, 0))
-    unlike = mass * gap - mass + jnp.exp(log_other)
-    return jnp.sum(jnp.where(near, alike, unlike), axis=-1)
+    unlike = mass * jnp.where(present, gap, 0) - mass + other
+    return jnp.where(near, alike, unlike)

@@ -27,7 +27,7 @@ from jaxloss.domains import (
     Scores,
 )
 from jaxloss.facts import Constant, Facts
-from jaxloss.heads import LinearHead
+from jaxloss.heads import HeadLoss
 from jaxloss.masking import lead
 from jaxloss.numerics import cooled, unknown, weighted
 from jaxloss.signature import HyperParameter
@@ -240,7 +240,7 @@ def _if_infinite(constant: Constant) -> Constant:
 
 def _arrays_of(maker: str, loss: Loss[...]) -> Mapping[str, ArrayDomain]:
     """What the loss takes by position, if a loss can be made of it."""
-    if isinstance(loss, Loss) and not isinstance(loss, LinearHead):
+    if isinstance(loss, Loss) and not isinstance(loss, HeadLoss):
         return loss.contract.arrays
     message = f"is a loss, for a linear head linear_head({maker}(...))"
     raise TypeError(f"{maker}: `loss` {message}, got {loss!r}")

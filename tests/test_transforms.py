@@ -35,7 +35,7 @@ def test_a_made_loss_is_a_value(maker):
 
 @pytest.mark.parametrize("maker", MAKERS)
 def test_what_no_loss_can_be_made_of_is_refused(maker):
-    for wrong in (lambda x: x, jl.linear_head(CE)):
+    for wrong in (lambda x: x, jl.linear_head(CE), jl.distillation_head(jl.reverse_kl)):
         with pytest.raises(TypeError, match=f"{maker.__name__}: `loss` is a loss"):
             maker(wrong)
 

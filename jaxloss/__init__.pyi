@@ -255,6 +255,11 @@ from jaxloss.noising import velocity as velocity
 # objectives
 from jaxloss.objective import Objective as Objective
 
+# what must know that an axis is spread over devices
+from jaxloss.parallel import (
+    vocabulary_parallel_cross_entropy as vocabulary_parallel_cross_entropy,
+)
+
 # penalties on slopes
 from jaxloss.penalties import gradient_norm as gradient_norm
 from jaxloss.penalties import interpolates as interpolates

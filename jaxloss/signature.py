@@ -149,9 +149,11 @@ class Signature:
 
     def conceal(self, where: Array | None, arrays: Sequence[Array]) -> tuple[list[Array], Array]:
         """The arrays, harmless where elements do not count, and which do, one entry for each."""
-        shape = self.elements(arrays[0].shape)
         if where is None:
-            return list(arrays), jnp.ones(shape, bool)
+            over_features = tuple(range(-next(iter(self.arrays.values())).features, 0))
+            like = jnp.any(arrays[0], axis=over_features)  # for how it is spread over devices
+            return list(arrays), jnp.ones_like(like)
+        shape = self.elements(arrays[0].shape)
         mask = as_mask(self.name, as_array(where), shape)
         pairs = zip(self.arrays.values(), arrays, strict=True)
         return [hide(mask, domain.benign, array) for domain, array in pairs], spread(mask, shape)

@@ -19,6 +19,7 @@ from jax.custom_derivatives import SymbolicZero
 from jaxloss.heads.affine import Affine, add_weight_slope, bias_slope, rows_slope
 from jaxloss.heads.chunks import PyTree, count_of, join, present, split
 from jaxloss.numerics import computing_dtype, unless_weightless
+from jaxloss.numerics.manual import Axes, axes_of, sum_but_over, vary
 
 
 class Parts(NamedTuple):
@@ -67,29 +68,40 @@ class Sweep:
         return total
 
     def _value(self, parts: Parts) -> Array:
-        return self._sweep(parts, jax.tree.map(lambda _: False, parts))[0]
+        return self._sweep(parts, _nothing_of(parts))[0]
 
     def _rule(self, primals: tuple[Parts], tangents: tuple[Parts]) -> tuple[Array, Array]:
         moving = jax.tree.map(lambda x: not isinstance(x, SymbolicZero), tangents[0])
         value, slopes = self._sweep(primals[0], moving)
         moved = jax.tree.map(_inner, slopes, _pick(moving, tangents[0]))
-        return value, sum(jax.tree.leaves(moved), jnp.zeros_like(value))
+        # Where devices have the sum in common, each knows its change by what is its own.
+        parts = [sum_but_over(axes_of(value), x) for x in jax.tree.leaves(moved)]
+        return value, sum(parts, jnp.zeros_like(value))
 
     def _sweep(self, parts: PyTree, moving: PyTree) -> tuple[Array, Parts]:
         """The sum, and the gradients in what moves."""
-        dtype = computing_dtype(parts.heads[0].bias)
+        dtype, axes = computing_dtype(parts.heads[0].bias), self._axes(parts)
+        parts = _varied(parts, axes)
         shared = _pick(_shared(moving), _shared(parts))
-        start = jax.tree.map(lambda x: _zeros(jax.typeof(x.astype(dtype))), shared)
+        start = jax.tree.map(lambda x: jax.lax.full_like(x, 0, dtype), shared)
         step = jax.checkpoint(partial(self._step, parts, moving), prevent_cse=False)
         count = count_of(parts.rows())
         features, others, weights, counted = split(parts.rows(), self.at_once)
         rows = features, others, weights, counted & present(count, self.at_once)
-        (value, slopes), own = jax.lax.scan(step, (jnp.zeros((), dtype), start), rows)
+        zero = vary(jnp.zeros((), dtype), axes)
+        (value, slopes), own = jax.lax.scan(step, (zero, start), rows)
         features, others, weights = join(own, count)
         heads = tuple(Affine(x, *y) for x, y in zip(features, slopes[0], strict=True))
         return value, parts._replace(
             heads=heads, others=others, hyper=slopes[1], weights=weights, counted=None
         )
+
+    def _axes(self, parts: Parts) -> Axes:
+        """Those of the mesh that the sum varies over."""
+        if not axes_of(parts):
+            return frozenset()
+        few = parts.with_rows(jax.tree.map(lambda x: x[: self.at_once], parts.rows()))
+        return axes_of(jax.eval_shape(partial(self._slopes, _nothing_of(few)), few)[0])
 
     def _step(
         self, whole: Parts, moving: PyTree, carry: tuple[Array, PyTree], rows: PyTree
@@ -149,6 +161,17 @@ def _shared(parts: Parts) -> PyTree:
     return [(head.weight, head.bias) for head in parts.heads], parts.hyper
 
 
+def _nothing_of(parts: Parts) -> PyTree:
+    return jax.tree.map(lambda _: False, parts)
+
+
+def _varied(parts: Parts, axes: Axes) -> Parts:
+    """Said to vary over these axes, and the factors over all that their products vary over."""
+    heads = tuple(vary(head, axes | axes_of(head)) for head in parts.heads)
+    varied: Parts = vary(parts._replace(heads=()), axes)
+    return varied._replace(heads=heads)
+
+
 def _pick(moving: PyTree, tree: PyTree) -> PyTree:
     """What moves, and None for what does not."""
     return jax.tree.map(lambda moves, x: x if moves else None, moving, tree)
@@ -163,7 +186,9 @@ def _merge(moved: PyTree, tree: PyTree) -> PyTree:
 
 def _zeros(like: jax.ShapeDtypeStruct) -> Array:
     """Zeros that are spread over devices as what they stand for."""
-    return jax.lax.full(like.shape, 0, like.dtype, sharding=like.sharding)
+    zeros = jax.lax.full(like.shape, 0, like.dtype, sharding=like.sharding)
+    spread: Array = vary(zeros, axes_of(like))
+    return spread
 
 
 def _inner(slope: Array, direction: Array) -> Array:

@@ -92,15 +92,13 @@ def softmax_cross_entropy_with_integer_labels(
         z_loss: Chowdhery et al. (2022), PaLM, arXiv:2204.02311.
         softcap: Gemma Team (2024), Gemma 2, arXiv:2408.00118.
     """
-    bounded = _bounded(logits, softcap)
-    parts = apart(bounded, labels)
-    value = softplus(parts.log_odds_against)
+    bounded = bounded_by(softcap, logits)
+    parts, mean, weight = apart(bounded, labels), None, None
     if label_smoothing is not None:
-        spread = _mean_surprise(bounded, parts)
-        value = weighted(1 - label_smoothing, value) + spread * label_smoothing
+        mean = divide(*surprises(bounded, parts))
     if class_weights is not None:
-        value = weighted(entry(jnp.asarray(class_weights), labels), value)
-    return value if z_loss is None else value + (parts.normaliser + parts.shift) ** 2 * z_loss
+        weight = entry(jnp.asarray(class_weights), labels)
+    return with_terms(parts, (label_smoothing, mean), weight, z_loss)
 
 
 @loss(
@@ -159,7 +157,7 @@ def softmax_cross_entropy(
         Good (1952), Rational decisions, doi:10.1111/j.2517-6161.1952.tb00104.x.
         Smoothing: Szegedy et al. (2016), Rethinking the Inception architecture, arXiv:1512.00567.
     """
-    bounded = _bounded(logits, softcap)
+    bounded = bounded_by(softcap, logits)
     if label_smoothing is not None:
         mass = jnp.sum(targets, axis=-1, keepdims=True)
         targets = targets * (1 - label_smoothing) + mass * _evenly(bounded) * label_smoothing
@@ -210,23 +208,42 @@ def categorical_cross_entropy(probabilities: Simplex, targets: Simplex) -> Array
     return jnp.sum(weighted(targets, -log(probabilities)), axis=-1)
 
 
-def _bounded(logits: Array, softcap: ArrayLike | None) -> Array:
+def bounded_by(softcap: ArrayLike | None, logits: Array) -> Array:
+    """The logits, capped if they are to be."""
     return logits if softcap is None else soft_cap(wide(logits), softcap)
+
+
+def with_terms(
+    parts: Parts,
+    smoothing: tuple[ArrayLike | None, Array | None],
+    weight: Array | None,
+    z_loss: ArrayLike | None,
+) -> Array:
+    """The surprise at the label, with the share of the smoothing and the mean over all classes."""
+    value, (share, mean) = softplus(parts.log_odds_against), smoothing
+    if share is not None and mean is not None:
+        value = weighted(1 - share, value) + mean * share
+    if weight is not None:
+        value = weighted(weight, value)
+    return value if z_loss is None else value + (parts.normaliser + parts.shift) ** 2 * z_loss
+
+
+def surprises(logits: Array, parts: Parts) -> tuple[Array, Array]:
+    """Their sum over the classes that are not masked, and how many those are.
+
+    Told by arithmetic, which stays one pass with a sum.
+    """
+    heights = jnp.maximum(wide(logits), LOWEST)
+    valid = jnp.sign(heights - LOWEST)
+    top = jnp.maximum(parts.normaliser, LOWEST)[..., None]
+    each = valid * (top - (heights - parts.shift[..., None]))
+    return jnp.sum(each, axis=-1), jnp.sum(valid, axis=-1)
 
 
 def _evenly(logits: Array) -> Array:
     """The uniform distribution over the classes that are not masked."""
     valid = jnp.where(logits == -jnp.inf, jnp.zeros_like(logits), 1)
     return divide(valid, jnp.broadcast_to(jnp.sum(valid, axis=-1, keepdims=True), valid.shape))
-
-
-def _mean_surprise(logits: Array, parts: Parts) -> Array:
-    """Over the classes that are not masked; told by arithmetic, which stays one pass with a sum."""
-    heights = jnp.maximum(wide(logits), LOWEST)
-    valid = jnp.sign(heights - LOWEST)
-    top = jnp.maximum(parts.normaliser, LOWEST)[..., None]
-    surprises = valid * (top - (heights - parts.shift[..., None]))
-    return divide(jnp.sum(surprises, axis=-1), jnp.sum(valid, axis=-1))
 
 
 def _with_z_loss(value: Array, logits: Array, factor: ArrayLike | None) -> Array:

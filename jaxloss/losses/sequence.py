@@ -20,6 +20,7 @@ from jaxloss.contract import loss
 from jaxloss.domains import FrameCounts, FrameLogits, LabelCounts, NonNegative, SequenceLabels
 from jaxloss.masking import select
 from jaxloss.numerics import at_label, is_label, log_softmax, poison
+from jaxloss.numerics.products import explicit_sharding
 
 Pair = tuple[Array, Array]
 Triple = tuple[Array, Array, Array]
@@ -213,8 +214,10 @@ def _log_emitted(log_p: Array, symbols: Array) -> Pair:
 
 
 def _of_blank(x: Array) -> Array:
-    """What is given to the blank in each frame, frames first."""
-    return jnp.moveaxis(x[..., 0], -1, 0)
+    """What is given to the blank in each frame, frames first; by a sum where no slice can be."""
+    if explicit_sharding(x) is None:
+        return jnp.moveaxis(x[..., 0], -1, 0)
+    return jnp.moveaxis(at_label(x, jnp.zeros(x.shape[:-1], jnp.int32)), -1, 0)
 
 
 def _summed(x: Array, chosen: Array) -> Array:

@@ -103,7 +103,7 @@ def _least_surprise(gaps: Array, rate: Array) -> Array:
         inside = (step >= low) & (step <= high)
         return jnp.where(inside, step, (low + high) / 2), low, high
 
-    low = jnp.zeros_like(gaps, shape=gaps.shape[:-1])
+    low = jnp.zeros_like(jnp.min(gaps, axis=-1))  # spread over devices as the examples are
     high = jnp.full_like(low, math.log(gaps.shape[-1]))  # that of the uniform distribution
     root: Array = jax.lax.fori_loop(0, _NEWTON_STEPS, newton, (low, low, high))[0]
     return root

@@ -7,6 +7,7 @@ from jax.sharding import AxisType, NamedSharding
 from jax.typing import ArrayLike
 
 from jaxloss.numerics.elementary import computing_dtype
+from jaxloss.numerics.manual import axes_of
 
 _PART = 2**23  # bytes
 
@@ -18,6 +19,8 @@ def add_product(total: Array, left: Array, right: Array) -> Array:
     """
     if explicit_sharding(total) is not None:
         return total + _product_over_rows(left, right, total)
+    if jax.device_count() > 1 and not axes_of(total):  # parts of what is spread would be gathered
+        return _add_product_at_once(total, left, right)
     summed: Array = jax.lax.platform_dependent(
         total, left, right, cpu=_add_product_by_parts, default=_add_product_at_once
     )

@@ -55,7 +55,9 @@ def apart(logits: Array, labels: Array) -> Parts:
 
 def is_label(labels: Array, like: Array) -> Array:
     """Boolean one-hot in the shape of `like`, by comparison so that classes may be sharded."""
-    return lax.broadcasted_iota(labels.dtype, like.shape, like.ndim - 1) == labels[..., None]
+    spread = jax.typeof(like).sharding  # a choice between arrays by classes wants it so
+    places = lax.broadcasted_iota(labels.dtype, like.shape, like.ndim - 1, out_sharding=spread)
+    return places == labels[..., None]
 
 
 def at_label(x: Array, labels: Array) -> Array:
@@ -237,7 +239,8 @@ def _index(x: Array, labels: Array) -> tuple[Array, ...]:
 
 
 def _on_one_cpu(special: Callable[..., Any], plain: Callable[..., Any], *arrays: Array) -> Any:
-    """By `special` on a CPU where nothing is spread over devices and there are classes."""
-    if not (jax.sharding.get_abstract_mesh().empty and arrays[0].shape[-1]):
+    """By `special` on a CPU where nothing can be spread over devices and there are classes."""
+    alone = jax.device_count() == 1 and jax.sharding.get_abstract_mesh().empty
+    if not (alone and arrays[0].shape[-1]):
         return plain(*arrays)
     return lax.platform_dependent(*arrays, cpu=special, default=plain)

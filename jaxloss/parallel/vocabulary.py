@@ -1,0 +1,187 @@
+"""Cross-entropy over classes that are spread over devices, each of which has a block of them.
+
+What each device knows of its own classes is a few numbers for each example. These are all that is
+communicated.
+"""
+
+import functools
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import jax.numpy as jnp
+from jax import Array, lax
+
+from jaxloss.contract import Loss
+from jaxloss.domains import Values
+from jaxloss.losses.classification import (
+    bounded_by,
+    softmax_cross_entropy_with_integer_labels,
+    surprises,
+    with_terms,
+)
+from jaxloss.numerics import divide
+from jaxloss.numerics.rivals import LOWEST, Parts, apart, entry
+from jaxloss.signature import Signature
+
+
+def vocabulary_parallel_cross_entropy(axis_name: str) -> Loss[...]:
+    """Make cross-entropy of integer labels whose classes are spread over devices.
+
+        w_y ((1 - s) n_y + s mean_j n_j) + z lse(o)²,   n_j = lse(o) - o_j = -log softmax(o)_j
+        o = c tanh(logits / c),   y = label,   lse(o) = log Σ_j exp o_j,   j over all devices
+        s = label_smoothing,   w = class_weights,   z = z_loss,   c = softcap
+
+    It is `softmax_cross_entropy_with_integer_labels` inside `jax.shard_map`, where each device has
+    an equally large block of the classes, in the order of the axis. A maximum and a few sums, of
+    one number for each example, are all that is communicated. In a `linear_head` the weight is
+    spread likewise, and the gradient of `hidden`, which all devices have in common, is summed over
+    them by JAX (with `check_vma=True`, the default).
+
+    Args:
+        axis_name: The axis of the mesh that the classes are spread over.
+
+    Returns:
+        A loss of the device's own `logits`, shape `[..., classes / devices]`, and of integer
+        `labels` in [0, classes), shape `[...]`, the same on all devices; with the hyper-parameters
+        of `softmax_cross_entropy_with_integer_labels`, of which `class_weights` is a number or
+        that of the device's own classes. The value is the same on all devices; so is the object
+        each time.
+
+    Raises:
+        TypeError: The name of the axis is no string.
+
+    Use when the weight of the head, or its logits, are too large for one device.
+    Avoid when `jit` places the arrays: given sharded logits, the plain loss does the same.
+
+    Example:
+        >>> import jax, jax.numpy as jnp, jaxloss as jl
+        >>> mesh, spread = jax.make_mesh((1,), ("classes",)), jax.P(None, "classes")
+        >>> loss = jl.Objective(jl.vocabulary_parallel_cross_entropy("classes"))
+        >>> mean = jax.shard_map(loss, mesh=mesh, in_specs=(spread, jax.P()), out_specs=jax.P())
+        >>> with jax.set_mesh(mesh):
+        ...     logits = jax.device_put(jnp.zeros((2, 4)), spread)
+        ...     print(mean(logits, jnp.array([0, 3])).round(4))
+        1.3863
+
+    Limits:
+        With one device, `softmax_cross_entropy_with_integer_labels`.
+
+    References:
+        Shoeybi et al. (2019), Megatron-LM: training multi-billion parameter language models using
+        model parallelism, arXiv:1909.08053, section 3.
+    """
+    if not isinstance(axis_name, str):
+        message = f"`axis_name` is a string, got {axis_name!r}"
+        raise TypeError(f"vocabulary_parallel_cross_entropy: {message}")
+    return _vocabulary_parallel_cross_entropy(axis_name)
+
+
+@functools.cache
+def _vocabulary_parallel_cross_entropy(axis_name: str) -> Loss[...]:
+    """The loss, with a name and a text of its own."""
+    plain = softmax_cross_entropy_with_integer_labels
+    shards, own = Shards(axis_name), plain.contract
+
+    def function(logits: Array, labels: Array, **hyper: Any) -> Array:
+        return shards.cross_entropy(logits, labels, **hyper)
+
+    function.__name__ = f"vocabulary_parallel_cross_entropy({axis_name!r})"
+    function.__qualname__, function.__doc__ = function.__name__, _text(axis_name)
+    contract = ShardedSignature(
+        function.__name__, own.arrays, own.hyperparameters, axis_name=axis_name
+    )
+    recipe = (vocabulary_parallel_cross_entropy, (axis_name,))
+    return Loss(function, contract, plain.facts, recipe)
+
+
+@dataclass(frozen=True)
+class ShardedSignature(Signature):
+    """The contract of a loss of one block of the classes, with labels from all of them."""
+
+    axis_name: str = field(kw_only=True)
+
+    def inside(self, arrays: Sequence[Values]) -> dict[str, Values]:
+        """Of each array, which entries lie in its domain."""
+        logits, labels = arrays
+        classes = logits.shape[-1] * lax.axis_size(self.axis_name)
+        known = super().inside(arrays)
+        return known | {"labels": (labels >= 0) & (labels < classes)}
+
+    def _number_checks(self, numbers: Mapping[str, Any]) -> Iterator[Array]:
+        """The same on all devices, whose class weights differ."""
+        checks = list(super()._number_checks(numbers))
+        if numbers.get("class_weights") is None:
+            yield from checks
+        else:
+            bad = jnp.any(~jnp.stack(checks))
+            yield lax.psum(bad.astype(jnp.int32), self.axis_name) == 0
+
+
+@dataclass(frozen=True)
+class Shards:
+    """The blocks of classes along an axis of the mesh, seen from one of them."""
+
+    axis_name: str
+
+    def cross_entropy(
+        self,
+        logits: Array,
+        labels: Array,
+        *,
+        label_smoothing: Array | None = None,
+        class_weights: Array | None = None,
+        z_loss: Array | None = None,
+        softcap: Array | None = None,
+    ) -> Array:
+        """One value per example, the same on all devices."""
+        bounded, places = bounded_by(softcap, logits), self._places(logits, labels)
+        parts = self._apart(bounded, places)
+        mean = weight = None
+        if label_smoothing is not None:
+            mean = divide(*self._sum(surprises(bounded, parts)))
+        if class_weights is not None:
+            weight = self._sum(_own_entry(class_weights, places))
+        return with_terms(parts, (label_smoothing, mean), weight, z_loss)
+
+    def _places(self, logits: Array, labels: Array) -> Array:
+        """The labels as indices into the own classes, outside which all others are."""
+        first = lax.axis_index(self.axis_name) * logits.shape[-1]
+        return labels - first.astype(labels.dtype)
+
+    def _apart(self, logits: Array, places: Array) -> Parts:
+        """The label's logit and the log-sum-exp of the others, on all devices."""
+        here = apart(logits, places)
+        some = here.rivals > LOWEST
+        highest = lax.pmax(lax.stop_gradient(jnp.where(some, here.shift, -jnp.inf)), self.axis_name)
+        shift = jnp.where(highest == -jnp.inf, 0, highest)
+        powers = jnp.exp(here.rivals + (here.shift - shift))
+        total, own = self._sum((powers, _own_entry(logits, places).astype(shift.dtype)))
+        empty = total == 0
+        rivals = jnp.where(empty, LOWEST, jnp.log(jnp.where(empty, 1, total)))
+        return Parts(rivals, own - shift, shift)
+
+    def _sum(self, numbers: Any) -> Any:
+        return lax.psum(numbers, self.axis_name)
+
+
+def _own_entry(x: Array, places: Array) -> Array:
+    """The entry of `x` at each place, and 0 where that is on another device."""
+    here = (places >= 0) & (places < x.shape[-1])
+    return jnp.where(here, entry(x, places), 0)
+
+
+def _text(axis_name: str) -> str:
+    return f"""Surprise at the true class of many, spread over the devices along `{axis_name}`.
+
+        w_y ((1 - s) n_y + s mean_j n_j) + z lse(o)²,   n_j = lse(o) - o_j,   j over all devices
+
+    Args:
+        logits: Those of the device's own classes, shape `[..., classes / devices]`.
+        labels: The true class, an integer in [0, classes), shape `[...]`, the same on all devices.
+        **hyperparameters: Those of `softmax_cross_entropy_with_integer_labels`; `class_weights`
+            may be those of the device's own classes.
+
+    Returns:
+        One value per example, shape `[...]`, in nats, the same on all devices.
+    """

@@ -170,6 +170,10 @@ from jaxloss.losses.quantile import squared_epsilon_insensitive as squared_epsil
 # ranking of lists
 from jaxloss.losses.ranking import ranking_softmax as ranking_softmax
 
+# two sets of embeddings, by the moments of their features
+from jaxloss.losses.redundancy import barlow_twins as barlow_twins
+from jaxloss.losses.redundancy import vicreg as vicreg
+
 # distance-based: between squared and absolute
 from jaxloss.losses.regression import charbonnier as charbonnier
 from jaxloss.losses.regression import fair as fair
@@ -252,10 +256,14 @@ from jaxloss.noising import noise_from_clean as noise_from_clean
 from jaxloss.noising import noise_from_velocity as noise_from_velocity
 from jaxloss.noising import velocity as velocity
 
+# functions of all pairs of two sets
+from jaxloss.numerics.pairs import map_pairs as map_pairs
+
 # objectives
 from jaxloss.objective import Objective as Objective
 
 # what must know that an axis is spread over devices
+from jaxloss.parallel import global_moments as global_moments
 from jaxloss.parallel import (
     vocabulary_parallel_cross_entropy as vocabulary_parallel_cross_entropy,
 )

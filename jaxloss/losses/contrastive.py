@@ -4,15 +4,19 @@ Each element is an anchor in its turn: the others of its group are its positives
 groups its negatives. Similarity is the cosine, so that lengths do not matter.
 """
 
+from collections.abc import Callable
 from math import inf
+from typing import NamedTuple
 
 import jax.numpy as jnp
 from jax import Array
-from jax.nn import softplus
 
 from jaxloss.contract import loss
 from jaxloss.domains import Embeddings, Groups, Positive, Unit
-from jaxloss.numerics import cosines, divide, is_diagonal, log_softmax, logsumexp, positive_part
+from jaxloss.numerics import divide, log_softmax, logsumexp, positive_part, unit
+from jaxloss.numerics.elementary import inner_products
+from jaxloss.numerics.odds import softplus
+from jaxloss.numerics.pairs import map_pairs, over_sets
 
 
 @loss(convex=False, lipschitz=inf, smooth=inf)
@@ -52,10 +56,13 @@ def ntxent(
         Chen, Kornblith, Norouzi & Hinton (2020), A simple framework for contrastive learning of
         visual representations, arXiv:2002.05709, with one positive for each anchor.
     """
-    positives, negatives = _pairs(labels, where)
-    similarity = cosines(embeddings, embeddings) / temperature
-    rivals = _log_sum(similarity, negatives)[..., None]
-    return _mean_over(positives, softplus(rivals - similarity))
+
+    def of_pairs(cosine: Array, positives: Array, negatives: Array) -> Array:
+        similarity = cosine / temperature
+        against = _log_sum(similarity, negatives)[..., None] - similarity
+        return _mean_over(positives, softplus(jnp.where(positives, against, -jnp.inf)))
+
+    return _by_anchors(of_pairs, embeddings, labels, where)
 
 
 @loss(convex=False, lipschitz=inf, smooth=inf)
@@ -95,10 +102,12 @@ def supervised_contrastive(
     References:
         Khosla et al. (2020), Supervised contrastive learning, arXiv:2004.11362, eq. 2.
     """
-    positives, negatives = _pairs(labels, where)
-    similarity = cosines(embeddings, embeddings) / temperature
-    others = jnp.where(positives | negatives, similarity, -jnp.inf)
-    return _mean_over(positives, -log_softmax(others))
+
+    def of_pairs(cosine: Array, positives: Array, negatives: Array) -> Array:
+        others = jnp.where(positives | negatives, cosine / temperature, -jnp.inf)
+        return _mean_over(positives, -log_softmax(others))
+
+    return _by_anchors(of_pairs, embeddings, labels, where)
 
 
 @loss(convex=False, lipschitz=inf, smooth=inf)
@@ -149,18 +158,47 @@ def circle(
         Sun, Cheng, Zhang, Zhang, Zheng, Wang & Wei (2020), Circle loss: a unified perspective of
         pair similarity optimization, arXiv:2002.10857.
     """
-    positives, negatives = _pairs(labels, where)
-    similarity = cosines(embeddings, embeddings)
-    lacking = (1 - similarity + margin) * (1 - similarity - margin) * gamma
-    excess = positive_part(similarity + margin) * (similarity - margin) * gamma
-    return softplus(_log_sum(excess, negatives) + _log_sum(lacking, positives))
+
+    def of_pairs(cosine: Array, positives: Array, negatives: Array) -> Array:
+        lacking = (1 - cosine + margin) * (1 - cosine - margin) * gamma
+        excess = positive_part(cosine + margin) * (cosine - margin) * gamma
+        return softplus(_log_sum(excess, negatives) + _log_sum(lacking, positives))
+
+    return _by_anchors(of_pairs, embeddings, labels, where)
 
 
-def _pairs(labels: Array, where: Array) -> tuple[Array, Array]:
-    """Which elements (last axis) are positives, which are negatives, of each anchor."""
-    counted = where[..., :, None] & where[..., None, :]
-    alike = labels[..., :, None] == labels[..., None, :]
-    return counted & alike & ~is_diagonal(alike), counted & ~alike
+class Elements(NamedTuple):
+    """Some elements of a set: what they look like, their group, their place, and if they count."""
+
+    vectors: Array
+    labels: Array
+    positions: Array
+    counted: Array
+
+
+def _by_anchors(
+    of_pairs: Callable[[Array, Array, Array], Array], vectors: Array, labels: Array, where: Array
+) -> Array:
+    """The function of cosines, positives and negatives of some anchors at a time, over all sets."""
+
+    def of_rows(rows: Elements, columns: Elements) -> Array:
+        cosine = inner_products(rows.vectors, columns.vectors)
+        return of_pairs(cosine, *_pairs(rows, columns))
+
+    def of_set(memory: int, vectors: Array, labels: Array, where: Array) -> Array:
+        elements = Elements(vectors, labels, jnp.arange(len(labels)), where)
+        found: Array = map_pairs(of_rows, elements, elements, memory=memory)
+        return found
+
+    return over_sets(of_set, unit(vectors), labels, where)
+
+
+def _pairs(rows: Elements, columns: Elements) -> tuple[Array, Array]:
+    """Which columns are positives, which are negatives, of each row."""
+    counted = rows.counted[:, None] & columns.counted[None, :]
+    alike = rows.labels[:, None] == columns.labels[None, :]
+    same = rows.positions[:, None] == columns.positions[None, :]
+    return counted & alike & ~same, counted & ~alike
 
 
 def _log_sum(values: Array, chosen: Array) -> Array:

@@ -8,11 +8,15 @@ from math import inf
 
 import jax.numpy as jnp
 from jax import Array
-from jax.nn import softplus
+from jax.typing import ArrayLike
 
 from jaxloss.contract import loss
 from jaxloss.domains import Embeddings, Number, Positive
-from jaxloss.numerics import cosines, is_diagonal, logsumexp
+from jaxloss.numerics import cosines, unit
+from jaxloss.numerics.elementary import inner_products
+from jaxloss.numerics.matches import Rivalry, Side, match_by_blocks
+from jaxloss.numerics.odds import softplus
+from jaxloss.numerics.pairs import SUMS, Extent, fold_pairs
 
 
 @loss(convex=False, lipschitz=inf, smooth=inf)
@@ -52,7 +56,12 @@ def info_nce(
         coding, arXiv:1807.03748; with cosines and this temperature in He, Fan, Wu, Xie & Girshick
         (2020), Momentum contrast for unsupervised visual representation learning, arXiv:1911.05722.
     """
-    return _surprisal(cosines(queries, keys) / temperature, where)
+
+    def surprisal(queries: Side, keys: Side, size: Extent) -> Array:
+        own, rivals, _ = Rivalry(_cooled, size, both=False)(temperature, queries, keys)
+        return softplus(rivals - own)
+
+    return match_by_blocks(surprisal, unit(queries), unit(keys), where)
 
 
 @loss(convex=False, lipschitz=inf, smooth=inf)
@@ -90,9 +99,12 @@ def clip(
         Radford, Kim et al. (2021), Learning transferable visual models from natural language
         supervision, arXiv:2103.00020.
     """
-    similarity = cosines(first, second) / temperature
-    backward = jnp.swapaxes(similarity, -1, -2)
-    return (_surprisal(similarity, where) + _surprisal(backward, where)) / 2
+
+    def surprisal(first: Side, second: Side, size: Extent) -> Array:
+        own, forward, backward = Rivalry(_cooled, size, both=True)(temperature, first, second)
+        return (softplus(forward - own) + softplus(backward - own)) / 2
+
+    return match_by_blocks(surprisal, unit(first), unit(second), where)
 
 
 @loss(convex=False, lipschitz=inf, smooth=inf)
@@ -136,15 +148,19 @@ def siglip(
         Zhai, Mustafa, Kolesnikov & Beyer (2023), Sigmoid loss for language image pre-training,
         arXiv:2303.15343.
     """
-    logits = cosines(first, second) * scale + bias
-    against = jnp.where(is_diagonal(logits), -logits, logits)
-    counted = where[..., :, None] & where[..., None, :]
-    return jnp.sum(jnp.where(counted, softplus(against), 0), axis=-1)
+
+    def of_block(rows: Side, columns: Side) -> tuple[Array, None]:
+        logits = cosines(rows.vectors, columns.vectors) * scale + bias
+        against = jnp.where(rows.matches(columns), -logits, logits)
+        counted = rows.counted[:, None] & columns.counted[None, :]
+        return jnp.sum(softplus(jnp.where(counted, against, -jnp.inf)), axis=1), None
+
+    def surprisal(first: Side, second: Side, size: Extent) -> Array:
+        value: Array = fold_pairs(of_block, first, second, SUMS, size)[0]
+        return value
+
+    return match_by_blocks(surprisal, first, second, where)
 
 
-def _surprisal(similarity: Array, where: Array) -> Array:
-    """Minus the log-probability of the diagonal over the last axis; 0 for what does not count."""
-    match = is_diagonal(similarity)
-    rivals = where[..., :, None] & where[..., None, :] & ~match
-    own = jnp.sum(jnp.where(match, similarity, 0), axis=-1)
-    return softplus(logsumexp(jnp.where(rivals, similarity, -jnp.inf)) - own)
+def _cooled(temperature: ArrayLike, rows: Array, columns: Array) -> Array:
+    return jnp.divide(inner_products(rows, columns), temperature)

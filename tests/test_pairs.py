@@ -1,0 +1,293 @@
+"""Losses of all pairs, made a block at a time, beside the same formulas of the whole matrix."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax.sharding import AxisType, NamedSharding, PartitionSpec
+
+import jaxloss as jl
+from jaxloss.numerics import pairs
+from jaxloss.numerics.matches import Rivalry, Side
+from jaxloss.numerics.pairs import LOG_SUMS, SUMS, Extent, fold_pairs
+
+RNG = np.random.default_rng(5)
+COUNT, FEATURES = 13, 3  # a prime number of elements
+X, Y = RNG.normal(size=(2, COUNT, FEATURES))
+LABELS = np.array([0, 0, 7, 7, 7, -2, -2, 4, 4, 4, 4, 1, 0], np.int32)
+SOME = np.arange(COUNT) % 4 != 1
+LATE = np.arange(COUNT) >= 8  # nothing counts in the first blocks
+AFTER = 1 / np.arange(1, COUNT + 1)  # what comes back to each value
+
+close = functools.partial(np.testing.assert_allclose, rtol=1e-10, atol=1e-10)
+
+
+def cosine(x, y):
+    rows, columns = (z / jnp.linalg.norm(z, axis=-1, keepdims=True) for z in (x, y))
+    return rows @ columns.T
+
+
+def softmax_surprise(logits, where):
+    some = jnp.where(where, logits, -jnp.inf)
+    return jnp.where(where, jax.nn.logsumexp(some, axis=-1) - jnp.diagonal(logits), 0)
+
+
+def info_nce(x, y, where, temperature):
+    return softmax_surprise(cosine(x, y) / temperature, where)
+
+
+def clip(x, y, where, temperature):
+    return (info_nce(x, y, where, temperature) + info_nce(y, x, where, temperature)) / 2
+
+
+def siglip(x, y, where, scale, bias):
+    logits = cosine(x, y) * scale + bias
+    each = jnp.logaddexp(0, logits * (1 - 2 * np.eye(COUNT)))
+    return (where[:, None] * where * each).sum(-1)
+
+
+def groups(labels, where):
+    alike, both = labels[:, None] == labels, where[:, None] & where
+    return both & alike & ~np.eye(COUNT, dtype=bool), both & ~alike
+
+
+def mean_over(chosen, values):
+    return jnp.where(chosen, values, 0).sum(-1) / jnp.maximum(chosen.sum(-1), 1)
+
+
+def ntxent(x, labels, where, temperature):
+    logits = cosine(x, x) / temperature
+    positives, negatives = groups(labels, where)
+    others = (negatives * jnp.exp(logits)).sum(-1, keepdims=True)
+    return mean_over(positives, jnp.log(jnp.exp(logits) + others) - logits)
+
+
+def supervised_contrastive(x, labels, where, temperature):
+    logits = cosine(x, x) / temperature
+    positives, negatives = groups(labels, where)
+    total = ((positives | negatives) * jnp.exp(logits)).sum(-1, keepdims=True)
+    return mean_over(positives, jnp.log(jnp.where(positives, total, 1)) - logits)
+
+
+def circle(x, labels, where, gamma, margin):
+    s, (positives, negatives) = cosine(x, x), groups(labels, where)
+    near = jnp.exp(gamma * jnp.maximum(0, s + margin) * (s - margin))
+    far = jnp.exp(gamma * (1 + margin - s) * (1 - margin - s))
+    return jnp.log1p((negatives * near).sum(-1) * (positives * far).sum(-1))
+
+
+DENSE = {
+    jl.info_nce: (info_nce, Y, {"temperature": 0.3}),
+    jl.clip: (clip, Y, {"temperature": 0.3}),
+    jl.siglip: (siglip, Y, {"scale": 4.0, "bias": -1.0}),
+    jl.ntxent: (ntxent, LABELS, {"temperature": 0.3}),
+    jl.supervised_contrastive: (supervised_contrastive, LABELS, {"temperature": 0.3}),
+    jl.circle: (circle, LABELS, {"gamma": 5.0, "margin": 0.25}),
+}
+MATCHED = (jl.info_nce, jl.clip, jl.siglip)
+
+
+@pytest.fixture
+def _small_blocks(monkeypatch):
+    """Room for a few pairs, so that there are many blocks, the last of them not full."""
+    monkeypatch.setattr(pairs, "_LEAST_MEMORY", 200)
+    monkeypatch.setattr(pairs, "_SHARE", 10**9)
+
+
+def derivatives(function, second):
+    """Values, a gradient in the moving arrays and hyper-parameters, and one of the gradient."""
+    frozen = np.issubdtype(np.asarray(second).dtype, np.integer)
+
+    def weighted(moving, where):
+        x, y, hyper = moving
+        return jnp.vdot(function(x, second if frozen else y, where, hyper), AFTER)
+
+    def derived(moving, direction, where):
+        slope = jax.grad(weighted)
+        return (
+            weighted(moving, where),
+            jax.jvp(functools.partial(slope, where=where), (moving,), (direction,)),
+        )
+
+    moving = jnp.asarray(X), None if frozen else jnp.asarray(second), None
+    return jax.jit(derived), moving[:2]
+
+
+@pytest.mark.usefixtures("_small_blocks")
+@pytest.mark.parametrize("loss", DENSE)
+def test_blocks_say_what_the_whole_matrix_says(loss):
+    dense, second, hyper = DENSE[loss]
+    with jax.enable_x64(True):
+        hyper = jax.tree.map(jnp.float64, hyper)
+        ours, moving = derivatives(lambda x, y, w, h: loss(x, y, where=w, **h), second)
+        theirs, _ = derivatives(lambda x, y, w, h: w * dense(x, y, w, **h), second)
+        moving = (*moving, hyper)
+        direction = jax.tree.map(
+            lambda x: jnp.cos(3 * x + jnp.arange(x.size).reshape(x.shape)), moving
+        )
+        for where in (np.ones(COUNT, bool), SOME, LATE, np.zeros(COUNT, bool)):
+            found, expected = (f(moving, direction, jnp.asarray(where)) for f in (ours, theirs))
+            jax.tree.map(close, found, expected)
+        several = jnp.stack([X, 2 * Y, -X]), jnp.stack([jnp.asarray(second)] * 3)
+        sets = jax.vmap(functools.partial(loss, **hyper))(*several)
+        close(sets, loss(*several, **hyper))
+        close(sets[0], dense(X, second, np.ones(COUNT, bool), **hyper))
+
+
+SHARP = [jl.clip, jl.siglip, jl.ntxent]
+
+
+@functools.cache
+def slope(loss):
+    second = DENSE[loss][1]
+
+    def value(x, numbers):
+        y = jnp.asarray(second, x.dtype) if loss in MATCHED else second
+        return jnp.vdot(loss(x, y, **numbers), AFTER.astype(x.dtype))
+
+    return jax.jit(jax.value_and_grad(value, (0, 1)))
+
+
+@pytest.mark.usefixtures("_small_blocks")
+@pytest.mark.parametrize("loss", SHARP)
+@pytest.mark.parametrize("temperature", [1e-4, 1e4])
+def test_extreme_temperatures(loss, temperature):
+    """Where exponentials that are not shifted would all be infinite or 0, and where all are 1."""
+    hyper = {"scale": 1 / temperature} if loss is jl.siglip else {"temperature": temperature}
+    with jax.enable_x64(True):
+        exact = slope(loss)(jnp.asarray(X), jax.tree.map(jnp.float64, hyper))
+    found = slope(loss)(jnp.asarray(X, jnp.float32), jax.tree.map(jnp.float32, hyper))
+    found, exact = (map(np.asarray, jax.tree.leaves(x)) for x in (found, exact))
+    for single, double in zip(found, exact, strict=True):
+        size = np.max(np.abs(double))
+        np.testing.assert_allclose(single / size, double / size, atol=2e-3)
+
+
+@pytest.mark.usefixtures("_small_blocks")
+def test_sharp_clip_is_the_largest_rival():
+    with jax.enable_x64(True):
+        logits = np.asarray(cosine(X, Y)) * 1e4
+        rivals = np.where(np.eye(COUNT), -np.inf, logits)
+        worst = [np.maximum(rivals.max(i) - np.diagonal(logits), 0) for i in (0, 1)]
+        np.testing.assert_allclose(jl.clip(X, Y, temperature=1e-4), sum(worst) / 2, atol=1e-3)
+
+
+def test_partial_sums_do_not_depend_on_where_blocks_end():
+    number = lambda rows, columns: rows[:, None] * columns[None, :]
+    x, y = jnp.asarray(X[:, 0]), jnp.asarray(Y[:7, 0])
+
+    def sums(rows, columns):
+        return number(rows, columns).sum(1), number(rows, columns).sum(0)
+
+    def logs(rows, columns):
+        logsumexp = jax.nn.logsumexp
+        return logsumexp(number(rows, columns), axis=1), None
+
+    for size in (Extent(13, 7), Extent(4, 7), Extent(13, 2), Extent(5, 3), Extent(1, 1)):
+        found = fold_pairs(sums, x, y, SUMS, size)
+        np.testing.assert_allclose(found[0], x * y.sum(), rtol=1e-5)
+        np.testing.assert_allclose(found[1], y * x.sum(), rtol=1e-5)
+    whole = fold_pairs(logs, x, y[:6], LOG_SUMS, Extent(13, 6))[0]
+    np.testing.assert_allclose(
+        fold_pairs(logs, x, y[:6], LOG_SUMS, Extent(3, 2))[0], whole, rtol=1e-6
+    )
+
+
+def test_columns_may_come_in_any_blocks_with_their_places():
+    """As they do where each device has some: sums of logs merge by logaddexp, those of rows."""
+    x, y = jnp.asarray(X, jnp.float32), jnp.asarray(Y, jnp.float32)
+    places, every = jnp.arange(1, COUNT + 1), jnp.ones(COUNT, bool)
+    rivalry = Rivalry(lambda shared, x, y: x @ y.T * shared, Extent(4, 4), both=True)
+    rows = Side(x, places, every)
+    whole = rivalry(jnp.float32(2), rows, Side(y, places, every))
+    parts = [
+        rivalry(jnp.float32(2), rows, Side(y[part], places[part], every[part]))
+        for part in (slice(5, 13), slice(5))
+    ]
+    for i in range(2):
+        np.testing.assert_allclose(jnp.logaddexp(parts[0][i], parts[1][i]), whole[i], rtol=1e-5)
+    np.testing.assert_allclose(jnp.concatenate([parts[1][2], parts[0][2]]), whole[2], rtol=1e-5)
+
+
+@pytest.mark.parametrize("loss", DENSE)
+def test_memory_is_bounded(loss):
+    """The matrix of pairs would take 268 MB, and more than one is made of it."""
+    struct = lambda *shape, dtype=jnp.float32: jax.ShapeDtypeStruct(shape, dtype)
+    x = struct(8192, 16)
+    second, argnums = (x, (0, 1)) if loss in MATCHED else (struct(8192, dtype=jnp.int32), 0)
+    slope = jax.value_and_grad(lambda x, y: jnp.sum(loss(x, y)), argnums)
+    compiled = jax.jit(slope).lower(x, second).compile()
+    assert compiled.memory_analysis().temp_size_in_bytes < 2**24
+
+
+@pytest.mark.usefixtures("_small_blocks")
+@pytest.mark.parametrize("kind", [AxisType.Auto, AxisType.Explicit])
+@pytest.mark.parametrize("loss", DENSE)
+def test_sets_spread_over_devices(loss, kind):
+    _, second, hyper = DENSE[loss]
+    mesh = jax.make_mesh((1,), ("sets",), axis_types=(kind,))
+    arrays = [jnp.stack([jnp.asarray(x)] * 2) for x in (X, second)]
+    slope = jax.jit(jax.value_and_grad(lambda x, y: jnp.sum(loss(x, y, **hyper))))
+    expected = slope(*arrays)
+    with jax.set_mesh(mesh):
+        place = NamedSharding(mesh, PartitionSpec("sets"))
+        jax.tree.map(np.testing.assert_array_equal, slope(*jax.device_put(arrays, place)), expected)
+
+
+def soft_nearest(rows, columns):
+    (x, i), (y, j, factor) = rows, columns
+    distances = jnp.sum((x[:, None] - y[None]) ** 2, axis=-1)
+    near = jnp.where(i[:, None] == j[None, :], 0, jnp.exp(-distances) * factor[None, :])
+    return {"sum": near.sum(1), "least": distances.min(1), "place": i}
+
+
+@pytest.mark.parametrize("memory", [1, 3 * COUNT * 4, 10**6])
+def test_map_pairs_is_the_function_whatever_the_memory(memory):
+    places, factor = jnp.arange(COUNT), jnp.linspace(0, 1, COUNT)
+    x, y = jnp.asarray(X, jnp.float32), jnp.asarray(Y, jnp.float32)
+
+    def mapped(x, y, factor):
+        return jl.map_pairs(soft_nearest, (x, places), (y, places, factor), memory=memory)
+
+    def whole(x, y, factor):
+        return soft_nearest((x, places), (y, places, factor))
+
+    def derived(function):
+        value = lambda *given: jnp.vdot(function(*given)["sum"], AFTER.astype(np.float32))
+        hessian = jax.jvp(jax.grad(value, (0, 1, 2)), (x, y, factor), (y, x, factor))
+        return (
+            function(x, y, factor),
+            hessian,
+            jax.vmap(function, (0, None, None))(jnp.stack([x, y]), y, factor),
+        )
+
+    near = functools.partial(np.testing.assert_allclose, rtol=1e-5, atol=1e-5)
+    jax.tree.map(near, *(jax.jit(functools.partial(derived, f))() for f in (mapped, whole)))
+
+
+BAD = [
+    (None, X, Y, {}, TypeError, "`of_rows` is a function"),
+    (soft_nearest, (), Y, {}, TypeError, "`first` is an array or a tree"),
+    (soft_nearest, X, None, {}, TypeError, "`second` is an array or a tree"),
+    (soft_nearest, (X, Y[:4]), Y, {}, ValueError, "`first` has arrays of shapes"),
+    (soft_nearest, X, 1.0, {}, ValueError, "`second` has arrays of shapes"),
+    (soft_nearest, X, Y, {"memory": 1.5}, TypeError, "`memory` is a number of bytes"),
+    (soft_nearest, X, Y, {"memory": 0}, ValueError, "`memory` is at least 1 byte"),
+    (lambda _, y: y[:4], X, Y, {}, ValueError, "what `of_rows` gives has arrays .* of 13 elements"),
+    (
+        lambda _, y: y.sum(),
+        X,
+        Y,
+        {"memory": 1},
+        ValueError,
+        "what `of_rows` gives .* of 1 elements",
+    ),
+]
+
+
+@pytest.mark.parametrize(("function", "first", "second", "room", "kind", "message"), BAD)
+def test_map_pairs_says_what_is_wrong(function, first, second, room, kind, message):
+    with pytest.raises(kind, match=f"map_pairs: {message}"):
+        jl.map_pairs(function, first, second, **room)

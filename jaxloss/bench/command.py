@@ -58,6 +58,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     how.add_argument("--quick", action="store_true", help="few cases, few turns: under a minute")
     how.add_argument("--repeats", type=_count, metavar="N", help="turns of each, whatever it takes")
     how.add_argument("--memory", action="store_true", help="peak memory, in processes of their own")
+    how.add_argument(
+        "--scale",
+        nargs="?",
+        const="cpu",
+        metavar="TOPOLOGY",
+        help="what each of many devices holds and gets, compiled and not run: of a CPU cut into "
+        "512, or of a TPU as v5p:8x8x8, with libtpu",
+    )
     how.add_argument("--list", action="store_true", help="list the cases and goals, and end")
     how.add_argument("--json", action="store_true", help="print all as JSON, nothing else")
 

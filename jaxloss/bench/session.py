@@ -11,7 +11,7 @@ from typing import Any
 
 import jax
 
-from jaxloss.bench import contenders, goals, inputs, libraries, processes, report, trial
+from jaxloss.bench import contenders, goals, inputs, libraries, processes, report, scale, trial
 from jaxloss.bench.cases import CASES, HEAD, HEAVY, QUICK, Case
 from jaxloss.bench.clock import Pace
 from jaxloss.bench.contenders import Question
@@ -31,6 +31,11 @@ def bench(arguments: argparse.Namespace) -> None:
     """
     if arguments.list:
         print(_listing())
+        return
+    if arguments.scale:
+        cpu = arguments.scale == "cpu"
+        for line in scale.table(scale.of_cpu() if cpu else scale.of_tpu(arguments.scale)):
+            print(line, flush=True)
         return
     here = libraries.installed()
     peers, absent = _peers(arguments.peer, here), _absent(arguments.peer, here)

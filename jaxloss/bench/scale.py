@@ -1,0 +1,141 @@
+"""What each device holds and gets in one step on many of them, from programs that are not run.
+
+They are compiled for devices that need not be there: those that a CPU is cut into, or those of a
+TPU, where libtpu is installed.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.experimental import topologies
+from jax.sharding import Mesh, NamedSharding
+
+import jaxloss as jl
+from jaxloss.bench.traffic import received
+from jaxloss.contract import Loss
+
+COUNTS = 1, 8, 64, 512
+_AXIS = "devices"
+_EVERYWHERE, _ROWS, _COLUMNS = jax.P(), jax.P(_AXIS), jax.P(None, _AXIS)
+_TOKENS, _FEATURES, _CLASSES = 8192, 2048, 131_072
+_PAIRS, _WIDTH = 32_768, 256
+
+
+class Argument(NamedTuple):
+    """An array that need not be there, and how it is spread over devices."""
+
+    shape: tuple[int, ...]
+    dtype: Any
+    spread: Any
+
+    def on(self, mesh: Mesh) -> jax.ShapeDtypeStruct:
+        """As one of the devices of a mesh."""
+        return jax.ShapeDtypeStruct(
+            self.shape, self.dtype, sharding=NamedSharding(mesh, self.spread)
+        )
+
+
+class Step(NamedTuple):
+    """A value that is the same on all devices, and how many of its first arguments have slopes."""
+
+    value: Callable[..., Any]
+    arguments: tuple[Argument, ...]
+    moving: int = 2
+
+
+class Load(NamedTuple):
+    """The bytes of a device.
+
+    Attributes:
+        held: Arguments, results and temporaries together.
+        received: What it gets from the other devices in one step.
+    """
+
+    held: int
+    received: float
+
+
+def _vocabulary() -> Step:
+    head = jl.Objective(jl.linear_head(jl.vocabulary_parallel_cross_entropy(_AXIS)))
+
+    def value(hidden: Any, weight: Any, labels: Any) -> Any:
+        return head((hidden, weight, 0.0), labels)
+
+    hidden = Argument((_TOKENS, _FEATURES), jnp.bfloat16, _EVERYWHERE)
+    weight = Argument((_FEATURES, _CLASSES), jnp.bfloat16, _COLUMNS)
+    return Step(value, (hidden, weight, Argument((_TOKENS,), jnp.int32, _EVERYWHERE)))
+
+
+def _pairs(maker: Callable[[Loss[...], str], Loss[...]], loss: Loss[...]) -> Step:
+    objective = jl.Objective(maker(loss, _AXIS))
+
+    def value(first: Any, second: Any) -> Any:
+        (term,) = objective.terms(first, second).values()
+        return term.psum(_AXIS).value
+
+    return Step(value, (Argument((_PAIRS, _WIDTH), jnp.float32, _ROWS),) * 2)
+
+
+STEPS: dict[str, Callable[[], Step]] = {
+    f"cross-entropy, {_CLASSES:,} classes spread": _vocabulary,
+    f"CLIP, {_PAIRS:,} pairs in a ring": partial(_pairs, jl.in_ring, jl.clip),
+    f"CLIP, {_PAIRS:,} pairs gathered": partial(_pairs, jl.all_gathered, jl.clip),
+    f"SigLIP, {_PAIRS:,} pairs in a ring": partial(_pairs, jl.in_ring, jl.siglip),
+    f"SigLIP, {_PAIRS:,} pairs gathered": partial(_pairs, jl.all_gathered, jl.siglip),
+}
+
+
+def load(step: Step, devices: Sequence[Any]) -> Load:
+    """What each of these devices has to hold and to get for the value and its gradients."""
+    mesh = Mesh(np.asarray(devices), (_AXIS,))
+    specs = tuple(argument.spread for argument in step.arguments)
+    function = jax.shard_map(
+        jax.value_and_grad(step.value, tuple(range(step.moving))),
+        mesh=mesh,
+        in_specs=specs,
+        out_specs=(_EVERYWHERE, specs[: step.moving]),
+    )
+    program: Any = jax.jit(function).lower(*[x.on(mesh) for x in step.arguments]).compile()
+    memory = program.memory_analysis()
+    held = memory.argument_size_in_bytes + memory.output_size_in_bytes
+    return Load(held + memory.temp_size_in_bytes, received(program.as_text(), mesh.size))
+
+
+def table(devices: Sequence[Any]) -> Iterator[str]:
+    """The lines of a table in Markdown, as they come, for some of these devices and for all."""
+    counts = [count for count in COUNTS if count <= len(devices)]
+    yield (
+        "| a device holds; gets in a step | " + " | ".join(f"of {count}" for count in counts) + " |"
+    )
+    yield "| --- " * (len(counts) + 1) + "|"
+    for name, step in STEPS.items():
+        loads = [load(step(), devices[:count]) for count in counts]
+        cells = [f"{_shown(x.held)}; {_shown(x.received)}" for x in loads]
+        yield f"| {name} | {' | '.join(cells)} |"
+
+
+def of_cpu() -> Sequence[Any]:
+    """As many devices as are asked for, which a CPU is cut into; before JAX is used."""
+    jax.config.update("jax_num_cpu_devices", COUNTS[-1])
+    return jax.devices("cpu")
+
+
+def of_tpu(topology: str) -> Sequence[Any]:
+    """The devices of a topology, as "v5p:8x8x8".
+
+    Raises:
+        ValueError: It is not known, or libtpu is not installed.
+    """
+    try:
+        return list(topologies.get_topology_desc(topology, "tpu").devices)
+    except (RuntimeError, ValueError, NotImplementedError) as error:
+        message = f"the topology {topology!r} is not to be had: {error}; is libtpu installed?"
+        raise ValueError(message) from error
+
+
+def _shown(size: float) -> str:
+    return f"{size / 1e6:,.0f} MB" if size >= 1e7 else f"{size / 1e6:.1f} MB"

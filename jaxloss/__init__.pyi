@@ -263,7 +263,9 @@ from jaxloss.numerics.pairs import map_pairs as map_pairs
 from jaxloss.objective import Objective as Objective
 
 # what must know that an axis is spread over devices
+from jaxloss.parallel import all_gathered as all_gathered
 from jaxloss.parallel import global_moments as global_moments
+from jaxloss.parallel import in_ring as in_ring
 from jaxloss.parallel import (
     vocabulary_parallel_cross_entropy as vocabulary_parallel_cross_entropy,
 )

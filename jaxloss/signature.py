@@ -158,6 +158,10 @@ class Signature:
         pairs = zip(self.arrays.values(), arrays, strict=True)
         return [hide(mask, domain.benign, array) for domain, array in pairs], spread(mask, shape)
 
+    def anywhere(self, counted: Array) -> Array:
+        """Which examples count, where they may do so by what is elsewhere too."""
+        return counted
+
     def _wanted_shape(self, domain: ArrayDomain, shape: Shape, leader: Shape) -> Shape:
         """The batch axes of the first array, and the event axes that the domain asks for."""
         leading_event = next(iter(self.arrays.values())).event

@@ -166,6 +166,7 @@ class Term:
         values = self._per_example(*arrays, **({"where": mask} if self._couples else {}))
         if mask is not None:
             mask = jnp.any(mask, axis=range(values.ndim, mask.ndim))  # a set counts if any of it
+            mask = self.loss.contract.anywhere(mask) if isinstance(self.loss, Loss) else mask
             values = select(mask, values, 0)
         return values, _mass(mask, weights, values)
 

@@ -1,0 +1,117 @@
+"""Losses of moments of a whole batch, whose elements are spread over devices.
+
+What each device knows of its own elements are sums of features and of their products. These are
+all that is communicated, however many elements there are.
+"""
+
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from jax import Array
+
+from jaxloss.contract import Loss
+from jaxloss.losses.redundancy import barlow_twins, barlow_twins_of, vicreg, vicreg_of
+from jaxloss.numerics.moments import Batch
+from jaxloss.signature import Signature
+
+_OF_BATCHES: dict[Loss[...], Callable[..., Array]] = {
+    barlow_twins: barlow_twins_of,
+    vicreg: vicreg_of,
+}
+
+
+def global_moments(loss: Loss[...], axis_name: str) -> Loss[...]:
+    """Make a loss of a set's moments one of a set whose elements are spread over devices.
+
+        loss of all elements,   of which each device has some
+
+    Inside `jax.shard_map`, means and covariances are those of all elements that count, of which
+    devices may have different numbers, or none. Sums and extremes of each feature, and sums of
+    products of two features, are all that is communicated: never an embedding. Slopes of what all
+    devices have in common are summed over them by JAX (with `check_vma=True`, the default).
+
+    Args:
+        loss: `barlow_twins` or `vicreg`.
+        axis_name: The axis of the mesh that the elements are spread over.
+
+    Returns:
+        A loss of the device's own elements, with the arrays, hyper-parameters and `where` of
+        `loss`. The value, one for each set, shape `[...]`, is the same on all devices, as is that
+        of an objective of it; and the object is the same each time.
+
+    Raises:
+        TypeError: The loss is no loss of moments, or the name of the axis is no string.
+
+    Use when each device holds a part of a batch that is too small for moments of its own.
+    Avoid when `jit` places the arrays: given sharded embeddings, the plain loss does the same.
+
+    Example:
+        >>> import jax, jax.numpy as jnp, jaxloss as jl
+        >>> mesh, spread = jax.make_mesh((1,), ("batch",)), jax.P("batch")
+        >>> loss = jl.global_moments(jl.vicreg, "batch")
+        >>> whole = jax.shard_map(loss, mesh=mesh, in_specs=(spread, spread), out_specs=jax.P())
+        >>> first = jnp.array([[0.0, 0.0], [2.0, 2.0]])
+        >>> with jax.set_mesh(mesh):
+        ...     print(whole(*jax.device_put((first, first.at[:, 1].set(1.0)), spread)))
+        29.0
+
+    Limits:
+        With one device, the loss itself.
+
+    References:
+        Zbontar, Jing, Misra, LeCun & Deny (2021), Barlow Twins: self-supervised learning via
+        redundancy reduction, arXiv:2103.03230.
+        Bardes, Ponce & LeCun (2022), VICReg: variance-invariance-covariance regularization for
+        self-supervised learning, arXiv:2105.04906.
+    """
+    if not isinstance(loss, Loss) or loss not in _OF_BATCHES:
+        known = " or ".join(f"`{known.__name__}`" for known in _OF_BATCHES)
+        raise TypeError(f"global_moments: `loss` is {known}, got {loss!r}")
+    if not isinstance(axis_name, str):
+        raise TypeError(f"global_moments: `axis_name` is a string, got {axis_name!r}")
+    return _global_moments(loss, axis_name)
+
+
+@functools.cache
+def _global_moments(loss: Loss[...], axis_name: str) -> Loss[...]:
+    """The loss, with a name and a text of its own."""
+    of_batch, own = _OF_BATCHES[loss], loss.contract
+    defaults = {name: number.default for name, number in own.hyperparameters.items()}
+
+    def function(first: Array, second: Array, *, where: Array, **hyper: Any) -> Array:
+        return of_batch(Batch(where, axis_name), first, second, **(defaults | hyper))
+
+    function.__name__ = f"global_moments({loss.__name__}, {axis_name!r})"
+    function.__qualname__, function.__doc__ = function.__name__, _text(loss, axis_name)
+    contract = SpreadSignature(
+        function.__name__, own.arrays, own.hyperparameters, couples=True, axis_name=axis_name
+    )
+    return Loss(function, contract, loss.facts, (global_moments, (loss, axis_name)))
+
+
+@dataclass(frozen=True)
+class SpreadSignature(Signature):
+    """The contract of a loss of sets whose elements are spread over devices."""
+
+    axis_name: str = field(kw_only=True)
+
+    def anywhere(self, counted: Array) -> Array:
+        """Which sets have elements on any device."""
+        return Batch(counted[..., None], self.axis_name).size() > 0
+
+
+def _text(loss: Loss[...], axis_name: str) -> str:
+    return f"""`{loss.__name__}` of all elements, spread over the devices along `{axis_name}`.
+
+    Args:
+        first: Those of the device, shape `[..., elements, features]`.
+        second: The same elements seen otherwise, in this order, `[..., elements, features]`.
+        where: Which of the device's elements count, boolean, shape `[..., elements]` or a prefix;
+            all by default.
+        **hyperparameters: Those of `{loss.__name__}`.
+
+    Returns:
+        One value per set, shape `[...]`, the same on all devices.
+    """

@@ -28,7 +28,7 @@ from jaxloss.domains import (
 )
 from jaxloss.facts import Constant, Facts
 from jaxloss.heads import HeadLoss
-from jaxloss.masking import lead
+from jaxloss.masking import lead, select
 from jaxloss.numerics import cooled, unknown, weighted
 from jaxloss.signature import HyperParameter
 
@@ -213,8 +213,13 @@ def mixed(loss: Loss[...]) -> Loss[...]:
     name, target = list(arrays.items())[-1]
 
     def function(*arrays: Array, **rest: Any) -> Array:
-        *first, partner, share = arrays
-        own, other = loss.compute(*first, **rest), loss.compute(*first[:-1], partner, **rest)
+        *first, target, partner, share = arrays
+
+        def of_target(target: Array) -> Array:
+            return loss.compute(*first, target, **rest)
+
+        own = of_target(_unless_lost(of_target, share, target, partner))
+        other = of_target(_unless_lost(of_target, 1 - share, partner, target))
         part = lead(share, own.ndim)
         return weighted(part, own) + weighted(1 - part, other)
 
@@ -232,6 +237,18 @@ def mixed(loss: Loss[...]) -> Loss[...]:
     """
     both = {**arrays, f"partner_{name}": target, "share": _domain(Probability)}
     return _made(mixed, loss, function, facts, arrays=both)
+
+
+def _unless_lost(
+    of_target: Callable[[Array], Array], share: Array, target: Array, other: Array
+) -> Array:
+    """The target, and the other where it has no share in the loss and would make it infinite.
+
+    Weight 0 wins over an infinite value, and backward over none of its slopes.
+    """
+    lost = jnp.isinf(of_target(target))
+    lost = (share == 0) & jnp.any(lost, axis=range(share.ndim, lost.ndim))
+    return select(lost, other, target)
 
 
 def _if_infinite(constant: Constant) -> Constant:

@@ -11,7 +11,7 @@ os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
 if jax.__version_info__ < (0, 11):  # XLA's older emitters take half the time; later it has none
     os.environ["XLA_FLAGS"] = f"{os.getenv('XLA_FLAGS', '')} --xla_cpu_use_fusion_emitters=false"
 gc.set_threshold(200_000, 50, 100)
-_AT_ONCE = 200  # tests, whose compiled programs are kept in memory
+_AT_ONCE = 500  # tests, whose compiled programs are kept in memory
 _finished = itertools.count(1)
 
 collect_ignore = ["torch_values.py"]  # a script that needs PyTorch, which is no dependency
@@ -22,8 +22,22 @@ def pytest_configure(config):
     if not hasattr(config, "cache"):  # pytest was told to keep nothing
         return
     jax.config.update("jax_compilation_cache_dir", str(config.cache.mkdir("compiled")))
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+
+
+def pytest_collection_modifyitems(items):
+    """Within a module, what is tested of one loss comes together, as it shares what is compiled."""
+    first = {}
+    for place, item in enumerate(items):
+        first.setdefault(_subject(item), place)
+    items.sort(key=lambda item: first[_subject(item)])
+
+
+def _subject(item):
+    """The module of a test, and the loss that it is given, if any."""
+    given = item.callspec.params if hasattr(item, "callspec") else {}
+    return item.path, given.get("loss") or given.get("case") or given.get("name")
 
 
 def pytest_runtest_logfinish():

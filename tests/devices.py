@@ -8,18 +8,19 @@ from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 
 import jax
+import pytest
 
 DEVICES = 8
 
 
 def on_eight_devices(test):
-    """Run a test, which takes what can be pickled, in the process with eight devices."""
+    """Run a slow test, which takes what can be pickled, in the process with eight devices."""
 
     @functools.wraps(test)
     def elsewhere(**arguments):
         _process().submit(_call, test.__module__, test.__name__, arguments).result()
 
-    return elsewhere
+    return pytest.mark.slow(elsewhere)
 
 
 @functools.cache
@@ -32,7 +33,7 @@ def _start(cache):
     jax.config.update("jax_num_cpu_devices", DEVICES)
     if cache is not None:
         jax.config.update("jax_compilation_cache_dir", cache)
-        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
         jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
 
 

@@ -163,8 +163,8 @@ def _edges(domain, shape):
     interval, edges = ORDINARY_AND_EDGES[domain.name]
     if interval is None:
         return hnp.arrays(np.int32, shape, elements=st.sampled_from(edges))
-    inside = st.floats(*interval).map(lambda x: round(x, 4))
-    elements = st.sampled_from([float(edge) for edge in edges]) | inside
+    inside = np.random.default_rng(len(edges)).uniform(*interval, 2 * len(edges)).round(4)
+    elements = st.sampled_from([*map(float, edges), *inside.tolist()])
     return hnp.arrays(np.float64, shape, elements=elements).map(lambda x: _finish(domain, x))
 
 

@@ -112,6 +112,7 @@ TESTS = {name_of(path, test): test for path in FILES for test in cases_in(path)}
 
 
 @pytest.mark.filterwarnings("ignore")
+@pytest.mark.slow
 @pytest.mark.parametrize("name", TESTS)
 def test_of_optax(name):
     np.random.set_bit_generator(np.random.MT19937(0))

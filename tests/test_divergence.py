@@ -188,7 +188,8 @@ def test_single_precision_keeps_the_digits_of_small_differences(classes, apart):
     half_sum = (divergence(q, middle) + divergence(s, middle)) / 2
     assert close(jl.jensen_shannon(predictions, mass), half_sum, rounding)
     exact = (divergence(q, between) + divergence(t, between)) / 2
-    assert close(jl.generalized_jensen_shannon(predictions, targets), exact, 1e-6)
+    in_a_row = 1e-6 + 1e-9 * classes  # by the narrower CPUs, whose sums have longer rows
+    assert close(jl.generalized_jensen_shannon(predictions, targets), exact, in_a_row)
     probabilities = np.float32(np.exp(np.float64(predictions)))
     found = jl.cauchy_schwarz_divergence(probabilities, mass)
     assert close(found, -mpmath.log(cosine), rounding)

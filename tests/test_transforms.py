@@ -142,6 +142,20 @@ def test_a_mixed_loss_is_a_mean_of_two():
     np.testing.assert_allclose(same, CE(LOGITS, LABELS), rtol=1e-6)
 
 
+def test_a_target_without_a_share_has_no_slopes_where_it_is_impossible():
+    """The first label's class is masked, and its share is 0; or so it is of the partner."""
+    logits, weights = jnp.array([0.0, 1.0, -jnp.inf]), jnp.ones(3)
+
+    def of_numbers(loss, *targets):
+        hyper = weights, 0.1, 0.2
+        value = lambda w, s, z: loss(logits, *targets, class_weights=w, label_smoothing=s, z_loss=z)
+        return jax.value_and_grad(value, (0, 1, 2))(*hyper)
+
+    for targets in ((2, 0, 0.0), (0, 2, 1.0)):
+        found, expected = of_numbers(jl.mixed(CE), *targets), of_numbers(CE, 0)
+        jax.tree.map(np.testing.assert_array_equal, found, expected)
+
+
 def test_a_mixed_loss_that_is_linear_in_its_targets_is_that_of_mixed_targets():
     first, second = TARGETS, TARGETS[::-1]
     targets = SHARE[:, None] * first + (1 - SHARE[:, None]) * second

@@ -204,5 +204,5 @@ for axis, title in zip(axes, ("held by a device, MB", "received in a step, MB"),
 
 # %% [markdown]
 # For larger numbers of devices, `jaxloss bench --scale` compiles the same programs for 1, 8, 64
-# and 512 of them, and with libtpu installed for a TPU that need not be there:
-# `jaxloss bench --scale v5p:8x8x8`.
+# and 512 of them: of a TPU that need not be there with `--scale v5p:8x8x8`, where libtpu is
+# installed, and of H100s likewise with `--scale h100:64x8`, where jax[cuda12] is.

@@ -1,6 +1,9 @@
 """What devices hold and get, as the compiler says it: of programs whose traffic is known."""
 
 import importlib.util
+import os
+import subprocess
+import sys
 
 import jax
 import jax.numpy as jnp
@@ -9,6 +12,7 @@ from devices import on_eight_devices
 from jax import lax
 
 from jaxloss.bench import scale
+from jaxloss.bench.topologies import devices_of
 from jaxloss.bench.traffic import Program, received
 
 LENGTH, AXIS, BYTES = 96, "devices", 4 * 96
@@ -85,13 +89,22 @@ SIGLIP = [name for name in scale.STEPS if name.startswith("SigLIP")]
 
 
 def test_a_topology_that_is_not_to_be_had_is_said():
-    with pytest.raises(ValueError, match="the topology 'v0:1x1' is not to be had"):
-        scale.of_tpu("v0:1x1")
+    with pytest.raises(ValueError, match=r"'v0:1x1' is not to be had: .* is libtpu installed?"):
+        devices_of("v0:1x1", 1)
+
+
+OFFERED = {"v5p:8x8x8": "libtpu", "h100:64x8": "jax_cuda12_plugin"}
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(importlib.util.find_spec("libtpu") is None, reason="libtpu is not installed")
-def test_every_step_compiles_for_512_chips_of_a_tpu():
-    heading, _, *rows = scale.table(scale.of_tpu("v5p:8x8x8"))
+@pytest.mark.parametrize("topology", OFFERED)
+def test_every_step_compiles_for_512_accelerators(topology):
+    package = OFFERED[topology]
+    if importlib.util.find_spec(package) is None:
+        pytest.skip(f"{package} is not installed")
+    command = [sys.executable, "-m", "jaxloss", "bench", "--scale", topology]
+    alone = {k: v for k, v in os.environ.items() if k != "XLA_FLAGS"}  # of which some are of CPUs
+    shown = subprocess.run(command, env=alone, capture_output=True, text=True, check=True).stdout
+    heading, _, *rows = shown.splitlines()
     assert heading.endswith("| of 1 | of 8 | of 64 | of 512 |")
     assert len(rows) == len(scale.STEPS)

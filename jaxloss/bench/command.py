@@ -64,7 +64,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         const="cpu",
         metavar="TOPOLOGY",
         help="what each of many devices holds and gets, compiled and not run: of a CPU cut into "
-        "512, or of a TPU as v5p:8x8x8, with libtpu",
+        "512, of a TPU as v5p:8x8x8, with libtpu, or of H100s as h100:64x8 (hosts, GPUs of each), "
+        "with jax[cuda12]",
     )
     how.add_argument("--list", action="store_true", help="list the cases and goals, and end")
     how.add_argument("--json", action="store_true", help="print all as JSON, nothing else")

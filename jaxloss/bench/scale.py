@@ -1,7 +1,6 @@
 """What each device holds and gets in one step on many of them, from programs that are not run.
 
-They are compiled for devices that need not be there: those that a CPU is cut into, or those of a
-TPU, where libtpu is installed.
+They are compiled for devices that need not be there.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -11,10 +10,10 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.experimental import topologies
 from jax.sharding import Mesh, NamedSharding
 
 import jaxloss as jl
+from jaxloss.bench.topologies import devices_of
 from jaxloss.bench.traffic import received
 from jaxloss.contract import Loss
 
@@ -105,8 +104,13 @@ def load(step: Step, devices: Sequence[Any]) -> Load:
     return Load(held + memory.temp_size_in_bytes, received(program.as_text(), mesh.size))
 
 
-def table(devices: Sequence[Any]) -> Iterator[str]:
-    """The lines of a table in Markdown, as they come, for some of these devices and for all."""
+def table(topology: str) -> Iterator[str]:
+    """The lines of a table in Markdown, as they come, for some devices of a topology and for all.
+
+    Raises:
+        ValueError: The topology is not to be had.
+    """
+    devices = devices_of(topology, COUNTS[-1])
     counts = [count for count in COUNTS if count <= len(devices)]
     yield (
         "| a device holds; gets in a step | " + " | ".join(f"of {count}" for count in counts) + " |"
@@ -116,25 +120,6 @@ def table(devices: Sequence[Any]) -> Iterator[str]:
         loads = [load(step(), devices[:count]) for count in counts]
         cells = [f"{_shown(x.held)}; {_shown(x.received)}" for x in loads]
         yield f"| {name} | {' | '.join(cells)} |"
-
-
-def of_cpu() -> Sequence[Any]:
-    """As many devices as are asked for, which a CPU is cut into; before JAX is used."""
-    jax.config.update("jax_num_cpu_devices", COUNTS[-1])
-    return jax.devices("cpu")
-
-
-def of_tpu(topology: str) -> Sequence[Any]:
-    """The devices of a topology, as "v5p:8x8x8".
-
-    Raises:
-        ValueError: It is not known, or libtpu is not installed.
-    """
-    try:
-        return list(topologies.get_topology_desc(topology, "tpu").devices)
-    except (RuntimeError, ValueError, NotImplementedError) as error:
-        message = f"the topology {topology!r} is not to be had: {error}; is libtpu installed?"
-        raise ValueError(message) from error
 
 
 def _shown(size: float) -> str:

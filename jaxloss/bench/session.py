@@ -33,8 +33,7 @@ def bench(arguments: argparse.Namespace) -> None:
         print(_listing())
         return
     if arguments.scale:
-        cpu = arguments.scale == "cpu"
-        for line in scale.table(scale.of_cpu() if cpu else scale.of_tpu(arguments.scale)):
+        for line in scale.table(arguments.scale):
             print(line, flush=True)
         return
     here = libraries.installed()

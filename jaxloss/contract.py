@@ -8,6 +8,7 @@ Support Vector Machines, ch. 2, doi:10.1007/978-0-387-77242-4).
 import functools
 import inspect
 import operator
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Concatenate, Generic, ParamSpec
 
@@ -139,6 +140,21 @@ class Margin(Loss[Concatenate[Array, Array, P]]):
         """The value at arrays that fit, without checks, casts or compilation."""
         scores, signs = arrays
         return self.function(signs * scores, **hyperparameters)
+
+
+class SummedLoss(Loss[P], ABC):
+    """A loss whose sum over examples is quicker, with its gradients, than its values are."""
+
+    @abstractmethod
+    def total(self, *arrays: Array, weights: Array, counted: Array, **keywords: Any) -> Array:
+        """Sum of weight times value over the examples that count.
+
+        Args:
+            *arrays: Those of a call.
+            weights: What each example counts, one number for each.
+            counted: Which examples count at all, likewise; what is not counted adds nothing.
+            **keywords: The hyper-parameters.
+        """
 
 
 def loss(**facts: Any) -> Callable[[Callable[P, Array]], Loss[P]]:

@@ -11,8 +11,7 @@ import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
 
-from jaxloss.contract import Loss
-from jaxloss.heads import HeadLoss
+from jaxloss.contract import Loss, SummedLoss
 from jaxloss.masking import Shape, as_mask, as_prefix, hide, select, spread
 from jaxloss.numerics import computing_dtype, divide
 from jaxloss.reduction import Average, Reduction, mean, total
@@ -89,7 +88,7 @@ class Term:
     def value(self, predictions: PyTree, targets: PyTree, where: PyTree, weights: PyTree) -> Array:
         """The reduced loss times the scale."""
         given = predictions, targets, where, weights
-        if isinstance(self.loss, HeadLoss) and self.reduction in (mean, total):
+        if isinstance(self.loss, SummedLoss) and self.reduction in (mean, total):
             return self._scaled(self._swept(self.loss, *given))
         return self._scaled(self.reduction(*self._measure(*given)))
 
@@ -101,7 +100,7 @@ class Term:
     ) -> Average:
         """The mean of the loss before the division, unscaled."""
         given = predictions, targets, where, weights
-        if isinstance(self.loss, HeadLoss):
+        if isinstance(self.loss, SummedLoss):
             arrays, counted, numbers, mass = self._amounts(*given)
             own = self.loss.total(*arrays, weights=numbers, counted=counted, **self.traced)
             return Average(own, mass)
@@ -120,7 +119,7 @@ class Term:
             message = f"Objective.share: {self.name} is no sum over examples but reduced by "
             raise ValueError(f"{message}{_name(self.reduction)}; use `mean` or `total`")
         parts = predictions, targets, where, weights
-        if isinstance(self.loss, HeadLoss):
+        if isinstance(self.loss, SummedLoss):
             return self._scaled(self._swept(self.loss, *parts, mass=mass))
         own = self.average(*parts)
         reduced = own.total if self.reduction is total else replace(own, mass=mass).value
@@ -185,8 +184,8 @@ class Term:
         numbers = jnp.ones(()) if amounts is None else amounts
         return arrays, counted, numbers.astype(average.total.dtype), average.mass
 
-    def _swept(self, head: HeadLoss, *given: PyTree, mass: Array | None = None) -> Array:
-        """The reduced loss of a head, each weight divided by the mass before it is summed.
+    def _swept(self, loss: SummedLoss, *given: PyTree, mass: Array | None = None) -> Array:
+        """The loss, reduced while it is summed: each weight is divided by the mass beforehand.
 
         So nothing is left to be multiplied with the gradients, which are formed with the sum.
         """
@@ -194,7 +193,7 @@ class Term:
         if self.reduction is mean:
             mass = jnp.asarray(own if mass is None else mass).astype(numbers.dtype)
             numbers, counted = divide(numbers, mass), counted & (mass != 0)
-        return head.total(*arrays, weights=numbers, counted=counted, **self.traced)
+        return loss.total(*arrays, weights=numbers, counted=counted, **self.traced)
 
     def _per_example(self, *arrays: PyTree, **where: Array | None) -> Array:
         values = self.loss(*arrays, **self.traced, **dict(self.static), **where)

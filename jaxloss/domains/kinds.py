@@ -80,7 +80,6 @@ class ArrayDomain(Domain):
         return self.convert(array.astype(dtype))
 
 
-@dataclass(frozen=True)
 class NonZeroDomain(ArrayDomain):
     """What may be divided by."""
 
@@ -98,7 +97,6 @@ class NonZeroDomain(ArrayDomain):
         return 0 / value
 
 
-@dataclass(frozen=True)
 class BinaryDomain(ArrayDomain):
     """0 and 1, and nothing between."""
 

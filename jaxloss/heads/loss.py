@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from jaxloss.contract import Loss
+from jaxloss.contract import Loss, SummedLoss
 from jaxloss.domains import ArrayDomain, Values
 from jaxloss.facts import Facts
 from jaxloss.heads.affine import Affine
@@ -107,7 +107,7 @@ class HeadSignature(Signature):
         return (*batch, features), weight, (classes,) if bias else ()
 
 
-class HeadLoss(Loss[...]):
+class HeadLoss(SummedLoss[...]):
     """A loss of the logits that linear maps make, some tokens at a time."""
 
     contract: HeadSignature
@@ -131,14 +131,7 @@ class HeadLoss(Loss[...]):
         super().__init__(function, contract, facts)
 
     def total(self, *arrays: Array, weights: Array, counted: Array, **keywords: Any) -> Array:
-        """Sum of weight times value over the tokens that count, and its gradients in one sweep.
-
-        Args:
-            *arrays: Those of a call.
-            weights: What each token counts, one number for each.
-            counted: Which tokens count at all, likewise; what is not counted adds nothing.
-            **keywords: The hyper-parameters.
-        """
+        """Sum of weight times value over the tokens that count, and its gradients in one sweep."""
         self.contract.check(arrays)
         with jax.named_scope(self.__name__):
             parts = self.parts(arrays, keywords)

@@ -238,9 +238,13 @@ class Signature:
         }
 
     def _array_checks(self, arrays: Sequence[Array]) -> Iterator[Array]:
-        for domain, inside in zip(self.arrays.values(), self.inside(arrays).values(), strict=True):
-            if domain.bounded or domain.indexes:
-                yield jnp.all(inside, axis=tuple(range(-domain.event, 0)))
+        each = zip(self.arrays.values(), arrays, self.inside(arrays).values(), strict=True)
+        for domain, array, inside in each:
+            axes = tuple(range(-domain.event, 0))
+            if domain.event and domain.bounded and jnp.issubdtype(array.dtype, jnp.floating):
+                yield ~jnp.isnan(jnp.sum(domain.outside(array), axis=axes))  # as one pass
+            elif domain.bounded or domain.indexes:
+                yield jnp.all(inside, axis=axes)
 
     def _number_checks(self, numbers: Mapping[str, Any]) -> Iterator[Array]:
         for name, value in numbers.items():

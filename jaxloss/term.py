@@ -184,7 +184,7 @@ class Term:
         numbers = jnp.ones(()) if amounts is None else amounts
         return arrays, counted, numbers.astype(average.total.dtype), average.mass
 
-    def _swept(self, loss: SummedLoss, *given: PyTree, mass: Array | None = None) -> Array:
+    def _swept(self, loss: SummedLoss[...], *given: PyTree, mass: Array | None = None) -> Array:
         """The loss, reduced while it is summed: each weight is divided by the mass beforehand.
 
         So nothing is left to be multiplied with the gradients, which are formed with the sum.

@@ -16,7 +16,6 @@ from jaxloss.domains import (
     ClassWeights,
     KeptLogits,
     Label,
-    Logits,
     NonNegative,
     Positive,
     Simplex,
@@ -25,12 +24,12 @@ from jaxloss.domains import (
 from jaxloss.numerics import (
     divide,
     log,
-    log_softmax,
     logsumexp,
     soft_cap,
     weighted,
 )
 from jaxloss.numerics.rivals import LOWEST, Parts, apart, entry, wide
+from jaxloss.numerics.surprise import expected_surprise
 
 
 @loss(
@@ -112,7 +111,7 @@ def softmax_cross_entropy_with_integer_labels(
     elicits="distribution",
 )
 def softmax_cross_entropy(
-    logits: Logits,
+    logits: KeptLogits,
     targets: Simplex,
     *,
     label_smoothing: Unit | None = None,
@@ -163,8 +162,8 @@ def softmax_cross_entropy(
         targets = targets * (1 - label_smoothing) + mass * _evenly(bounded) * label_smoothing
     if class_weights is not None:
         targets = targets * class_weights
-    value = jnp.sum(weighted(targets, -log_softmax(bounded)), axis=-1)
-    return _with_z_loss(value, bounded, z_loss)
+    value = expected_surprise(bounded, targets)
+    return value if z_loss is None else value + logsumexp(wide(bounded)) ** 2 * z_loss
 
 
 @loss(
@@ -242,9 +241,5 @@ def surprises(logits: Array, parts: Parts) -> tuple[Array, Array]:
 
 def _evenly(logits: Array) -> Array:
     """The uniform distribution over the classes that are not masked."""
-    valid = jnp.where(logits == -jnp.inf, jnp.zeros_like(logits), 1)
+    valid = jnp.where(logits == -jnp.inf, jnp.zeros_like(wide(logits)), 1)
     return divide(valid, jnp.broadcast_to(jnp.sum(valid, axis=-1, keepdims=True), valid.shape))
-
-
-def _with_z_loss(value: Array, logits: Array, factor: ArrayLike | None) -> Array:
-    return value if factor is None else value + logsumexp(logits) ** 2 * factor

@@ -1,0 +1,111 @@
+"""Expected surprise under softmax, in few passes over the logits, with all digits of small ones.
+
+The largest logit is taken out of the sum of exponentials, and what is left keeps the digits that
+1 + rest rounds away. On a CPU, XLA makes one pass of what it sums only where no comparison is in
+it, and holds what several sums have in common, unless they wait for one another.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import Array, lax
+from jax.custom_derivatives import SymbolicZero
+
+from jaxloss.numerics.elementary import logsumexp, positive_part, tiny, unless_weightless
+from jaxloss.numerics.rivals import LOWEST, wide
+
+Wait = Callable[[Any], Any]
+
+_STEEP = 1e38  # makes a difference of two logits, however small, one of more than 1
+
+
+class Slopes(NamedTuple):
+    """Of the expected surprise: in the logits, and in the targets, which is each class's own."""
+
+    logits: Array
+    targets: Array
+
+
+@jax.custom_jvp
+def expected_surprise(logits: Array, targets: Array) -> Array:
+    """Sum of target times -log softmax over the last axis; a target of 0 wins over a mask."""
+    value: Array = lax.platform_dependent(
+        wide(logits),
+        targets,
+        cpu=partial(_surprise, lax.optimization_barrier),
+        default=partial(_surprise, lambda x: x),
+    )
+    return value
+
+
+def _rule(
+    primals: tuple[Array, Array], tangents: tuple[Array | SymbolicZero, Array | SymbolicZero]
+) -> tuple[Array, Array]:
+    value = expected_surprise(*primals)
+    pairs = zip(_slopes(*primals), tangents, strict=True)
+    rates = [jnp.sum(x * rate, axis=-1) for x, rate in pairs if not isinstance(rate, SymbolicZero)]
+    return value, sum(rates, jnp.zeros_like(value))
+
+
+expected_surprise.defjvp(_rule, symbolic_zeros=True)
+
+
+def _surprise(wait: Wait, logits: Array, targets: Array) -> Array:
+    top, rest = _rest(wait, logits)
+    logits, targets, _ = wait((logits, targets, rest))
+    huge, lowest = _each(top, 1 / tiny(top)), _each(top, LOWEST)
+    # Of what is -inf below the top, the bound leaves a large number where the target is 0.
+    bound = lowest - jnp.abs(targets) * huge * huge * huge
+    own = jnp.sum(targets * -jnp.maximum(logits - top, bound), axis=-1)
+    own, mass = wait((own, jnp.sum(targets, axis=-1)))
+    value: Array = own + mass * jnp.log1p(jnp.squeeze(rest, axis=-1))
+    return value
+
+
+def _rest(wait: Wait, logits: Array) -> tuple[Array, Array]:
+    """The largest logit, and the sum of exponentials over its own, less 1; 0 if all are masked."""
+    highest = jnp.max(logits, axis=-1, keepdims=True, initial=-jnp.inf)
+    top = lax.stop_gradient(jnp.maximum(highest, LOWEST))
+    below = logits - top
+    others = jnp.sum(-jnp.sign(below) * jnp.exp(below), axis=-1, keepdims=True)
+    logits, top, _ = wait((logits, top, others))
+    # There may be several that are largest.
+    is_top = jnp.maximum(_each(top, 1) + _each(top, _STEEP) * (logits - top), _each(top, 0))
+    others, tops = wait((others, jnp.sum(is_top, axis=-1, keepdims=True)))
+    return top, positive_part(others + (tops - 1))
+
+
+def _each(top: Array, number: float) -> Array:
+    """The number for each example: as one for all, XLA would hold it for each logit."""
+    return 0 * top + number
+
+
+@jax.custom_jvp
+def _slopes(logits: Array, targets: Array) -> Slopes:
+    """With all digits also where the probability of a class is nearly 1."""
+    top, rest = _rest(lax.optimization_barrier, wide(logits))
+    below = wide(logits) - top
+    mass = jnp.sum(targets, axis=-1, keepdims=True)
+    share = mass / (1 + rest)
+    of_top = (mass - targets) - rest * share
+    own = unless_weightless(targets, jnp.log1p(rest) - below)
+    return Slopes(jnp.where(below < 0, jnp.exp(below) * share - targets, of_top), own)
+
+
+@_slopes.defjvp
+def _slopes_rates(
+    primals: tuple[Array, Array], tangents: tuple[Array, Array]
+) -> tuple[Slopes, Slopes]:
+    return _slopes(*primals), jax.jvp(_plain_slopes, primals, tangents)[1]
+
+
+def _plain_slopes(logits: Array, targets: Array) -> Slopes:
+    """The same, to be differentiated: no logit is left out."""
+    x = wide(logits)
+    total = logsumexp(x)[..., None]
+    probabilities = jnp.exp(x - jnp.where(total == -jnp.inf, 0, total))
+    mass = jnp.sum(targets, axis=-1, keepdims=True)
+    return Slopes(mass * probabilities - targets, unless_weightless(targets, total - x))

@@ -30,6 +30,7 @@ from jaxloss.facts import Constant, Facts
 from jaxloss.heads import HeadLoss
 from jaxloss.masking import lead, select
 from jaxloss.numerics import cooled, unknown, weighted
+from jaxloss.numerics.rivals import wide
 from jaxloss.signature import HyperParameter
 
 
@@ -97,7 +98,7 @@ def with_temperature(loss: Loss[...]) -> Loss[...]:
 
     def function(*arrays: Array, temperature: ArrayLike = 1.0, **rest: Any) -> Array:
         pairs = zip(scored, arrays, strict=False)  # a margin is a single array
-        given = [cooled(x, temperature) if divided else x for divided, x in pairs]
+        given = [cooled(wide(x), temperature) if divided else x for divided, x in pairs]
         return loss.function(*given, **rest)
 
     facts = Facts(

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 from jax import Array, lax
 from jax.custom_derivatives import SymbolicZero
 
-from jaxloss.numerics.elementary import logsumexp, positive_part, tiny, unless_weightless
+from jaxloss.numerics.elementary import positive_part, tiny, unless_weightless
 from jaxloss.numerics.rivals import LOWEST, wide
 
 Wait = Callable[[Any], Any]
@@ -104,8 +104,11 @@ def _slopes_rates(
 
 def _plain_slopes(logits: Array, targets: Array) -> Slopes:
     """The same, to be differentiated: no logit is left out."""
-    x = wide(logits)
-    total = logsumexp(x)[..., None]
-    probabilities = jnp.exp(x - jnp.where(total == -jnp.inf, 0, total))
+    highest = jnp.max(wide(logits), axis=-1, keepdims=True, initial=-jnp.inf)
+    below = wide(logits) - lax.stop_gradient(jnp.maximum(highest, LOWEST))
+    powers = jnp.exp(below)
+    total = jnp.sum(powers, axis=-1, keepdims=True)
+    total = jnp.where(total == 0, 1, total)
     mass = jnp.sum(targets, axis=-1, keepdims=True)
-    return Slopes(mass * probabilities - targets, unless_weightless(targets, total - x))
+    own = unless_weightless(targets, jnp.log(total) - below)
+    return Slopes(mass * powers / total - targets, own)

@@ -360,6 +360,7 @@ def vector_function(loss):
     return jax.jit(jax.vmap(value, (0, 0, None))), jax.jit(jax.vmap(jax.grad(value), (0, 0, None)))
 
 
+@functools.cache
 def raw_vectors(classes, seed=0, count=6000):
     """Vectors that are ordinary, tiny, large and saturated, and some on the lattice of kinks."""
     rng = np.random.default_rng(seed)
@@ -393,8 +394,13 @@ def target_beside(domain, vectors, seed, *, hard):
     return jnp.eye(classes)[labels] if hard else enter(domain, spread)
 
 
+@functools.lru_cache(maxsize=4)
 def scenes(loss, seed=0, *, hard=False):
     """Vectors of the loss's first domain in several numbers of classes, with what is beside."""
+    return jax.tree.map(np.asarray, list(_scenes(loss, seed, hard)))
+
+
+def _scenes(loss, seed, hard):
     first = next(iter(loss.contract.arrays.values()))
     for classes in (2, 3, 5):
         vectors = enter(first, raw_vectors(classes, seed))
@@ -439,9 +445,9 @@ def test_strictly_convex_on_vectors(loss, hyper, claim):
     """Chords in all directions, along (1, ..., 1), and between two rivals of the true class."""
     gaps = []
     for left, targets in scenes(loss, hard=True):
-        labels = targets[-1] if targets[-1].ndim == 1 else jnp.argmax(targets[-1], axis=-1)
-        own = jnp.arange(left.shape[-1]) == labels[:, None]
-        swapped = jnp.where(own, left, jnp.roll(jnp.where(own, 0, left), 1, axis=-1))
+        labels = targets[-1] if targets[-1].ndim == 1 else np.argmax(targets[-1], axis=-1)
+        own = np.arange(left.shape[-1]) == labels[:, None]
+        swapped = np.where(own, left, np.roll(np.where(own, 0, left), 1, axis=-1))
         half = np.full(len(left), 0.5)
         for right in (left[::-1], left + 1, swapped):
             found = vector_gaps(loss, hyper, left, right, targets, half)

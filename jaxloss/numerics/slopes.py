@@ -6,13 +6,14 @@ Left to itself, differentiation would lose digits in the one case, memory and ti
 import functools
 import operator
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import jax
 from jax import Array
 from jax.custom_derivatives import SymbolicZero
 
 Slope = Callable[..., Array]
+Tree = TypeVar("Tree")
 Inputs = tuple[Sequence[Array], Mapping[str, Any]]
 
 
@@ -50,7 +51,7 @@ def by_slope(value: Callable[..., Array], slope: Callable[..., Array], *inputs: 
         return value(*inputs)
 
     def rule(primals: tuple[Inputs], tangents: tuple[Inputs]) -> tuple[Array, Array]:
-        leaves, tree = jax.tree.flatten(_apart(_deepen(primals[0])))
+        leaves, tree = jax.tree.flatten(behind_barrier(_deepen(primals[0])))
         rates = jax.tree.leaves(_deepen(tangents[0]), is_leaf=_is_zero)
         moving = [i for i, rate in enumerate(rates) if not _is_zero(rate)]
 
@@ -66,10 +67,10 @@ def by_slope(value: Callable[..., Array], slope: Callable[..., Array], *inputs: 
     return function(inputs)
 
 
-def _apart(inputs: Inputs) -> Inputs:
-    """The inputs, on a CPU behind a barrier that no simplification moves the new axis across."""
-    apart: Inputs = jax.lax.platform_dependent(
-        inputs, cpu=jax.lax.optimization_barrier, default=lambda inputs: inputs
+def behind_barrier(tree: Tree) -> Tree:
+    """The same, and on a CPU known only once all of it is: nothing is simplified across."""
+    apart: Tree = jax.lax.platform_dependent(
+        tree, cpu=jax.lax.optimization_barrier, default=lambda tree: tree
     )
     return apart
 

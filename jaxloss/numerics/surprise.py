@@ -5,9 +5,7 @@ The largest logit is taken out of the sum of exponentials, and what is left keep
 it, and holds what several sums have in common, unless they wait for one another.
 """
 
-from collections.abc import Callable
-from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -16,8 +14,7 @@ from jax.custom_derivatives import SymbolicZero
 
 from jaxloss.numerics.elementary import positive_part, tiny, unless_weightless
 from jaxloss.numerics.rivals import LOWEST, wide
-
-Wait = Callable[[Any], Any]
+from jaxloss.numerics.slopes import behind_barrier
 
 _STEEP = 1e38  # makes a difference of two logits, however small, one of more than 1
 
@@ -32,13 +29,14 @@ class Slopes(NamedTuple):
 @jax.custom_jvp
 def expected_surprise(logits: Array, targets: Array) -> Array:
     """Sum of target times -log softmax over the last axis; a target of 0 wins over a mask."""
-    value: Array = lax.platform_dependent(
-        wide(logits),
-        targets,
-        cpu=partial(_surprise, lax.optimization_barrier),
-        default=partial(_surprise, lambda x: x),
-    )
-    return value
+    top, rest = _rest(logits)
+    x, targets, _ = behind_barrier((wide(logits), targets, rest))
+    huge, lowest = _each(top, 1 / tiny(top)), _each(top, LOWEST)
+    # Of what is -inf below the top, the bound leaves a large number where the target is 0.
+    bound = lowest - jnp.abs(targets) * huge * huge * huge
+    own = jnp.sum(targets * -jnp.maximum(x - top, bound), axis=-1)
+    own, mass = behind_barrier((own, jnp.sum(targets, axis=-1)))
+    return own + mass * jnp.log1p(jnp.squeeze(rest, axis=-1))
 
 
 def _rule(
@@ -53,29 +51,21 @@ def _rule(
 expected_surprise.defjvp(_rule, symbolic_zeros=True)
 
 
-def _surprise(wait: Wait, logits: Array, targets: Array) -> Array:
-    top, rest = _rest(wait, logits)
-    logits, targets, _ = wait((logits, targets, rest))
-    huge, lowest = _each(top, 1 / tiny(top)), _each(top, LOWEST)
-    # Of what is -inf below the top, the bound leaves a large number where the target is 0.
-    bound = lowest - jnp.abs(targets) * huge * huge * huge
-    own = jnp.sum(targets * -jnp.maximum(logits - top, bound), axis=-1)
-    own, mass = wait((own, jnp.sum(targets, axis=-1)))
-    value: Array = own + mass * jnp.log1p(jnp.squeeze(rest, axis=-1))
-    return value
-
-
-def _rest(wait: Wait, logits: Array) -> tuple[Array, Array]:
+def _rest(logits: Array) -> tuple[Array, Array]:
     """The largest logit, and the sum of exponentials over its own, less 1; 0 if all are masked."""
-    highest = jnp.max(logits, axis=-1, keepdims=True, initial=-jnp.inf)
-    top = lax.stop_gradient(jnp.maximum(highest, LOWEST))
-    below = logits - top
-    others = jnp.sum(-jnp.sign(below) * jnp.exp(below), axis=-1, keepdims=True)
-    logits, top, _ = wait((logits, top, others))
+    x, top = wide(logits), _top(logits)
+    others = jnp.sum(-jnp.sign(x - top) * jnp.exp(x - top), axis=-1, keepdims=True)
+    x, top, _ = behind_barrier((x, top, others))
     # There may be several that are largest.
-    is_top = jnp.maximum(_each(top, 1) + _each(top, _STEEP) * (logits - top), _each(top, 0))
-    others, tops = wait((others, jnp.sum(is_top, axis=-1, keepdims=True)))
+    is_top = jnp.maximum(_each(top, 1) + _each(top, _STEEP) * (x - top), _each(top, 0))
+    others, tops = behind_barrier((others, jnp.sum(is_top, axis=-1, keepdims=True)))
     return top, positive_part(others + (tops - 1))
+
+
+def _top(logits: Array) -> Array:
+    """The largest logit, a finite constant of the derivative."""
+    highest = jnp.max(wide(logits), axis=-1, keepdims=True, initial=-jnp.inf)
+    return lax.stop_gradient(jnp.maximum(highest, LOWEST))
 
 
 def _each(top: Array, number: float) -> Array:
@@ -86,7 +76,7 @@ def _each(top: Array, number: float) -> Array:
 @jax.custom_jvp
 def _slopes(logits: Array, targets: Array) -> Slopes:
     """With all digits also where the probability of a class is nearly 1."""
-    top, rest = _rest(lax.optimization_barrier, wide(logits))
+    top, rest = _rest(logits)
     below = wide(logits) - top
     mass = jnp.sum(targets, axis=-1, keepdims=True)
     share = mass / (1 + rest)
@@ -104,8 +94,7 @@ def _slopes_rates(
 
 def _plain_slopes(logits: Array, targets: Array) -> Slopes:
     """The same, to be differentiated: no logit is left out."""
-    highest = jnp.max(wide(logits), axis=-1, keepdims=True, initial=-jnp.inf)
-    below = wide(logits) - lax.stop_gradient(jnp.maximum(highest, LOWEST))
+    below = wide(logits) - _top(logits)
     powers = jnp.exp(below)
     total = jnp.sum(powers, axis=-1, keepdims=True)
     total = jnp.where(total == 0, 1, total)

@@ -38,7 +38,7 @@ class Labels:
 
     def predicted(self, objective: jl.Objective, noise: float) -> str:
         """Whether the class has the greatest score where the expected loss is least."""
-        lead = float(self.lead(objective, noise))
+        lead = float(jax.jit(self.lead)(objective, noise))
         if lead > _TIE:
             return "finds the class"
         return "ties all classes" if lead > -_TIE else "finds another class"
@@ -65,7 +65,7 @@ class Numbers:
 
     def predicted(self, objective: jl.Objective, noise: float) -> str:
         """Where the expected loss is least."""
-        return self.says(float(self.location(objective, noise)))
+        return self.says(float(jax.jit(self.location)(objective, noise)))
 
     def location(self, objective: jl.Objective, noise: float) -> Array:
         """The best of closely spaced predictions."""

@@ -156,14 +156,14 @@ def softmax_cross_entropy(
         Good (1952), Rational decisions, doi:10.1111/j.2517-6161.1952.tb00104.x.
         Smoothing: Szegedy et al. (2016), Rethinking the Inception architecture, arXiv:1512.00567.
     """
-    bounded = bounded_by(softcap, logits)
+    bounded = wide(bounded_by(softcap, logits))
     if label_smoothing is not None:
         mass = jnp.sum(targets, axis=-1, keepdims=True)
         targets = targets * (1 - label_smoothing) + mass * _evenly(bounded) * label_smoothing
     if class_weights is not None:
         targets = targets * class_weights
     value = expected_surprise(bounded, targets)
-    return value if z_loss is None else value + logsumexp(wide(bounded)) ** 2 * z_loss
+    return value if z_loss is None else value + logsumexp(bounded) ** 2 * z_loss
 
 
 @loss(
@@ -241,5 +241,5 @@ def surprises(logits: Array, parts: Parts) -> tuple[Array, Array]:
 
 def _evenly(logits: Array) -> Array:
     """The uniform distribution over the classes that are not masked."""
-    valid = jnp.where(logits == -jnp.inf, jnp.zeros_like(wide(logits)), 1)
+    valid = jnp.where(logits == -jnp.inf, jnp.zeros_like(logits), 1)
     return divide(valid, jnp.broadcast_to(jnp.sum(valid, axis=-1, keepdims=True), valid.shape))

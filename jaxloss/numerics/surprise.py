@@ -13,7 +13,7 @@ from jax import Array, lax
 from jax.custom_derivatives import SymbolicZero
 
 from jaxloss.numerics.elementary import positive_part, tiny, unless_weightless
-from jaxloss.numerics.rivals import LOWEST, wide
+from jaxloss.numerics.rivals import LOWEST
 from jaxloss.numerics.slopes import behind_barrier
 
 _STEEP = 1e38  # makes a difference of two logits, however small, one of more than 1
@@ -30,11 +30,11 @@ class Slopes(NamedTuple):
 def expected_surprise(logits: Array, targets: Array) -> Array:
     """Sum of target times -log softmax over the last axis; a target of 0 wins over a mask."""
     top, rest = _rest(logits)
-    x, targets, _ = behind_barrier((wide(logits), targets, rest))
+    logits, targets, _ = behind_barrier((logits, targets, rest))
     huge, lowest = _each(top, 1 / tiny(top)), _each(top, LOWEST)
     # Of what is -inf below the top, the bound leaves a large number where the target is 0.
     bound = lowest - jnp.abs(targets) * huge * huge * huge
-    own = jnp.sum(targets * -jnp.maximum(x - top, bound), axis=-1)
+    own = jnp.sum(targets * -jnp.maximum(logits - top, bound), axis=-1)
     own, mass = behind_barrier((own, jnp.sum(targets, axis=-1)))
     return own + mass * jnp.log1p(jnp.squeeze(rest, axis=-1))
 
@@ -53,18 +53,19 @@ expected_surprise.defjvp(_rule, symbolic_zeros=True)
 
 def _rest(logits: Array) -> tuple[Array, Array]:
     """The largest logit, and the sum of exponentials over its own, less 1; 0 if all are masked."""
-    x, top = wide(logits), _top(logits)
-    others = jnp.sum(-jnp.sign(x - top) * jnp.exp(x - top), axis=-1, keepdims=True)
-    x, top, _ = behind_barrier((x, top, others))
+    top = _top(logits)
+    below = logits - top
+    others = jnp.sum(-jnp.sign(below) * jnp.exp(below), axis=-1, keepdims=True)
+    logits, top, _ = behind_barrier((logits, top, others))
     # There may be several that are largest.
-    is_top = jnp.maximum(_each(top, 1) + _each(top, _STEEP) * (x - top), _each(top, 0))
+    is_top = jnp.maximum(_each(top, 1) + _each(top, _STEEP) * (logits - top), _each(top, 0))
     others, tops = behind_barrier((others, jnp.sum(is_top, axis=-1, keepdims=True)))
     return top, positive_part(others + (tops - 1))
 
 
 def _top(logits: Array) -> Array:
     """The largest logit, a finite constant of the derivative."""
-    highest = jnp.max(wide(logits), axis=-1, keepdims=True, initial=-jnp.inf)
+    highest = jnp.max(logits, axis=-1, keepdims=True, initial=-jnp.inf)
     return lax.stop_gradient(jnp.maximum(highest, LOWEST))
 
 
@@ -77,7 +78,7 @@ def _each(top: Array, number: float) -> Array:
 def _slopes(logits: Array, targets: Array) -> Slopes:
     """With all digits also where the probability of a class is nearly 1."""
     top, rest = _rest(logits)
-    below = wide(logits) - top
+    below = logits - top
     mass = jnp.sum(targets, axis=-1, keepdims=True)
     share = mass / (1 + rest)
     of_top = (mass - targets) - rest * share
@@ -94,7 +95,7 @@ def _slopes_rates(
 
 def _plain_slopes(logits: Array, targets: Array) -> Slopes:
     """The same, to be differentiated: no logit is left out."""
-    below = wide(logits) - _top(logits)
+    below = logits - _top(logits)
     powers = jnp.exp(below)
     total = jnp.sum(powers, axis=-1, keepdims=True)
     total = jnp.where(total == 0, 1, total)

@@ -8,8 +8,10 @@ import jax
 
 # The suite compiles thousands of small functions and runs each a few times, with a large heap.
 os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
+_quick = ["--xla_cpu_parallel_codegen_split_count=1"]  # a worker has a core of its own
 if jax.__version_info__ < (0, 11):  # XLA's older emitters take half the time; later it has none
-    os.environ["XLA_FLAGS"] = f"{os.getenv('XLA_FLAGS', '')} --xla_cpu_use_fusion_emitters=false"
+    _quick.append("--xla_cpu_use_fusion_emitters=false")
+os.environ["XLA_FLAGS"] = " ".join([os.getenv("XLA_FLAGS", ""), *_quick])
 gc.set_threshold(200_000, 50, 100)
 _AT_ONCE = 500  # tests, whose compiled programs are kept in memory
 _finished = itertools.count(1)

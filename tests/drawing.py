@@ -183,4 +183,5 @@ def _finish(domain, values):
 
 def in_double(x):
     """Floats in double precision, labels as they are."""
-    return np.asarray(x, np.float64) if np.result_type(x) != np.int32 else x
+    host = np.asarray(x)
+    return host if host.dtype == np.int32 else host.astype(np.float64)

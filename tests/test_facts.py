@@ -402,7 +402,7 @@ def scenes(loss, seed=0, *, hard=False):
 
 def _scenes(loss, seed, hard):
     first = next(iter(loss.contract.arrays.values()))
-    for classes in (2, 3, 5):
+    for classes in (2, 5):
         vectors = enter(first, raw_vectors(classes, seed))
         beside = targets_beside(loss, vectors, hard=hard)
         if loss.contract.couples and first.event == 2:  # sets of three vectors

@@ -30,8 +30,9 @@ drawn = settings(
 )
 
 
-@every_loss
-def test_compiled_equals_eager(case):
+@pytest.mark.parametrize("name", LOSSES)  # one after another, as losses share their operations
+def test_compiled_equals_eager(name):
+    case = Case(LOSSES[name])
     arrays = case.ordinary()
     with jax.disable_jit():
         eager = case.loss(*arrays, **case.some_hyper)
@@ -55,20 +56,21 @@ def test_a_batch_is_its_examples(case):
 
 @every_loss
 def test_gradient_is_the_finite_difference(case):
+    rng, step = np.random.default_rng(0), 1e-6
     with jax.enable_x64(True):
-        arrays = [in_double(x) for x in case.ordinary(seed=3)]
-        moving, _ = case.split(arrays)
-        point = (moving, jax.tree.map(jnp.asarray, jax.tree.map(in_double, case.some_hyper)))
-        summed, rng = case.summed(arrays), np.random.default_rng(0)
-        direction = jax.tree.map(lambda x: jnp.asarray(rng.normal(size=x.shape)), point)
-        step = 1e-6
-        measure = jax.jit(slope_and_gradient, static_argnums=0)
-        moved = lambda by: jax.tree.map(lambda x, d: x + by * d, point, direction)
-        ahead, behind = (measure(summed, moved(by), direction)[0] for by in (step, -step))
-        _, slope, gradient = measure(summed, point, direction)
-        products = jax.tree.map(lambda g, d: jnp.sum(g * d), gradient, direction)
-        assert float(slope) == pytest.approx(float(ahead - behind) / (2 * step), rel=1e-5, abs=1e-6)
-        assert float(slope) == pytest.approx(float(sum(jax.tree.leaves(products))), rel=1e-9)
+        moving, whole = case.split([in_double(x) for x in case.ordinary(seed=3)])
+    point = jax.tree.map(np.asarray, (moving, jax.tree.map(in_double, case.some_hyper)))
+    direction = jax.tree.map(lambda x: rng.normal(size=x.shape), point)
+
+    def at(distance):
+        moved, hyper = jax.tree.map(lambda x, d: x + distance * d, point, direction)
+        return precisely(case, whole(moved), hyper, direction)
+
+    quotient = np.sum(at(step)[0] - at(-step)[0]) / (2 * step)
+    _, slope, gradient = at(0)
+    products = jax.tree.map(lambda g, d: np.sum(g * d), gradient, direction)
+    assert slope == pytest.approx(quotient, rel=1e-5, abs=1e-6)
+    assert slope == pytest.approx(sum(jax.tree.leaves(products)), rel=1e-9)
 
 
 @every_loss
@@ -80,8 +82,7 @@ def test_R56_derivatives_are_finite_at_the_edges_and_values_keep_their_digits(ca
         assert not np.any(np.isnan(value))
         if np.all(np.isfinite(value)):
             assert all(np.all(np.isfinite(x)) for x in jax.tree.leaves(derived)), derived
-        with jax.enable_x64(True):
-            exact = np.asarray(case.loss(*map(in_double, arrays), **case.some_hyper))
+        exact = precisely(case, arrays, case.some_hyper)[0]
         fits = np.abs(exact) < np.finfo(np.float32).max
         np.testing.assert_allclose(value[fits], exact[fits], rtol=2e-5, atol=3e-6)
 
@@ -301,9 +302,9 @@ def test_lowers_for_every_platform(case):
 
 
 def slope_and_gradient(function, point, direction):
-    """The value, the derivative along a direction, and that in all of them."""
-    value, slope = jax.jvp(function, point, direction)
-    return value, slope, jax.grad(function, argnums=(0, 1))(*point)
+    """The value, the derivative along a direction, and that in all of them: traced once."""
+    value, along = jax.linearize(function, *point)
+    return value, along(*direction), jax.linear_transpose(along, *point)(jnp.ones_like(value))
 
 
 def of_elements(values, chosen):
@@ -346,6 +347,14 @@ def derivatives(case, arrays, hyper=None):
     return _derivatives(case.loss)(arrays, case.some_hyper if hyper is None else hyper)
 
 
+def precisely(case, arrays, hyper, direction=None):
+    """Values in double precision, and of their sum slope and gradient: compiled once."""
+    with jax.enable_x64(True):
+        arrays, hyper = jax.tree.map(in_double, (tuple(arrays), hyper))
+        direction = direction or jax.tree.map(np.ones_like, (case.split(arrays)[0], hyper))
+        return jax.tree.map(np.asarray, _precise(case.loss)(arrays, hyper, direction))
+
+
 def minimised(case, arrays, where=None, weights=None):
     """The mean over what a mask shows, with its gradient and slope: compiled once, and strictly."""
     where = np.ones(BATCH, bool) if where is None else where
@@ -364,11 +373,30 @@ def _derivatives(loss):
 
     @jax.jit
     def derived(arrays, hyper):
-        summed, point = case.summed(arrays), (case.split(arrays)[0], hyper)
-        ones = jax.tree.map(jnp.ones_like, point)
-        gradient, curvature = jax.jvp(jax.grad(summed, argnums=(0, 1)), point, ones)
-        slope = jax.jvp(summed, point, ones)[1]
-        return Derived(case.loss(*arrays, **hyper), gradient, slope, curvature)
+        moving, whole = case.split(arrays)
+
+        def summed(moving, hyper):
+            values = case.loss(*whole(moving), **hyper)
+            return jnp.sum(values), values
+
+        both = jax.value_and_grad(summed, argnums=(0, 1), has_aux=True)
+        point = (moving, hyper)
+        found, rates = jax.jvp(both, point, jax.tree.map(jnp.ones_like, point))
+        ((_, values), gradient), ((slope, _), curvature) = found, rates
+        return Derived(values, gradient, slope, curvature)
+
+    return derived
+
+
+@functools.cache
+def _precise(loss):
+    case = Case(loss)
+
+    @jax.jit
+    def derived(arrays, hyper, direction):
+        point, values = (case.split(arrays)[0], hyper), case.loss(*arrays, **hyper)
+        _, slope, gradient = slope_and_gradient(case.summed(arrays), point, direction)
+        return values, slope, gradient
 
     return derived
 
@@ -381,9 +409,8 @@ def _minimised(loss):
     def derived(arrays, hyper, where, weights):
         moving, whole = case.split(arrays)
         mean = lambda m, h: case.objective(whole(m), h, where=where, weights=weights)
-        ones = jax.tree.map(jnp.ones_like, (moving, hyper))
-        gradient = jax.grad(mean, argnums=(0, 1))(moving, hyper)
-        value, slope = jax.jvp(mean, (moving, hyper), ones)
+        point = (moving, hyper)
+        value, slope, gradient = slope_and_gradient(mean, point, jax.tree.map(jnp.ones_like, point))
         return Derived(value, gradient, slope)
 
     return derived

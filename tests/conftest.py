@@ -13,7 +13,7 @@ if jax.__version_info__ < (0, 11):  # XLA's older emitters take half the time; l
     _quick.append("--xla_cpu_use_fusion_emitters=false")
 os.environ["XLA_FLAGS"] = " ".join([os.getenv("XLA_FLAGS", ""), *_quick])
 gc.set_threshold(200_000, 50, 100)
-_AT_ONCE = 500  # tests, whose compiled programs are kept in memory
+_AT_ONCE, _AT_REST = 500, 20  # tests, after which what was compiled is dropped, or left alone
 _finished = itertools.count(1)
 
 collect_ignore = ["torch_values.py"]  # a script that needs PyTorch, which is no dependency
@@ -43,7 +43,14 @@ def _subject(item):
 
 
 def pytest_runtest_logfinish():
-    """What was compiled in memory is dropped from time to time: it adds up to gigabytes."""
-    if next(_finished) % _AT_ONCE == 0:
+    """What was compiled in memory is dropped from time to time: it adds up to gigabytes.
+
+    Until then it is no garbage, and is not searched for any.
+    """
+    finished = next(_finished)
+    if finished % _AT_ONCE == 0:
         jax.clear_caches()
+        gc.unfreeze()
         gc.collect()
+    if finished % _AT_REST == 0:
+        gc.freeze()

@@ -22,7 +22,7 @@ from jaxloss.compare.tasks.registry import find
 from jaxloss.compare.tasks.task import Task
 
 RATES = (3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 3e-1)
-SEEDS = 10
+SEEDS = 8
 PLAN, ROWS, TABLE = "plan.json", "results.jsonl", "results.csv"
 
 

@@ -75,7 +75,8 @@ def failing(loss, *_):
 
 
 def rendered(results, analysis, predictions=()):
-    return page.render(view.view(results, analysis, predictions, COMMAND, 12.0), results, analysis)
+    told = view.view(results, analysis, predictions, COMMAND, 12.0)
+    return page.render(told, plates.plates(results, analysis))
 
 
 def printed(results, analysis, width=80):

@@ -10,6 +10,7 @@ from typing import Any
 from jaxloss.command import options
 from jaxloss.compare.comparison import TABLE, Outcome, carried_out, planned
 from jaxloss.compare.report import markdown, page, terminal, wording
+from jaxloss.compare.report.plates import plates
 from jaxloss.compare.report.view import view
 from jaxloss.compare.sweep import devices
 from jaxloss.compare.tasks.imbalance import imbalanced
@@ -50,7 +51,8 @@ def _write(outcome: Outcome, arguments: argparse.Namespace, command: str, start:
     outcome.frame().to_csv(folder / TABLE, index=False)
     predictions, seconds = outcome.predictions, time.perf_counter() - start
     told = view(results, analysis, predictions, command, seconds)
-    (folder / "report.html").write_text(page.render(told, results, analysis), encoding="utf-8")
+    figures = plates(results, analysis)
+    (folder / "report.html").write_text(page.render(told, figures), encoding="utf-8")
     (folder / "report.md").write_text(markdown.render(told), encoding="utf-8")
     if arguments.json:
         print(json.dumps(summary(outcome), allow_nan=False))

@@ -1,24 +1,24 @@
 """The page: one HTML file that needs nothing else."""
 
+from collections.abc import Iterable
+
 from markupsafe import Markup, escape
 
 from jaxloss.compare.report.canvas import LEVELS
-from jaxloss.compare.report.plates import plates
+from jaxloss.compare.report.plates import Plate
 from jaxloss.compare.report.quantities import NOTHING, pieces
 from jaxloss.compare.report.templates import fill
 from jaxloss.compare.report.view import View
-from jaxloss.compare.statistics.standings import Analysis
-from jaxloss.compare.sweep.results import Results
 
 
-def render(view: View, results: Results, analysis: Analysis) -> str:
+def render(view: View, plates: Iterable[Plate]) -> str:
     """The report of a run, with figures, as HTML that refers to nothing outside itself."""
     return fill(
         "page.html.jinja",
         html=True,
         filters={"breakable": breakable, "ours": Markup},
         view=view,
-        plates=list(plates(results, analysis)),
+        plates=list(plates),
         colours=len(LEVELS),
         nothing=NOTHING,
     )

@@ -71,7 +71,11 @@ def profiles(results: Results, analysis: Analysis) -> dict[str, Profile]:
         for standing in analysis.levels[-1]
     }
     at = jnp.linspace(-_REACH, _REACH, _POINTS)
-    found = jax.jit(lambda x: {name: _along(line, o, x) for name, o in chosen.items()})(at)
+
+    def every(at: Array) -> dict[str, tuple[Array, Array]]:
+        return {name: _along(line, objective, at) for name, objective in chosen.items()}
+
+    found = jax.jit(every, compiler_options={"xla_backend_optimization_level": 0})(at)
     return {name: Profile(np.asarray(at), *map(np.asarray, found[name])) for name in chosen}
 
 

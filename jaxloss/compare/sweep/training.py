@@ -68,7 +68,7 @@ class Criteria:
         return Choice(np.int32(self._branch_of[index]), self._numbers[index], np.bool_(reverse))
 
     def at(self, choice: Choice) -> Criterion:
-        """The objective that is selected, of predictions and targets."""
+        """The objective that is selected, of the predictions [trial, rate, ...] of all networks."""
         return lambda p, t: jax.lax.switch(choice.branch, self.branches, choice.numbers, p, t)
 
 
@@ -92,10 +92,7 @@ class Program:
         criteria, mesh, count = Criteria(objectives), devices.mesh(), len(data.order)
 
         def every(choice: Choice, rates: Array, data: Trial) -> Measured:
-            def one(rate: Array, trial: Trial) -> Measured:
-                return train(task, criteria.at(choice), choice.reverse, rate, trial)
-
-            found = jax.vmap(jax.vmap(one, in_axes=(0, None)), in_axes=(None, 0))(rates, data)
+            found = train(task, criteria.at(choice), choice.reverse, rates, data)
             cut: Measured = jax.tree.map(lambda x: x[:count], found)
             return cut
 
@@ -115,42 +112,83 @@ class Program:
         return cls(criteria, run)
 
 
-def train(task: Task, criterion: Criterion, reverse: Array, rate: Array, trial: Trial) -> Measured:
-    """Train one network with Adam, and measure it after each epoch."""
-    optimizer = optax.adam(rate)
+def train(task: Task, criterion: Criterion, reverse: Array, rates: Array, data: Trial) -> Measured:
+    """Train a network with Adam for each trial and rate, and measure all after each epoch.
 
-    def apply(parameters: Any, inputs: Array) -> Array:
-        return task.model.apply(parameters, inputs, task.output.shape)
+    Loops and the choice of an objective are outside, networks inside: each is traced once.
+    """
+    network = _Network(task)
+    every_apply = over_grid(network.apply, "network", "trial")
+    every_move = over_grid(_move, "network", "network", "rate")
 
-    def value(parameters: Any, batch: Array) -> Array:
-        index = jnp.where(reverse, batch[::-1], batch)
-        predictions = apply(parameters, trial.inputs.training[index])
-        return criterion(predictions, trial.targets.training[index])
+    def batch_of(trial: Trial, index: Array) -> tuple[Array, Array]:
+        index = jnp.where(reverse, index[::-1], index)
+        return trial.inputs.training[index], trial.targets.training[index]
 
-    def step(state: Any, batch: Array) -> tuple[Any, None]:
-        parameters, moments = state
-        updates, moments = optimizer.update(jax.grad(value)(parameters, batch), moments)
-        return (optax.apply_updates(parameters, updates), moments), None
+    def step(state: Any, index: Array) -> tuple[Any, None]:
+        inputs, targets = jax.vmap(batch_of)(data, index)
 
-    def epoch(state: Any, batches: Array) -> tuple[Any, tuple[Array, Array]]:
-        state, _ = jax.lax.scan(step, state, batches)
-        ahead = [apply(state[0], inputs) for inputs in trial.inputs[1:]]
-        metric = task.output.metric
-        return state, (
-            metric(ahead[0], trial.targets.validation),
-            metric(ahead[1], trial.targets.test),
-        )
+        def total(parameters: Any) -> Array:
+            """Networks have nothing in common: the slope of their sum holds that of each."""
+            return jnp.sum(criterion(every_apply(parameters, inputs), targets))
 
-    start = (trial.parameters, optimizer.init(trial.parameters))
-    (parameters, _), (validation, test) = jax.lax.scan(epoch, start, trial.order)
-    predictions = apply(parameters, trial.inputs.test)
-    measures = {m.name: m(predictions, trial.targets.test) for m in task.output.metrics}
+        return every_move(state, jax.grad(total)(state[0]), rates), None
+
+    def epoch(state: Any, order: Array) -> tuple[Any, tuple[Array, Array]]:
+        state, _ = jax.lax.scan(step, state, order)
+        return state, over_grid(network.metric, "network", "trial")(state[0], data)
+
+    start = over_grid(_begin, "trial", "rate")(data.parameters, rates)
+    (parameters, _), curves = jax.lax.scan(epoch, start, jnp.moveaxis(data.order, 0, 2))
+    validation, test = (jnp.moveaxis(curve, 0, 2) for curve in curves)
+    measures = over_grid(network.measures, "network", "trial")(parameters, data)
     return Measured(validation, test, measures)
+
+
+@dataclass(frozen=True)
+class _Network:
+    """What a single network of a task says, and how good that is."""
+
+    task: Task
+
+    def apply(self, parameters: Any, inputs: Array) -> Array:
+        return self.task.model.apply(parameters, inputs, self.task.output.shape)
+
+    def metric(self, parameters: Any, trial: Trial) -> tuple[Array, Array]:
+        """The first metric, on validation data and on test data."""
+        pairs = zip(trial.inputs[1:], trial.targets[1:], strict=True)
+        metric = self.task.output.metric
+        validation, test = (metric(self.apply(parameters, x), y) for x, y in pairs)
+        return validation, test
+
+    def measures(self, parameters: Any, trial: Trial) -> dict[str, Array]:
+        """All metrics on test data."""
+        predictions = self.apply(parameters, trial.inputs.test)
+        return {m.name: m(predictions, trial.targets.test) for m in self.task.output.metrics}
+
+
+def _begin(parameters: Any, rate: Array) -> Any:
+    return parameters, optax.adam(rate).init(parameters)
+
+
+def _move(state: Any, slope: Any, rate: Array) -> Any:
+    parameters, moments = state
+    updates, moments = optax.adam(rate).update(slope, moments)
+    return optax.apply_updates(parameters, updates), moments
+
+
+_AXES = {"trial": (0, None), "rate": (None, 0), "network": (0, 0)}  # of the grid [trial, rate]
+
+
+def over_grid(function: Callable[..., Any], *kinds: str) -> Callable[..., Any]:
+    """A function of one network for all; its arguments belong to a trial, a rate, or a network."""
+    over_trials, over_rates = zip(*(_AXES[kind] for kind in kinds), strict=True)
+    return jax.vmap(jax.vmap(function, in_axes=over_rates), in_axes=over_trials)
 
 
 def _branch(unravel: Callable[[Array], Any], size: int) -> Callable[[Array, Array, Array], Array]:
     def value(numbers: Array, predictions: Array, targets: Array) -> Array:
-        result: Array = unravel(numbers[:size])(predictions, targets)
+        result: Array = over_grid(unravel(numbers[:size]), "network", "trial")(predictions, targets)
         return result
 
     return value

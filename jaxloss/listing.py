@@ -1,13 +1,13 @@
 """The losses by family, read from their sources: a list of them need not wait for JAX."""
 
 import ast
-import difflib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
 import jaxloss
+from jaxloss.hints import nearest
 
 T = TypeVar("T")
 
@@ -42,9 +42,7 @@ def known(kind: str, name: str, every: Mapping[str, T]) -> T:
         UnknownNameError: Nothing has; the message names the nearest.
     """
     if name not in every:
-        near = difflib.get_close_matches(name, every, n=3, cutoff=0.4)
-        hint = f"; the nearest are {', '.join(near)}" if near else ""
-        message = f"no {kind} `{name}`{hint} (`jaxloss list` shows all)"
+        message = f"no {kind} `{name}`{nearest(name, every)} (`jaxloss list` shows all)"
         raise UnknownNameError(message)
     return every[name]
 

@@ -1,7 +1,6 @@
 """A whole run of the command: choose, measure, print as it comes, judge."""
 
 import argparse
-import difflib
 import itertools
 import json
 import re
@@ -18,6 +17,7 @@ from jaxloss.bench.contenders import Question
 from jaxloss.bench.goals import Goal
 from jaxloss.bench.processes import Process
 from jaxloss.bench.trial import Reading, Trial
+from jaxloss.hints import nearest
 
 _PACE, _QUICK_PACE = Pace(seconds=2.5), Pace(seconds=0.3, most=11)
 _CASE = re.compile(r"([\w()]+)@(\d+(?:x\d+)*)")
@@ -84,8 +84,7 @@ def _named(name: str) -> Case:
         return known[name]
     parts = _CASE.fullmatch(name)
     if not parts:
-        near = difflib.get_close_matches(name, known, n=3, cutoff=0.4)
-        hint = f"; the nearest are {', '.join(near)}" if near else ""
+        hint = nearest(name, known)
         message = f"no case `{name}`: it is LOSS@SHAPE, as huber@1000x4{hint}"
         raise ValueError(message)
     loss = HEAD if parts[1] == "linear_head" else parts[1]

@@ -11,7 +11,6 @@ from jaxloss.numerics.elementary import cosines as cosines
 from jaxloss.numerics.elementary import divide as divide
 from jaxloss.numerics.elementary import is_diagonal as is_diagonal
 from jaxloss.numerics.elementary import log as log
-from jaxloss.numerics.elementary import log1mexp as log1mexp
 from jaxloss.numerics.elementary import log_odds_against as log_odds_against
 from jaxloss.numerics.elementary import log_softmax as log_softmax
 from jaxloss.numerics.elementary import log_unless as log_unless

@@ -80,13 +80,6 @@ def log_unless(x: Array, factor: Array) -> Array:
     return jnp.log(jnp.maximum(x, tiny(x) - factor))
 
 
-def log1mexp(x: Array) -> Array:
-    """log(1 - exp(x)) for x <= 0, by the branch that keeps its digits (Maechler 2012)."""
-    near = x > -jnp.log(2.0).astype(x.dtype)
-    small = jnp.log(-jnp.expm1(jnp.where(near, x, -1)))
-    return jnp.where(near, small, jnp.log1p(-jnp.exp(jnp.where(near, -1, x))))
-
-
 def rounding(x: Array) -> float:
     """The spacing of numbers at 1 in the type of `x`."""
     return float(np.finfo(x.dtype).eps)

@@ -1,6 +1,5 @@
 """Objectives as they are written on the command line: `0.7*huber(delta=0.1..10) + 0.3*log_cosh`."""
 
-import difflib
 import itertools
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,6 +13,7 @@ from lark.exceptions import VisitError
 import jaxloss as jl
 from jaxloss.catalog import public_losses
 from jaxloss.compare.tasks.outputs import Fitted, Output
+from jaxloss.hints import nearest
 from jaxloss.signature import HyperParameter
 
 STEPS = 5
@@ -188,8 +188,7 @@ class _Builder(Transformer[Token, Any]):
         known = public_losses()
         loss = known.get(self.output.aliases.get(name, name))
         if loss is None:
-            near = difflib.get_close_matches(name, [*known, *self.output.aliases], n=3, cutoff=0.5)
-            hint = f"; the nearest are {', '.join(near)}" if near else "; see `jaxloss list`"
+            hint = nearest(name, [*known, *self.output.aliases]) or "; see `jaxloss list`"
             self._fail(name, f"no loss is called {str(name)!r}{hint}")
         try:
             return self.output.fit(loss)

@@ -1,7 +1,6 @@
 """A table of one's own, from a CSV file or an NPZ file of arrays to named columns."""
 
 import csv
-import difflib
 import io
 import re
 import zipfile
@@ -14,6 +13,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+
+from jaxloss.hints import nearest
 
 _SAMPLE = 1 << 16
 _SEPARATORS = ",;\t|"
@@ -145,8 +146,7 @@ def _chosen(path: Path, names: list[str], target: str | None) -> str:
     if target is None:
         message = f"the name of the target is missing; {columns}"
         raise ValueError(message)
-    near = difflib.get_close_matches(target, names, n=3, cutoff=0.5)
-    hint = f"; the nearest are {listed(near)}" if near else ""
+    hint = nearest(repr(target), map(repr, names))
     message = f"no column is called {target!r}{hint}; {columns}"
     raise ValueError(message)
 

@@ -1,13 +1,12 @@
 """The tasks by name."""
 
-import difflib
-
 from jaxloss.compare.tasks.digits import DIGITS
 from jaxloss.compare.tasks.engel import ENGEL
 from jaxloss.compare.tasks.medical import BREAST_CANCER, DIABETES, HEAVY_TAILS
 from jaxloss.compare.tasks.mnist1d import MNIST1D
 from jaxloss.compare.tasks.super_resolution import SUPER_RESOLUTION
 from jaxloss.compare.tasks.task import Task
+from jaxloss.hints import nearest
 
 _ALL = DIGITS, MNIST1D, BREAST_CANCER, DIABETES, HEAVY_TAILS, ENGEL, SUPER_RESOLUTION
 TASKS: dict[str, Task] = {task.name: task for task in _ALL}
@@ -21,8 +20,7 @@ def find(name: str) -> Task:
     """
     if name not in TASKS:
         spelt = name.lower().replace(" ", "_")
-        near = difflib.get_close_matches(spelt, TASKS, n=3, cutoff=0.5)
-        hint = f"the nearest are {', '.join(near)}" if near else f"there are {', '.join(TASKS)}"
-        message = f"no task is called {name!r}; {hint}"
+        hint = nearest(spelt, TASKS) or f"; there are {', '.join(TASKS)}"
+        message = f"no task is called {name!r}{hint}"
         raise ValueError(message)
     return TASKS[name]

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from jaxloss.hints import nearest
+from jaxloss.hints import alike
 
 _SAMPLE = 1 << 16
 _SEPARATORS = ",;\t|"
@@ -146,7 +146,8 @@ def _chosen(path: Path, names: list[str], target: str | None) -> str:
     if target is None:
         message = f"the name of the target is missing; {columns}"
         raise ValueError(message)
-    hint = nearest(repr(target), map(repr, names))
+    near = alike(target, names)
+    hint = f"; the nearest are {listed(near)}" if near else ""
     message = f"no column is called {target!r}{hint}; {columns}"
     raise ValueError(message)
 

@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter
 
 import jaxloss as jl
+from jaxloss.compare.once import once
 from jaxloss.compare.report.canvas import DASHED, INK, MUTED
 from jaxloss.compare.report.quantities import minus
 from jaxloss.compare.statistics.standings import Analysis
@@ -71,11 +72,7 @@ def profiles(results: Results, analysis: Analysis) -> dict[str, Profile]:
         for standing in analysis.levels[-1]
     }
     at = jnp.linspace(-_REACH, _REACH, _POINTS)
-
-    def every(at: Array) -> dict[str, tuple[Array, Array]]:
-        return {name: _along(line, objective, at) for name, objective in chosen.items()}
-
-    found = jax.jit(every, compiler_options={"xla_backend_optimization_level": 0})(at)
+    found = once(lambda x: {name: _along(line, o, x) for name, o in chosen.items()})(at)
     return {name: Profile(np.asarray(at), *map(np.asarray, found[name])) for name in chosen}
 
 

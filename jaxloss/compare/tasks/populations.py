@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri
 
 import jaxloss as jl
+from jaxloss.compare.once import once
 
-_QUICKLY = {"xla_backend_optimization_level": 0}  # each program runs once
 _STEPS, _RATE, _TIE, _GROWTH = 3000, 0.01, 0.05, 1.03
 
 
@@ -39,7 +39,7 @@ class Labels:
 
     def predicted(self, objective: jl.Objective, noise: float) -> str:
         """Whether the class has the greatest score where the expected loss is least."""
-        lead = float(jax.jit(self.lead, compiler_options=_QUICKLY)(objective, noise))
+        lead = float(once(self.lead)(objective, noise))
         if lead > _TIE:
             return "finds the class"
         return "ties all classes" if lead > -_TIE else "finds another class"
@@ -66,7 +66,7 @@ class Numbers:
 
     def predicted(self, objective: jl.Objective, noise: float) -> str:
         """Where the expected loss is least."""
-        return self.says(float(jax.jit(self.location, compiler_options=_QUICKLY)(objective, noise)))
+        return self.says(float(once(self.location)(objective, noise)))
 
     def location(self, objective: jl.Objective, noise: float) -> Array:
         """The best of closely spaced predictions."""

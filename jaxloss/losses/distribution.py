@@ -54,8 +54,8 @@ def laplace_nll(location: Real, scale: Spread, targets: Real) -> Array:
         Kendall & Gal (2017), What uncertainties do we need in Bayesian deep learning for computer
         vision?, arXiv:1703.04977.
     """
-    ratio, log_scale = over_spread(targets - location, scale)
-    return log_scale + magnitude(ratio)
+    ratio, log_scale = over_spread(magnitude(targets - location), scale)
+    return log_scale + ratio
 
 
 @loss(

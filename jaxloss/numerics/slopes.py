@@ -43,7 +43,8 @@ def by_slope(value: Callable[..., Array], slope: Callable[..., Array], *inputs: 
     """`value(arrays, keywords)`, elementwise, whose derivative is that of `slope`.
 
     XLA keeps what value and derivative have in common in memory, on a CPU even a broadcast number,
-    where computing it again is quicker than reading it. In another shape nothing is in common.
+    where computing it again is quicker than reading it. In another shape nothing is in common;
+    nor have the derivatives in two predictions, each in a shape of its own.
     """
 
     @jax.custom_jvp
@@ -51,20 +52,35 @@ def by_slope(value: Callable[..., Array], slope: Callable[..., Array], *inputs: 
         return value(*inputs)
 
     def rule(primals: tuple[Inputs], tangents: tuple[Inputs]) -> tuple[Array, Array]:
-        leaves, tree = jax.tree.flatten(behind_barrier(_deepen(primals[0])))
-        rates = jax.tree.leaves(_deepen(tangents[0]), is_leaf=_is_zero)
-        moving = [i for i, rate in enumerate(rates) if not _is_zero(rate)]
-
-        def of_moving(moved: list[Array]) -> Array:
-            given = dict(enumerate(leaves)) | dict(zip(moving, moved, strict=True))
-            return slope(*jax.tree.unflatten(tree, given.values()))
-
-        point, direction = ([every[i] for i in moving] for every in (leaves, rates))
-        _, rate = jax.jvp(of_moving, (point,), (direction,))
-        return function(primals[0]), rate[0]
+        rates = jax.tree.leaves(tangents[0], is_leaf=_is_zero)
+        targets = len(primals[0][0]) - 1
+        parts: dict[int, list[int]] = {}
+        for i in (i for i, rate in enumerate(rates) if not _is_zero(rate)):
+            parts.setdefault(i if i < targets else 0, []).append(i)
+        changes = [
+            _change(slope, primals[0], tangents[0], moving, depth)
+            for depth, moving in enumerate(parts.values(), 1)
+        ]
+        return function(primals[0]), functools.reduce(operator.add, changes)
 
     function.defjvp(rule, symbolic_zeros=True)
     return function(inputs)
+
+
+def _change(
+    slope: Callable[..., Array], inputs: Inputs, rates: Inputs, moving: Sequence[int], depth: int
+) -> Array:
+    """How fast `slope` changes with some of its inputs, afresh from all of them at a depth."""
+    leaves, tree = jax.tree.flatten(behind_barrier(_deepen(inputs, depth)))
+    directions = jax.tree.leaves(_deepen(rates, depth), is_leaf=_is_zero)
+
+    def of_moving(moved: list[Array]) -> Array:
+        given = dict(enumerate(leaves)) | dict(zip(moving, moved, strict=True))
+        return slope(*jax.tree.unflatten(tree, given.values()))
+
+    point, direction = ([every[i] for i in moving] for every in (leaves, directions))
+    change: Array = jax.jvp(of_moving, (point,), (direction,))[1]
+    return change[(0,) * depth]
 
 
 def behind_barrier(tree: Tree) -> Tree:
@@ -79,8 +95,8 @@ def _is_zero(rate: Any) -> bool:
     return isinstance(rate, SymbolicZero)
 
 
-def _deepen(inputs: Inputs) -> Inputs:
-    """The arrays with one more axis, of length 1, that leads; a scalar beside them is for all."""
+def _deepen(inputs: Inputs, depth: int) -> Inputs:
+    """The arrays with more axes, of length 1, that lead; a scalar beside them is for all."""
     arrays, keywords = inputs
-    rank = max(x.ndim for x in arrays)
-    return [x if _is_zero(x) or x.ndim == 0 < rank else x[None] for x in arrays], keywords
+    rank, axes = max(x.ndim for x in arrays), (None,) * depth
+    return [x if _is_zero(x) or x.ndim == 0 < rank else x[axes] for x in arrays], keywords

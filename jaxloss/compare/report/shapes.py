@@ -90,7 +90,7 @@ def _along(line: View, objective: jl.Objective, at: Array) -> tuple[Array, Array
         result: Array = objective(prediction[None], line.target[None])
         return result
 
-    return jax.vmap(jax.value_and_grad(value))(at)
+    return jax.jvp(jax.vmap(value), (at,), (jnp.ones_like(at),))
 
 
 def _scaled(values: Floats) -> Floats:

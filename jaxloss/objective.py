@@ -11,7 +11,7 @@ import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
 
-from jaxloss.numerics import as_array
+from jaxloss.numerics import as_argument, as_array
 from jaxloss.reduction import Average, Reduction, mean
 from jaxloss.term import Key, PyTree, Term
 
@@ -81,7 +81,7 @@ class Objective:
             TypeError: `where` is not boolean.
             ValueError: `where` or `weights` is no prefix of the per-example shape.
         """
-        value: Array = self._value(*map(as_arrays, (predictions, targets, where, weights)))
+        value: Array = self._value(*map(_as_arguments, (predictions, targets, where, weights)))
         return value
 
     def value_and_grad(
@@ -98,7 +98,7 @@ class Objective:
             >>> float(value), gradient.tolist()
             (2.0, [2.0, 0.0])
         """
-        given = map(as_arrays, (predictions, targets, where, weights))
+        given = map(_as_arguments, (predictions, targets, where, weights))
         pair: tuple[Array, PyTree] = self._value_and_grad(*given)
         return pair
 
@@ -116,7 +116,7 @@ class Objective:
             >>> {name: float(average.value) for name, average in terms.items()}
             {'absolute_error': 2.0, 'squared_error': 5.0}
         """
-        given = map(as_arrays, (predictions, targets, where, weights))
+        given = map(_as_arguments, (predictions, targets, where, weights))
         averages: dict[str, Average] = self._averages(*given)
         return averages
 
@@ -150,7 +150,7 @@ class Objective:
             >>> float(objective.share(few, zeros[:1], whole) + objective.share(many, zeros, whole))
             3.0
         """
-        given = map(as_arrays, (predictions, targets, where, weights))
+        given = map(_as_arguments, (predictions, targets, where, weights))
         if set(masses) != set(self.named):
             message = f"of the terms {list(self.named)}, got those of {list(masses)}"
             raise ValueError(f"Objective.share: `masses` has the mass {message}")
@@ -281,6 +281,15 @@ class Objective:
 
 def as_arrays(tree: PyTree) -> PyTree:
     """Arrays throughout; a list is an array, a tuple or mapping is several."""
+    return _throughout(as_array, tree)
+
+
+def _as_arguments(tree: PyTree) -> PyTree:
+    """Likewise for a compiled function."""
+    return _throughout(as_argument, tree)
+
+
+def _throughout(receive: Callable[[ArrayLike], ArrayLike], tree: PyTree) -> PyTree:
     if tree is None or isinstance(tree, Array):
         return tree
-    return jax.tree.map(as_array, tree, is_leaf=lambda node: isinstance(node, list))
+    return jax.tree.map(receive, tree, is_leaf=lambda node: isinstance(node, list))

@@ -14,7 +14,7 @@ from jax import Array
 
 from jaxloss.domains import ArrayDomain, HyperDomain, Values
 from jaxloss.masking import Shape, as_mask, hide, spread
-from jaxloss.numerics import as_array, poison
+from jaxloss.numerics import as_argument, as_array, poison
 
 _CONCRETE = (int, float, np.generic, np.ndarray, list, tuple)
 
@@ -69,7 +69,7 @@ class Signature:
             keyword.append(inspect.Parameter("where", inspect.Parameter.KEYWORD_ONLY, default=None))
         return inspect.Signature([*positional, *keyword])
 
-    def bind(self, args: Sequence[Any], keywords: dict[str, Any]) -> Sequence[Array]:
+    def bind(self, args: Sequence[Any], keywords: dict[str, Any]) -> Sequence[Array | np.ndarray]:
         """The arrays in order; those given by name are taken out of `keywords`."""
         if len(args) == len(self.arrays) and all(isinstance(x, Array) for x in args):
             return args
@@ -81,9 +81,9 @@ class Signature:
             raise TypeError(f"{self.name} takes {wanted}, got {len(given)}")
         return [self._receive(name, value) for name, value in zip(names, given, strict=True)]
 
-    def _receive(self, name: str, value: Any) -> Array:
+    def _receive(self, name: str, value: Any) -> Array | np.ndarray:
         try:
-            return as_array(value)
+            return as_argument(value)
         except (TypeError, ValueError) as error:
             raise TypeError(f"{self.name}: `{name}` is an array, got {value!r:.60}") from error
 

@@ -71,8 +71,7 @@ def token_log_probabilities(
     """
     head = linear_head(_SURPRISE, tokens=tokens, memory=memory)
     arrays = head.contract.bind((hidden, weight, bias, labels), {})
-    head.contract.check(tuple(arrays))
-    found: TokenLogProbabilities = _found(head, arrays, jnp.asarray(temperature))
+    found: TokenLogProbabilities = _found(head, list(arrays), jnp.asarray(temperature))
     return found
 
 
@@ -81,6 +80,7 @@ _SURPRISE = softmax_cross_entropy_with_integer_labels
 
 @functools.partial(jax.jit, static_argnums=0)
 def _found(head: LinearHead, arrays: Sequence[Array], temperature: Array) -> TokenLogProbabilities:
+    head.contract.check(tuple(arrays))
     parts = head.parts(arrays, {"temperature": temperature})
     found = map_logits(_of_logits, parts, head.room.at_once(parts.heads), tied=False)
     return TokenLogProbabilities(*(x.reshape(arrays[0].shape[:-1]) for x in found))

@@ -3,6 +3,7 @@
 What many losses use is exported here, the rest from its file.
 """
 
+from jaxloss.numerics.elementary import as_argument as as_argument
 from jaxloss.numerics.elementary import as_array as as_array
 from jaxloss.numerics.elementary import clip as clip
 from jaxloss.numerics.elementary import computing_dtype as computing_dtype

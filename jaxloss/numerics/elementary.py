@@ -182,12 +182,18 @@ def is_diagonal(like: Array) -> Array:
 
 def as_array(value: ArrayLike) -> Array:
     """A JAX array from anything array-like, lists included; integers too large for it as floats."""
+    return jnp.asarray(as_argument(value))
+
+
+def as_argument(value: ArrayLike) -> Array | np.ndarray:
+    """Likewise for a compiled function, which takes arrays of NumPy sooner as they are."""
     if isinstance(value, Array):
         return value
     host = np.asarray(value)
     if host.dtype.kind in "iu" and not _fits(host):
-        return jnp.asarray(host.astype(np.float32))
-    return jnp.asarray(value)
+        return host.astype(np.float32)
+    is_number = jnp.issubdtype(host.dtype, np.number) or host.dtype == bool
+    return host if host.ndim and is_number else jnp.asarray(value)
 
 
 def _fits(integers: np.ndarray) -> bool:

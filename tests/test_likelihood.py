@@ -43,8 +43,9 @@ def test_worked_examples(loss, arrays, value, slope):
 
 
 def test_nll_picks_the_label_and_nothing_else():
-    log_probabilities = jnp.log(jnp.array([[0.25, 0.75, 0.0], [0.5, 0.25, 0.25]]))
-    values, gradient = jax.vmap(jax.value_and_grad(jl.nll))(log_probabilities, jnp.array([0, 2]))
+    log_probabilities = np.asarray(jnp.log(np.array([[0.25, 0.75, 0.0], [0.5, 0.25, 0.25]])))
+    slopes = jax.jit(jax.vmap(jax.value_and_grad(jl.nll)))
+    values, gradient = slopes(log_probabilities, np.array([0, 2]))
     np.testing.assert_allclose(values, [math.log(4), math.log(4)], rtol=1e-14)
     assert gradient.tolist() == [[-1, 0, 0], [0, 0, -1]]
     assert float(jl.nll(log_probabilities[0], 2)) == INF
@@ -53,7 +54,7 @@ def test_nll_picks_the_label_and_nothing_else():
 def test_nll_of_the_softmax_is_the_cross_entropy_and_a_divergence_to_the_label():
     logits = np.random.default_rng(0).normal(size=(6, 4)) * 3
     labels = np.arange(6) % 4
-    log_probabilities = jax.nn.log_softmax(logits)
+    log_probabilities = scipy.special.log_softmax(logits, axis=-1)
     found = jl.nll(log_probabilities, labels)
     expected = jl.softmax_cross_entropy_with_integer_labels(logits, labels)
     np.testing.assert_allclose(found, expected, rtol=1e-12)
@@ -62,9 +63,10 @@ def test_nll_of_the_softmax_is_the_cross_entropy_and_a_divergence_to_the_label()
 
 
 def test_R8_a_label_that_is_none_gives_nan_in_value_and_gradient():
-    log_probabilities = jax.nn.log_softmax(jnp.arange(5.0))
+    log_probabilities = scipy.special.log_softmax(np.arange(5.0))
+    slope = jax.jit(jax.value_and_grad(jl.nll))
     for label in (5, -1, -5, -100, 1000):
-        value, gradient = jax.value_and_grad(jl.nll)(log_probabilities, label)
+        value, gradient = slope(log_probabilities, label)
         assert np.isnan(value)
         assert np.isnan(gradient).all()
 
@@ -72,24 +74,26 @@ def test_R8_a_label_that_is_none_gives_nan_in_value_and_gradient():
 def test_poisson_is_the_log_probability_without_its_constant():
     rates, counts = np.meshgrid([0.1, 1.0, 3.7, 40.0], [0.0, 1.0, 2.0, 30.0])
     exact = -scipy.stats.poisson.logpmf(counts, rates)
-    found = jl.poisson_nll(rates, counts) + scipy.special.gammaln(counts + 1)
-    np.testing.assert_allclose(found, exact, rtol=1e-12, atol=1e-12)
+    found = np.asarray(jl.poisson_nll(rates, counts))
+    whole = found + scipy.special.gammaln(counts + 1)
+    np.testing.assert_allclose(whole, exact, rtol=1e-12, atol=1e-12)
     from_logs = jl.poisson_nll_with_log_rates(np.log(rates), counts)
-    np.testing.assert_allclose(from_logs, jl.poisson_nll(rates, counts), rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(from_logs, found, rtol=1e-12, atol=1e-12)
 
 
 def test_poisson_is_least_at_the_target_and_half_a_deviance_above_that():
     rates, targets = np.array([0.5, 2.0, 7.0, 3.0]), np.array([1.0, 2.0, 3.5, 0.0])
-    assert np.all(jax.grad(lambda r: jl.poisson_nll(r, targets[:3]).sum())(targets[:3]) == 0)
-    excess = jl.poisson_nll(rates, targets) - jl.poisson_nll(targets, targets)
+    slope = jax.jit(jax.grad(lambda rates: jl.poisson_nll(rates, targets[:3]).sum()))
+    np.testing.assert_array_equal(slope(targets[:3]), 0)
+    value, least = (np.asarray(jl.poisson_nll(r, targets)) for r in (rates, targets))
     deviance = sklearn.metrics.mean_poisson_deviance(targets, rates)
-    assert 2 * float(excess.mean()) == pytest.approx(deviance, rel=1e-12)
+    assert 2 * np.mean(value - least) == pytest.approx(deviance, rel=1e-12)
 
 
 def test_the_slope_in_the_log_rate_is_the_rate_less_the_target():
-    log_rates, targets = jnp.array([-3.0, 0.0, 2.0]), jnp.array([0.0, 2.0, 5.5])
-    slope = jax.grad(lambda s: jl.poisson_nll_with_log_rates(s, targets).sum())(log_rates)
-    np.testing.assert_allclose(slope, jnp.exp(log_rates) - targets, rtol=1e-14)
+    log_rates, targets = np.array([-3.0, 0.0, 2.0]), np.array([0.0, 2.0, 5.5])
+    slope = jax.jit(jax.grad(lambda s: jl.poisson_nll_with_log_rates(s, targets).sum()))
+    np.testing.assert_allclose(slope(log_rates), np.exp(log_rates) - targets, rtol=1e-14)
 
 
 def test_poisson_at_rate_zero():
@@ -108,7 +112,7 @@ def test_gaussian_is_the_log_density_without_its_constant():
     mean, targets = rng.normal(size=(2, 50)) * 3
     variance = rng.lognormal(size=50) ** 2
     exact = -scipy.stats.norm.logpdf(targets, mean, np.sqrt(variance))
-    found = jl.gaussian_nll(mean, variance, targets) + math.log(2 * math.pi) / 2
+    found = np.asarray(jl.gaussian_nll(mean, variance, targets)) + math.log(2 * math.pi) / 2
     np.testing.assert_allclose(found, exact, rtol=1e-12)
 
 
@@ -119,7 +123,7 @@ def test_gaussian_of_variance_one_is_half_the_squared_error():
 
 
 def test_gaussian_is_least_at_the_squared_error():
-    slope = jax.grad(jl.gaussian_nll, argnums=1)
+    slope = jax.jit(jax.grad(jl.gaussian_nll, argnums=1))
     assert slope(1.0, 9.0, 4.0) == pytest.approx(0, abs=1e-15)
     assert slope(1.0, 8.0, 4.0) < 0 < slope(1.0, 10.0, 4.0)
 
@@ -150,7 +154,7 @@ def test_R59_a_variance_is_whole_or_shared_along_axes_and_the_result_is_per_elem
         assert found.shape == mean.shape
         whole = jl.gaussian_nll(mean, np.broadcast_to(variance, mean.shape), targets)
         np.testing.assert_array_equal(found, whole)
-        slope = jax.grad(lambda v: jl.gaussian_nll(mean, v, targets).sum())(jnp.asarray(variance))
+        slope = jax.jit(jax.grad(lambda v: jl.gaussian_nll(mean, v, targets).sum()))(variance)
         assert slope.shape == shape
         assert np.isfinite(slope).all()
     for bad in [(4, 1), (3,), (4, 3, 2), (2, 3, 2, 2)]:
@@ -168,5 +172,5 @@ def test_predicting_mean_and_variance_finds_those_of_the_sample():
     def risk(mean, variance):
         return jl.gaussian_nll(jnp.full(400, mean), variance, sample).mean()
 
-    slopes = jax.grad(risk, argnums=(0, 1))(sample.mean(), sample.var())
+    slopes = jax.jit(jax.grad(risk, argnums=(0, 1)))(sample.mean(), sample.var())
     np.testing.assert_allclose(slopes, 0, atol=1e-12)

@@ -9,7 +9,7 @@ import numpy as np
 import optax
 import pytest
 import statsmodels.api as sm
-from scipy import ndimage, stats
+from scipy import ndimage, special, stats
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 from skimage.transform import downscale_local_mean
 from sklearn import metrics as reference
@@ -118,7 +118,8 @@ def test_every_contender_can_be_trained_on(task):
     shape = data.inputs.training.shape[1:]
     parameters = task.model.initial(np.random.default_rng(1), shape, task.output.shape)
     assert {x.dtype for x in jax.tree.leaves(parameters)} == {np.dtype(np.float32)}
-    predictions = task.model.apply(parameters, data.inputs.test, task.output.shape)
+    apply = functools.partial(task.model.apply, outputs=task.output.shape)
+    predictions = jax.eval_shape(apply, parameters, data.inputs.test)
     assert predictions.shape == (len(data.targets.test), *task.output.shape)
     for written in filter(None, (task.reference, *task.contenders, task.control)):
         for variant in parsed(written, task.output).variants:
@@ -131,10 +132,11 @@ def test_every_contender_can_be_trained_on(task):
 def test_a_prediction_that_is_lost_has_no_measure(task):
     targets = draw(task).targets.test
     predictions = np.zeros((len(targets), *task.output.shape), np.float32)
+    measures = measures_of(task.output)
     for wrong in (np.nan, np.inf):
         predictions[3] = wrong
-        for metric in task.output.metrics:
-            assert np.isnan(metric(jnp.asarray(predictions), targets)), metric.name
+        found = measures(predictions, targets)
+        assert all(map(np.isnan, found.values())), found
 
 
 def test_columns_are_standardised_by_the_training_part_alone():
@@ -177,14 +179,18 @@ SCORES = np.random.default_rng(0).normal(size=(200, 4)).astype(np.float32)
 LABELS = np.random.default_rng(1).choice(4, p=[0.6, 0.2, 0.15, 0.05], size=200)
 
 
+def measures_of(output):
+    return jax.jit(lambda *pair: {metric.name: metric(*pair) for metric in output.metrics})
+
+
 def measured(output, name, predictions, targets):
     (metric,) = (m for m in output.metrics if m.name == name)
-    return float(metric(jnp.asarray(predictions), jnp.asarray(targets)))
+    return float(jax.jit(metric)(predictions, np.asarray(targets)))
 
 
 def test_measures_of_classes_are_those_of_scikit_learn():
     of = functools.partial(measured, classes(4), predictions=SCORES, targets=LABELS)
-    decided, probabilities = SCORES.argmax(-1), jax.nn.softmax(SCORES)
+    decided, probabilities = SCORES.argmax(-1), special.softmax(SCORES, axis=-1)
     assert of("accuracy") == pytest.approx(reference.accuracy_score(LABELS, decided))
     assert of("balanced_accuracy") == pytest.approx(
         reference.balanced_accuracy_score(LABELS, decided)
@@ -199,7 +205,7 @@ def test_measures_of_two_classes_are_those_of_scikit_learn():
     assert of("balanced_accuracy") == pytest.approx(
         reference.balanced_accuracy_score(labels, scores > 0)
     )
-    assert of("nll") == pytest.approx(reference.log_loss(labels, jax.nn.sigmoid(scores)), rel=1e-5)
+    assert of("nll") == pytest.approx(reference.log_loss(labels, special.expit(scores)), rel=1e-5)
 
 
 def test_a_class_that_does_not_occur_has_no_accuracy():
@@ -213,9 +219,8 @@ def test_a_class_that_does_not_occur_has_no_accuracy():
 def test_refinement_does_not_see_a_temperature_and_is_the_least_surprise():
     labels = SCORES.argmax(-1) * (np.arange(200) % 4 > 0)
     of = lambda scores: measured(classes(4), "refinement", scores, labels)
-    losses = [
-        reference.log_loss(labels, jax.nn.softmax(SCORES / t)) for t in np.arange(0.2, 3, 0.01)
-    ]
+    softened = (special.softmax(SCORES / t, axis=-1) for t in np.arange(0.2, 3, 0.01))
+    losses = [reference.log_loss(labels, probabilities) for probabilities in softened]
     assert of(SCORES) == pytest.approx(min(losses), abs=2e-3)
     assert of(SCORES * 3) == pytest.approx(of(SCORES), abs=2e-3)
 
@@ -243,14 +248,14 @@ def test_measures_of_numbers_are_those_of_scipy_and_scikit_learn():
         metrics.coverage: np.mean(targets <= predictions),
     }
     for function, value in expected.items():
-        found = function(jnp.asarray(predictions), jnp.asarray(targets))
+        found = jax.jit(function)(predictions, targets)
         assert float(found) == pytest.approx(value, abs=2e-6), function.__name__
-    assert metrics.rank_correlation(jnp.ones(9), jnp.arange(9.0)) == 0
+    assert jax.jit(metrics.rank_correlation)(np.ones_like(predictions), targets) == 0
 
 
 def test_a_measure_knows_its_direction():
     up, down = (Metric("m", "a mean", lambda p, t: p.mean() - t, higher=h) for h in (True, False))
-    assert float(up(jnp.arange(3), jnp.array(0.5))) == 0.5
+    assert float(jax.jit(up)(np.arange(3), 0.5)) == 0.5
     assert (up.better(2.0), down.better(2.0)) == (2, -2)
 
 
@@ -295,27 +300,31 @@ def test_a_perceptron_sees_more():
     data = draw(MNIST1D)
     start = MNIST1D.model.initial(np.random.default_rng(0), (40,), (10,))
     order = drawing.batches(data.eligible, 64, 20, np.random.default_rng(1))
-    predicted = trained(MNIST1D, start, data, order.reshape(-1, 64), 0.02)
-    accuracy = reference.accuracy_score(data.targets.test, predicted.argmax(-1))
+    predicted = trained(MNIST1D, 0.02)(start, data, order.reshape(-1, 64))
+    accuracy = reference.accuracy_score(data.targets.test, np.asarray(predicted).argmax(-1))
     assert 0.52 < accuracy < 0.72
 
 
-def trained(task, parameters, data, order, rate):
-    """Predictions of the test part after descent on the task's reference."""
+def trained(task, rate):
+    """Of parameters, data and batches: what descent on the task's reference predicts of tests."""
     (variant,) = parsed(task.reference, task.output).variants
     optimizer = optax.adam(rate)
     apply = functools.partial(task.model.apply, outputs=task.output.shape)
-    value = lambda p, i: variant.objective(
-        apply(p, inputs=data.inputs.training[i]), data.targets.training[i]
-    )
 
-    def step(state, index):
-        updates, moments = optimizer.update(jax.grad(value)(state[0], index), state[1])
-        return (optax.apply_updates(state[0], updates), moments), None
+    @jax.jit
+    def predicted(parameters, data, order):
+        value = lambda p, i: variant.objective(
+            apply(p, inputs=data.inputs.training[i]), data.targets.training[i]
+        )
 
-    data = jax.tree.map(jnp.asarray, data)
-    run = jax.jit(lambda p: jax.lax.scan(step, (p, optimizer.init(p)), order)[0][0])
-    return np.asarray(apply(run(parameters), inputs=data.inputs.test))
+        def step(state, index):
+            updates, moments = optimizer.update(jax.grad(value)(state[0], index), state[1])
+            return (optax.apply_updates(state[0], updates), moments), None
+
+        start = parameters, optimizer.init(parameters)
+        return apply(jax.lax.scan(step, start, order)[0][0], inputs=data.inputs.test)
+
+    return predicted
 
 
 # engel
@@ -333,7 +342,7 @@ def test_the_households_are_those_of_the_paper():
 def test_the_pinball_loss_draws_the_line_of_quantile_regression(level, published):
     income, food = engel.households()
     scales = income.mean(), food.mean()
-    x, y = jnp.asarray(income[:, 0] / scales[0], jnp.float32), jnp.asarray(food / scales[1])
+    x, y = np.float32(income[:, 0] / scales[0]), np.float32(food / scales[1])
     optimizer = optax.adam(optax.exponential_decay(0.03, 500, 0.25))
     value = jax.grad(lambda line: jl.pinball(line[0] + line[1] * x, y, quantile=level).mean())
 
@@ -341,7 +350,7 @@ def test_the_pinball_loss_draws_the_line_of_quantile_regression(level, published
         updates, moments = optimizer.update(value(state[0]), state[1])
         return (optax.apply_updates(state[0], updates), moments), None
 
-    start = jnp.zeros(2)
+    start = np.zeros(2, np.float32)
     descend = jax.jit(lambda: jax.lax.scan(step, (start, optimizer.init(start)), length=4000)[0][0])
     line = np.asarray(descend()) * scales[1] / np.array([1, scales[0]])
     assert line[0] == pytest.approx(published[0], abs=1)
@@ -354,24 +363,27 @@ def test_a_line_at_nine_tenths_covers_nine_tenths_of_other_households():
     for seed in range(20):
         data = draw(ENGEL, seed)
         fitted = sm.QuantReg(data.targets.training, sm.add_constant(data.inputs.training)).fit(0.9)
-        found.append(measures(data, fitted.predict(sm.add_constant(data.inputs.test))))
+        line = fitted.predict(sm.add_constant(data.inputs.test))
+        found.append(measures(line, data.targets.test))
     mean = {name: np.mean([each[name] for each in found]) for name in found[0]}
     assert 0.87 < mean["coverage"] < 0.92
     assert mean["coverage_gap"] < 0.06
 
 
-def measures(data, predictions):
-    predictions = jnp.asarray(predictions, jnp.float32)
-    return {m.name: float(m(predictions, data.targets.test)) for m in ENGEL.output.metrics}
+measures_of_lines = measures_of(ENGEL.output)
+
+
+def measures(line, targets):
+    return jax.tree.map(float, measures_of_lines(np.float32(line), targets))
 
 
 def test_a_trained_line_covers_nine_tenths():
-    found = []
+    found, predicted = [], trained(ENGEL, 3e-3)
     for seed in range(3):
         data = draw(ENGEL, seed)
         start = ENGEL.model.initial(np.random.default_rng(0), (1,), ())
         order = drawing.batches(data.eligible, 8, ENGEL.epochs, np.random.default_rng(1))
-        found.append(measures(data, trained(ENGEL, start, data, order.reshape(-1, 8), 3e-3)))
+        found.append(measures(predicted(start, data, order.reshape(-1, 8)), data.targets.test))
     assert np.mean([each["coverage"] for each in found]) == pytest.approx(0.9, abs=0.05)
 
 
@@ -435,7 +447,7 @@ def test_halving_leaves_an_odd_rim_out():
 
 def test_neighbourhoods_are_those_of_scipy():
     images = np.random.default_rng(0).normal(size=(2, 6, 5)).astype(np.float32)
-    found = super_resolution.neighbourhoods(jnp.asarray(images))
+    found = np.asarray(jax.jit(super_resolution.neighbourhoods)(images))
     assert found.shape == (2, 6, 5, 25)
     weights = np.random.default_rng(1).normal(size=(5, 5))
     expected = [ndimage.correlate(image, weights, mode="nearest") for image in images]
@@ -446,7 +458,8 @@ def test_the_network_begins_with_larger_pixels():
     coarse = np.random.default_rng(0).uniform(size=(3, 8, 8)).astype(np.float32)
     start = Upsampler().initial(np.random.default_rng(1), (8, 8), (16, 16, 1))
     larger = np.kron(coarse, np.ones((2, 2)))[..., None]
-    np.testing.assert_array_equal(Upsampler().apply(start, coarse, (16, 16, 1)), larger)
+    apply = jax.jit(Upsampler().apply, static_argnums=2)
+    np.testing.assert_array_equal(apply(start, coarse, (16, 16, 1)), larger)
 
 
 def test_the_network_is_a_convolution_and_keeps_brightness_and_contrast():
@@ -464,7 +477,8 @@ def test_the_network_is_a_convolution_and_keeps_brightness_and_contrast():
     expected = np.kron(image, np.ones((2, 2)))
     for corner in range(4):
         expected[corner // 2 :: 2, corner % 2 :: 2] += added[..., corner]
-    of = lambda x: Upsampler(6).apply(filters, jnp.asarray(x)[None], (16, 16, 1))[0, ..., 0]
+    apply = jax.jit(Upsampler(6).apply, static_argnums=2)
+    of = lambda x: np.asarray(apply(filters, x[None], (16, 16, 1)))[0, ..., 0]
     np.testing.assert_allclose(of(image), expected, atol=1e-5)
     np.testing.assert_allclose(of(2 * image + 0.25), 2 * expected + 0.25, atol=3e-5)
 
@@ -501,7 +515,7 @@ def test_training_beats_larger_pixels_and_interpolation():
     data = draw(SUPER_RESOLUTION)
     start = SUPER_RESOLUTION.model.initial(np.random.default_rng(0), (8, 8), (16, 16, 1))
     order = drawing.batches(data.eligible, 8, SUPER_RESOLUTION.epochs, np.random.default_rng(1))
-    predicted = trained(SUPER_RESOLUTION, start, data, order.reshape(-1, 8), 1e-3)
+    predicted = trained(SUPER_RESOLUTION, 1e-3)(start, data, order.reshape(-1, 8))
     zoom = functools.partial(ndimage.zoom, zoom=2, order=1, mode="nearest", grid_mode=True)
     linear = np.stack([zoom(image) for image in data.inputs.test])[..., None]
     larger = np.kron(data.inputs.test, np.ones((2, 2)))[..., None]

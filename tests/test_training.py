@@ -19,7 +19,7 @@ X = RNG.normal(size=(ROWS, FEATURES)).astype(np.float32)
 Y = (X @ [1.0, -2.0, 0.5] + 0.3).astype(np.float32)
 WHERE = np.array([1, 1, 1, 1, 0, 0, 0, 1, 0, 0, 0, 0], bool)  # unequal over every split
 WEIGHTS = RNG.uniform(0.2, 3, ROWS).astype(np.float32)
-PARAMS = {"w": jnp.full(FEATURES, 0.1), "b": jnp.zeros(())}
+PARAMS = {"w": np.full(FEATURES, 0.1, np.float32), "b": np.float32(0)}
 OBJECTIVE = 0.7 * jl.Objective(jl.huber, delta=0.8) + 0.3 * jl.Objective(jl.squared_error)
 
 close = functools.partial(np.testing.assert_allclose, rtol=2e-6, atol=1e-7)
@@ -30,6 +30,8 @@ def linear(params, x):
 
 
 BOUND = training.bind(OBJECTIVE, linear)
+value_of = jax.jit(BOUND)
+value_and_slope = jax.jit(jax.value_and_grad(BOUND))
 
 
 def minimised(optimizer, steps, *, update):
@@ -43,29 +45,36 @@ def minimised(optimizer, steps, *, update):
 
     run = jax.jit(lambda params: jax.lax.scan(step, (params, optimizer.init(params)), length=steps))
     (params, _), values = run(PARAMS)
-    return float(BOUND(params, X, Y)), values
+    return float(value_of(params, X, Y)), values
 
 
 # Bound objectives.
 
 
 def test_a_bound_objective_is_the_objective_of_the_predictions():
-    found = BOUND(PARAMS, X, Y, where=WHERE, weights=WEIGHTS)
-    close(found, OBJECTIVE(linear(PARAMS, X), Y, where=WHERE, weights=WEIGHTS))
-    (value, outcome), slope = jax.value_and_grad(BOUND.with_terms, has_aux=True)(PARAMS, X, Y)
-    close(value, BOUND(PARAMS, X, Y))
-    close(outcome.predictions, linear(PARAMS, X))
-    parts = [term.value for term in outcome.terms.values()]
+    masks = {"where": WHERE, "weights": WEIGHTS}
+    close(value_of(PARAMS, X, Y, **masks), OBJECTIVE(linear(PARAMS, X), Y, **masks))
+
+    @jax.jit
+    def of_terms(*given):
+        (value, outcome), slope = jax.value_and_grad(BOUND.with_terms, has_aux=True)(*given)
+        parts = [term.value for term in outcome.terms.values()]
+        return value, outcome.predictions, parts, slope
+
+    per_term = jax.jit(lambda *given: (BOUND.per_term(*given), jax.jacrev(BOUND.per_term)(*given)))
+    value, predictions, parts, slope = jax.tree.map(np.asarray, of_terms(PARAMS, X, Y))
+    values, slopes = jax.tree.map(np.asarray, per_term(PARAMS, X, Y))
+    close(value, value_of(PARAMS, X, Y))
+    close(predictions, linear(PARAMS, X))
     close(value, 0.7 * parts[0] + 0.3 * parts[1])
-    close(BOUND.per_term(PARAMS, X, Y), [0.7 * parts[0], 0.3 * parts[1]])
-    each = jax.jacrev(BOUND.per_term)(PARAMS, X, Y)
-    jax.tree.map(lambda one, all_: close(jnp.sum(one, 0), all_), each, slope)
+    close(values, [0.7 * parts[0], 0.3 * parts[1]])
+    jax.tree.map(lambda each, all_: close(each.sum(0), all_), slopes, slope)
 
 
 def test_nan_behind_the_mask_leaks_through_no_model():
     dirty = np.where(WHERE, Y, np.nan)
-    found = jax.grad(BOUND)(PARAMS, X, dirty, where=WHERE)
-    jax.tree.map(close, found, jax.grad(BOUND)(PARAMS, X[WHERE], Y[WHERE]))
+    _, found = value_and_slope(PARAMS, X, dirty, where=WHERE)
+    jax.tree.map(close, found, value_and_slope(PARAMS, X[WHERE], Y[WHERE])[1])
 
 
 def test_a_bound_objective_is_a_tree_of_its_numbers():
@@ -94,7 +103,7 @@ def test_what_is_bound_is_checked():
 
 
 def whole(**masks):
-    return jax.value_and_grad(BOUND)(PARAMS, X, Y, **masks)
+    return jax.tree.map(np.asarray, value_and_slope(PARAMS, X, Y, **masks))
 
 
 MASKS = [{}, {"where": WHERE}, {"weights": WEIGHTS}, {"where": WHERE, "weights": WEIGHTS}]
@@ -117,12 +126,12 @@ def test_a_scan_over_parts_is_the_whole(masks, parts):
 def test_the_mean_of_means_is_not_the_whole_and_the_sum_of_shares_is():
     value, slope = whole(where=WHERE)
     parts = parts_of({"where": WHERE}, 3)
-    naive = [jax.value_and_grad(BOUND)(PARAMS, *data, **mask) for data, mask in parts]
-    mean_of_means = jax.tree.map(lambda *x: sum(x) / 3, *naive)
-    assert abs(float(mean_of_means[0] - value)) > 0.1 * float(value)
+    naive = [value_and_slope(PARAMS, *data, **mask)[0] for data, mask in parts]
+    assert abs(np.mean(naive) - value) > 0.1 * value
     masses = BOUND.masses(PARAMS, X, Y, where=WHERE)
-    shares = [jax.value_and_grad(BOUND.share)(PARAMS, *d, masses, **mask) for d, mask in parts]
-    jax.tree.map(close, jax.tree.map(lambda *x: sum(x), *shares), (value, slope))
+    share = jax.jit(jax.value_and_grad(BOUND.share))
+    shares = [share(PARAMS, *data, masses, **mask) for data, mask in parts]
+    jax.tree.map(close, jax.tree.map(lambda *x: np.sum(x, axis=0), *shares), (value, slope))
 
 
 def test_masses_are_counts_and_need_no_model():
@@ -143,10 +152,15 @@ def test_optax_multi_steps_is_the_whole(masks):
     optimizer = optax.MultiSteps(optax.sgd(0.1), every_k_schedule=count)
     params, state = PARAMS, optimizer.init(PARAMS)
     sizes = BOUND.masses(PARAMS, X, Y, **masks)
-    for data, mask in parts_of(masks, count):
-        slope = jax.grad(lambda p, d=data, m=mask: count * BOUND.share(p, *d, sizes, **m))(PARAMS)
+
+    @jax.jit
+    def step(params, state, data, mask):
+        slope = jax.grad(lambda p: count * BOUND.share(p, *data, sizes, **mask))(PARAMS)
         updates, state = optimizer.update(slope, state, params)
-        params = optax.apply_updates(params, updates)
+        return optax.apply_updates(params, updates), state
+
+    for data, mask in parts_of(masks, count):
+        params, state = step(params, state, data, mask)
     expected = jax.tree.map(lambda p, g: p - 0.1 * g, PARAMS, whole(**masks)[1])
     jax.tree.map(functools.partial(close, rtol=1e-5), params, expected)
 
@@ -167,20 +181,20 @@ def test_optax_microbatch_is_the_whole():
 
 def test_narrow_gradients_are_summed_wide():
     narrow = jax.tree.map(lambda p: p.astype(jnp.bfloat16), PARAMS)
-    value, slope = training.accumulate(BOUND, ROWS)(narrow, X, Y)
+    value, slope = jax.jit(training.accumulate(BOUND, ROWS))(narrow, X, Y)
     assert value.dtype == jnp.float32
     assert {g.dtype for g in jax.tree.leaves(slope)} == {jnp.dtype(jnp.bfloat16)}
-    exact = jax.grad(BOUND)(jax.tree.map(lambda p: p.astype(jnp.float32), narrow), X, Y)
-    jax.tree.map(lambda g, e: close(g.astype(jnp.float32), e, rtol=2e-2), slope, exact)
+    _, exact = value_and_slope(jax.tree.map(np.float32, narrow), X, Y)
+    jax.tree.map(lambda g, e: close(np.float32(g), e, rtol=2e-2), slope, exact)
 
 
 def test_sets_are_counted_over_parts_too():
     scores, relevance = RNG.normal(size=(2, 6, 4)).astype(np.float32)
     where = np.arange(4) < np.array([4, 2, 0, 3, 0, 1])[:, None]
     bound = training.bind(jl.Objective(jl.ranking_softmax), lambda w, s: w * s)
-    given = (jnp.array(2.0), scores, np.abs(relevance))
-    found = training.accumulate(bound, 3)(*given, where=where)
-    jax.tree.map(close, found, jax.value_and_grad(bound)(*given, where=where))
+    given = (np.float32(2), scores, np.abs(relevance))
+    found = jax.jit(training.accumulate(bound, 3))(*given, where=where)
+    jax.tree.map(close, found, jax.jit(jax.value_and_grad(bound))(*given, where=where))
 
 
 def test_what_is_no_sum_is_refused():
@@ -227,7 +241,7 @@ def test_lbfgs_and_its_line_search():
         return jax.lax.scan(step, (params, optimizer.init(params)), length=25)[0][0]
 
     found = run(PARAMS)
-    assert float(BOUND(found, X, Y, where=WHERE)) < 1e-9
+    assert float(value_of(found, X, Y, where=WHERE)) < 1e-9
 
 
 def test_zoom_line_search():
@@ -259,15 +273,16 @@ def test_reduce_on_plateau():
 
 def test_per_example_gradients_for_private_training():
     """Each row alone is a batch of one; the mean of all clipped gradients moves the parameters."""
-    each = jax.vmap(jax.grad(BOUND), in_axes=(None, 0, 0))(PARAMS, X[:, None], Y[:, None])
+    per_example = jax.jit(jax.vmap(jax.grad(BOUND), in_axes=(None, 0, 0)))
+    each = jax.tree.map(np.asarray, per_example(PARAMS, X[:, None], Y[:, None]))
     jax.tree.map(lambda g, e: close(g.mean(0), e, rtol=1e-5), each, whole()[1])
     private = contrib.differentially_private_aggregate(1.0, noise_multiplier=0.0, key=0)
     optimizer = optax.chain(private, optax.scale_by_learning_rate(0.1))  # what dpsgd is
-    updates, _ = optimizer.update(each, optimizer.init(PARAMS))
-    squares = sum(jnp.sum(g.reshape(ROWS, -1) ** 2, -1) for g in jax.tree.leaves(each))
-    shrink = jnp.minimum(1, 1 / jnp.sqrt(squares))
+    updates, _ = jax.jit(optimizer.update)(each, optimizer.init(PARAMS))
+    squares = sum(np.sum(g.reshape(ROWS, -1) ** 2, -1) for g in jax.tree.leaves(each))
+    shrink = np.minimum(1, 1 / np.sqrt(squares))
     jax.tree.map(
-        lambda u, g: close(u, -0.1 * jnp.tensordot(shrink, g, 1) / ROWS, rtol=1e-5), updates, each
+        lambda u, g: close(u, -0.1 * np.tensordot(shrink, g, 1) / ROWS, rtol=1e-5), updates, each
     )
 
 
@@ -308,12 +323,16 @@ def test_unconstrained_numbers_lead_back():
     jax.tree.map(functools.partial(close, rtol=1e-5), back, EVERY_DOMAIN)
 
 
+@jax.jit
+def of_numbers(numbers):
+    value = lambda m: training.constrain(EVERY_DOMAIN, m)(X[:, 0], Y)
+    return jax.value_and_grad(value)(numbers)
+
+
 @pytest.mark.parametrize("real", [-30.0, 0.0, 30.0])
 def test_any_number_stays_inside_its_domain(real):
     moved = jax.tree.map(lambda x: x * 0 + real, training.unconstrain(EVERY_DOMAIN))
-    value, slope = jax.value_and_grad(lambda m: training.constrain(EVERY_DOMAIN, m)(X[:, 0], Y))(
-        moved
-    )
+    value, slope = of_numbers(moved)
     assert np.isfinite(value)
     assert all(np.all(np.isfinite(x)) for x in jax.tree.leaves(slope))
 
@@ -366,10 +385,10 @@ def test_learned_variances_are_those_of_the_noise():
         updates, state = optimizer.update(jax.grad(value)(params), state)
         return (optax.apply_updates(params, updates), state), None
 
-    start = {"w": jnp.zeros(()), "log_variances": jnp.zeros(2)}
+    start = {"w": np.float32(0), "log_variances": np.zeros(2, np.float32)}
     run = jax.jit(lambda p: jax.lax.scan(step, (p, optimizer.init(p)), length=600)[0][0])
     found = run(start)
-    close(jnp.exp(found["log_variances"]), np.mean(noise**2, 1), rtol=0.05)
+    close(np.exp(np.asarray(found["log_variances"])), np.mean(noise**2, 1), rtol=0.05)
     assert float(found["w"]) == pytest.approx(1.0, abs=0.02)
     with pytest.raises(ValueError, match=r"uncertainty_weighted: `values` \(2,\) and .* \(3,\)"):
         training.uncertainty_weighted(jnp.ones(2), jnp.zeros(3))

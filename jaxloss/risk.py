@@ -212,8 +212,7 @@ def flooded(level: ArrayLike, reduction: Reduction = mean) -> Reduction:
         gradient 0 where r = b.
 
     Use when a network fits all training labels and its confidence goes on growing.
-    Avoid when several terms are added and only their sum is to stay up: then write the formula
-        with the value of the whole objective.
+    Avoid when several terms are added and only their sum is to stay up: apply the formula to it.
 
     Example:
         >>> import jax, jaxloss as jl

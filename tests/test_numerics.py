@@ -139,3 +139,13 @@ def test_what_is_in_order_is_not_sorted_again_for_the_derivative():
     np.testing.assert_array_equal(slope(x), [0, 0, 2, 2])
     np.testing.assert_array_equal(jax.jit(jax.hessian(ranked))(x), np.diag([3.0, 0, 2, 1]))
     assert slope.as_text().count(" sort(") == 1
+
+
+def test_compiled_functions_are_given_arrays_of_numpy_as_they_are():
+    for host in (np.ones(3), np.arange(3), np.ones(3) > 0, np.ones(3, jnp.bfloat16)):
+        assert numerics.as_argument(host) is host
+    assert numerics.as_argument([1.0, 2.0]).tolist() == [1.0, 2.0]
+    assert numerics.as_argument(np.array([2**40])).dtype == np.float32  # and so it is no label
+    assert numerics.as_argument(2.0).weak_type
+    with pytest.raises(TypeError):
+        numerics.as_argument(np.array(["a"]))

@@ -12,9 +12,9 @@ CE = jl.softmax_cross_entropy_with_integer_labels
 
 
 def test_R17_weights_divide_by_weight_or_by_count():
-    logits, labels = jnp.array([[-100.0, 100.0]] * 2), jnp.array([0, 1])
+    logits, labels = np.float32([[-100, 100]] * 2), np.array([0, 1])
     at = lambda reduction: jl.Objective(CE, reduction=reduction)(
-        logits, labels, weights=jnp.array([20.0, 10.0])
+        logits, labels, weights=np.float32([20, 10])
     )
     np.testing.assert_allclose(at(jl.none), [4000.0, 0.0])
     np.testing.assert_allclose(at(jl.mean_by_count), 2000.0)
@@ -23,10 +23,10 @@ def test_R17_weights_divide_by_weight_or_by_count():
 
 def test_R19_tokens_or_sequences_count_the_same():
     """Two sequences of ten tokens, of which five and one count."""
-    where = jnp.arange(10) < jnp.array([[5], [1]])
-    values = jnp.where(where, jnp.array([[2.0], [10.0]]), jnp.nan)
+    where = np.arange(10) < np.array([[5], [1]])
+    values = np.where(where, np.float32([[2], [10]]), np.float32(np.nan))
     at = lambda reduction: jl.Objective(jl.absolute_error, reduction=reduction)(
-        values, jnp.zeros((2, 10)), where=where
+        values, np.zeros((2, 10), np.float32), where=where
     )
     np.testing.assert_allclose(at(jl.mean), 20 / 6, rtol=1e-6)
     np.testing.assert_allclose(at(jl.mean_of_sequences), 6.0)
@@ -42,31 +42,32 @@ def test_a_given_number_is_a_scale():
 @pytest.mark.parametrize("reduction", REDUCERS)
 def test_without_mass_it_is_zero_with_zero_gradient(reduction):
     objective = jl.Objective(jl.absolute_error, reduction=reduction)
-    value, gradient = jax.value_and_grad(objective)(
-        jnp.ones((2, 3)), jnp.zeros((2, 3)), where=jnp.zeros((2, 3), bool)
-    )
+    ones = np.ones((2, 3), np.float32)
+    derivatives = jax.jit(jax.value_and_grad(objective))
+    value, gradient = derivatives(ones, 0 * ones, where=ones < 1)
     assert value == 0
-    np.testing.assert_array_equal(gradient, jnp.zeros((2, 3)))
+    np.testing.assert_array_equal(gradient, np.zeros((2, 3)))
 
 
 @pytest.mark.parametrize("reduction", REDUCERS)
 def test_a_full_mask_is_none(reduction):
-    values = jnp.arange(6.0).reshape(2, 3)
-    found = reduction(values, jnp.ones((2, 3), bool))
-    np.testing.assert_allclose(found, reduction(values, None), rtol=1e-6)
+    values = np.arange(6, dtype=np.float32).reshape(2, 3)
+    both = jax.jit(lambda x, where: (reduction(x, where), reduction(x, None)))
+    np.testing.assert_allclose(*both(values, np.ones((2, 3), bool)), rtol=1e-6)
 
 
 def test_a_sequence_without_tokens_does_not_count():
-    where = jnp.array([[True, True], [False, False]])
+    where = np.array([[True, True], [False, False]])
+    values = np.full((2, 2), 3, np.float32)
     objective = jl.Objective(jl.absolute_error, reduction=jl.mean_of_sequences)
-    assert objective(jnp.full((2, 2), 3.0), jnp.zeros((2, 2)), where=where) == 3.0
+    assert objective(values, 0 * values, where=where) == 3.0
 
 
 def test_packed_segments_count_the_same():
-    segments = jnp.array([[0, 0, 1, 1, 1, 2], [3, 3, 3, 3, 0, 0]])
-    where = jnp.array([[True] * 5 + [False], [True] * 6])
-    values = jnp.asarray(np.random.default_rng(0).normal(size=(2, 6)) ** 2, jnp.float32)
-    weights = jl.segment_weights(segments, where)
+    segments = np.array([[0, 0, 1, 1, 1, 2], [3, 3, 3, 3, 0, 0]])
+    where = np.array([[True] * 5 + [False], [True] * 6])
+    values = (np.random.default_rng(0).normal(size=(2, 6)) ** 2).astype(np.float32)
+    weights = np.asarray(jax.jit(jl.segment_weights)(segments, where))
     found = jl.Objective(jl.absolute_error)(values, 0 * values, weights=weights)
     parts = [values[0, :2], values[0, 2:5], values[1, :4], values[1, 4:]]
     np.testing.assert_allclose(found, np.mean([part.mean() for part in parts]), rtol=1e-6)
@@ -74,16 +75,17 @@ def test_packed_segments_count_the_same():
 
 
 def test_an_unknown_segment_is_nan_unless_masked():
-    segments, where = jnp.array([0, 0, -1]), jnp.array([True, True, False])
-    assert jl.segment_weights(segments, where).tolist() == [0.5, 0.5, 0.0]
-    assert np.isnan(jl.segment_weights(segments)[2])
+    weights = jax.jit(jl.segment_weights)
+    segments, where = np.array([0, 0, -1]), np.array([True, True, False])
+    assert weights(segments, where).tolist() == [0.5, 0.5, 0.0]
+    assert np.isnan(np.asarray(weights(segments))[2])
 
 
 def test_R11_a_sum_of_narrow_values_is_wide():
     logits = jax.random.uniform(jax.random.key(0), (8192, 100), jnp.bfloat16)
-    labels = jnp.zeros(8192, jnp.int32)
+    labels = np.zeros(8192, np.int32)
     summed = jl.Objective(CE, reduction=jl.total)(logits, labels)
     with jax.enable_x64(True):
-        exact = jnp.sum(CE(logits.astype(jnp.float64), labels))
+        exact = np.sum(CE(np.asarray(logits, np.float64), labels))
     assert summed.dtype == jnp.float32
     assert float(summed) == pytest.approx(float(exact), rel=1e-6)

@@ -1,12 +1,10 @@
 """What pytest leaves alone, and how its time is spent."""
 
-import functools
 import gc
 import itertools
 import os
 
 import jax
-from jax._src.interpreters import mlir
 
 # The suite compiles thousands of small functions and runs each a few times, with a large heap.
 os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
@@ -14,8 +12,6 @@ _quick = ["--xla_cpu_parallel_codegen_split_count=1"]  # a worker has a core of 
 if jax.__version_info__ < (0, 11):  # XLA's older emitters take half the time; later it has none
     _quick.append("--xla_cpu_use_fusion_emitters=false")
 os.environ["XLA_FLAGS"] = " ".join([os.getenv("XLA_FLAGS", ""), *_quick])
-# JAX lowers each function in a context of its own, which takes a third of the time of a small one.
-mlir.make_ir_context = functools.cache(mlir.make_ir_context)
 gc.set_threshold(200_000, 50, 100)
 _AT_ONCE, _AT_REST = 500, 20  # tests, after which what was compiled is dropped, or left alone
 _finished = itertools.count(1)
@@ -54,7 +50,6 @@ def pytest_runtest_logfinish():
     finished = next(_finished)
     if finished % _AT_ONCE == 0:
         jax.clear_caches()
-        mlir.make_ir_context.cache_clear()
         gc.unfreeze()
         gc.collect()
     if finished % _AT_REST == 0:

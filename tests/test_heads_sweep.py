@@ -18,9 +18,10 @@ from test_heads import (
     TERMS,
     TOKENS,
     WHERE,
-    dense,
     draw,
+    put,
     relative,
+    slopes_of_mean,
 )
 
 import jaxloss as jl
@@ -49,14 +50,13 @@ def objective_of(loss, **keywords):
 
 
 near = functools.partial(np.testing.assert_allclose, rtol=1e-5, atol=2e-6)
-WEIGHTS = jnp.linspace(0.0, 2.0, TOKENS)
+WEIGHTS = np.linspace(0, 2, TOKENS, dtype=np.float32)
 
 
 def derivatives(loss, moving=MOVING, others=(LABELS,), reduction=jl.mean, hyper=None, **given):
     """Value and gradient in weights, features and all hyper-parameters."""
-    given = {name: jnp.asarray(value) for name, value in given.items()}
     weights = {name: given.pop(name) for name in ("weights",) if name in given}
-    hyper = jax.tree.map(jnp.asarray, hyper or {})
+    hyper = jax.tree.map(np.float32, hyper or {})
     return _derivatives(loss, reduction, moving, others, hyper, weights, given)
 
 
@@ -69,6 +69,16 @@ def _derivatives(loss, reduction, moving, others, hyper, weights, given):
     return jax.value_and_grad(value, argnums=(0, 1, 2))(moving, hyper, weights)
 
 
+@functools.cache
+def summed(loss, reduction=jl.mean):
+    """Value and gradient of the sum of what is reduced."""
+
+    def value(arrays, target):
+        return jnp.sum(objective_of(loss, reduction=reduction)(arrays, target))
+
+    return jax.jit(jax.value_and_grad(value))
+
+
 @pytest.mark.parametrize("reduction", [jl.mean, jl.total])
 @pytest.mark.parametrize(
     ("hyper", "given"),
@@ -78,8 +88,8 @@ def _derivatives(loss, reduction, moving, others, hyper, weights, given):
         ({"z_loss": 0.1}, {"weights": WEIGHTS}),
         ({"class_weights": np.linspace(0.5, 2, CLASSES, dtype=np.float32)}, {"where": WHERE}),
         (TERMS, {"weights": WEIGHTS, "where": WHERE}),
-        ({}, {"weights": jnp.zeros(TOKENS)}),
-        ({}, {"where": jnp.zeros(TOKENS, bool)}),
+        ({}, {"weights": np.zeros(TOKENS, np.float32)}),
+        ({}, {"where": np.zeros(TOKENS, bool)}),
     ],
 )
 def test_a_sum_equals_the_dense_sum(reduction, hyper, given):
@@ -94,7 +104,7 @@ def test_a_sum_equals_the_dense_sum(reduction, hyper, given):
     [
         (jl.softmax_cross_entropy, (SOFT,)),
         (jl.softmax_focal, (LABELS,)),
-        (jl.mixed(CE), (LABELS, LABELS[::-1], jnp.linspace(0, 1, TOKENS))),
+        (jl.mixed(CE), (LABELS, LABELS[::-1], np.linspace(0, 1, TOKENS, dtype=np.float32))),
     ],
     ids=lambda x: getattr(x, "__name__", ""),
 )
@@ -106,7 +116,7 @@ def test_any_loss_is_summed(loss, others):
 
 def test_gradients_of_soft_targets_are_formed_too():
     def value(loss, targets):
-        return objective_of(loss)(MOVING, targets, where=jnp.asarray(WHERE))
+        return objective_of(loss)(MOVING, targets, where=WHERE)
 
     loss = jl.softmax_cross_entropy
     heads = jl.linear_head(loss, tokens=4), after(loss)
@@ -116,23 +126,23 @@ def test_gradients_of_soft_targets_are_formed_too():
 
 def test_what_is_hidden_never_leaks():
     hidden, weight, bias = MOVING
-    dirty = (jnp.where(WHERE[:, None], hidden, jnp.nan), weight, bias)
-    labels = jnp.where(WHERE, LABELS, -7)
+    dirty = (put(hidden, ~WHERE, np.nan), weight, bias)
+    labels = put(LABELS, ~WHERE, -7)
     found = derivatives(HEAD, dirty, (labels,), where=WHERE, weights=WEIGHTS)
     expected = derivatives(HEAD, where=WHERE, weights=WEIGHTS)
     jax.tree.map(near, found, expected)
 
 
 def test_what_is_wrong_shows():
-    value, ((slope, *_), *_) = derivatives(HEAD, others=(LABELS.at[2].set(CLASSES),))
+    value, ((slope, *_), *_) = derivatives(HEAD, others=(put(LABELS, 2, CLASSES),))
     assert np.isnan(value)
     np.testing.assert_array_equal(np.isnan(slope).any(axis=1), np.arange(TOKENS) == 2)
     assert np.isnan(derivatives(HEAD, hyper={"z_loss": -1.0})[0])
 
 
 def test_a_weight_of_zero_wins_over_an_infinite_value():
-    closed = (*MOVING[:2], MOVING[2].at[LABELS[0]].set(-jnp.inf))
-    weights = (LABELS[0] != LABELS).astype(jnp.float32)
+    closed = (*MOVING[:2], put(MOVING[2], LABELS[0], -np.inf))
+    weights = (LABELS[0] != LABELS).astype(np.float32)
     ours, theirs = (derivatives(f, closed, weights=weights) for f in (HEAD, after(CE)))
     assert np.isfinite(ours[0])
     near(ours[0], theirs[0])
@@ -174,42 +184,42 @@ def test_primes_with_small_logits(room, classes):
         assert all(relative(x, y) < 1e-5 for x, y in pairs)
 
 
+TILED = jl.linear_head(CE, memory=2 * 2 * 4 * 256)
+
+
 @pytest.mark.parametrize(
     "hyper", [{}, TERMS, {"class_weights": np.linspace(0.5, 2, CLASSES, dtype=np.float32)}]
 )
 @pytest.mark.parametrize("reduction", [jl.mean, jl.none])
 def test_tiles_of_classes_equal_dense(hyper, reduction):
     """Room for two classes at a time, of seven."""
-    tiled = jl.linear_head(CE, memory=2 * 2 * 4 * 256)
-    closed = (*MOVING[:2], MOVING[2].at[1].set(-jnp.inf))
-    labels = jnp.where(LABELS == 1, 2, LABELS)
+    closed, labels = (*MOVING[:2], put(MOVING[2], 1, -np.inf)), put(LABELS, LABELS == 1, 2)
 
     def value(loss, moving, hyper):
         objective = objective_of(loss, reduction=reduction, **hyper)
         return jnp.sum(objective(moving, labels, where=WHERE) * 0.7)
 
-    hyper = jax.tree.map(jnp.asarray, hyper)
+    hyper = jax.tree.map(np.float32, hyper)
     both = [
         jax.jit(jax.value_and_grad(functools.partial(value, f), argnums=(0, 1)))(closed, hyper)
-        for f in (tiled, after(CE))
+        for f in (TILED, after(CE))
     ]
     jax.tree.map(near, *both)
-    wrong = tiled(*MOVING, LABELS.at[3].set(CLASSES))
+
+
+def test_what_is_wrong_shows_in_tiles():
+    wrong = TILED(*MOVING, put(LABELS, 3, CLASSES))
     np.testing.assert_array_equal(np.isnan(wrong), np.arange(TOKENS) == 3)
-    assert np.isnan(jax.jit(lambda z: jl.Objective(tiled, z_loss=z)(MOVING, LABELS))(-1.0))
+    assert np.isnan(jax.jit(lambda z: jl.Objective(TILED, z_loss=z)(MOVING, LABELS))(-1.0))
 
 
 @pytest.mark.parametrize("room", [{"tokens": 4}, {"memory": 2 * 2 * 4 * 256}])
 @pytest.mark.parametrize("reduction", [jl.mean, jl.none])
 def test_a_tied_weight_is_the_transposed_one(room, reduction):
-    def value(loss, turn, moving):
-        hidden, weight, bias = moving
-        objective = objective_of(loss, reduction=reduction)
-        return jnp.sum(objective((hidden, turn(weight), bias), LABELS))
-
-    tied = functools.partial(value, jl.tied_head(CE, **room), jnp.transpose)
-    plain = functools.partial(value, after(CE), lambda x: x)
-    jax.tree.map(near, *(jax.jit(jax.value_and_grad(f))(MOVING) for f in (tied, plain)))
+    hidden, weight, bias = MOVING
+    value, slopes = summed(jl.tied_head(CE, **room), reduction)((hidden, weight.T, bias), LABELS)
+    turned = value, (slopes[0], np.transpose(slopes[1]), slopes[2])
+    jax.tree.map(near, turned, summed(after(CE), reduction)(MOVING, LABELS))
     with pytest.raises(ValueError, match=r"`weight` does not fit in .* the shape \(-1, 5\)"):
         jl.tied_head(CE)(*MOVING, LABELS)
 
@@ -234,11 +244,11 @@ def test_nothing_is_computed_for_what_is_frozen():
 
 
 def test_forward_mode_and_second_derivatives():
-    direction = tuple(jnp.ones_like(x) for x in MOVING)
+    direction = tuple(np.ones_like(x) for x in MOVING)
 
     def of(loss):
         def value(m):
-            return objective_of(loss, z_loss=0.1)(m, LABELS, where=jnp.asarray(WHERE))
+            return objective_of(loss, z_loss=0.1)(m, LABELS, where=WHERE)
 
         forward = jax.jvp(value, (MOVING,), (direction,))
         product = jax.jvp(jax.grad(value), (MOVING,), (direction,))
@@ -258,7 +268,7 @@ def test_vmap_of_the_gradient():
 
         return jax.grad(value)(weight)
 
-    many, labels = jnp.stack([weight, -weight]), jnp.stack([LABELS, LABELS[::-1]])
+    many, labels = np.stack([weight, -weight]), np.stack([LABELS, LABELS[::-1]])
     ours, theirs = (
         jax.jit(jax.vmap(functools.partial(slope, loss)))(many, labels)
         for loss in (HEAD, after(CE))
@@ -271,8 +281,7 @@ def test_vmap_of_the_gradient():
 def test_narrow_factors_keep_their_gradients(dtype, rounding, tokens):
     moving, labels = draw(256, 16, 40, 0.25, dtype)
     with jax.enable_x64(True):
-        double = tuple(x.astype(jnp.float64) for x in moving)
-        exact = jax.grad(lambda m: jnp.mean(dense(CE)(*m, labels)))(double)
+        exact = slopes_of_mean(tuple(x.astype(np.float64) for x in moving), labels)
     head = jl.linear_head(CE, tokens=tokens)
     found = jax.jit(jax.grad(lambda m: jl.Objective(head)(m, labels)))(moving)
     assert {x.dtype for x in found} == {jnp.dtype(dtype)}
@@ -304,23 +313,34 @@ def test_memory_of_value_and_gradients():
 )
 def test_tokens_or_classes_spread_over_devices(kind, reduction, axes):
     mesh = jax.make_mesh((1,), ("x",), axis_types=(kind,))
-
-    def value(loss, moving, labels):
-        return jnp.sum(objective_of(loss, reduction=reduction)(moving, labels))
-
     arrays = (MOVING[0][:8], *MOVING[1:], LABELS[:8])
-    expected = jax.value_and_grad(functools.partial(value, after(CE)))(arrays[:3], arrays[3])
+    expected = summed(after(CE), reduction)(arrays[:3], arrays[3])
     with jax.set_mesh(mesh):
         places = [NamedSharding(mesh, PartitionSpec(*each)) for each in axes]
         *moving, labels = map(jax.device_put, arrays, places)
-        slope = jax.jit(jax.value_and_grad(functools.partial(value, HEAD)))
-        jax.tree.map(near, slope(tuple(moving), labels), expected)
+        jax.tree.map(near, summed(HEAD, reduction)(tuple(moving), labels), expected)
 
 
 @pytest.mark.parametrize("room", [{"memory": 0}, {"memory": 1.5}, {"tokens": 1, "memory": 1}])
 def test_room_is_a_count(room):
     with pytest.raises((TypeError, ValueError), match="`memory`"):
         jl.linear_head(CE, **room)
+
+
+@functools.cache
+def distilled_after(loss):
+    """Value and gradients of the sum over all that count, after all logits of both."""
+    in_logs = "log_targets" in loss.contract.arrays
+    form = jax.nn.log_softmax if in_logs else jax.nn.softmax
+
+    def value(moving, temperature):
+        cooled = [(h @ w + b) / temperature for h, w, b in (moving, TEACHER)]
+        return jnp.sum(loss(jax.nn.log_softmax(cooled[0]), form(cooled[1])), where=WHERE)
+
+    return jax.jit(jax.value_and_grad(value, argnums=(0, 1)))(MOVING, 2.0)
+
+
+TEACHER = draw(TOKENS, FEATURES + 1, CLASSES, 0.7)[0]
 
 
 @pytest.mark.parametrize(
@@ -333,31 +353,23 @@ def test_room_is_a_count(room):
         jl.kl_divergence,
     ],
 )
-@pytest.mark.parametrize("reduction", [jl.mean, jl.none])
-def test_distillation_equals_after(loss, reduction):
-    teacher = draw(TOKENS, FEATURES + 1, CLASSES, 0.7)[0]
-    in_logs = "log_targets" in loss.contract.arrays
-    form = jax.nn.log_softmax if in_logs else jax.nn.softmax
-
-    def ours(moving, temperature):
+@pytest.mark.parametrize(("reduction", "count"), [(jl.mean, WHERE.sum()), (jl.none, 1)])
+def test_distillation_equals_after(loss, reduction, count):
+    def value(moving, temperature):
         head = jl.distillation_head(loss, tokens=4)
         objective = jl.Objective(head, reduction=reduction, temperature=temperature)
-        return jnp.sum(objective((*moving, *teacher[:2]), teacher[2], where=jnp.asarray(WHERE)))
+        return jnp.sum(objective((*moving, *TEACHER[:2]), TEACHER[2], where=WHERE))
 
-    def theirs(moving, temperature):
-        cooled = [(h @ w + b) / temperature for h, w, b in (moving, teacher)]
-        values = loss(jax.nn.log_softmax(cooled[0]), form(cooled[1]))
-        return jnp.sum(
-            jl.Objective(lambda v, _: v, reduction=reduction)(values, values, where=WHERE)
-        )
-
-    both = [jax.jit(jax.value_and_grad(f, argnums=(0, 1)))(MOVING, 2.0) for f in (ours, theirs)]
-    jax.tree.map(functools.partial(np.testing.assert_allclose, rtol=1e-4, atol=2e-6), *both)
+    found = jax.jit(jax.value_and_grad(value, argnums=(0, 1)))(MOVING, 2.0)
+    expected = jax.tree.map(lambda x: np.asarray(x) / count, distilled_after(loss))
+    jax.tree.map(
+        functools.partial(np.testing.assert_allclose, rtol=1e-4, atol=2e-6), found, expected
+    )
 
 
 def test_the_teacher_is_frozen():
     head = jl.distillation_head(jl.reverse_kl, tokens=4)
-    slope = jax.grad(lambda teacher: jnp.sum(head(*MOVING, *teacher)))(MOVING)
+    slope = jax.jit(jax.grad(lambda teacher: jnp.sum(head(*MOVING, *teacher))))(MOVING)
     assert not any(np.any(x) for x in slope)
     assert jl.distillation_head(jl.reverse_kl, tokens=4) is head
     with pytest.raises(TypeError, match="is a loss of two distributions"):
@@ -383,8 +395,8 @@ def test_log_probabilities_and_entropies_equal_dense():
         for f in (ours, theirs)
     ]
     jax.tree.map(near, *both)
-    closed = MOVING[2].at[(int(LABELS[0]) + 1) % CLASSES].set(-jnp.inf)
+    closed = put(MOVING[2], (LABELS[0] + 1) % CLASSES, -np.inf)
     found = jl.token_log_probabilities(*MOVING[:2], closed, LABELS)
     assert np.all(np.isfinite(found.entropy))
-    bad = jl.token_log_probabilities(*MOVING, LABELS.at[1].set(-1))
+    bad = jl.token_log_probabilities(*MOVING, put(LABELS, 1, -1))
     np.testing.assert_array_equal(np.isnan(bad.log_probability), np.arange(TOKENS) == 1)

@@ -111,8 +111,7 @@ def derivatives(function, second):
             jax.jvp(functools.partial(slope, where=where), (moving,), (direction,)),
         )
 
-    moving = jnp.asarray(X), None if frozen else jnp.asarray(second), None
-    return jax.jit(derived), moving[:2]
+    return jax.jit(derived), (X, None if frozen else second)
 
 
 @pytest.mark.usefixtures("_small_blocks")
@@ -120,20 +119,26 @@ def derivatives(function, second):
 def test_blocks_say_what_the_whole_matrix_says(loss):
     dense, second, hyper = DENSE[loss]
     with jax.enable_x64(True):
-        hyper = jax.tree.map(jnp.float64, hyper)
+        hyper = jax.tree.map(np.float64, hyper)
         ours, moving = derivatives(lambda x, y, w, h: loss(x, y, where=w, **h), second)
         theirs, _ = derivatives(lambda x, y, w, h: w * dense(x, y, w, **h), second)
         moving = (*moving, hyper)
         direction = jax.tree.map(
-            lambda x: jnp.cos(3 * x + jnp.arange(x.size).reshape(x.shape)), moving
+            lambda x: np.cos(3 * x + np.arange(x.size).reshape(x.shape)), moving
         )
         for where in (np.ones(COUNT, bool), SOME, LATE, np.zeros(COUNT, bool)):
-            found, expected = (f(moving, direction, jnp.asarray(where)) for f in (ours, theirs))
+            found, expected = (f(moving, direction, where) for f in (ours, theirs))
             jax.tree.map(close, found, expected)
-        several = jnp.stack([X, 2 * Y, -X]), jnp.stack([jnp.asarray(second)] * 3)
-        sets = jax.vmap(functools.partial(loss, **hyper))(*several)
-        close(sets, loss(*several, **hyper))
-        close(sets[0], dense(X, second, np.ones(COUNT, bool), **hyper))
+
+        @jax.jit
+        def of_sets(*several):
+            mapped = jax.vmap(functools.partial(loss, **hyper))(*several)
+            first = dense(*(x[0] for x in several), np.ones(COUNT, bool), **hyper)
+            return mapped, loss(*several, **hyper), first
+
+        mapped, sets, first = of_sets(np.stack([X, 2 * Y, -X]), np.stack([second] * 3))
+        close(mapped, sets)
+        close(np.asarray(mapped)[0], first)
 
 
 SHARP = [jl.clip, jl.siglip, jl.ntxent]
@@ -157,8 +162,8 @@ def test_extreme_temperatures(loss, temperature):
     """Where exponentials that are not shifted would all be infinite or 0, and where all are 1."""
     hyper = {"scale": 1 / temperature} if loss is jl.siglip else {"temperature": temperature}
     with jax.enable_x64(True):
-        exact = slope(loss)(jnp.asarray(X), jax.tree.map(jnp.float64, hyper))
-    found = slope(loss)(jnp.asarray(X, jnp.float32), jax.tree.map(jnp.float32, hyper))
+        exact = slope(loss)(X, jax.tree.map(np.float64, hyper))
+    found = slope(loss)(X.astype(np.float32), jax.tree.map(np.float32, hyper))
     found, exact = (map(np.asarray, jax.tree.leaves(x)) for x in (found, exact))
     for single, double in zip(found, exact, strict=True):
         size = np.max(np.abs(double))
@@ -168,7 +173,7 @@ def test_extreme_temperatures(loss, temperature):
 @pytest.mark.usefixtures("_small_blocks")
 def test_sharp_clip_is_the_largest_rival():
     with jax.enable_x64(True):
-        logits = np.asarray(cosine(X, Y)) * 1e4
+        logits = np.asarray(jax.jit(cosine)(X, Y)) * 1e4
         rivals = np.where(np.eye(COUNT), -np.inf, logits)
         worst = [np.maximum(rivals.max(i) - np.diagonal(logits), 0) for i in (0, 1)]
         np.testing.assert_allclose(jl.clip(X, Y, temperature=1e-4), sum(worst) / 2, atol=1e-3)
@@ -176,7 +181,8 @@ def test_sharp_clip_is_the_largest_rival():
 
 def test_partial_sums_do_not_depend_on_where_blocks_end():
     number = lambda rows, columns: rows[:, None] * columns[None, :]
-    x, y = jnp.asarray(X[:, 0]), jnp.asarray(Y[:7, 0])
+    x, y = X[:, 0].astype(np.float32), Y[:7, 0].astype(np.float32)
+    fold = jax.jit(fold_pairs, static_argnums=(0, 3, 4))
 
     def sums(rows, columns):
         return number(rows, columns).sum(1), number(rows, columns).sum(0)
@@ -186,29 +192,25 @@ def test_partial_sums_do_not_depend_on_where_blocks_end():
         return logsumexp(number(rows, columns), axis=1), None
 
     for size in (Extent(13, 7), Extent(4, 7), Extent(13, 2), Extent(5, 3), Extent(1, 1)):
-        found = fold_pairs(sums, x, y, SUMS, size)
+        found = fold(sums, x, y, SUMS, size)
         np.testing.assert_allclose(found[0], x * y.sum(), rtol=1e-5)
         np.testing.assert_allclose(found[1], y * x.sum(), rtol=1e-5)
-    whole = fold_pairs(logs, x, y[:6], LOG_SUMS, Extent(13, 6))[0]
-    np.testing.assert_allclose(
-        fold_pairs(logs, x, y[:6], LOG_SUMS, Extent(3, 2))[0], whole, rtol=1e-6
-    )
+    whole, blocks = (fold(logs, x, y[:6], LOG_SUMS, Extent(*size))[0] for size in ((13, 6), (3, 2)))
+    np.testing.assert_allclose(blocks, whole, rtol=1e-6)
 
 
 def test_columns_may_come_in_any_blocks_with_their_places():
     """As they do where each device has some: sums of logs merge by logaddexp, those of rows."""
-    x, y = jnp.asarray(X, jnp.float32), jnp.asarray(Y, jnp.float32)
-    places, every = jnp.arange(1, COUNT + 1), jnp.ones(COUNT, bool)
-    rivalry = Rivalry(lambda shared, x, y: x @ y.T * shared, Extent(4, 4), both=True)
-    rows = Side(x, places, every)
-    whole = rivalry(jnp.float32(2), rows, Side(y, places, every))
-    parts = [
-        rivalry(jnp.float32(2), rows, Side(y[part], places[part], every[part]))
-        for part in (slice(5, 13), slice(5))
-    ]
+    x, y = X.astype(np.float32), Y.astype(np.float32)
+    places, every = np.arange(1, COUNT + 1), np.ones(COUNT, bool)
+    rivalry = jax.jit(Rivalry(lambda shared, x, y: x @ y.T * shared, Extent(4, 4), both=True))
+    whole, *parts = (
+        rivalry(np.float32(2), Side(x, places, every), Side(y[part], places[part], every[part]))
+        for part in (slice(None), slice(5, 13), slice(5))
+    )
     for i in range(2):
-        np.testing.assert_allclose(jnp.logaddexp(parts[0][i], parts[1][i]), whole[i], rtol=1e-5)
-    np.testing.assert_allclose(jnp.concatenate([parts[1][2], parts[0][2]]), whole[2], rtol=1e-5)
+        np.testing.assert_allclose(np.logaddexp(parts[0][i], parts[1][i]), whole[i], rtol=1e-5)
+    np.testing.assert_allclose(np.concatenate([parts[1][2], parts[0][2]]), whole[2], rtol=1e-5)
 
 
 @pytest.mark.parametrize("loss", DENSE)
@@ -222,14 +224,19 @@ def test_memory_is_bounded(loss):
     assert compiled.memory_analysis().temp_size_in_bytes < 2**24
 
 
+@functools.cache
+def slope_of_sets(loss):
+    """One function for all meshes, so that the one without a mesh is compiled once."""
+    return jax.jit(jax.value_and_grad(lambda x, y: jnp.sum(loss(x, y, **DENSE[loss][2]))))
+
+
 @pytest.mark.usefixtures("_small_blocks")
 @pytest.mark.parametrize("kind", [AxisType.Auto, AxisType.Explicit])
 @pytest.mark.parametrize("loss", DENSE)
 def test_sets_spread_over_devices(loss, kind):
-    _, second, hyper = DENSE[loss]
     mesh = jax.make_mesh((1,), ("sets",), axis_types=(kind,))
-    arrays = [jnp.stack([jnp.asarray(x)] * 2) for x in (X, second)]
-    slope = jax.jit(jax.value_and_grad(lambda x, y: jnp.sum(loss(x, y, **hyper))))
+    arrays = [np.stack([x] * 2) for x in (X, DENSE[loss][1])]
+    slope = slope_of_sets(loss)
     expected = slope(*arrays)
     with jax.set_mesh(mesh):
         found = slope(*jax.device_put(arrays, NamedSharding(mesh, PartitionSpec("sets"))))
@@ -243,28 +250,32 @@ def soft_nearest(rows, columns):
     return {"sum": near.sum(1), "least": distances.min(1), "place": i}
 
 
+@functools.cache
+def derived_of_rows(memory=None):
+    """Values, second derivatives, and values of two first sets; whole unless given a memory."""
+    places, factor = np.arange(COUNT), np.linspace(0, 1, COUNT, dtype=np.float32)
+    x, y = X.astype(np.float32), Y.astype(np.float32)
+
+    def function(x, y, factor):
+        sets = (x, places), (y, places, factor)
+        return jl.map_pairs(soft_nearest, *sets, memory=memory) if memory else soft_nearest(*sets)
+
+    def value(*given):
+        return jnp.vdot(function(*given)["sum"], AFTER.astype(np.float32))
+
+    @jax.jit
+    def derived(*given):
+        hessian = jax.jvp(jax.grad(value, (0, 1, 2)), given, (y, x, factor))
+        several = jax.vmap(function, (0, None, None))(np.stack([x, y]), y, factor)
+        return function(*given), hessian, several
+
+    return derived(x, y, factor)
+
+
 @pytest.mark.parametrize("memory", [1, 3 * COUNT * 4, 10**6])
 def test_map_pairs_is_the_function_whatever_the_memory(memory):
-    places, factor = jnp.arange(COUNT), jnp.linspace(0, 1, COUNT)
-    x, y = jnp.asarray(X, jnp.float32), jnp.asarray(Y, jnp.float32)
-
-    def mapped(x, y, factor):
-        return jl.map_pairs(soft_nearest, (x, places), (y, places, factor), memory=memory)
-
-    def whole(x, y, factor):
-        return soft_nearest((x, places), (y, places, factor))
-
-    def derived(function):
-        value = lambda *given: jnp.vdot(function(*given)["sum"], AFTER.astype(np.float32))
-        hessian = jax.jvp(jax.grad(value, (0, 1, 2)), (x, y, factor), (y, x, factor))
-        return (
-            function(x, y, factor),
-            hessian,
-            jax.vmap(function, (0, None, None))(jnp.stack([x, y]), y, factor),
-        )
-
     near = functools.partial(np.testing.assert_allclose, rtol=1e-5, atol=1e-5)
-    jax.tree.map(near, *(jax.jit(functools.partial(derived, f))() for f in (mapped, whole)))
+    jax.tree.map(near, derived_of_rows(memory), derived_of_rows())
 
 
 BAD = [

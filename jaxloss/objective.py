@@ -154,7 +154,7 @@ class Objective:
         if set(masses) != set(self.named):
             message = f"of the terms {list(self.named)}, got those of {list(masses)}"
             raise ValueError(f"Objective.share: `masses` has the mass {message}")
-        value: Array = self._share(as_arrays(dict(masses)), *given)
+        value: Array = self._share(_as_arguments(dict(masses)), *given)
         return value
 
     @property

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from derivatives import value_and_slope
 from scipy.special import softmax
 
 import jaxloss as jl
@@ -26,11 +27,6 @@ ONE_HOT = np.eye(4, dtype=np.float32)[LABELS]
 close = functools.partial(np.testing.assert_allclose, rtol=2e-6, atol=1e-6)
 sparse = jax.jit(jax.vmap(jax.value_and_grad(jl.multiclass_sparsemax)))
 soft = jl.fenchel_young(jax.nn.logsumexp)
-
-
-@functools.cache
-def value_and_slope(loss):
-    return jax.jit(jax.value_and_grad(loss))
 
 
 def value_and_slopes(loss, targets):

@@ -1,6 +1,5 @@
 """Values, slopes and identities of the margin-based losses, and what peers compute."""
 
-import functools
 import math
 
 import jax
@@ -10,6 +9,7 @@ import optax
 import pytest
 import scipy.special
 import sklearn.linear_model
+from derivatives import value_and_slope
 
 import jaxloss as jl
 
@@ -72,11 +72,6 @@ ORACLE = [
 def _double_precision():
     with jax.enable_x64(True):
         yield
-
-
-@functools.cache
-def value_and_slope(loss):
-    return jax.jit(jax.value_and_grad(loss))
 
 
 @pytest.mark.parametrize(("loss", "m", "hyper", "value", "slope"), ORACLE)

@@ -1,16 +1,15 @@
 """The losses of `regression`: hand-derived rows, identities, peers, and digits at the extremes."""
 
-import functools
 from math import log
 
 import jax
-import jax.numpy as jnp
 import mpmath
 import numpy as np
 import optax
 import pytest
 import scipy.special
 import scipy.stats
+from derivatives import slope
 
 import jaxloss as jl
 
@@ -22,18 +21,6 @@ FAR_AND_NEAR = np.array([1e-15, 1e-6, 1e-4, 1e-3, 0.3, 0.999, 1.0, 1.001, 3.0, 1
 def double():
     with jax.enable_x64(True):
         yield
-
-
-@functools.cache
-def slopes_of(loss):
-    """Compiled once for each shape."""
-    along = jax.grad(lambda r, hyper: loss(r, jnp.zeros_like(r), **hyper))
-    return jax.jit(jax.vmap(along, in_axes=(0, None)))
-
-
-def slope(loss, residual, **hyper):
-    """The derivative in the prediction, elementwise."""
-    return np.asarray(slopes_of(loss)(residual, hyper))
 
 
 ORACLE = [

@@ -1,6 +1,5 @@
 """Reductions beyond the mean, beside the plain sums that define them."""
 
-import functools
 import pickle
 
 import jax
@@ -9,6 +8,7 @@ import numpy as np
 import pytest
 import scipy.optimize
 import scipy.special
+from derivatives import value_and_slope
 from drawing import PUBLIC
 
 import jaxloss as jl
@@ -75,12 +75,6 @@ REDUCTIONS = [maker(number) for maker, _, number in CASES]
 each_reduction = pytest.mark.parametrize("reduction", REDUCTIONS, ids=map(repr, REDUCTIONS))
 
 
-@functools.cache
-def measured(reduction):
-    """Value and gradient, compiled once for each kind of weights."""
-    return jax.jit(jax.value_and_grad(reduction))
-
-
 def together(reductions, values, weights=None):
     """What each of them gives, in one program."""
     found = jax.jit(lambda *given: [reduction(*given) for reduction in reductions])
@@ -90,7 +84,7 @@ def together(reductions, values, weights=None):
 @each_mass
 @each_case
 def test_value_is_what_defines_it(maker, reference, number, weights):
-    found = measured(maker(number))(VALUES, weights)[0]
+    found = value_and_slope(maker(number))(VALUES, weights)[0]
     assert float(found) == pytest.approx(reference(*counted(VALUES, weights), number), rel=1e-9)
 
 
@@ -99,7 +93,7 @@ def test_value_is_what_defines_it(maker, reference, number, weights):
 def test_gradient_is_the_finite_difference(maker, reference, number, weights):
     """Away from ties, and 0 where an example does not count."""
     values, step = VALUES + 1e-3 * np.arange(9), 1e-7
-    gradient = measured(maker(number))(values, weights)[1]
+    gradient = value_and_slope(maker(number))(values, weights)[1]
     moved = lambda i, by: reference(*counted(values + by * np.eye(9)[i], weights), number)
     expected = [(moved(i, step) - moved(i, -step)) / (2 * step) for i in range(9)]
     np.testing.assert_allclose(gradient, expected, atol=2e-6)
@@ -112,10 +106,10 @@ def test_what_weights_hide_is_not_selected(reduction):
     hidden = np.where(weights, VALUES, 1e6)
     few = jax.jit(reduction)(VALUES[weights])
     for given in (weights, weights.astype(float)):
-        value, gradient = measured(reduction)(hidden, given)
+        value, gradient = value_and_slope(reduction)(hidden, given)
         assert float(value) == pytest.approx(float(few), rel=1e-12)
         np.testing.assert_array_equal(np.asarray(gradient)[~weights], 0)
-    value, gradient = measured(reduction)(np.where(weights, VALUES, np.nan), weights)
+    value, gradient = value_and_slope(reduction)(np.where(weights, VALUES, np.nan), weights)
     assert float(value) == pytest.approx(float(few), rel=1e-12)
     assert np.isfinite(gradient).all()
 
@@ -123,7 +117,7 @@ def test_what_weights_hide_is_not_selected(reduction):
 @each_reduction
 def test_without_mass_it_is_zero_with_zero_gradient(reduction):
     for nothing in (np.zeros(9, bool), np.zeros(9)):
-        value, gradient = measured(reduction)(VALUES, nothing)
+        value, gradient = value_and_slope(reduction)(VALUES, nothing)
         assert value == 0
         np.testing.assert_array_equal(gradient, 0)
 
@@ -131,20 +125,22 @@ def test_without_mass_it_is_zero_with_zero_gradient(reduction):
 @each_reduction
 def test_nan_that_counts_is_nan(reduction):
     dirty = np.where(np.arange(9) == 4, np.nan, VALUES)
-    assert all(np.isnan(measured(reduction)(dirty, MASSES[key])[0]) for key in ("all", "one"))
+    assert all(
+        np.isnan(value_and_slope(reduction)(dirty, MASSES[key])[0]) for key in ("all", "one")
+    )
 
 
 @each_reduction
 def test_scaling_all_weights_changes_nothing(reduction):
     weights = MASSES["weights"]
-    found, scaled = (measured(reduction)(VALUES, w)[0] for w in (weights, 7.5 * weights))
+    found, scaled = (value_and_slope(reduction)(VALUES, w)[0] for w in (weights, 7.5 * weights))
     assert float(found) == pytest.approx(float(scaled), rel=1e-12)
 
 
 @each_reduction
 def test_order_and_layout_do_not_matter(reduction):
     weights, turned = MASSES["weights"], RNG.permutation(9)
-    expected = measured(reduction)(VALUES, weights)[0]
+    expected = value_and_slope(reduction)(VALUES, weights)[0]
     shuffled = jax.jit(reduction)(VALUES[turned].reshape(3, 3), weights[turned].reshape(3, 3))
     assert float(shuffled) == pytest.approx(float(expected), rel=1e-12)
 
@@ -161,7 +157,7 @@ def test_weights_have_gradients(maker):
 def test_an_infinite_value_is_infinite_where_it_counts():
     values = np.array([1.0, np.inf, 2.0])
     for reduction in (jl.hardest(2), jl.cvar(0.5), jl.tilted(1.0)):
-        value, gradient = measured(reduction)(values, None)
+        value, gradient = value_and_slope(reduction)(values, None)
         assert value == np.inf
         assert np.isfinite(gradient).all()
         assert jax.jit(reduction)(values, np.array([1.0, 0.0, 1.0])) <= 2
@@ -340,9 +336,9 @@ def test_group_dro_weights_are_probabilities_and_constants():
 @pytest.mark.parametrize("count", [2, 40])
 def test_few_and_many_hardest_are_those_of_a_sort(count):
     values = np.random.default_rng(4).normal(size=64).astype(np.float32)
-    found, slope = measured(jl.hardest(count))(values, None)
+    found, slope = value_and_slope(jl.hardest(count))(values, None)
     hard = np.argsort(-values)[:count]
     assert float(found) == pytest.approx(values[hard].mean(), rel=1e-5)
     np.testing.assert_allclose(slope, np.isin(np.arange(64), hard) / count, rtol=1e-6)
     bad = np.where(np.arange(64) == 5, np.float32(np.nan), values)
-    assert np.isnan(measured(jl.hardest(count))(bad, None)[0])
+    assert np.isnan(value_and_slope(jl.hardest(count))(bad, None)[0])

@@ -1,6 +1,5 @@
 """The robust losses: hand-derived rows, efficiency, and `barron` against mpmath at every shape."""
 
-import functools
 from math import e, exp, inf, log, sqrt
 
 import jax
@@ -8,6 +7,7 @@ import jax.numpy as jnp
 import mpmath
 import numpy as np
 import pytest
+from derivatives import slope
 
 import jaxloss as jl
 
@@ -19,18 +19,6 @@ WITH_SCALE = [jl.fair, jl.cauchy, jl.geman_mcclure, jl.welsch, jl.tukey]
 def double():
     with jax.enable_x64(True):
         yield
-
-
-@functools.cache
-def slopes_of(loss):
-    """Compiled once for each shape."""
-    along = jax.grad(lambda r, hyper: loss(r, jnp.zeros_like(r), **hyper))
-    return jax.jit(jax.vmap(along, in_axes=(0, None)))
-
-
-def slope(loss, residual, **hyper):
-    """The derivative in the prediction, elementwise."""
-    return np.asarray(slopes_of(loss)(residual, hyper))
 
 
 ORACLE = [

@@ -71,7 +71,7 @@ def token_log_probabilities(
     """
     head = linear_head(_SURPRISE, tokens=tokens, memory=memory)
     arrays = head.contract.bind((hidden, weight, bias, labels), {})
-    found: TokenLogProbabilities = _found(head, list(arrays), jnp.asarray(temperature))
+    found: TokenLogProbabilities = _found(head, arrays, jnp.asarray(temperature))
     return found
 
 

@@ -53,13 +53,12 @@ def by_slope(value: Callable[..., Array], slope: Callable[..., Array], *inputs: 
 
     def rule(primals: tuple[Inputs], tangents: tuple[Inputs]) -> tuple[Array, Array]:
         rates = jax.tree.leaves(tangents[0], is_leaf=_is_zero)
-        targets = len(primals[0][0]) - 1
-        parts: dict[int, list[int]] = {}
-        for i in (i for i, rate in enumerate(rates) if not _is_zero(rate)):
-            parts.setdefault(i if i < targets else 0, []).append(i)
+        moving = [i for i, rate in enumerate(rates) if not _is_zero(rate)]
+        further = range(1, len(primals[0][0]) - 1)  # predictions beside the first
+        parts = [[i for i in moving if i not in further], *([i] for i in moving if i in further)]
         changes = [
-            _change(slope, primals[0], tangents[0], moving, depth)
-            for depth, moving in enumerate(parts.values(), 1)
+            _change(slope, primals[0], tangents[0], part, depth)
+            for depth, part in enumerate(filter(None, parts), 1)
         ]
         return function(primals[0]), functools.reduce(operator.add, changes)
 

@@ -69,7 +69,7 @@ colours = {name: f"C{i}" for i, name in enumerate(names)}
 figure, panels = plt.subplots(1, 2, figsize=(9, 3.2), sharey=True, layout="constrained")
 for panel, level in zip(panels, (0, 2), strict=True):
     for name in names:
-        accuracy = 100 * grids[name].validation[0, level, :, :, -1].mean(axis=-1)
+        accuracy = 100 * grids[name].validation[0, level].mean(axis=-1)
         chosen = outcome.standing(name, noise[level]).rate_index
         panel.plot(rates, accuracy, color=colours[name], label=name)
         panel.plot(rates[chosen], accuracy[chosen], "o", color=colours[name])

@@ -63,9 +63,8 @@ def made(
                     measures = {m.name: curve[-1] / 3 for m in task.output.metrics}
                     measures[task.output.metric.name] = curve[-1]
                     known = dict(variant.hyperparameters)
-                    rows.append(
-                        Record(contender.name, known, noisy, rate, seed, curve, curve, measures)
-                    )
+                    of = contender.name, known, noisy, rate, seed
+                    rows.append(Record(*of, curve[-1], curve, measures))
     results = Results.of(plan, rows)
     return results, analyse(results)
 
@@ -491,7 +490,7 @@ def test_the_response_to_a_hyperparameter_is_that_of_its_best_rate(trained):
     grid = results.grids[RANGED]
     drawn = figures.response(results, RANGED, "q", 1)
     for variant in range(5):
-        validation = grid.validation[variant, 1, :, :, -1].mean(-1)
+        validation = grid.validation[variant, 1].mean(-1)
         best = int(np.argmax(validation))
         assert drawn[variant] == grid.test[variant, 1, best, :, -1].mean()
     assert figures.tuned(results, "brier") == {}

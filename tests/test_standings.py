@@ -35,7 +35,7 @@ def _grid(test, validation=None):
     """Of one or two last epochs, from metrics [variant, noise, rate, seed] or with fewer axes."""
     test, validation = _spread(test), _spread(test if validation is None else validation)
     curve = lambda x: np.stack([x - 0.1, x], -1)
-    return Grid(curve(validation), curve(test), {METRIC.name: test})
+    return Grid(validation, curve(test), {METRIC.name: test})
 
 
 def _spread(x):

@@ -166,7 +166,7 @@ def response(results: Results, loss: str, name: str, level: int) -> Floats:
 
     def at(value: float) -> float:
         some = [i for i, v in enumerate(variants) if v.hyperparameters[name] == value]
-        validation = grid.validation[some, level, :, :, -1].mean(-1)
+        validation = grid.validation[some, level].mean(-1)
         merit = validation if metric.higher else -validation
         best = np.unravel_index(np.where(np.isfinite(merit), merit, -np.inf).argmax(), merit.shape)
         return float(grid.test[some, level, :, :, -1].mean(-1)[best])

@@ -26,7 +26,7 @@ def merits(grid: Grid, level: int, *, higher: bool) -> Floats:
     choice: the few hundred examples that a seed validates on rank neighbouring rates at random, and
     choices made seed by seed would add that randomness to the differences between losses.
     """
-    found = grid.validation[:, level, :, :, -1]
+    found = grid.validation[:, level]
     mean = np.where(np.isfinite(found), found, np.nan).mean(axis=-1)
     return np.nan_to_num(rounded(mean if higher else -mean), nan=-np.inf)
 

@@ -29,8 +29,8 @@ class Record:
         noise: The fraction of training and validation targets that are noise.
         learning_rate: Of Adam.
         seed: Which repetition.
-        validation: The task's first metric on validation data after each epoch.
-        test: Likewise on clean test data.
+        validation: The task's first metric on validation data after training.
+        test: The same on clean test data after each epoch.
         measures: All metrics on clean test data after training, by name.
     """
 
@@ -39,7 +39,7 @@ class Record:
     noise: float
     learning_rate: float
     seed: int
-    validation: list[float]
+    validation: float
     test: list[float]
     measures: dict[str, float]
 
@@ -56,9 +56,9 @@ class Record:
     def parsed(cls, line: str) -> Self:
         """From a line of JSON."""
         row = json.loads(line)
-        for name in ("validation", "test"):
-            row[name] = [math.nan if x is None else x for x in row[name]]
-        row["measures"] = {k: math.nan if x is None else x for k, x in row["measures"].items()}
+        row["validation"] = _number(row["validation"])
+        row["test"] = [_number(x) for x in row["test"]]
+        row["measures"] = {name: _number(x) for name, x in row["measures"].items()}
         return cls(**row)
 
 
@@ -71,7 +71,7 @@ def records(
     plan: Plan, contender: Contender, variant: Variant, measured: Measured
 ) -> Iterator[Record]:
     """The rows of a unit, by noise, rate and seed."""
-    found = [_rounded(x) for x in (measured.validation, measured.test)]
+    validation, test = _rounded(measured.validation), _rounded(measured.test)
     measures = {name: _rounded(x) for name, x in measured.measures.items()}
     levels = len(plan.noise)
     for level, noise in enumerate(plan.noise):
@@ -84,8 +84,8 @@ def records(
                     noise=noise,
                     learning_rate=rate,
                     seed=seed,
-                    validation=found[0][at].tolist(),
-                    test=found[1][at].tolist(),
+                    validation=float(validation[at]),
+                    test=test[at].tolist(),
                     measures={name: float(x[at]) for name, x in measures.items()},
                 )
 
@@ -140,6 +140,10 @@ def _rounded(x: NDArray[Any]) -> NDArray[np.float64]:
     """To the digits that single precision has, so that a row reads as it was computed."""
     text = np.char.mod(f"%.{_DIGITS}g", np.asarray(x, np.float64))
     return text.astype(np.float64)
+
+
+def _number(x: float | None) -> float:
+    return math.nan if x is None else x
 
 
 def _without_nan(x: Any) -> Any:

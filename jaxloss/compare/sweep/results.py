@@ -19,9 +19,9 @@ class Grid:
     """How the networks of one contender did.
 
     Attributes:
-        validation: The task's first metric after each epoch, [variant, noise, rate, seed, epoch].
-        test: Likewise on clean test data.
-        measures: Every metric after training, by name, [variant, noise, rate, seed].
+        validation: The task's first metric after training, [variant, noise, rate, seed].
+        test: The same on clean test data after each epoch, [variant, noise, rate, seed, epoch].
+        measures: Every metric on it after training, by name, [variant, noise, rate, seed].
     """
 
     validation: Floats
@@ -90,7 +90,7 @@ def _grid(plan: Plan, units: list[list[Record]]) -> Grid:
         return np.asarray(values, np.float64).reshape(*shape, *more)
 
     return Grid(
-        validation=array([row.validation for row in rows], plan.epochs),
+        validation=array([row.validation for row in rows]),
         test=array([row.test for row in rows], plan.epochs),
         measures={
             metric.name: array([row.measures[metric.name] for row in rows])
@@ -106,6 +106,6 @@ def _flat(row: Record) -> dict[str, Any]:
         "noise": row.noise,
         "learning_rate": row.learning_rate,
         "seed": row.seed,
-        "validation": row.validation[-1],
+        "validation": row.validation,
         **{f"test_{name}": value for name, value in row.measures.items()},
     }

@@ -24,8 +24,8 @@ class Measured(NamedTuple):
     """How networks did, each [trial, rate, ...].
 
     Attributes:
-        validation: The first metric of the task after each epoch.
-        test: Likewise on test data.
+        validation: The first metric of the task after training.
+        test: The same on test data after each epoch.
         measures: All metrics of the task on test data after training, by name.
     """
 
@@ -113,13 +113,14 @@ class Program:
 
 
 def train(task: Task, criterion: Criterion, reverse: Array, rates: Array, data: Trial) -> Measured:
-    """Train a network with Adam for each trial and rate, and measure all after each epoch.
+    """Train a network with Adam for each trial and rate, and test all after each epoch.
 
     Loops and the choice of an objective are outside, networks inside: each is traced once.
     """
     network = _Network(task)
     every_apply = over_grid(network.apply, "network", "trial")
     every_move = over_grid(_move, "network", "network", "rate")
+    every_score = over_grid(network.score, "network", "trial", "trial")
 
     def batch_of(trial: Trial, index: Array) -> tuple[Array, Array]:
         index = jnp.where(reverse, index[::-1], index)
@@ -134,15 +135,15 @@ def train(task: Task, criterion: Criterion, reverse: Array, rates: Array, data: 
 
         return every_move(state, jax.grad(total)(state[0]), rates), None
 
-    def epoch(state: Any, order: Array) -> tuple[Any, tuple[Array, Array]]:
+    def epoch(state: Any, order: Array) -> tuple[Any, Array]:
         state, _ = jax.lax.scan(step, state, order)
-        return state, over_grid(network.metric, "network", "trial")(state[0], data)
+        return state, every_score(state[0], data.inputs.test, data.targets.test)
 
     start = over_grid(_begin, "trial", "rate")(data.parameters, rates)
-    (parameters, _), curves = jax.lax.scan(epoch, start, jnp.moveaxis(data.order, 0, 2))
-    validation, test = (jnp.moveaxis(curve, 0, 2) for curve in curves)
+    (parameters, _), curve = jax.lax.scan(epoch, start, jnp.moveaxis(data.order, 0, 2))
+    validation = every_score(parameters, data.inputs.validation, data.targets.validation)
     measures = over_grid(network.measures, "network", "trial")(parameters, data)
-    return Measured(validation, test, measures)
+    return Measured(validation, jnp.moveaxis(curve, 0, 2), measures)
 
 
 @dataclass(frozen=True)
@@ -154,12 +155,9 @@ class _Network:
     def apply(self, parameters: Any, inputs: Array) -> Array:
         return self.task.model.apply(parameters, inputs, self.task.output.shape)
 
-    def metric(self, parameters: Any, trial: Trial) -> tuple[Array, Array]:
-        """The first metric, on validation data and on test data."""
-        pairs = zip(trial.inputs[1:], trial.targets[1:], strict=True)
-        metric = self.task.output.metric
-        validation, test = (metric(self.apply(parameters, x), y) for x, y in pairs)
-        return validation, test
+    def score(self, parameters: Any, inputs: Array, targets: Array) -> Array:
+        """The first metric."""
+        return self.task.output.metric(self.apply(parameters, inputs), targets)
 
     def measures(self, parameters: Any, trial: Trial) -> dict[str, Array]:
         """All metrics on test data."""

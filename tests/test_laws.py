@@ -78,10 +78,11 @@ def test_R56_derivatives_are_finite_at_the_edges_and_values_keep_their_digits(ca
     @drawn
     @given(case.edges())
     def law(arrays):
-        value, *derived = derivatives(case, arrays)
+        value = np.asarray(case.loss(*arrays, **case.some_hyper))
         assert not np.any(np.isnan(value))
         if np.all(np.isfinite(value)):
-            assert all(np.all(np.isfinite(x)) for x in jax.tree.leaves(derived)), derived
+            found = minimised(case, arrays)
+            assert all(np.all(np.isfinite(x)) for x in jax.tree.leaves(found)), found
         exact = precisely(case, arrays, case.some_hyper)[0]
         fits = np.abs(exact) < np.finfo(np.float32).max
         np.testing.assert_allclose(value[fits], exact[fits], rtol=2e-5, atol=3e-6)
@@ -107,7 +108,7 @@ def test_a_mask_is_the_subset_and_a_zero_weight(case):
     arrays, where = case.ordinary(), np.arange(BATCH) % 3 != 1
     masked = minimised(case, arrays, where).value
     weighted = minimised(case, arrays, weights=where.astype(np.float32)).value
-    few = np.mean(derivatives(case, arrays).value[where])
+    few = np.mean(case.loss(*arrays, **case.some_hyper)[where])
     np.testing.assert_allclose(masked, few, rtol=1e-5, atol=1e-7)
     np.testing.assert_allclose(masked, weighted, rtol=1e-6, atol=1e-7)
 
@@ -207,8 +208,8 @@ def test_hyper_parameters_outside_their_domain_are_refused_or_give_nan(case):
             with pytest.raises(ValueError, match=f"{name}.*{re.escape(item.domain.says)}"):
                 case.loss(*arrays, **{name: value})
             numbers = case.some_hyper | {name: broad(value, case.some_hyper[name])}
-            found = derivatives(case, arrays, numbers)
-            assert np.isnan(found.value).all()
+            found = minimised(case, arrays, hyper=numbers)
+            assert np.isnan(found.value)
             assert np.isnan(found.gradient[1][name]).all()
 
 
@@ -285,8 +286,9 @@ def test_R21_shapes_are_never_broadcast(case):
 
 @every_loss
 def test_R58_strict_modes_of_jax(case):
-    """Ranks and dtypes are not promoted, and no NaN is made on the way."""
-    found = minimised(case, case.ordinary())
+    """Ranks and dtypes are not promoted, wherever `minimised` traces, and no NaN is made."""
+    with jax.debug_nans(True):
+        found = minimised(case, case.ordinary())
     assert all(np.isfinite(x).all() for x in jax.tree.leaves(found))
 
 
@@ -299,12 +301,6 @@ def test_lowers_for_every_platform(case):
         jax.jit(jax.value_and_grad(case.summed(arrays), argnums=(0, 1))), platforms=platforms
     )(moving, jax.tree.map(jnp.asarray, case.some_hyper))
     assert set(lowered.platforms) == set(platforms)
-
-
-def slope_and_gradient(function, point, direction):
-    """The value, the derivative along a direction, and that in all of them."""
-    value, slope = jax.jvp(function, point, direction)
-    return value, slope, jax.grad(function, argnums=(0, 1))(*point)
 
 
 def of_elements(values, chosen):
@@ -326,25 +322,21 @@ def broad(value, like):
 
 
 def value_and_gradients(case, arrays, moving):
-    """Value and gradient of each example, with one row an example."""
+    """Values, and the gradient of their sum, with one row an example."""
     _, whole = case.split(arrays)
-    found = derivatives(case, whole(moving))
-    rows = [np.asarray(x).reshape(BATCH, -1) for x in (found.value, *found.gradient[0])]
+    values = np.asarray(case.loss(*whole(moving), **case.some_hyper))
+    gradients = [values.size * x for x in minimised(case, whole(moving)).gradient[0]]
+    rows = [x.reshape(BATCH, -1) for x in (values, *gradients)]
     return rows[0], rows[1:]
 
 
 class Derived(NamedTuple):
-    """Values with their derivatives in the arrays and in the hyper-parameters."""
+    """A value with its derivatives in the arrays and in the hyper-parameters."""
 
     value: Any
     gradient: Any
     slope: Any
-    curvature: Any = None
-
-
-def derivatives(case, arrays, hyper=None):
-    """Values, and of their sum the gradient, slope and curvature: compiled once."""
-    return _derivatives(case.loss)(arrays, case.some_hyper if hyper is None else hyper)
+    curvature: Any
 
 
 def precisely(case, arrays, hyper, direction=None):
@@ -355,37 +347,14 @@ def precisely(case, arrays, hyper, direction=None):
         return jax.tree.map(np.asarray, _precise(case.loss)(arrays, hyper, direction))
 
 
-def minimised(case, arrays, where=None, weights=None):
-    """The mean over what a mask shows, with its gradient and slope: compiled once, and strictly."""
+def minimised(case, arrays, where=None, weights=None, hyper=None):
+    """The mean over what a mask shows, with its derivatives: compiled once, and strictly."""
     where = np.ones(BATCH, bool) if where is None else where
     weights = np.ones(BATCH, np.float32) if weights is None else weights
-    with (
-        jax.numpy_rank_promotion("raise"),
-        jax.numpy_dtype_promotion("strict"),
-        jax.debug_nans(True),
-    ):
-        return _minimised(case.loss)(arrays, case.some_hyper, where, weights)
-
-
-@functools.cache
-def _derivatives(loss):
-    case = Case(loss)
-
-    @jax.jit
-    def derived(arrays, hyper):
-        moving, whole = case.split(arrays)
-
-        def summed(moving, hyper):
-            values = case.loss(*whole(moving), **hyper)
-            return jnp.sum(values), values
-
-        both = jax.value_and_grad(summed, argnums=(0, 1), has_aux=True)
-        point = (moving, hyper)
-        found, rates = jax.jvp(both, point, jax.tree.map(jnp.ones_like, point))
-        ((_, values), gradient), ((slope, _), curvature) = found, rates
-        return Derived(values, gradient, slope, curvature)
-
-    return derived
+    hyper = case.some_hyper if hyper is None else hyper
+    with jax.numpy_rank_promotion("raise"), jax.numpy_dtype_promotion("strict"):
+        found = _minimised(case.loss)(tuple(map(jnp.asarray, arrays)), hyper, where, weights)
+    return jax.tree.map(np.asarray, found)
 
 
 @functools.cache
@@ -394,9 +363,9 @@ def _precise(loss):
 
     @jax.jit
     def derived(arrays, hyper, direction):
-        point, values = (case.split(arrays)[0], hyper), case.loss(*arrays, **hyper)
-        _, slope, gradient = slope_and_gradient(case.summed(arrays), point, direction)
-        return values, slope, gradient
+        point, summed = (case.split(arrays)[0], hyper), case.summed(arrays)
+        _, slope = jax.jvp(summed, point, direction)
+        return case.loss(*arrays, **hyper), slope, jax.grad(summed, argnums=(0, 1))(*point)
 
     return derived
 
@@ -410,8 +379,10 @@ def _minimised(loss):
         moving, whole = case.split(arrays)
         mean = lambda m, h: case.objective(whole(m), h, where=where, weights=weights)
         point = (moving, hyper)
-        value, slope, gradient = slope_and_gradient(mean, point, jax.tree.map(jnp.ones_like, point))
-        return Derived(value, gradient, slope)
+        both, rates = jax.jvp(
+            jax.value_and_grad(mean, argnums=(0, 1)), point, jax.tree.map(jnp.ones_like, point)
+        )
+        return Derived(*both, *rates)
 
     return derived
 

@@ -3,20 +3,16 @@
 What is exported stands in `__init__.pyi` and is imported when it is first asked for.
 """
 
-import ast
 import importlib
+import re
 from pathlib import Path
 from typing import Any
 
 __version__ = "0.1.0"
 
-_exports = ast.parse(Path(__file__).with_suffix(".pyi").read_text(encoding="utf-8"))
-_home = {
-    alias.name: node.module
-    for node in _exports.body
-    if isinstance(node, ast.ImportFrom)
-    for alias in node.names
-}
+_stub = Path(__file__).with_suffix(".pyi").read_text(encoding="utf-8")
+_exports = re.findall(r"^from (\S+) import \(?\s*(\w+)", _stub, re.MULTILINE)
+_home = {name: module for module, name in _exports}
 __all__ = list(_home)
 
 

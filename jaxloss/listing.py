@@ -1,19 +1,22 @@
 """The losses by family, read from their sources: a list of them need not wait for JAX."""
 
-import ast
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+import re
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import jaxloss
 from jaxloss.hints import nearest
 
 T = TypeVar("T")
 
+# The first line of a docstring, of a file and of what is decorated with facts, as by
+# `@distance(convex=True)`.
+_OF_FILE = re.compile(r'\A"""(.+?)(?:"""|$)', re.MULTILINE)
+_OF_LOSS = re.compile(r'^@\w+\([^@]*?\)\ndef (\w+)\(.*?"""(.+?)(?:"""|$)', re.MULTILINE | re.DOTALL)
 
-@dataclass(frozen=True)
-class Listed:
+
+class Listed(NamedTuple):
     """The losses of one file: its first line, and that of each by name."""
 
     summary: str
@@ -48,21 +51,6 @@ def known(kind: str, name: str, every: Mapping[str, T]) -> T:
 
 
 def _read(file: Path) -> Listed:
-    module = ast.parse(file.read_text(encoding="utf-8"))
-    return Listed(_first_line(module), dict(sorted(_losses(module))))
-
-
-def _losses(module: ast.Module) -> Iterator[tuple[str, str]]:
-    """What is public and decorated with facts, as by `@distance(convex=True)`."""
-    public = set(dir(jaxloss))
-    for node in module.body:
-        if isinstance(node, ast.FunctionDef) and _has_facts(node) and node.name in public:
-            yield node.name, _first_line(node)
-
-
-def _has_facts(node: ast.FunctionDef) -> bool:
-    return any(isinstance(decorator, ast.Call) for decorator in node.decorator_list)
-
-
-def _first_line(node: ast.Module | ast.FunctionDef) -> str:
-    return (ast.get_docstring(node) or "").partition("\n")[0]
+    source, public = file.read_text(encoding="utf-8"), set(dir(jaxloss))
+    losses = {name: line for name, line in _OF_LOSS.findall(source) if name in public}
+    return Listed(_OF_FILE.findall(source)[0], dict(sorted(losses.items())))

@@ -60,6 +60,7 @@ def test_inputs_of_every_loss_lie_in_their_domains(name):
     assert inputs.usual(name).name.startswith(f"{name}@")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("loss", "library"), COMPARED)
 def test_peers_compute_what_we_compute(loss, library):
     if library not in libraries.installed():
@@ -119,6 +120,7 @@ def test_the_floor_moves_as_many_bytes_as_it_is_told():
     assert [run() for _ in range(3)] == [None] * 3  # in place, so that each call must replace it
 
 
+@pytest.mark.slow
 def test_peak_memory_of_a_process_of_its_own():
     assert memory.peak(Case("clip", (1024, 8)), "float32", "gradient", "plain") > 4 * 1024**2
 
@@ -164,6 +166,7 @@ def test_every_goal_is_about_a_case_that_can_be_measured():
     assert set(goals.elementwise()) >= {"huber", "hinge", "sigmoid_focal", "gaussian_nll"}
 
 
+@pytest.mark.slow
 def test_json_holds_readings_beside_the_peers(capsys):
     quick = ["--dtype", "bfloat16", "--peer", "optax", "--peer", "plain", "--repeats", "2"]
     assert main(["bench", "--case", "huber@64", *quick, "--json"]) == 0
@@ -178,6 +181,7 @@ def test_json_holds_readings_beside_the_peers(capsys):
     assert optax["floors"] > 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("quantity", ["eager", "compile"])
 def test_calls_and_compiling_are_measured_too(quantity, capsys):
     quick = ["--peer", "optax", "--repeats", "1", "--quantity", quantity]

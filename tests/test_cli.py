@@ -49,6 +49,7 @@ def test_every_loss_can_be_shown(entry, capsys):
     assert entry.summary in capsys.readouterr().out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("entry", ONE_OF_EACH_KIND, ids=lambda entry: entry.name)
 def test_every_kind_of_loss_can_be_drawn(entry, tmp_path):
     file = tmp_path / "shape.svg"

@@ -76,6 +76,7 @@ def noisy():
     return compare(losses, seeds=8, noise=(0.0, 0.6), rates=(3e-3, 1e-2), epochs=15)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "twins", [("cauchy_schwarz", "cross_entropy(temperature=0.5)"), ("expectation", "chebyshev")]
 )
@@ -86,6 +87,7 @@ def test_losses_that_are_the_same_up_to_scale_differ_by_no_more_than_roundings(n
     assert np.abs(one - other).mean() < 5 * np.abs(floor[0] - floor[1]).mean() + 0.003
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("loss", ["one_hot_absolute_error", "hinge(margin=0.5)"])
 def test_what_needs_a_majority_collapses_without_one(noisy, loss):
     clean, spoilt = (noisy.standing(loss, noise).score.mean for noise in (0.0, 0.6))
@@ -98,6 +100,7 @@ def test_what_needs_a_majority_collapses_without_one(noisy, loss):
     assert foretold["cross_entropy"] == "finds the class"
 
 
+@pytest.mark.slow
 def test_gross_outliers_break_squared_error_and_not_what_redescends():
     outcome = compare(task=LINEAR, seeds=3, rates=(1e-2, 1e-1))
     error = {s.loss: s.score.mean for s in outcome.rankings[0.3]}
@@ -151,6 +154,7 @@ def test_what_a_population_of_numbers_is_fitted_by(text, noise, location):
 # the call
 
 
+@pytest.mark.slow
 def test_losses_objectives_and_expressions_take_part_side_by_side():
     mixed = 0.5 * jl.Objective(jl.brier) + 0.5 * jl.Objective(jl.expectation)
     few = {"seeds": 2, "noise": [0.0], "rates": [1e-2], "epochs": 2}
@@ -201,6 +205,7 @@ def written(tmp_path_factory):
     return folder, printed.getvalue()
 
 
+@pytest.mark.slow
 def test_the_folder_holds_page_text_and_rows(written):
     folder, printed = written
     names = {"plan.json", "report.html", "report.md", "results.csv", "results.jsonl"}
@@ -210,6 +215,7 @@ def test_the_folder_holds_page_text_and_rows(written):
     assert len(table) == len(rows.splitlines()) == 2 * 2 * (1 + 2 + 1 + 4)
 
 
+@pytest.mark.slow
 def test_every_number_of_the_report_is_recomputed_from_the_rows(written):
     folder, printed = written
     again = read(folder, planned([FEW[1]], seeds=2, rates=[0.01], epochs=2))
@@ -220,6 +226,7 @@ def test_every_number_of_the_report_is_recomputed_from_the_rows(written):
             assert f"{100 * standing.score.mean:.2f}" in printed
 
 
+@pytest.mark.slow
 def test_two_runs_give_the_same_rows_and_json_is_all_that_is_printed(written, tmp_path, capsys):
     assert main(["compare", *FEW, "--out", str(tmp_path), "--json"]) == 0
     outcome = json.loads(capsys.readouterr().out)
@@ -229,6 +236,7 @@ def test_two_runs_give_the_same_rows_and_json_is_all_that_is_printed(written, tm
         assert (tmp_path / name).read_bytes() == (written[0] / name).read_bytes()
 
 
+@pytest.mark.slow
 def test_resuming_another_run_is_refused(written, capsys):
     other = ["compare", *FEW, "--seeds", "3", "--resume", "--out", str(written[0])]
     assert main(other) == 2

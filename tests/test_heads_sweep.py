@@ -26,6 +26,8 @@ from test_heads import (
 
 import jaxloss as jl
 
+pytestmark = pytest.mark.slow
+
 
 @functools.cache
 def after(loss):

@@ -295,6 +295,7 @@ def test_R58_strict_modes_of_jax(case):
     assert all(np.isfinite(x).all() for x in jax.tree.leaves(found))
 
 
+@pytest.mark.slow
 @every_loss
 def test_lowers_for_every_platform(case):
     platforms = ["cpu", "cuda", "rocm", "tpu"]

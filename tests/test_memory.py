@@ -10,6 +10,8 @@ from drawing import LOSSES, Case
 
 import jaxloss as jl
 
+pytestmark = pytest.mark.slow
+
 COUNT = 2**16
 SLACK = 0.1  # bytes per element: constants and partial sums
 ANGLE, BESSEL, GAMMA, RATIO = "halved angles", "a Bessel function", "gamma functions", "a ratio"

@@ -230,6 +230,7 @@ def slope_of_sets(loss):
     return jax.jit(jax.value_and_grad(lambda x, y: jnp.sum(loss(x, y, **DENSE[loss][2]))))
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("_small_blocks")
 @pytest.mark.parametrize("kind", [AxisType.Auto, AxisType.Explicit])
 @pytest.mark.parametrize("loss", DENSE)

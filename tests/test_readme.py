@@ -20,6 +20,7 @@ def test_examples_run():
     assert doctest.DocTestRunner().run(found).failed == 0
 
 
+@pytest.mark.slow
 def test_one_function_and_one_line_pass_every_law(tmp_path):
     for folder in ("jaxloss", "tests"):
         shutil.copytree(ROOT / folder, tmp_path / folder)

@@ -173,6 +173,7 @@ def test_names_are_broken_between_their_parts_and_lose_nothing():
 # the table of a real run
 
 
+@pytest.mark.slow
 def test_every_number_of_the_ranking_is_that_of_the_analysis(trained):
     results, analysis = trained
     for ranking, level in zip(view.rankings(results, analysis), analysis.levels, strict=True):
@@ -192,6 +193,7 @@ def test_every_number_of_the_ranking_is_that_of_the_analysis(trained):
                 assert (low, high) == pytest.approx(tuple(100 * e for e in ends), abs=0.051)
 
 
+@pytest.mark.slow
 def test_page_markdown_and_terminal_show_the_same_numbers(trained, trained_page):
     results, analysis = trained
     shown = Page(trained_page)
@@ -218,6 +220,7 @@ def test_page_markdown_and_terminal_show_the_same_numbers(trained, trained_page)
             assert line.seeds in texts[0].replace("\\", "")
 
 
+@pytest.mark.slow
 def test_a_range_is_reported_with_what_was_chosen(trained, trained_page):
     results, analysis = trained
     chosen = analysis.standing(RANGED, 1).hyperparameters["q"]
@@ -247,6 +250,7 @@ def test_the_further_measures_are_in_the_tables(trained):
 # the page
 
 
+@pytest.mark.slow
 def test_the_page_is_whole_and_refers_to_nothing(trained_page):
     text = trained_page
     shown = Page(text)
@@ -258,6 +262,7 @@ def test_the_page_is_whole_and_refers_to_nothing(trained_page):
     assert set(re.findall(r"var\((--[\w-]+)\)", text)) <= set(re.findall(r"(--[\w-]+):", text))
 
 
+@pytest.mark.slow
 def test_the_page_can_be_heard(trained_page):
     shown = Page(trained_page)
     drawings = [attributes for tag, attributes in shown.attributes if tag == "svg"]
@@ -270,12 +275,14 @@ def test_the_page_can_be_heard(trained_page):
     assert {"lang": "en"} in [a for tag, a in shown.attributes if tag == "html"]
 
 
+@pytest.mark.slow
 def test_the_page_says_how_to_find_it_again(trained_page):
     text = "".join(Page(trained_page).text)
     for wanted in (COMMAND, "0 to 1", "results.jsonl", "jaxlib", "validation data", "Holm"):
         assert wanted in text
 
 
+@pytest.mark.slow
 def test_names_and_titles_are_text_and_no_markup():
     task = dataclasses.replace(DIGITS, title="<i>mine</i> & yours")
     name = "<b>$bold$</b> | `x`"
@@ -289,6 +296,7 @@ def test_names_and_titles_are_text_and_no_markup():
     assert name in printed(results, analysis, 200)
 
 
+@pytest.mark.slow
 def test_theory_stands_beside_what_was_measured(trained, trained_page):
     results, analysis = trained
     standing = analysis.standing("brier", 1)
@@ -306,6 +314,7 @@ def test_theory_stands_beside_what_was_measured(trained, trained_page):
 # other shapes of results
 
 
+@pytest.mark.slow
 def test_a_contender_that_failed_breaks_nothing():
     results, analysis = made(score=failing)
     shown = Page(rendered(results, analysis))
@@ -317,6 +326,7 @@ def test_a_contender_that_failed_breaks_nothing():
     assert "failed to train" in " ".join(printed(results, analysis).split())
 
 
+@pytest.mark.slow
 def test_one_level_and_one_rate_have_no_curves_over_them():
     results, analysis = made(noise=(0.0,), rates=(1e-2,))
     titles = [plate.title for plate in plates.plates(results, analysis)]
@@ -327,6 +337,7 @@ def test_one_level_and_one_rate_have_no_curves_over_them():
     Page(rendered(results, analysis))
 
 
+@pytest.mark.slow
 def test_metrics_of_which_less_is_better_are_told_so():
     error = Metric("median_error", "median absolute error", median_error, higher=False, unit="mg")
     task = dataclasses.replace(
@@ -350,6 +361,7 @@ def test_metrics_of_which_less_is_better_are_told_so():
     )
 
 
+@pytest.mark.slow
 def test_many_levels_and_contenders_have_a_line_each():
     given = [f"cross_entropy(temperature={t / 10})" for t in range(1, 5)]
     results, analysis = made(given=given, noise=(0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6))
@@ -525,6 +537,7 @@ def test_losses_are_seen_along_what_they_are_given():
     assert shapes.view(pictures) is None
 
 
+@pytest.mark.slow
 def test_drawing_what_failed_is_no_error():
     results, analysis = made(score=lambda *_: math.nan)
     with contextlib.redirect_stderr(io.StringIO()):

@@ -194,6 +194,7 @@ def results(plan):
     return run(plan)
 
 
+@pytest.mark.slow
 def test_there_is_a_row_for_each_network_and_it_is_the_array(plan, results):
     assert len(results.rows) == plan.networks == 6 * 8 + 4 * 8
     grid = results.grids["brier(temperature=[1, 2])"]
@@ -207,6 +208,7 @@ def test_there_is_a_row_for_each_network_and_it_is_the_array(plan, results):
     assert row.measures["accuracy"] == row.test[-1]
 
 
+@pytest.mark.slow
 def test_a_network_is_what_a_plain_loop_trains(plan, results):
     """The vmapped, switched program against optax in a Python loop."""
     data = jax.tree.map(lambda x: jnp.asarray(x[1]), trials(plan))
@@ -228,12 +230,14 @@ def test_a_network_is_what_a_plain_loop_trains(plan, results):
     assert np.mean(decided == data.targets.test) == pytest.approx(found, abs=0.006)
 
 
+@pytest.mark.slow
 def test_the_echo_differs_by_roundings_only(plan, results):
     reference, echo = (results.grids[name] for name in (plan.field.reference, plan.field.echo))
     assert np.abs(reference.test - echo.test).max() < 0.02
     np.testing.assert_allclose(reference.measures["nll"], echo.measures["nll"], rtol=1e-2)
 
 
+@pytest.mark.slow
 def test_a_batch_in_reverse_order_has_the_same_gradient_but_for_roundings(plan):
     data, objective = trials(plan), jl.Objective(jl.brier)
     program = Program.compiled(SMALL, [objective], data, (0.03,))
@@ -243,11 +247,13 @@ def test_a_batch_in_reverse_order_has_the_same_gradient_but_for_roundings(plan):
     np.testing.assert_allclose(forth, back, rtol=0.1)
 
 
+@pytest.mark.slow
 def test_a_factor_is_invisible_to_adam(results):
     twice, once = (results.grids[name].test for name in ("2*cross_entropy", "cross_entropy"))
     assert np.abs(twice - once).max() < 0.02
 
 
+@pytest.mark.slow
 def test_rows_survive_being_written(results):
     for row in results.rows[::7]:
         assert Record.parsed(row.line()) == row
@@ -256,6 +262,7 @@ def test_rows_survive_being_written(results):
     assert np.isnan(Record.parsed(lost.line()).test[1])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kept", [0, 5, 16, 23, 79])
 def test_an_interrupted_run_resumes_to_the_same_rows(plan, results, kept, tmp_path, monkeypatch):
     """Whatever was written when it was killed: whole units, half of one, half of a line."""
@@ -279,6 +286,7 @@ def test_an_interrupted_run_resumes_to_the_same_rows(plan, results, kept, tmp_pa
     assert not trained
 
 
+@pytest.mark.slow
 def test_incomplete_results_are_refused(plan, results):
     with pytest.raises(ValueError, match="7 rows in place of 8"):
         Results.of(plan, results.rows[:-1])

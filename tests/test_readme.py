@@ -8,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[1]
 BLOCK = re.compile(r"```python\n(.*?)```", re.DOTALL)
 
@@ -48,7 +50,17 @@ def test_one_function_and_one_line_pass_every_law(tmp_path):
     assert "| `berhu` |" in (tmp_path / "README.md").read_text()
     files = [f"tests/test_{name}.py" for name in ("api", "bench", "cli", "facts", "laws", "memory")]
     files.append("jaxloss/losses/regression.py")
-    laws = run("pytest", *files, "-k", "berhu or holds_the_tables", "-q", "-n", "0")
+    laws = run(
+        "pytest",
+        *files,
+        "-k",
+        "berhu or holds_the_tables",
+        "-q",
+        "-n",
+        "0",
+        "-m",
+        "slow or not slow",
+    )
     assert laws.returncode == 0, laws.stdout
     passed = int(re.search(r"(\d+) passed", laws.stdout)[1])
     assert passed > 30

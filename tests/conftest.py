@@ -12,7 +12,7 @@ _quick = ["--xla_cpu_parallel_codegen_split_count=1"]  # a worker has a core of 
 if jax.__version_info__ < (0, 11):  # XLA's older emitters take half the time; later it has none
     _quick.append("--xla_cpu_use_fusion_emitters=false")
 os.environ["XLA_FLAGS"] = " ".join([os.getenv("XLA_FLAGS", ""), *_quick])
-gc.set_threshold(200_000, 50, 100)
+gc.disable()  # of what tests leave behind, little is garbage before the caches are dropped
 _AT_ONCE, _AT_REST = 500, 20  # tests, after which what was compiled is dropped, or left alone
 _finished = itertools.count(1)
 
@@ -45,7 +45,7 @@ def _subject(item):
 def pytest_runtest_logfinish():
     """What was compiled in memory is dropped from time to time: it adds up to gigabytes.
 
-    Until then it is no garbage, and is not searched for any.
+    Until then a library that collects garbage of its own accord searches little of it.
     """
     finished = next(_finished)
     if finished % _AT_ONCE == 0:

@@ -216,6 +216,7 @@ def test_what_is_not_finite_stays_so(rule, bad):
 # At work with optax and JAX.
 
 
+@pytest.mark.slow
 @every_rule
 def test_trains_mixed_types_under_scan_and_vmap_in_a_chain(rule):
     params = {
@@ -472,10 +473,12 @@ def test_random_weights_get_no_further_than_the_mean():
     assert right[1] > 1
 
 
+@pytest.mark.slow
 def test_cagrad_reaches_the_minimiser_of_the_mean_from_all_starts():
     np.testing.assert_allclose(ends(cagrad(0.5), 60_000, 0.002), [BEST] * 3, atol=0.05)
 
 
+@pytest.mark.slow
 def test_mgda_and_pcgrad_reach_different_points_of_the_pareto_front():
     for rule in (mgda(), pcgrad(0)):
         found = ends(rule, 10_000, 0.005)

@@ -113,6 +113,7 @@ def test_gross_outliers_break_squared_error_and_not_what_redescends():
     assert foretold["tukey"] == "is off by 0.00 deviations"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("text", "noise", "lead"),
     [
@@ -135,6 +136,7 @@ def test_a_single_score_follows_the_majority():
     assert of_two.predicted(variant.objective, 0.7) == "finds another class"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("text", "noise", "location"),
     [

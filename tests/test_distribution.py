@@ -402,6 +402,7 @@ def test_a_spread_may_be_shared(loss):
         loss(centre, np.ones(4), targets)
 
 
+@pytest.mark.slow
 def test_fitting_both_heads_finds_the_law_of_the_sample():
     """The slopes vanish at the moments of a sample, where they are the best parameters."""
     angles = np.random.default_rng(7).vonmises(0.5, 2.0, 500)

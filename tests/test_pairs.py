@@ -213,6 +213,7 @@ def test_columns_may_come_in_any_blocks_with_their_places():
     np.testing.assert_allclose(np.concatenate([parts[1][2], parts[0][2]]), whole[2], rtol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("loss", DENSE)
 def test_memory_is_bounded(loss):
     """The matrix of pairs would take 268 MB, and more than one is made of it."""

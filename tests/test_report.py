@@ -232,6 +232,7 @@ def test_a_range_is_reported_with_what_was_chosen(trained, trained_page):
         assert f"q = {chosen:g}" in text
 
 
+@pytest.mark.slow
 def test_the_further_measures_are_in_the_tables(trained):
     results, analysis = trained
     text = markdown.render(view.view(results, analysis, (), COMMAND, 12.0))

@@ -61,6 +61,7 @@ def test_the_slope_in_the_residual_is_that_of_the_loss():
         assert slope(jl.barron_nll, residual) == slope(jl.barron, residual)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("tail", "alpha"), [("cauchy", (0.0, 0.4)), ("norm", (1.6, 2.0))])
 def test_the_shape_of_the_noise_is_learned(tail, alpha):
     """Trained by Adam from the middle, with the constraints that the domains imply."""

@@ -40,6 +40,7 @@ def expected(logits, labels):
     return -log_softmax(x, axis=-1)[rows, labels], slope
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16])
 @pytest.mark.parametrize(
     ("rows", "classes", "terms"),

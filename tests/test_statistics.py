@@ -79,6 +79,7 @@ def _rejections(overlap, generator, runs=4000, seeds=10):
     return np.mean(2 * stats.t.sf(np.abs(means.mean(-1) / error), seeds - 1) < LEVEL), means
 
 
+@pytest.mark.slow
 def test_on_splits_of_one_sample_the_corrected_test_keeps_its_level_and_the_plain_one_does_not(
     generator,
 ):

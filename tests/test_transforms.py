@@ -267,6 +267,7 @@ def test_boxes_have_the_area_that_was_drawn_less_what_is_cut_off():
     assert drawn(jl.cutmix).share.mean() == pytest.approx(expected, abs=0.02)
 
 
+@pytest.mark.slow
 def test_a_step_on_mixed_examples_compiles_and_hides_what_is_masked():
     objective, where = jl.Objective(jl.mixed(CE), label_smoothing=0.1), jnp.arange(6) != 2
 

@@ -138,29 +138,33 @@ def _log_likelihood_and_change(
 
 
 def _read(emitted: Pair, text: Text) -> tuple[Array, tuple[Pair, Pair], Pair]:
-    """Log-likelihood; for each frame and for the end, how much came from where.
+    """Log-likelihood; for each frame and for the end, how much came from where."""
 
-    For each blank the shares of itself and of the label before; for each label those of itself and
-    of what is new there.
-    """
-    fresh = text.fresh
-
-    def step(before: Triple, frame: Triple) -> tuple[Triple, tuple[Pair, Pair]]:
+    def step(before: Triple, frame: Triple) -> tuple[Triple, Pair]:
         (blank, label, scale), (log_blank, log_label, is_frame) = before, frame
-        either, to_blank = _log_add(blank, _moved(label, 1, _LOG_ZERO))
-        arrived, to_label = _log_add(label, jnp.where(fresh, either, blank))
-        blanks, labels = either + log_blank[..., None], arrived + log_label
+        to_blank, to_label = _sources(blank, label, text)
+        blanks = _log_add(*to_blank) + log_blank[..., None]
+        labels = _log_add(*to_label) + log_label
         top = jax.lax.stop_gradient(jnp.max(jnp.maximum(blanks, labels), axis=-1))
         small = blanks - top[..., None], labels - top[..., None]  # small numbers keep their digits
-        after = _chosen(is_frame, (*small, scale + top), before)
-        return after, (_shared(is_frame, to_blank), _shared(is_frame, to_label))
+        return _chosen(is_frame, (*small, scale + top), before), (blank, label)
 
     none = jnp.full_like(text.labels, _LOG_ZERO, emitted[0].dtype)
     start = jnp.where(_is_start(text), 0, none), none, jnp.zeros_like(text.label_count, none.dtype)
-    (blank, label, scale), shares = jax.lax.scan(step, start, (*emitted, text.is_frame))
-    last_label = at_label(_moved(label, 1, _LOG_ZERO), text.label_count)
-    found, end = _log_add(at_label(blank, text.label_count), last_label)
-    return scale + found, shares, end
+    (blank, label, scale), passed = jax.lax.scan(step, start, (*emitted, text.is_frame))
+    to_blank, to_label = (_shares(*pair) for pair in _sources(*passed, text))
+    end = at_label(blank, text.label_count), at_label(_before(label), text.label_count)
+    shares = _shared(text.is_frame, to_blank), _shared(text.is_frame, to_label)
+    return scale + _log_add(*end), shares, _shares(*end)
+
+
+def _sources(blank: Array, label: Array, text: Text) -> tuple[Pair, Pair]:
+    """Log-probabilities of what leads on to each blank, and to each label.
+
+    To a blank lead it and the label before; to a label lead it and what is new there.
+    """
+    to_blank = blank, _before(label)
+    return to_blank, (label, jnp.where(text.fresh, _log_add(*to_blank), blank))
 
 
 def _read_back(shares: tuple[Pair, Pair], end: Pair, text: Text) -> Pair:
@@ -230,16 +234,20 @@ def _summed(x: Array, chosen: Array) -> Array:
     return jnp.einsum("...tc,...sc->t...s", x, chosen.astype(x.dtype), precision=precision)
 
 
-def _log_add(x: Array, y: Array) -> tuple[Array, Pair]:
-    """log(exp x + exp y), and the shares of the two, which sum to 1 also where they are large.
+def _log_add(x: Array, y: Array) -> Array:
+    """The log of exp x + exp y."""
+    larger, smaller = jnp.maximum(x, y), jnp.minimum(x, y)
+    return larger + jnp.log1p(jnp.exp(smaller - larger))
+
+
+def _shares(x: Array, y: Array) -> Pair:
+    """The shares of exp x and of exp y in their sum: they sum to 1 also where x and y are large.
 
     The slopes of `jnp.logaddexp` do so only to the rounding of its value, and frames are many.
     """
-    ahead = x >= y
-    larger, smaller = jnp.where(ahead, x, y), jnp.where(ahead, y, x)
-    ratio = jnp.exp(smaller - larger)
+    ratio = jnp.exp(-jnp.abs(x - y))
     more, less = 1 / (1 + ratio), ratio / (1 + ratio)
-    return larger + jnp.log1p(ratio), (jnp.where(ahead, more, less), jnp.where(ahead, less, more))
+    return jnp.where(x >= y, more, less), jnp.where(x >= y, less, more)
 
 
 def _chosen(is_frame: Array, read: Tree, unread: Tree) -> Tree:
@@ -262,6 +270,11 @@ def _is_class(symbols: Array, like: Array) -> Array:
     """Boolean one-hot of each symbol, over as many classes as the last axis of `like` has."""
     shape = (*symbols.shape, like.shape[-1])
     return jax.lax.broadcasted_iota(symbols.dtype, shape, symbols.ndim) == symbols[..., None]
+
+
+def _before(label: Array) -> Array:
+    """For each blank, the log-probability of the label before."""
+    return _moved(label, 1, _LOG_ZERO)
 
 
 def _moved(x: Array, by: int, fill: float) -> Array:

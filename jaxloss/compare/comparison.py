@@ -21,7 +21,6 @@ from jaxloss.compare.sweep.run import Unit, run
 from jaxloss.compare.tasks.registry import find
 from jaxloss.compare.tasks.task import Task
 
-RATES = (3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 3e-1)
 SEEDS = 8
 PLAN, ROWS, TABLE = "plan.json", "results.jsonl", "results.csv"
 
@@ -118,7 +117,7 @@ def planned(
     """
     named = settings.get("task", "digits")
     task = find(named) if isinstance(named, str) else named
-    levels, rates = settings.get("noise", task.levels), settings.get("rates", RATES)
+    levels, rates = settings.get("noise", task.levels), settings.get("rates", task.rates)
     seeds, epochs = settings.get("seeds", SEEDS), settings.get("epochs", task.epochs)
     _within("seeds", seeds, seeds >= 2, "at least 2")
     _within("noise", levels, levels and all(0 <= x < 1 for x in levels), "fractions in [0, 1)")

@@ -64,6 +64,7 @@ class Task:
         contenders: Those that take part unless others are asked for.
         control: The reference at other temperatures, where that is of sense.
         levels: The noise of a default run.
+        rates: The learning rates of a default run.
         overlap: Examples tested over examples trained on, where seeds split one data set anew; less
             by as much as they draw from a larger one, down to 0 where each seed has new data.
         batch: Examples a step.
@@ -82,6 +83,7 @@ class Task:
     contenders: tuple[str, ...]
     control: str | None = None
     levels: tuple[float, ...] = (0.0, 0.4)
+    rates: tuple[float, ...] = (3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 3e-1)
     overlap: float = 1 / 3
     batch: int = 64
     epochs: int = 20

@@ -5,6 +5,7 @@ as a mask of padding, is made of them beforehand.
 """
 
 import ast
+import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -101,13 +102,22 @@ def with_derived(arrays: Mapping[str, np.ndarray], call: str) -> dict[str, np.nd
 
 def _match(peer: Peer, loss: str) -> Match | None:
     """What a row says of a loss, if ours is called there, with arrays as they are."""
-    for node in ast.walk(ast.parse(peer.ours)):
-        if isinstance(node, ast.Call) and ast.unparse(node.func) == loss:
-            names = tuple(arg.id for arg in node.args if isinstance(arg, ast.Name))
-            if len(names) == len(node.args):
-                hyper = tuple((str(k.arg), ast.literal_eval(k.value)) for k in node.keywords)
-                return Match(peer, names, hyper)
+    for call in _calls(peer.ours).get(loss, ()):
+        names = tuple(arg.id for arg in call.args if isinstance(arg, ast.Name))
+        if len(names) == len(call.args):
+            hyper = tuple((str(k.arg), ast.literal_eval(k.value)) for k in call.keywords)
+            return Match(peer, names, hyper)
     return None
+
+
+@functools.cache
+def _calls(expression: str) -> dict[str, list[ast.Call]]:
+    """All calls in an expression, by what is called."""
+    found: dict[str, list[ast.Call]] = {}
+    for node in ast.walk(ast.parse(expression)):
+        if isinstance(node, ast.Call):
+            found.setdefault(ast.unparse(node.func), []).append(node)
+    return found
 
 
 Arrays = Mapping[str, np.ndarray]

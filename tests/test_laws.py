@@ -48,7 +48,7 @@ def test_a_batch_is_its_examples(case):
     together = loss(*arrays)
     assert together.shape[0] == BATCH
     folded = [x.reshape(2, 3, *x.shape[1:]) for x in arrays]
-    alone, rows = jax.jit(lambda: (jax.vmap(loss)(*arrays), loss(*folded)))()
+    alone, rows = jax.jit(lambda x, y: (jax.vmap(loss)(*x), loss(*y)))(arrays, folded)
     np.testing.assert_allclose(together, alone, rtol=1e-6, atol=1e-6)
     np.testing.assert_allclose(together, rows.reshape(together.shape), rtol=1e-6, atol=1e-6)
     turned = loss(*[x[::-1] for x in arrays])

@@ -136,6 +136,7 @@ def parameters(function):
     return [(p.name, p.kind, p.default) for p in inspect.signature(function).parameters.values()]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CALLS)
 def test_value_and_gradient_are_those_of_optax(name):
     pairs = zip(evaluated(name, ours), evaluated(name, optax.losses), strict=True)

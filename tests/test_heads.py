@@ -14,6 +14,8 @@ from scipy.special import softmax
 
 import jaxloss as jl
 
+pytestmark = pytest.mark.slow
+
 CE = jl.softmax_cross_entropy_with_integer_labels
 HEAD = jl.linear_head(CE, tokens=4)
 TERMS = {"label_smoothing": 0.1, "z_loss": 1e-2, "softcap": 5.0}

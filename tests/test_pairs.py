@@ -13,6 +13,8 @@ from jaxloss.numerics import pairs
 from jaxloss.numerics.matches import Rivalry, Side
 from jaxloss.numerics.pairs import LOG_SUMS, SUMS, Extent, fold_pairs
 
+pytestmark = pytest.mark.slow
+
 RNG = np.random.default_rng(5)
 COUNT, FEATURES = 13, 3  # a prime number of elements
 X, Y = RNG.normal(size=(2, COUNT, FEATURES))
@@ -213,7 +215,6 @@ def test_columns_may_come_in_any_blocks_with_their_places():
     np.testing.assert_allclose(np.concatenate([parts[1][2], parts[0][2]]), whole[2], rtol=1e-5)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("loss", DENSE)
 def test_memory_is_bounded(loss):
     """The matrix of pairs would take 268 MB, and more than one is made of it."""
@@ -231,7 +232,6 @@ def slope_of_sets(loss):
     return jax.jit(jax.value_and_grad(lambda x, y: jnp.sum(loss(x, y, **DENSE[loss][2]))))
 
 
-@pytest.mark.slow
 @pytest.mark.usefixtures("_small_blocks")
 @pytest.mark.parametrize("kind", [AxisType.Auto, AxisType.Explicit])
 @pytest.mark.parametrize("loss", DENSE)

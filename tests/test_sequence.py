@@ -13,6 +13,8 @@ from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
 import jaxloss as jl
 
+pytestmark = pytest.mark.slow
+
 CE = jl.softmax_cross_entropy_with_integer_labels
 RNG = np.random.default_rng(5)
 BATCH, FRAMES, CLASSES, LABELS = 6, 12, 5, 4

@@ -50,17 +50,8 @@ def test_one_function_and_one_line_pass_every_law(tmp_path):
     assert "| `berhu` |" in (tmp_path / "README.md").read_text()
     files = [f"tests/test_{name}.py" for name in ("api", "bench", "cli", "facts", "laws", "memory")]
     files.append("jaxloss/losses/regression.py")
-    laws = run(
-        "pytest",
-        *files,
-        "-k",
-        "berhu or holds_the_tables",
-        "-q",
-        "-n",
-        "0",
-        "-m",
-        "slow or not slow",
-    )
+    all_of_it = ["-k", "berhu or holds_the_tables", "-m", "slow or not slow"]
+    laws = run("pytest", *files, *all_of_it, "-q", "-n", "0")
     assert laws.returncode == 0, laws.stdout
     passed = int(re.search(r"(\d+) passed", laws.stdout)[1])
     assert passed > 30

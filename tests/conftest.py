@@ -13,10 +13,13 @@ if jax.__version_info__ < (0, 11):  # XLA's older emitters take half the time; l
     _quick.append("--xla_cpu_use_fusion_emitters=false")
 os.environ["XLA_FLAGS"] = " ".join([os.getenv("XLA_FLAGS", ""), *_quick])
 gc.disable()  # of what tests leave behind, little is garbage before the caches are dropped
-_AT_ONCE, _AT_REST = 500, 20  # tests, after which what was compiled is dropped, or left alone
+_AT_ONCE, _AT_REST = 1500, 20  # tests, after which what was compiled is dropped, or left alone
 _finished = itertools.count(1)
 
 collect_ignore = ["torch_values.py"]  # a script that needs PyTorch, which is no dependency
+
+
+jax.config.update("jax_traceback_filtering", "off")  # of errors that tests provoke, it is costly
 
 
 def pytest_configure(config):
@@ -24,7 +27,7 @@ def pytest_configure(config):
     if not hasattr(config, "cache"):  # pytest was told to keep nothing
         return
     jax.config.update("jax_compilation_cache_dir", str(config.cache.mkdir("compiled")))
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
 
 

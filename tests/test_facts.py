@@ -355,9 +355,9 @@ def enter(domain, raw):
 
 @functools.cache
 def vector_function(loss):
-    """Value, and gradient, for many vectors, each beside further arguments of its own."""
+    """Value and gradient for many vectors, each beside further arguments of its own."""
     value = lambda x, y, hyper: jnp.sum(loss(x, *y, **hyper))  # over the elements of a set
-    return jax.jit(jax.vmap(value, (0, 0, None))), jax.jit(jax.vmap(jax.grad(value), (0, 0, None)))
+    return jax.jit(jax.vmap(jax.value_and_grad(value), (0, 0, None)))
 
 
 @functools.cache
@@ -421,12 +421,12 @@ def _scenes(loss, seed, hard):
 
 def vector_gaps(loss, hyper, left, right, targets, share):
     """How far the graph hangs below chords, relative to the values at their ends."""
-    value = vector_function(loss)[0]
+    value = lambda x: np.asarray(vector_function(loss)(x, targets, hyper)[0])
     share = share.reshape(-1, *[1] * (left.ndim - 1))
-    ends = [np.asarray(value(x, targets, hyper)) for x in (left, right)]
+    ends = [value(x) for x in (left, right)]
     with np.errstate(invalid="ignore"):
         chord = share.ravel() * ends[0] + (1 - share.ravel()) * ends[1]
-        middle = np.asarray(value(share * left + (1 - share) * right, targets, hyper))
+        middle = value(share * left + (1 - share) * right)
         return (chord - middle) / (1 + np.abs(ends).sum(0))
 
 
@@ -458,22 +458,23 @@ def test_strictly_convex_on_vectors(loss, hyper, claim):
 
 @on_vectors("lipschitz")
 def test_lipschitz_on_vectors(loss, hyper, claim):
-    gradient = vector_function(loss)[1]
+    steepness = lambda x, y: np.linalg.norm(vector_function(loss)(x, y, hyper)[1], axis=-1)
     with np.errstate(over="ignore"):
-        norms = [np.linalg.norm(gradient(x, y, hyper), axis=-1) for x, y in scenes(loss)]
+        norms = [steepness(*scene) for scene in scenes(loss)]
     check_constant([np.max(each[np.isfinite(each)]) for each in norms], claim)
 
 
 @on_vectors("smooth")
 def test_smooth_on_vectors(loss, hyper, claim):
     """The change of the gradient over a short step, in the direction where it is largest."""
-    gradient, step, found = vector_function(loss)[1], 1e-6, []
+    gradient = lambda x, y: np.asarray(vector_function(loss)(x, y, hyper)[1])
+    step, found = 1e-6, []
     for x, y in scenes(loss):
-        here = np.asarray(gradient(x, y, hyper))
+        here = gradient(x, y)
         direction = np.random.default_rng(3).normal(size=x.shape)
         for _ in range(12):
             direction /= np.maximum(np.linalg.norm(direction, axis=-1, keepdims=True), 1e-30)
-            change = np.asarray(gradient(x + step * direction, y, hyper)) - here
+            change = gradient(x + step * direction, y) - here
             direction = np.clip(np.nan_to_num(change / step), -1e100, 1e100)
         found.append(np.linalg.norm(direction, axis=-1).max())
     if claim == inf:
@@ -484,7 +485,7 @@ def test_smooth_on_vectors(loss, hyper, claim):
 
 @on_vectors("supremum")
 def test_supremum_on_vectors(loss, hyper, claim):
-    top = max(np.nanmax(vector_function(loss)[0](x, y, hyper)) for x, y in scenes(loss))
+    top = max(np.nanmax(vector_function(loss)(x, y, hyper)[0]) for x, y in scenes(loss))
     if claim == inf:
         assert top > 100
     else:

@@ -15,6 +15,7 @@ from jax import export
 from jaxloss.contract import Distance, Loss, Margin
 from jaxloss.losses.denoising import Denoising
 
+EVERY_EXAMPLE = np.ones(BATCH, bool), np.ones(BATCH, np.float32)  # a mask and weights
 COUPLED = {name: x for name, x in LOSSES.items() if x.contract.couples}
 
 
@@ -74,6 +75,13 @@ def test_gradient_is_the_finite_difference(case):
 
 
 @every_loss
+def test_forward_and_reverse_mode_agree(case):
+    found = minimised(case, case.ordinary())
+    slope = sum(np.sum(x) for x in jax.tree.leaves(found.gradient))
+    assert found.slope == pytest.approx(slope, rel=1e-4, abs=1e-5)
+
+
+@every_loss
 def test_R56_derivatives_are_finite_at_the_edges_and_values_keep_their_digits(case):
     @drawn
     @given(case.edges())
@@ -117,35 +125,32 @@ def test_a_mask_is_the_subset_and_a_zero_weight(case):
 def test_R57_elements_behind_a_mask_are_not_in_the_set(case):
     """Masked elements, whatever they hold, change nothing; and theirs is the gradient 0."""
     keep = np.arange(ELEMENTS) % 3 != 1
+    where = np.broadcast_to(keep, (BATCH, ELEMENTS))
     few = [x[:, keep] for x in case.ordinary()]
-    where = jnp.broadcast_to(jnp.asarray(keep), (BATCH, ELEMENTS))
-    expected = value_and_gradients(case, few, case.split(few)[0])
-
-    @jax.jit
-    def masked(arrays):
-        moving, whole = case.split(arrays)
-        of_kept = lambda m: of_elements(case.loss(*whole(m), **case.some_hyper, where=where), keep)
-        return of_kept(moving), jax.grad(lambda m: jnp.sum(of_kept(m)))(moving)
-
+    expected = jax.jit(functools.partial(with_gradient, case, slice(None)))(few)
+    masked = jax.jit(functools.partial(with_gradient, case, keep))
     for hidden in (np.nan, np.inf, -np.inf, 1e30):
         arrays = tuple(np.array(x) for x in case.ordinary())
         for x in arrays:
             x[:, ~keep] = hidden if np.issubdtype(x.dtype, np.floating) else -100
-        found, gradients = masked(arrays)
-        np.testing.assert_allclose(found.reshape(BATCH, -1), expected[0], rtol=2e-5, atol=1e-6)
+        values, gradients = masked(arrays, where=where)
+        np.testing.assert_allclose(values, expected[0], rtol=2e-5, atol=1e-6)
         for gradient, wanted in zip(gradients, expected[1], strict=True):
             np.testing.assert_array_equal(gradient[:, ~keep], 0)
-            rest = gradient[:, keep].reshape(BATCH, -1)
-            np.testing.assert_allclose(rest, wanted, rtol=2e-4, atol=1e-5)
+            np.testing.assert_allclose(gradient[:, keep], wanted, rtol=2e-4, atol=1e-5)
 
 
 @every_coupled_loss
 def test_an_objective_counts_the_sets_that_have_elements(case):
     arrays = case.ordinary()
     where = np.arange(ELEMENTS) < np.array([ELEMENTS, 3, 0, 3, ELEMENTS, 0])[:, None]
-    values = case.loss(*arrays, **case.some_hyper, where=jnp.asarray(where))
+
+    @jax.jit
+    def both(arrays, hyper, where):
+        return case.loss(*arrays, **hyper, where=where), case.objective(arrays, hyper, where=where)
+
+    values, found = both(arrays, case.some_hyper, where)
     counts = where if values.ndim == 2 else where.any(-1)
-    found = case.objective(arrays, case.some_hyper, where=jnp.asarray(where))
     np.testing.assert_allclose(found, np.mean(values[counts]), rtol=1e-5)
 
 
@@ -179,7 +184,7 @@ def test_nan_is_never_lost(case):
     arrays = case.ordinary()
     moving, _ = case.split(arrays)
     for i in range(len(moving)):
-        dirty = [x.at[(0,) * x.ndim].set(jnp.nan) if i == j else x for j, x in enumerate(moving)]
+        dirty = [with_first(x, np.nan) if i == j else x for j, x in enumerate(moving)]
         values, gradients = value_and_gradients(case, arrays, dirty)
         assert np.isnan(values[0]).any()
         assert np.isnan(gradients[i][0]).any()
@@ -192,8 +197,7 @@ def test_values_outside_the_domain_give_nan_in_value_and_gradient(case):
     clean = case.ordinary()
     for i, domain in enumerate(case.domains):
         for value in outside(domain):
-            dirty = [np.array(x) for x in clean]
-            dirty[i][(0,) * dirty[i].ndim] = value
+            dirty = [with_first(x, value) if i == j else x for j, x in enumerate(clean)]
             values, gradients = value_and_gradients(case, dirty, case.split(dirty)[0])
             assert np.isnan(values[0]).any()
             assert np.isnan(gradients[0][0]).any()
@@ -234,7 +238,7 @@ def test_hyper_parameters_are_traced_once(case):
 @every_loss
 def test_hyper_parameters_can_be_mapped_over(case):
     arrays, count = case.ordinary(), 3
-    stacked = {name: jnp.asarray(values) for name, values in case.hyper.items()}
+    stacked = {name: np.asarray(values) for name, values in case.hyper.items()}
     mapped = jax.vmap(lambda hyper: case.loss(*arrays, **hyper), axis_size=count)(stacked)
     for i in range(count):
         alone = case.loss(*arrays, **{name: values[i] for name, values in case.hyper.items()})
@@ -248,7 +252,7 @@ def test_narrow_types_are_computed_in_single_precision(case):
     moving, whole = case.split(arrays)
     for half in (jnp.bfloat16, jnp.float16):
         narrow = [x.astype(half) for x in moving]
-        program = jax.make_jaxpr(functools.partial(case.loss, **case.some_hyper))(*whole(narrow))
+        program = jax.make_jaxpr(case.loss)(*whole(narrow), **case.some_hyper)
         assert floating_types(program) == {jnp.dtype(jnp.float32)}
         gradients = jax.eval_shape(jax.grad(case.summed(arrays)), narrow, case.some_hyper)
         assert {gradient.dtype for gradient in gradients} == {jnp.dtype(half)}
@@ -294,17 +298,21 @@ def test_R58_strict_modes_of_jax(case):
 @every_loss
 def test_lowers_for_every_platform(case):
     platforms = ["cpu", "cuda", "rocm", "tpu"]
-    arrays = case.ordinary()
-    moving, _ = case.split(arrays)
-    lowered = export.export(
-        jax.jit(jax.value_and_grad(case.summed(arrays), argnums=(0, 1))), platforms=platforms
-    )(moving, jax.tree.map(jnp.asarray, case.some_hyper))
+    derived = export.export(_minimised(case.loss), platforms=platforms)
+    lowered = strictly(derived, case.ordinary(), case.some_hyper, *EVERY_EXAMPLE)
     assert set(lowered.platforms) == set(platforms)
 
 
 def of_elements(values, chosen):
     """The values of chosen elements, or of the sets where these have one value each."""
     return values if values.ndim == 1 else values[:, chosen]
+
+
+def with_first(x, value):
+    """A copy of the array whose first entry is this."""
+    changed = np.array(x)
+    changed.flat[0] = value
+    return changed
 
 
 def outside(domain):
@@ -327,6 +335,18 @@ def value_and_gradients(case, arrays, moving):
     gradients = [values.size * x for x in minimised(case, whole(moving)).gradient[0]]
     rows = [x.reshape(BATCH, -1) for x in (values, *gradients)]
     return rows[0], rows[1:]
+
+
+def with_gradient(case, chosen, arrays, **masks):
+    """The values of chosen elements, and the gradient of their sum."""
+    moving, whole = case.split(arrays)
+
+    def total(moved):
+        values = of_elements(case.loss(*whole(moved), **case.some_hyper, **masks), chosen)
+        return jnp.sum(values), values
+
+    gradient, values = jax.grad(total, has_aux=True)(moving)
+    return values, gradient
 
 
 class Derived(NamedTuple):
@@ -354,12 +374,17 @@ def cleanly(case, *given, **masks):
 
 def minimised(case, arrays, where=None, weights=None, hyper=None):
     """The mean over what a mask shows, with its derivatives: compiled once, and strictly."""
-    where = np.ones(BATCH, bool) if where is None else where
-    weights = np.ones(BATCH, np.float32) if weights is None else weights
+    where = EVERY_EXAMPLE[0] if where is None else where
+    weights = EVERY_EXAMPLE[1] if weights is None else weights
     hyper = case.some_hyper if hyper is None else hyper
-    with jax.numpy_rank_promotion("raise"), jax.numpy_dtype_promotion("strict"):
-        found = _minimised(case.loss)(tuple(arrays), hyper, where, weights)
+    found = strictly(_minimised(case.loss), tuple(arrays), hyper, where, weights)
     return jax.tree.map(np.asarray, found)
+
+
+def strictly(function, *given):
+    """The function of what is given, where ranks and dtypes are not promoted."""
+    with jax.numpy_rank_promotion("raise"), jax.numpy_dtype_promotion("strict"):
+        return function(*given)
 
 
 @functools.cache
@@ -368,9 +393,11 @@ def _precise(loss):
 
     @jax.jit
     def derived(arrays, hyper, direction):
-        point, summed = (case.split(arrays)[0], hyper), case.summed(arrays)
-        _, slope = jax.jvp(summed, point, direction)
-        return case.loss(*arrays, **hyper), slope, jax.grad(summed, argnums=(0, 1))(*point)
+        moving, whole = case.split(arrays)
+        point, of_moving = (moving, hyper), lambda m, h: case.loss(*whole(m), **h)
+        values, change = jax.linearize(of_moving, *point)
+        gradient = jax.linear_transpose(change, *point)(jnp.ones_like(values))
+        return values, jnp.sum(change(*direction)), gradient
 
     return derived
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from jaxloss import numerics
+from jaxloss.numerics.polynomial import polynomial
 
 
 def slope_of(function, argnums=0):
@@ -149,3 +150,13 @@ def test_compiled_functions_are_given_arrays_of_numpy_as_they_are():
     assert numerics.as_argument(2.0).weak_type
     with pytest.raises(TypeError):
         numerics.as_argument(np.array(["a"]))
+
+
+@pytest.mark.parametrize("order", range(5))
+def test_slopes_of_a_polynomial_are_polynomials(order):
+    coefficients, points = (1.0, -2.0, 0.5, 3.0), np.linspace(-2, 2, 9, dtype=np.float32)
+    along = lambda x: polynomial(x, coefficients)
+    for _ in range(order):
+        along = jax.grad(along)
+    expected = np.polynomial.Polynomial(coefficients).deriv(order)(points)
+    np.testing.assert_allclose(jax.jit(jax.vmap(along))(points), expected, rtol=1e-6, atol=1e-6)

@@ -1,13 +1,13 @@
 """How errors bend: curves that are parabolas near zero and flatten far out, to all digits."""
 
 import math
-from collections.abc import Sequence
 
 import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike
 
 from jaxloss.numerics.elementary import positive_part, rounding, unknown
+from jaxloss.numerics.polynomial import polynomial
 from jaxloss.numerics.slopes import with_slopes
 
 _NEAR = 0.5  # below it a series beats the closed form, which cancels
@@ -70,7 +70,8 @@ def magnitude_less_log1p(x: Array) -> Array:
     near = jnp.minimum(size, _NEAR)
     far, z = size - near, near / (2 + near)
     square = z * z
-    series = horner(square, [-2 / n for n in range(3, 25 if rounding(x) < _SINGLE else 10, 2)])
+    odd = range(3, 25 if rounding(x) < _SINGLE else 10, 2)
+    series = polynomial(square, tuple(-2 / n for n in odd))
     return z * (near + square * series) + (far - jnp.log1p(far / (1 + near)))
 
 
@@ -80,7 +81,7 @@ def log_hyperbolic_cosine(x: Array) -> Array:
     size = jnp.abs(x)
     near = jnp.minimum(size, _NEARER)
     square, far = near * near, size - near
-    series = square * horner(square, _LOG_COSH if rounding(x) < _SINGLE else _LOG_COSH[:5])
+    series = square * polynomial(square, _LOG_COSH if rounding(x) < _SINGLE else _LOG_COSH[:5])
     return series + (far + jnp.log1p(_HALF_SIDE * jnp.expm1(-2 * far)))
 
 
@@ -103,11 +104,3 @@ def biweight(x: Array) -> Array:
     size = jnp.minimum(jnp.abs(x), 1 + unknown(x))
     square = size * size
     return square * (3 - square * (3 - square))
-
-
-def horner(x: Array, coefficients: Sequence[float]) -> Array:
-    """The polynomial with these coefficients, from that of the power 0 on."""
-    total = jnp.full_like(x, coefficients[-1])
-    for coefficient in reversed(coefficients[:-1]):
-        total = total * x + coefficient
-    return total

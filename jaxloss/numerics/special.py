@@ -5,6 +5,8 @@ series or sums of small terms, so that a rate or a dispersion of 0 is an ordinar
 """
 
 import math
+import operator
+from itertools import accumulate
 
 import jax
 import jax.numpy as jnp
@@ -12,13 +14,15 @@ from jax import Array
 from jax.scipy.special import i0e, i1e
 from jax.typing import ArrayLike
 
-from jaxloss.numerics.bends import horner, hypot
+from jaxloss.numerics.bends import hypot
 from jaxloss.numerics.elementary import clip, rounding, unknown
+from jaxloss.numerics.polynomial import polynomial
 from jaxloss.numerics.slopes import with_slopes
 
 _SERIES = 0.5  # below it a series beats the closed form, which cancels
 _SINGLE = 1e-10  # between the roundings of single and double precision
 _BESSEL_FAR = 50.0  # beyond it 15 terms of the asymptotic series are exact in double precision
+_BESSEL = tuple(accumulate(((2 * k - 1) ** 2 / (8 * k) for k in range(1, 16)), operator.mul))
 
 
 @jax.custom_jvp
@@ -39,10 +43,8 @@ def _mean_excess_ratio(x: Array) -> Array:
     """The same over x, near 0 by as much of a series in x / (2 + x) as the type has digits for."""
     near = x < _SERIES
     small, large = jnp.where(near, x, 0), jnp.where(near, 1, x)
-    square = (small / (2 + small)) ** 2
-    series = jnp.zeros_like(x)
-    for n in range(27 if rounding(x) < _SINGLE else 15, 2, -2):
-        series = square * series + 1 / n
+    odd = range(3, 28 if rounding(x) < _SINGLE else 16, 2)
+    series = polynomial((small / (2 + small)) ** 2, tuple(1 / n for n in odd))
     excess = (1 / large + 0.5) * jnp.log1p(large) - 1
     return jnp.where(near, small / (2 + small) ** 2 * series, excess / large)
 
@@ -67,10 +69,7 @@ def stirling_remainder(b: Array) -> Array:
     """
     steps = jnp.stack([b / (1 + j * b) for j in range(8)])
     last = b / (1 + 8 * b)
-    series = jnp.zeros_like(last)
-    for coefficient in reversed(_STIRLING):
-        series = coefficient + last * last * series
-    return jnp.sum(mean_excess(steps), axis=0) + last * series
+    return jnp.sum(mean_excess(steps), axis=0) + last * polynomial(last * last, _STIRLING)
 
 
 def log_rising(count: Array, step: Array) -> Array:
@@ -91,12 +90,9 @@ def log_i0e(x: Array) -> Array:
     """
     far = x > _BESSEL_FAR
     b = 1 / jnp.where(far, x, _BESSEL_FAR)
-    series = jnp.zeros_like(x)
-    for k in range(15, 0, -1):
-        series = (2 * k - 1) ** 2 / (8 * k) * b * (1 + series)
     return jnp.where(
         far,
-        jnp.log1p(series) + jnp.log(b / (2 * math.pi)) / 2,
+        jnp.log1p(b * polynomial(b, _BESSEL)) + jnp.log(b / (2 * math.pi)) / 2,
         _log_i0e_near(jnp.where(far, 1, x)),
     )
 
@@ -230,4 +226,4 @@ times_exp.defjvps(
 def _exp_bend_series(x: Array) -> Array:
     """The series of (exp(x) - 1 - x) / x² for |x| <= `_SERIES`."""
     powers = range(2, 17 if rounding(x) < _SINGLE else 10)
-    return horner(x, [1 / math.factorial(n) for n in powers])
+    return polynomial(x, tuple(1 / math.factorial(n) for n in powers))

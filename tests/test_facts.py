@@ -356,8 +356,18 @@ def enter(domain, raw):
 @functools.cache
 def vector_function(loss):
     """Value and gradient for many vectors, each beside further arguments of its own."""
-    value = lambda x, y, hyper: jnp.sum(loss(x, *y, **hyper))  # over the elements of a set
-    return jax.jit(jax.vmap(jax.value_and_grad(value), (0, 0, None)))
+
+    def total(x, y, hyper):
+        values = loss(x, *y, **hyper)
+        values = jnp.sum(values, axis=range(1, values.ndim))  # over the elements of a set
+        return jnp.sum(values), values
+
+    @jax.jit
+    def derived(x, y, hyper):
+        gradient, values = jax.grad(total, has_aux=True)(x, y, hyper)
+        return values, gradient
+
+    return derived
 
 
 @functools.cache

@@ -81,10 +81,20 @@ def together(reductions, values, weights=None):
     return list(map(float, found(values, weights)))
 
 
+@jax.jit
+def _derived(values, weights):
+    return [jax.value_and_grad(reduction)(values, weights) for reduction in REDUCTIONS]
+
+
+def derived(reduction, values, weights=None):
+    """The value of one of `REDUCTIONS`, and its slope, of a program with all of them."""
+    return _derived(values, weights)[REDUCTIONS.index(reduction)]
+
+
 @each_mass
 @each_case
 def test_value_is_what_defines_it(maker, reference, number, weights):
-    found = value_and_slope(maker(number))(VALUES, weights)[0]
+    found = derived(maker(number), VALUES, weights)[0]
     assert float(found) == pytest.approx(reference(*counted(VALUES, weights), number), rel=1e-9)
 
 
@@ -93,7 +103,7 @@ def test_value_is_what_defines_it(maker, reference, number, weights):
 def test_gradient_is_the_finite_difference(maker, reference, number, weights):
     """Away from ties, and 0 where an example does not count."""
     values, step = VALUES + 1e-3 * np.arange(9), 1e-7
-    gradient = value_and_slope(maker(number))(values, weights)[1]
+    gradient = derived(maker(number), values, weights)[1]
     moved = lambda i, by: reference(*counted(values + by * np.eye(9)[i], weights), number)
     expected = [(moved(i, step) - moved(i, -step)) / (2 * step) for i in range(9)]
     np.testing.assert_allclose(gradient, expected, atol=2e-6)
@@ -104,20 +114,20 @@ def test_what_weights_hide_is_not_selected(reduction):
     """A mask is the subset and a weight of 0, whatever the values behind are."""
     weights = MASSES["mask"]
     hidden = np.where(weights, VALUES, 1e6)
-    few = jax.jit(reduction)(VALUES[weights])
+    few = float(derived(reduction, VALUES[weights])[0])
     for given in (weights, weights.astype(float)):
-        value, gradient = value_and_slope(reduction)(hidden, given)
-        assert float(value) == pytest.approx(float(few), rel=1e-12)
+        value, gradient = derived(reduction, hidden, given)
+        assert float(value) == pytest.approx(few, rel=1e-12)
         np.testing.assert_array_equal(np.asarray(gradient)[~weights], 0)
-    value, gradient = value_and_slope(reduction)(np.where(weights, VALUES, np.nan), weights)
-    assert float(value) == pytest.approx(float(few), rel=1e-12)
+    value, gradient = derived(reduction, np.where(weights, VALUES, np.nan), weights)
+    assert float(value) == pytest.approx(few, rel=1e-12)
     assert np.isfinite(gradient).all()
 
 
 @each_reduction
 def test_without_mass_it_is_zero_with_zero_gradient(reduction):
     for nothing in (np.zeros(9, bool), np.zeros(9)):
-        value, gradient = value_and_slope(reduction)(VALUES, nothing)
+        value, gradient = derived(reduction, VALUES, nothing)
         assert value == 0
         np.testing.assert_array_equal(gradient, 0)
 
@@ -125,43 +135,42 @@ def test_without_mass_it_is_zero_with_zero_gradient(reduction):
 @each_reduction
 def test_nan_that_counts_is_nan(reduction):
     dirty = np.where(np.arange(9) == 4, np.nan, VALUES)
-    assert all(
-        np.isnan(value_and_slope(reduction)(dirty, MASSES[key])[0]) for key in ("all", "one")
-    )
+    assert all(np.isnan(derived(reduction, dirty, MASSES[key])[0]) for key in ("all", "one"))
 
 
 @each_reduction
 def test_scaling_all_weights_changes_nothing(reduction):
     weights = MASSES["weights"]
-    found, scaled = (value_and_slope(reduction)(VALUES, w)[0] for w in (weights, 7.5 * weights))
+    found, scaled = (derived(reduction, VALUES, w)[0] for w in (weights, 7.5 * weights))
     assert float(found) == pytest.approx(float(scaled), rel=1e-12)
 
 
 @each_reduction
 def test_order_and_layout_do_not_matter(reduction):
     weights, turned = MASSES["weights"], RNG.permutation(9)
-    expected = value_and_slope(reduction)(VALUES, weights)[0]
-    shuffled = jax.jit(reduction)(VALUES[turned].reshape(3, 3), weights[turned].reshape(3, 3))
+    expected = derived(reduction, VALUES, weights)[0]
+    shuffled, _ = derived(reduction, *(x[turned].reshape(3, 3) for x in (VALUES, weights)))
     assert float(shuffled) == pytest.approx(float(expected), rel=1e-12)
 
 
 @pytest.mark.parametrize("maker", [jl.cvar, jl.tilted, jl.flooded])
 def test_weights_have_gradients(maker):
     values, weights, step = VALUES + 1e-3 * np.arange(9), RNG.uniform(0.5, 2, 9), 1e-6
-    direction, reduction = RNG.normal(size=9), jax.jit(maker(0.3))
-    slope = jax.jvp(lambda w: reduction(values, w), (weights,), (direction,))[1]
-    ends = [reduction(values, weights + by * direction) for by in (step, -step)]
-    assert float(slope) == pytest.approx(float(ends[0] - ends[1]) / (2 * step), rel=1e-6)
+    direction, reduction = RNG.normal(size=9), maker(0.3)
+    along = jax.jit(lambda at: jax.jvp(lambda w: reduction(values, w), (at,), (direction,)))
+    low, high = (float(along(weights + by * direction)[0]) for by in (-step, step))
+    assert float(along(weights)[1]) == pytest.approx((high - low) / (2 * step), rel=1e-6)
 
 
 def test_an_infinite_value_is_infinite_where_it_counts():
     values = np.array([1.0, np.inf, 2.0])
-    for reduction in (jl.hardest(2), jl.cvar(0.5), jl.tilted(1.0)):
-        value, gradient = value_and_slope(reduction)(values, None)
-        assert value == np.inf
-        assert np.isfinite(gradient).all()
-        assert jax.jit(reduction)(values, np.array([1.0, 0.0, 1.0])) <= 2
-    assert jax.jit(jl.self_paced(5.0))(values) == 1.5
+    reductions = jl.hardest(2), jl.cvar(0.5), jl.tilted(1.0)
+    both = jax.jit(lambda x: [jax.value_and_grad(reduction)(x) for reduction in reductions])
+    found, gradients = zip(*both(values), strict=True)
+    np.testing.assert_array_equal(found, np.inf)
+    assert np.isfinite(gradients).all()
+    assert max(together(reductions, values, np.array([1.0, 0.0, 1.0]))) <= 2
+    assert together([jl.self_paced(5.0)], values) == [1.5]
 
 
 def test_limits():
@@ -171,8 +180,9 @@ def test_limits():
     np.testing.assert_allclose(found, mean, rtol=1e-9)
     most = [jl.cvar(1e-9), jl.hardest(1), jl.tilted(1e12)]
     np.testing.assert_allclose(together(most, VALUES, weights), counts.max(), rtol=1e-9)
-    tilts = [-1e12, -3, -1e-6, 0, 1e-6, 3]
-    least, *rising = together([jl.tilted(tilt) for tilt in tilts], VALUES, weights)
+    tilts = np.array([-1e12, -3, -1e-6, 0, 1e-6, 3])
+    tilted = jax.jit(jax.vmap(lambda tilt: jl.tilted(tilt)(VALUES, weights)))
+    least, *rising = np.asarray(tilted(tilts))
     assert least == pytest.approx(counts.min(), rel=1e-9)
     assert rising == sorted(rising)
     hard = together([jl.hardest(count) for count in (1, 4, 9)], VALUES)
@@ -267,17 +277,22 @@ group_means = jax.jit(lambda *given: jl.group_averages(*given).value, static_arg
 worst_group = jax.jit(jl.worst_group, static_argnums=2)
 
 
+@jax.jit
+def of_four_groups(values, groups, weights):
+    """Averages and their values, those of two parts added up, and the worst."""
+
+    def of(rows):
+        counted = None if weights is None else weights[rows]
+        return jl.group_averages(values[rows], groups[rows], 4, counted)
+
+    whole, parts = of(slice(9)), of(slice(4)) + of(slice(4, 9))
+    return whole, whole.value, parts.value, jl.worst_group(values, groups, 4, weights)
+
+
 @each_mass
 def test_group_averages_are_those_of_each_part(weights):
-    def averages(values, groups, weights):
-        return jl.group_averages(values, groups, 4, weights)
-
-    @jax.jit
-    def found(*given):
-        of = lambda *rows: averages(*jax.tree.map(lambda x: x[slice(*rows)], given))
-        return of(9), of(9).value, (of(4) + of(4, 9)).value
-
-    whole, means, summed = jax.tree.map(np.asarray, found(VALUES, GROUPS, weights))
+    found = of_four_groups(VALUES, GROUPS, weights)
+    whole, means, summed, worst = jax.tree.map(np.asarray, found)
     assert whole.total.shape == whole.mass.shape == (4,)
     masses = np.ones(9) if weights is None else weights
     for group in range(4):
@@ -285,7 +300,6 @@ def test_group_averages_are_those_of_each_part(weights):
         expected = np.average(VALUES, weights=own) if own.any() else 0
         assert means[group] == pytest.approx(expected, rel=1e-12, abs=1e-15)
     np.testing.assert_allclose(summed, means, rtol=1e-12)
-    worst = worst_group(VALUES, GROUPS, 4, weights)
     assert float(worst) == pytest.approx(means[whole.mass > 0].max(), rel=1e-12)
 
 

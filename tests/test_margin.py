@@ -86,14 +86,12 @@ def test_worked_examples(loss, m, hyper, value, slope):
 def test_labels_may_be_truths_zeros_and_ones_or_signs(loss):
     scores = np.array([-1.5, -0.3, 0.4, 2.0])
     truths = np.array([True, False, True, False])
-    expected = jax.jit(loss.psi)(scores * np.where(truths, 1, -1), **defaults(loss))
-    for labels in (
-        truths,
-        truths.astype(int),
-        np.where(truths, 1, -1),
-        np.where(truths, 1.0, -1.0),
-    ):
-        np.testing.assert_allclose(loss(scores, labels), expected, rtol=1e-15)
+    signs = np.where(truths, 1, -1)
+    psi = lambda margins: loss.psi(margins, **defaults(loss))
+    values = jax.jit(lambda *kinds: (psi(scores * signs), [loss(scores, kind) for kind in kinds]))
+    expected, found = values(truths, truths.astype(int), signs, np.where(truths, 1.0, -1.0))
+    for value in found:
+        np.testing.assert_allclose(value, expected, rtol=1e-15)
 
 
 def defaults(loss):
@@ -242,11 +240,12 @@ def test_links_scale_with_the_margin(loss, margin):
 @pytest.mark.parametrize("q", [0.5, 1.0, 3.0])
 def test_the_link_of_dwd_is_flat_between_the_joints(q):
     joint = q / (q + 1)
-    close(jl.dwd.facts.link(np.array([-joint, -joint / 2, 0, joint]), q=q), 0.5)
+    link = jax.jit(jl.dwd.facts.link)
+    close(link(np.array([-joint, -joint / 2, 0, joint]), q=q), 0.5)
     for chance in (0.1, 0.45, 0.7):
         odds = max(chance, 1 - chance) / min(chance, 1 - chance)
         best = math.copysign(joint * odds ** (1 / (q + 1)), chance - 0.5)
-        assert float(jl.dwd.facts.link(best, q=q)) == pytest.approx(chance, rel=1e-12)
+        assert float(link(best, q=q)) == pytest.approx(chance, rel=1e-12)
         assert risk_slope(jl.dwd, best, chance, q=q) == pytest.approx(0, abs=1e-12)
 
 
@@ -315,12 +314,15 @@ def test_single_precision_keeps_the_digits_of_value_and_slope(name):
             assert float(found[1]) == pytest.approx(float(slope), rel=1e-5, abs=smallest)
 
 
+def limits(loss):
+    return [float(value_and_slope(loss)(end, 1)[0]) for end in (-math.inf, math.inf)]
+
+
 def test_infinite_scores_have_their_limits():
     for loss in ALL:
-        values = right(loss)(np.array([-np.inf, np.inf]))
-        assert not np.isnan(values).any(), loss
-    assert right(jl.logistic)(np.array([-np.inf, np.inf])).tolist() == [math.inf, 0]
-    assert right(jl.hinge)(np.array([-np.inf, np.inf])).tolist() == [math.inf, 0]
+        assert not np.isnan(limits(loss)).any(), loss
+    assert limits(jl.logistic) == [math.inf, 0]
+    assert limits(jl.hinge) == [math.inf, 0]
 
 
 def test_a_nan_score_is_seen_in_the_slope_of_every_loss():

@@ -45,15 +45,19 @@ def functions_of(library):
     return vars(optax.losses if library == "optax" else pytest.importorskip("keras").losses)
 
 
-def value_and_gradient(expression, functions, shape, name):
-    """The gradient in the named array, or in its logits where it has to stay normalised."""
-    given = arrays(shape)
-    code, enter = compile(expression, "<peers>", "eval"), NORMALISED.get(name, lambda x: x)
-    value = lambda x: eval(code, {"jax": jax, "jnp": jnp} | functions, given | {name: enter(x)})
-    start = given["logits"] if name in NORMALISED else given[name]
-    summed = lambda x: (jnp.sum(value(x)), value(x))
-    gradient, found = jax.jit(jax.grad(summed, has_aux=True))(start)
-    return found, gradient
+def gradients_and_values(shape, name, *calls):
+    """Of expressions with their functions, by the named array.
+
+    Where that has to stay normalised, the gradient is in its logits.
+    """
+    given, enter = arrays(shape), NORMALISED.get(name, lambda x: x)
+
+    def summed(x, expression, functions):
+        value = eval(expression, {"jax": jax, "jnp": jnp} | functions, given | {name: enter(x)})
+        return jnp.sum(value), value
+
+    every = jax.jit(lambda x: [jax.grad(summed, has_aux=True)(x, *call) for call in calls])
+    return every(given["logits" if name in NORMALISED else name])
 
 
 def rows(*libraries):
@@ -63,16 +67,16 @@ def rows(*libraries):
 
 @rows("optax", "keras")
 def test_same_value_and_gradient(peer):
-    shape, name = (2, 3, 5), moving(peer.ours)
-    theirs = value_and_gradient(peer.call, functions_of(peer.library), shape, name)
-    ours = value_and_gradient(peer.ours, PUBLIC.copy(), shape, name)
+    calls = (peer.ours, PUBLIC.copy()), (peer.call, functions_of(peer.library))
+    ours, theirs = gradients_and_values((2, 3, 5), moving(peer.ours), *calls)
     for found, expected in zip(ours, theirs, strict=True):
         np.testing.assert_allclose(found, expected, rtol=2e-4, atol=2e-6)
 
 
 @rows("torch")
 def test_same_value_and_gradient_as_pytorch(peer):
-    value, gradient = value_and_gradient(peer.ours, PUBLIC.copy(), SHAPE, moving(peer.ours))
+    call = peer.ours, PUBLIC.copy()
+    [(gradient, value)] = gradients_and_values(SHAPE, moving(peer.ours), call)
     np.testing.assert_allclose(value, TORCH[peer.call]["value"], rtol=2e-5, atol=5e-6)
     np.testing.assert_allclose(gradient, TORCH[peer.call]["gradient"], rtol=2e-4, atol=2e-6)
 

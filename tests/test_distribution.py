@@ -21,6 +21,7 @@ from jaxloss.numerics.special import (
 
 INF = math.inf
 LOG_2PI = math.log(2 * math.pi)
+SKEW = np.array([0.5, -0.25, 0.75, 0.375])  # every second derivative has a part in that along it
 
 # Loss, arrays, value, gradient in every array: each worked out by hand.
 ORACLE = [
@@ -53,19 +54,30 @@ def of_numbers(loss):
 
 @functools.cache
 def compiled(loss):
-    return jax.jit(jax.vmap(jax.value_and_grad(of_numbers(loss))))
+    derived = jax.value_and_grad(of_numbers(loss))
+
+    def measure(x):
+        direction = SKEW[: len(x)]
+        (value, slopes), (_, changes) = jax.jvp(derived, (x,), (direction,))
+        return value, slopes, changes @ direction
+
+    return jax.jit(measure)
 
 
-def value_and_slopes(loss, points):
-    """Values, and slopes in every number, at up to 8 points: one shape, so one compilation."""
-    padded = jnp.asarray(np.resize(points, (8, len(points[0]))))
-    return [np.asarray(part)[: len(points)] for part in compiled(loss)(padded)]
+def at_each(points, function):
+    """The parts of what a function of one point gives, each stacked over the points."""
+    return [np.stack(part) for part in zip(*map(function, points), strict=True)]
+
+
+def derivatives(loss, points):
+    """Values, slopes in every number, and curvatures along SKEW."""
+    return at_each(points, compiled(loss))
 
 
 @pytest.mark.parametrize(("loss", "arrays", "value", "slopes"), ORACLE)
 def test_worked_examples(loss, arrays, value, slopes):
     hyper = tuple(item.default for item in loss.contract.hyperparameters.values())
-    found, gradient = value_and_slopes(loss, np.array([arrays + hyper]))
+    found, gradient, _ = derivatives(loss, np.array([arrays + hyper]))
     np.testing.assert_allclose(found, [value], rtol=1e-14, atol=1e-15)
     for slope, expected in zip(gradient[0], slopes, strict=False):
         assert expected is None or float(slope) == pytest.approx(expected, rel=1e-13, abs=1e-14)
@@ -168,7 +180,7 @@ def in_exact_arithmetic(exact, point, orders):
 
 @exactly
 def test_values_and_slopes_in_double_precision(loss, exact, points):
-    values, gradients = value_and_slopes(loss, np.array(points, float))
+    values, gradients, _ = derivatives(loss, np.array(points, float))
     unit = np.eye(len(points[0]), dtype=int)
     for point, value, gradient in zip(points, values, gradients, strict=True):
         with mpmath.workdps(60):
@@ -180,12 +192,8 @@ def test_values_and_slopes_in_double_precision(loss, exact, points):
 
 @exactly
 def test_curvatures_in_double_precision(loss, exact, points):
-    """Along one skew direction, so that every second derivative has a part in it."""
-    point = np.array(points[0], float)
-    direction = np.array([0.5, -0.25, 0.75, 0.375])[: len(point)]
-    along = lambda t: of_numbers(loss)(point + t * direction)
-    steer = lambda t: exact(*[mpmath.mpf(x) + t * d for x, d in zip(point, direction, strict=True)])
-    found = jax.jit(jax.jacfwd(jax.grad(along)))(0.0)
+    found = derivatives(loss, np.array(points, float))[2][0]
+    steer = lambda t: exact(*[mpmath.mpf(x) + t * d for x, d in zip(points[0], SKEW, strict=False)])
     with mpmath.workdps(60):
         expected = float(mpmath.diff(steer, 0, 2))
     assert float(found) == pytest.approx(expected, rel=1e-10)
@@ -195,9 +203,9 @@ def test_curvatures_in_double_precision(loss, exact, points):
 def test_values_and_slopes_in_single_precision(loss, points):
     """Values to rounding; slopes, whose terms may be as large as an argument, to that of it."""
     single = np.array(points, np.float32)
-    values, gradients = value_and_slopes(loss, single)
+    values, gradients = at_each(single, jax.jit(jax.value_and_grad(of_numbers(loss))))
     assert values.dtype == np.float32
-    exact_values, exact_gradients = value_and_slopes(loss, single.astype(float))
+    exact_values, exact_gradients, _ = derivatives(loss, single.astype(float))
     np.testing.assert_allclose(values, exact_values, rtol=3e-6, atol=1e-6)
     errors = np.abs(gradients - exact_gradients) - 1e-4 * np.abs(exact_gradients)
     assert np.all(errors <= 3e-7 * np.maximum(np.abs(single).max(1, keepdims=True), 10))
@@ -210,7 +218,7 @@ def parity_laplace(rng, draw):
         rng.normal(size=draw),
     )
     reference = scipy.stats.laplace.logpdf(targets, location, scale)
-    return jl.laplace_nll(location, scale, targets) + math.log(2), reference
+    return jl.laplace_nll, (location, scale, targets), math.log(2), reference
 
 
 def parity_student_t(rng, draw):
@@ -220,15 +228,15 @@ def parity_student_t(rng, draw):
         rng.normal(size=draw),
     )
     reference = scipy.stats.t.logpdf(targets, 2.5, location, scale)
-    found = jl.student_t_nll(location, scale, targets, degrees_of_freedom=2.5)
-    return found + LOG_2PI / 2, reference
+    numbers = (location, scale, targets, np.full(draw, 2.5))
+    return jl.student_t_nll, numbers, LOG_2PI / 2, reference
 
 
 def parity_von_mises(rng, draw):
     location, targets = rng.uniform(-3, 3, size=(2, draw))
     concentration = rng.lognormal(1, 2, size=draw)
     reference = scipy.stats.vonmises.logpdf(targets, concentration, location)
-    return jl.von_mises_nll(location, concentration, targets) + LOG_2PI, reference
+    return jl.von_mises_nll, (location, concentration, targets), LOG_2PI, reference
 
 
 def parity_negative_binomial(rng, draw):
@@ -237,21 +245,21 @@ def parity_negative_binomial(rng, draw):
     r = 1 / dispersion
     reference = scipy.stats.nbinom.logpmf(counts, r, r / (r + mean))
     constant = scipy.special.gammaln(counts + 1)
-    return jl.negative_binomial_nll(mean, dispersion, counts) + constant, reference
+    return jl.negative_binomial_nll, (mean, dispersion, counts), constant, reference
 
 
 def parity_gamma(rng, draw):
     mean, dispersion, targets = rng.lognormal(0, 1, size=(3, draw))
     k = 1 / dispersion
     reference = scipy.stats.gamma.logpdf(targets, k, scale=mean / k)
-    return jl.gamma_nll(mean, dispersion, targets) + np.log(targets), reference
+    return jl.gamma_nll, (mean, dispersion, targets), np.log(targets), reference
 
 
 def parity_beta(rng, draw):
     alpha, beta = rng.lognormal(0, 2, size=(2, draw))
     targets = rng.uniform(0.01, 0.99, draw)
     reference = scipy.stats.beta.logpdf(targets, alpha, beta)
-    return jl.beta_nll(alpha, beta, targets) + np.log(targets * (1 - targets)), reference
+    return jl.beta_nll, (alpha, beta, targets), np.log(targets * (1 - targets)), reference
 
 
 @pytest.mark.parametrize(
@@ -266,7 +274,8 @@ def parity_beta(rng, draw):
     ],
 )
 def test_with_its_constant_it_is_the_log_density_of_scipy(parity):
-    found, log_density = parity(np.random.default_rng(0), 60)
+    loss, numbers, constant, log_density = parity(np.random.default_rng(0), 60)
+    found = derivatives(loss, np.stack(numbers, axis=1))[0] + constant
     np.testing.assert_allclose(found, -log_density, rtol=1e-10, atol=1e-10)
 
 
@@ -277,16 +286,17 @@ def test_laplace_of_scale_one_is_the_absolute_error():
 
 
 def test_laplace_is_least_at_the_absolute_error():
-    slope = jax.grad(jl.laplace_nll, argnums=1)
-    assert slope(1.0, 3.0, 4.0) == pytest.approx(0, abs=1e-15)
-    assert slope(1.0, 2.5, 4.0) < 0 < slope(1.0, 3.5, 4.0)
+    points = np.array([[1.0, scale, 4.0] for scale in (2.5, 3.0, 3.5)])
+    below, at, above = derivatives(jl.laplace_nll, points)[1][:, 1]
+    assert at == pytest.approx(0, abs=1e-15)
+    assert below < 0 < above
 
 
 @pytest.mark.parametrize("loss", [jl.laplace_nll, jl.student_t_nll, jl.gamma_nll])
 def test_spread_zero_is_certainty_and_never_nan(loss):
-    values = loss([2.0, 2.0, 2.0], 0.0, [2.0, 2.5, 1e30])
-    assert values.tolist() == [-INF, INF, INF]
-    assert np.isnan(loss(2.0, -1.0, 2.0))
+    *certain, outside = loss(np.full(4, 2.0), [0.0, 0, 0, -1], [2.0, 2.5, 1e30, 2]).tolist()
+    assert certain == [-INF, INF, INF]
+    assert np.isnan(outside)
 
 
 def test_student_t_of_many_degrees_of_freedom_is_gaussian():
@@ -305,9 +315,8 @@ def test_student_t_of_one_degree_of_freedom_is_cauchy():
 
 
 def test_student_t_of_an_enormous_error_costs_its_logarithm():
-    value, gradient = jax.value_and_grad(jl.student_t_nll, argnums=(0, 1))(
-        jnp.float32(1e30), jnp.float32(1), jnp.float32(0)
-    )
+    derived = jax.jit(jax.value_and_grad(jl.student_t_nll, argnums=(0, 1)))
+    value, gradient = derived(np.float32(1e30), np.float32(1), np.float32(0))
     ends = float(jl.student_t_nll(0.0, 1.0, 0.0))
     assert float(value) == pytest.approx(2.5 * math.log(1e60 / 4) + ends, rel=1e-6)
     np.testing.assert_allclose(gradient, (5e-30, -4), rtol=1e-6)
@@ -338,7 +347,7 @@ def test_negative_binomial_without_dispersion_is_poisson_and_smooth_there():
         jl.negative_binomial_nll(mean, 0.0, targets), jl.poisson_nll(mean, targets), rtol=1e-14
     )
     points = np.stack([mean, np.zeros(5), targets], axis=1)
-    _, gradients = value_and_slopes(jl.negative_binomial_nll, points)
+    _, gradients, _ = derivatives(jl.negative_binomial_nll, points)
     expected = -((targets - mean) ** 2 - targets) / 2
     np.testing.assert_allclose(gradients[:, 1], expected, rtol=1e-12, atol=1e-12)
 
@@ -355,7 +364,7 @@ def test_the_best_mean_is_the_target(loss):
     targets = np.array([0.5, 2.0, 9.0])
     means = np.concatenate([targets, targets * 0.9, targets * 1.1])
     points = np.stack([means, np.full(9, 0.7), np.tile(targets, 3)], axis=1)
-    at, below, above = (value_and_slopes(loss, part)[1][:, 0] for part in np.split(points, 3))
+    at, below, above = np.split(derivatives(loss, points)[1][:, 0], 3)
     np.testing.assert_allclose(at, 0, atol=1e-15)
     assert np.all(below < 0)
     assert np.all(above > 0)
@@ -380,7 +389,7 @@ def test_beta_of_ones_is_uniform_and_its_sides_may_change_places():
 
 
 def test_certain_proportions_lie_outside():
-    values, gradients = value_and_slopes(jl.beta_nll, np.array([[2, 3, 0.0], [2, 3, 1.0]]))
+    values, gradients, _ = derivatives(jl.beta_nll, np.array([[2, 3, 0.0], [2, 3, 1.0]]))
     assert np.isnan(values).all()
     assert np.isnan(gradients[:, 0]).all()
 
@@ -391,13 +400,17 @@ def test_certain_proportions_lie_outside():
 def test_a_spread_may_be_shared(loss):
     rng = np.random.default_rng(6)
     centre, targets = rng.lognormal(size=(2, 3, 4))
-    for shape in [(3, 1), ()]:
-        spread = rng.uniform(0.5, 2, shape)
-        found = loss(centre, spread, targets)
+
+    def summed(spread):
+        values = loss(centre, spread, targets)
+        return values.sum(), values
+
+    column, number = rng.uniform(0.5, 2, (3, 1)), rng.uniform(0.5, 2)
+    slope, by_row = jax.jit(jax.grad(summed, has_aux=True))(column)
+    assert slope.shape == (3, 1)
+    for spread, found in ((column, by_row), (number, loss(centre, number, targets))):
         whole = loss(centre, np.broadcast_to(spread, (3, 4)), targets)
         np.testing.assert_allclose(found, whole, rtol=1e-14)
-    slope = jax.jit(jax.grad(lambda s: loss(centre, s, targets).sum()))(jnp.ones((3, 1)))
-    assert slope.shape == (3, 1)
     with pytest.raises(ValueError, match="never broadcast"):
         loss(centre, np.ones(4), targets)
 

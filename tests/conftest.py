@@ -12,14 +12,12 @@ _quick = ["--xla_cpu_parallel_codegen_split_count=1"]  # a worker has a core of 
 if jax.__version_info__ < (0, 11):  # XLA's older emitters take half the time; later it has none
     _quick.append("--xla_cpu_use_fusion_emitters=false")
 os.environ["XLA_FLAGS"] = " ".join([os.getenv("XLA_FLAGS", ""), *_quick])
+jax.config.update("jax_traceback_filtering", "off")  # it is slow, and tests provoke many errors
 gc.disable()  # of what tests leave behind, little is garbage before the caches are dropped
-_AT_ONCE, _AT_REST = 1500, 20  # tests, after which what was compiled is dropped, or left alone
+_AT_ONCE, _AT_REST = 500, 20  # tests, after which what was compiled is dropped, or left alone
 _finished = itertools.count(1)
 
 collect_ignore = ["torch_values.py"]  # a script that needs PyTorch, which is no dependency
-
-
-jax.config.update("jax_traceback_filtering", "off")  # of errors that tests provoke, it is costly
 
 
 def pytest_configure(config):

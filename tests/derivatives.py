@@ -14,6 +14,19 @@ def value_and_slope(function):
 
 
 @functools.cache
+def values_and_slopes(loss):
+    """The values, and the gradient of their sum in the first array."""
+    slopes = jax.grad(lambda *arrays, **hyper: jnp.sum(loss(*arrays, **hyper)))
+    return jax.jit(lambda *arrays, **hyper: (loss(*arrays, **hyper), slopes(*arrays, **hyper)))
+
+
+@functools.cache
+def slope_in(name, loss):
+    """The derivative in a hyper-parameter, as a function of it and of the residual."""
+    return jax.jit(jax.grad(lambda at, residual: loss(residual, 0.0, **{name: at})))
+
+
+@functools.cache
 def _slopes_of(distance):
     along = jax.grad(lambda r, hyper: distance(r, jnp.zeros_like(r), **hyper))
     return jax.jit(jax.vmap(along, in_axes=(0, None)))

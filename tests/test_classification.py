@@ -10,6 +10,7 @@ import numpy as np
 import optax
 import pytest
 import sklearn.metrics
+from derivatives import values_and_slopes
 from scipy.special import entr, expit, log_softmax, softmax
 
 import jaxloss as jl
@@ -27,17 +28,10 @@ TRUTHS = RNG.uniform(size=(64, 5)).astype(np.float32)
 close = functools.partial(np.testing.assert_allclose, rtol=2e-6, atol=1e-6)
 
 
-@functools.cache
-def differentiated(loss):
-    values = lambda x, target, hyper: loss(x, target, **hyper)
-    slopes = jax.grad(lambda *given: jnp.sum(values(*given)))
-    return jax.jit(lambda *given: (values(*given), slopes(*given)))
-
-
 def values_and_gradient(loss, first, target, **hyper):
     """The values, and the gradient of their sum, compiled together."""
     numbers = {name: np.asarray(value) for name, value in hyper.items()}
-    found = differentiated(loss)(np.asarray(first), np.asarray(target), numbers)
+    found = values_and_slopes(loss)(np.asarray(first), np.asarray(target), **numbers)
     return jax.tree.map(np.asarray, found)
 
 

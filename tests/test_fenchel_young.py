@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from derivatives import value_and_slope
+from derivatives import value_and_slope, values_and_slopes
 from scipy.special import softmax
 
 import jaxloss as jl
@@ -27,13 +27,6 @@ ONE_HOT = np.eye(4, dtype=np.float32)[LABELS]
 close = functools.partial(np.testing.assert_allclose, rtol=2e-6, atol=1e-6)
 sparse = jax.jit(jax.vmap(jax.value_and_grad(jl.multiclass_sparsemax)))
 soft = jl.fenchel_young(jax.nn.logsumexp)
-
-
-@functools.cache
-def values_and_slopes(loss):
-    """The values of a batch, and the slopes, compiled together."""
-    slopes = jax.grad(lambda scores, targets: jnp.sum(loss(scores, targets)))
-    return jax.jit(lambda scores, targets: (loss(scores, targets), slopes(scores, targets)))
 
 
 def half_square(scores):

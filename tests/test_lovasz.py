@@ -5,10 +5,9 @@ import itertools
 from math import log
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
-from derivatives import value_and_slope
+from derivatives import value_and_slope, values_and_slopes
 
 import jaxloss as jl
 
@@ -22,13 +21,6 @@ LABELS[0], LABELS[1] = 2, LABELS[1] % 2
 
 close = functools.partial(np.testing.assert_allclose, rtol=2e-6, atol=1e-6)
 hinge_and_slope = jax.jit(jax.vmap(jax.value_and_grad(jl.lovasz_hinge)))
-
-
-@jax.jit
-def softmax_and_slope(logits, labels):
-    """The values, and the gradient of their sum."""
-    slopes = jax.grad(lambda x: jnp.sum(jl.lovasz_softmax(x, labels)))
-    return jl.lovasz_softmax(logits, labels), slopes(logits)
 
 
 ORACLE = [
@@ -178,7 +170,7 @@ def test_pixels_behind_a_mask_are_not_there(loss):
 def test_classes_may_be_masked_by_logits_of_minus_infinity():
     logits, labels = LOGITS.copy(), LABELS % 2
     logits[..., 2] = -np.inf
-    found, slope = map(np.asarray, softmax_and_slope(logits, labels))
+    found, slope = map(np.asarray, values_and_slopes(jl.lovasz_softmax)(logits, labels))
     expected = np.asarray(jl.lovasz_softmax(LOGITS[..., :2], labels))
     assert found.sum() == pytest.approx(expected.sum(), rel=1e-6)
     assert np.all(np.isfinite(slope))
@@ -189,7 +181,7 @@ def test_classes_may_be_masked_by_logits_of_minus_infinity():
 def test_labels_that_are_no_class_give_nan_in_value_and_gradient(wrong):
     labels = LABELS.copy()
     labels[3, 1] = wrong
-    values, slopes = softmax_and_slope(LOGITS, labels)
+    values, slopes = values_and_slopes(jl.lovasz_softmax)(LOGITS, labels)
     np.testing.assert_array_equal(np.isnan(values), np.arange(40) == 3)
     np.testing.assert_array_equal(np.isnan(slopes).any((1, 2)), np.arange(40) == 3)
     ignored = jl.lovasz_softmax(LOGITS, labels, where=(labels >= 0) & (labels < 3))
@@ -197,6 +189,6 @@ def test_labels_that_are_no_class_give_nan_in_value_and_gradient(wrong):
 
 
 def test_saturated_probabilities_keep_small_errors():
-    value, slope = softmax_and_slope(np.float32([[20, 0]]), np.array([0]))
+    value, slope = values_and_slopes(jl.lovasz_softmax)(np.float32([[20, 0]]), np.array([0]))
     assert float(value) == pytest.approx(2.0611536e-9, rel=1e-6)
     np.testing.assert_allclose(slope, [[-2.0611536e-9, 2.0611536e-9]], rtol=1e-6)

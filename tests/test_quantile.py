@@ -1,6 +1,5 @@
 """The losses of `quantile`: hand-derived rows, identities, peers, and digits at the extremes."""
 
-import functools
 from math import e, log
 
 import jax
@@ -8,7 +7,7 @@ import mpmath
 import numpy as np
 import pytest
 import sklearn.metrics
-from derivatives import slope, value_and_slope
+from derivatives import slope, slope_in, value_and_slope
 
 import jaxloss as jl
 
@@ -62,15 +61,10 @@ HYPER_SLOPES = [
 ]
 
 
-@functools.cache
-def slope_in(loss, name):
-    return jax.jit(jax.grad(lambda x, residual: loss(residual, 0.0, **{name: x})))
-
-
 @pytest.mark.usefixtures("double")
 @pytest.mark.parametrize(("loss", "name", "at", "residual", "wanted"), HYPER_SLOPES)
 def test_slope_in_the_hyper_parameter(loss, name, at, residual, wanted):
-    found = slope_in(loss, name)(at, residual)
+    found = slope_in(name, loss)(at, residual)
     assert float(found) == pytest.approx(wanted, rel=1e-13, abs=1e-15)
 
 

@@ -1,6 +1,5 @@
 """The losses of `regression`: hand-derived rows, identities, peers, and digits at the extremes."""
 
-import functools
 from math import log
 
 import jax
@@ -10,7 +9,7 @@ import optax
 import pytest
 import scipy.special
 import scipy.stats
-from derivatives import slope, value_and_slope
+from derivatives import slope, slope_in, value_and_slope
 
 import jaxloss as jl
 
@@ -70,11 +69,6 @@ HYPER_SLOPES = [
     (jl.lp, "p", 3.0, 2.0, 8 * log(2)),
     (jl.lp, "p", 0.5, 0.0, 0.0),
 ]
-
-
-@functools.cache
-def slope_in(name, loss):
-    return jax.jit(jax.grad(lambda at, residual: loss(residual, 0.0, **{name: at})))
 
 
 @pytest.mark.usefixtures("double")

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import mpmath
 import numpy as np
 import pytest
+from derivatives import values_and_slopes
 
 import jaxloss as jl
 
@@ -18,13 +19,6 @@ LOGITS = RNG.normal(size=(64, 4)).astype(np.float32) * 3
 LABELS = RNG.integers(0, 4, 64).astype(np.int32)
 
 close = functools.partial(np.testing.assert_allclose, rtol=5e-6, atol=1e-6)
-
-
-@functools.cache
-def differentiated(loss):
-    """Values, and the gradient of their sum."""
-    slopes = jax.grad(lambda logits, labels: jnp.sum(loss(logits, labels)))
-    return jax.jit(lambda logits, labels: (loss(logits, labels), slopes(logits, labels)))
 
 
 @functools.cache
@@ -65,7 +59,7 @@ ORACLE = [
 @pytest.mark.parametrize(("loss", "logits", "label", "value", "slope"), ORACLE)
 def test_value_and_gradient(loss, logits, label, value, slope):
     with jax.enable_x64(True):
-        found, gradient = differentiated(loss)(np.asarray(logits, np.float64), label)
+        found, gradient = values_and_slopes(loss)(np.asarray(logits, np.float64), label)
         assert float(found) == pytest.approx(value, rel=1e-13)
         if slope is not None:
             np.testing.assert_allclose(gradient, slope, rtol=1e-13)
@@ -98,7 +92,7 @@ def test_digits_survive_in_value_and_gradient(loss, logits):
     logits = np.asarray(logits, np.float32)
     for label in range(3):
         value, slope = exact(loss, logits, label)
-        found, gradient = differentiated(loss)(logits, label)
+        found, gradient = values_and_slopes(loss)(logits, label)
         assert float(found) == pytest.approx(value, rel=3e-6, abs=1e-37)
         np.testing.assert_allclose(gradient, slope, rtol=1e-5, atol=1e-7 * np.abs(slope).max())
 
@@ -107,7 +101,7 @@ def test_digits_survive_in_value_and_gradient(loss, logits):
 def test_finite_at_a_gap_of_ten_thousand(loss):
     for gap, label in itertools.product([1e4, -1e4, 200.0], range(3)):
         logits = np.float32([0, gap, gap / 2])
-        value, slope = differentiated(loss)(logits, label)
+        value, slope = values_and_slopes(loss)(logits, label)
         assert np.isfinite(value)
         assert np.isfinite(slope).all()
         assert np.isfinite(curvature(loss)(logits, label)).all()
@@ -117,8 +111,8 @@ def test_finite_at_a_gap_of_ten_thousand(loss):
 def test_masked_classes_are_not_there(loss):
     masked = np.insert(LOGITS, 1, -np.inf, axis=-1)
     labels = LABELS + (LABELS > 0)
-    values, slopes = map(np.asarray, differentiated(loss)(masked, labels))
-    expected, plain = differentiated(loss)(LOGITS, LABELS)
+    values, slopes = map(np.asarray, values_and_slopes(loss)(masked, labels))
+    expected, plain = values_and_slopes(loss)(LOGITS, LABELS)
     close(values, expected)
     np.testing.assert_array_equal(slopes[:, 1], 0)
     close(np.delete(slopes, 1, axis=-1), plain)
@@ -126,7 +120,7 @@ def test_masked_classes_are_not_there(loss):
 
 @every_loss
 def test_nothing_but_the_label_is_the_least_value(loss):
-    value, slope = differentiated(loss)(np.float32([-inf, 3, -inf]), 1)
+    value, slope = values_and_slopes(loss)(np.float32([-inf, 3, -inf]), 1)
     assert float(value) == (-1 if loss is jl.tanimoto else 0)
     np.testing.assert_array_equal(slope, 0)
 
@@ -163,7 +157,7 @@ def test_tanimoto_in_terms_of_brier():
 @pytest.mark.parametrize(("loss", "power"), [(jl.brier, 1), (jl.cauchy_schwarz, 0.5)])
 def test_risk_is_flat_at_what_is_elicited(loss, power):
     chances = np.array([0.5, 0.3, 0.2])
-    _, slopes = differentiated(loss)(np.tile(power * np.log(chances), (3, 1)), np.arange(3))
+    _, slopes = values_and_slopes(loss)(np.tile(power * np.log(chances), (3, 1)), np.arange(3))
     close(chances @ np.asarray(slopes), 0)
 
 

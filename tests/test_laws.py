@@ -42,26 +42,27 @@ def test_compiled_equals_eager(name):
 
 @every_loss
 def test_a_batch_is_its_examples(case):
-    """None of them shared, in any order, and empty or not."""
+    """With no batch axis, one or several, none of them shared, and empty or not."""
     arrays, loss = case.ordinary(), functools.partial(case.loss, **case.some_hyper)
     together = loss(*arrays)
     assert together.shape[0] == BATCH
-    alone = jax.jit(jax.vmap(loss))(*arrays)
+    folded = [x.reshape(2, 3, *x.shape[1:]) for x in arrays]
+    alone, rows = jax.jit(lambda x, y: (jax.vmap(loss)(*x), loss(*y)))(arrays, folded)
     np.testing.assert_allclose(together, alone, rtol=1e-6, atol=1e-6)
+    np.testing.assert_allclose(together, rows.reshape(together.shape), rtol=1e-6, atol=1e-6)
     turned = loss(*[x[::-1] for x in arrays])
     np.testing.assert_allclose(together[::-1], turned, rtol=1e-6, atol=1e-6)
     assert jax.eval_shape(loss, *case.ordinary(batch=(3, 0))).shape[:2] == (3, 0)
 
 
 @every_loss
-def test_a_batch_has_any_axes_and_hyper_parameters_can_be_mapped_over(case):
+def test_hyper_parameters_can_be_mapped_over(case):
     arrays, count = case.ordinary(), 3
-    folded = [x.reshape(2, 3, *x.shape[1:]) for x in arrays]
     stacked = {name: np.asarray(values) for name, values in case.hyper.items()}
-    mapped = jax.vmap(lambda hyper: case.loss(*folded, **hyper), axis_size=count)(stacked)
+    mapped = jax.vmap(lambda hyper: case.loss(*arrays, **hyper), axis_size=count)(stacked)
     for i in range(count):
         alone = case.loss(*arrays, **{name: values[i] for name, values in case.hyper.items()})
-        np.testing.assert_allclose(mapped[i].reshape(alone.shape), alone, rtol=1e-6, atol=1e-6)
+        np.testing.assert_allclose(mapped[i], alone, rtol=1e-6, atol=1e-6)
 
 
 @every_loss

@@ -14,7 +14,7 @@ from jax import Array
 
 from jaxloss.domains import ArrayDomain, HyperDomain, Values
 from jaxloss.masking import Shape, as_mask, hide, spread
-from jaxloss.numerics import as_argument, as_array, poison
+from jaxloss.numerics import as_argument, as_array, nan_below_zero, poison
 
 _CONCRETE = (int, float, np.generic, np.ndarray, list, tuple)
 
@@ -221,10 +221,11 @@ class Signature:
         return next(iter(self.arrays.values())).kept
 
     def outside(self, arrays: Sequence[Array], numbers: Mapping[str, Any]) -> Iterator[Array]:
-        """Of each bounded array and number, 0 inside its domain and NaN outside it."""
-        for domain, array in zip(self.arrays.values(), arrays, strict=True):
-            if domain.bounded:
-                yield domain.outside(array)
+        """0 inside all domains and NaN outside one: of the bounded arrays, and of each number."""
+        pairs = zip(self.arrays.values(), arrays, strict=True)
+        rooms = [domain.room(array) for domain, array in pairs if domain.bounded]
+        if rooms:
+            yield nan_below_zero(functools.reduce(jnp.minimum, rooms))
         for inside in self._number_checks(numbers):
             yield jnp.where(inside, 0, jnp.nan).astype(arrays[0].dtype)
 
@@ -242,7 +243,8 @@ class Signature:
         for domain, array, inside in each:
             axes = tuple(range(-domain.event, 0))
             if domain.event and domain.bounded and jnp.issubdtype(array.dtype, jnp.floating):
-                yield ~jnp.isnan(jnp.sum(domain.outside(array), axis=axes))  # as one pass
+                outside = nan_below_zero(domain.room(array))
+                yield ~jnp.isnan(jnp.sum(outside, axis=axes))  # as one pass
             elif domain.bounded or domain.indexes:
                 yield jnp.all(inside, axis=axes)
 

@@ -181,6 +181,14 @@ def _finish(domain, values):
     return np.asarray(values, np.float32)
 
 
+def outside(domain):
+    """Values that are not in a domain."""
+    if getattr(domain, "indexes", False):
+        return [-1, CLASSES, -100, 1000]
+    ends = [domain.low, domain.high] if domain.open else [domain.low - 1, domain.high + 1]
+    return [x for x in ends if np.isfinite(x)]
+
+
 def in_double(x):
     """Floats in double precision, labels as they are."""
     host = np.asarray(x)

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from drawing import BATCH, CLASSES, ELEMENTS, LOSSES, Case, in_double
+from drawing import BATCH, ELEMENTS, LOSSES, Case, in_double, outside
 from hypothesis import HealthCheck, given, settings
 from jax import export
 
@@ -313,14 +313,6 @@ def with_first(x, value):
     changed = np.array(x)
     changed.flat[0] = value
     return changed
-
-
-def outside(domain):
-    """Values that are not in a domain."""
-    if getattr(domain, "indexes", False):
-        return [-1, CLASSES, -100, 1000]
-    ends = [domain.low, domain.high] if domain.open else [domain.low - 1, domain.high + 1]
-    return [x for x in ends if np.isfinite(x)]
 
 
 def broad(value, like):

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from drawing import LOSSES, Case
+from drawing import LOSSES, Case, outside
 
 import jaxloss as jl
 
@@ -45,19 +45,21 @@ def test_no_array_is_made_but_the_gradient(name, dtype):
 
 
 @every_elementwise_loss
-def test_nan_reaches_the_mean_and_its_gradient(name):
+def test_nan_and_what_lies_outside_reach_the_mean_and_its_gradient(name):
     """In a sum of many elements XLA loses, on a CPU, the NaN of a maximum."""
     case = ELEMENTWISE[name]
-    sweep = jax.jit(jax.value_and_grad(functools.partial(mean_of, LOSSES[name])))
+    mean = jax.jit(functools.partial(mean_of, LOSSES[name]))
+    sweep = jax.jit(jax.value_and_grad(mean))
     clean = [
         jnp.asarray(x, jnp.float32 if "floating" in domain.accepts else jnp.int32)
         for domain, x in zip(case.domains, case.ordinary(batch=(4096,)), strict=True)
     ]
-    assert np.isfinite(sweep(*clean)[0])
-    for i, x in enumerate(clean):
-        if x.dtype == jnp.float32:
-            value, gradient = sweep(*clean[:i], x.at[7].set(jnp.nan), *clean[i + 1 :])
-            assert np.isnan(value)
+    assert np.isfinite([mean(*clean), sweep(*clean)[0]]).all()
+    for i, (x, domain) in enumerate(zip(clean, case.domains, strict=True)):
+        for bad in [np.nan, *outside(domain)] if x.dtype == jnp.float32 else []:
+            dirty = [*clean[:i], x.at[7].set(bad), *clean[i + 1 :]]
+            value, gradient = sweep(*dirty)
+            assert np.isnan([mean(*dirty), value]).all()
             assert np.isnan(gradient[7]).all()
             assert np.isfinite(np.delete(gradient, 7, axis=0)).all()
 

@@ -1,7 +1,6 @@
 """What a domain is: an interval, and for arrays also a layout."""
 
 import functools
-import operator
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import inf
@@ -10,6 +9,8 @@ from typing import TypeVar
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
+
+from jaxloss.numerics import tiny
 
 Values = TypeVar("Values", Array, np.ndarray)
 
@@ -38,12 +39,6 @@ class Domain:
             return (value > self.low) & (value < self.high)
         return (value >= self.low) & (value <= self.high)
 
-    def outside(self, value: Array) -> Array:
-        """0 for members and NaN for all else, without a comparison: sums of it stay one pass."""
-        sides = [value - self.low] * (self.low > -inf) + [self.high - value] * (self.high < inf)
-        room = jnp.sqrt(functools.reduce(operator.mul, sides))
-        return 0 * (room + 1 / room) if self.open else 0 / (1 + room)
-
 
 @dataclass(frozen=True)
 class ArrayDomain(Domain):
@@ -71,6 +66,13 @@ class ArrayDomain(Domain):
         """Whether arrays of this dtype are accepted."""
         return any(jnp.issubdtype(dtype, getattr(jnp, kind)) for kind in self.accepts)
 
+    def room(self, value: Array) -> Array:
+        """How far it is to the nearest bound, and to what lies outside a negative number."""
+        top = float(np.finfo(value.dtype).max) if self.open and self.high == inf else self.high
+        sides = [value - self.low] * (self.low > -inf) + [top - value] * (top < inf)
+        nearest = functools.reduce(jnp.minimum, sides)
+        return nearest - tiny(value) if self.open else nearest
+
     def cast(self, array: Array, dtype: jnp.dtype) -> Array:
         """The array in this type, or as integers where nothing else is accepted."""
         if self.accepts == ("integer",):
@@ -92,9 +94,9 @@ class NonZeroDomain(ArrayDomain):
         """Elementwise membership; NaN is nowhere a member."""
         return (value < 0) | (value > 0)
 
-    def outside(self, value: Array) -> Array:
-        """0 for members and NaN for all else."""
-        return 0 / value
+    def room(self, value: Array) -> Array:
+        """How far it is to 0, for which alone this is negative."""
+        return jnp.abs(value) - tiny(value)
 
 
 class BinaryDomain(ArrayDomain):
@@ -105,9 +107,9 @@ class BinaryDomain(ArrayDomain):
         between = (value > self.low) & (value < self.high)
         return super().contains(value) & ~between
 
-    def outside(self, value: Array) -> Array:
-        """0 for members and NaN for all else."""
-        return jnp.sqrt(-jnp.abs(value * (1 - value)))
+    def room(self, value: Array) -> Array:
+        """0 for members, and a negative number for all else."""
+        return -jnp.abs(value * (1 - value))
 
 
 @dataclass(frozen=True)

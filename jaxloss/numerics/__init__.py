@@ -17,6 +17,7 @@ from jaxloss.numerics.elementary import log_softmax as log_softmax
 from jaxloss.numerics.elementary import log_unless as log_unless
 from jaxloss.numerics.elementary import logsumexp as logsumexp
 from jaxloss.numerics.elementary import magnitude as magnitude
+from jaxloss.numerics.elementary import nan_below_zero as nan_below_zero
 from jaxloss.numerics.elementary import norm as norm
 from jaxloss.numerics.elementary import poison as poison
 from jaxloss.numerics.elementary import positive_part as positive_part

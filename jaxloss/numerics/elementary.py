@@ -28,6 +28,11 @@ def unknown(x: ArrayLike) -> Array:
     return 0 * jnp.abs(jnp.sign(x))
 
 
+def nan_below_zero(x: ArrayLike) -> Array:
+    """0, and NaN for negative x, without a comparison: sums of it stay one pass."""
+    return jnp.sqrt(jnp.minimum(x, 0))
+
+
 def positive_part(x: ArrayLike) -> Array:
     """max(x, 0)."""
     return jnp.maximum(x, unknown(x))

@@ -46,8 +46,7 @@ def test_a_batch_is_its_examples(case):
     arrays, loss = case.ordinary(), functools.partial(case.loss, **case.some_hyper)
     together = loss(*arrays)
     assert together.shape[0] == BATCH
-    folded = [x.reshape(2, 3, *x.shape[1:]) for x in arrays]
-    alone, rows = jax.jit(lambda x, y: (jax.vmap(loss)(*x), loss(*y)))(arrays, folded)
+    alone, rows, _ = mapped(case.loss)
     np.testing.assert_allclose(together, alone, rtol=1e-6, atol=1e-6)
     np.testing.assert_allclose(together, rows.reshape(together.shape), rtol=1e-6, atol=1e-6)
     turned = loss(*[x[::-1] for x in arrays])
@@ -57,12 +56,10 @@ def test_a_batch_is_its_examples(case):
 
 @every_loss
 def test_hyper_parameters_can_be_mapped_over(case):
-    arrays, count = case.ordinary(), 3
-    stacked = {name: np.asarray(values) for name, values in case.hyper.items()}
-    mapped = jax.vmap(lambda hyper: case.loss(*arrays, **hyper), axis_size=count)(stacked)
-    for i in range(count):
-        alone = case.loss(*arrays, **{name: values[i] for name, values in case.hyper.items()})
-        np.testing.assert_allclose(mapped[i], alone, rtol=1e-6, atol=1e-6)
+    arrays, (*_, settings) = case.ordinary(), mapped(case.loss)
+    for i, values in enumerate(settings):
+        alone = case.loss(*arrays, **{name: every[i] for name, every in case.hyper.items()})
+        np.testing.assert_allclose(values, alone, rtol=1e-6, atol=1e-6)
 
 
 @every_loss
@@ -339,6 +336,22 @@ def with_gradient(case, chosen, arrays, **masks):
 
     gradient, values = jax.grad(total, has_aux=True)(moving)
     return values, gradient
+
+
+@functools.cache
+def mapped(loss):
+    """A batch example by example, in two axes, and whole for each value of the hyper-parameters."""
+    case = Case(loss)
+    arrays, given = case.ordinary(), functools.partial(loss, **case.some_hyper)
+    folded = [x.reshape(2, 3, *x.shape[1:]) for x in arrays]
+    stacked = {name: np.asarray(values) for name, values in case.hyper.items()}
+
+    @jax.jit
+    def every(arrays, folded, stacked):
+        settings = jax.vmap(lambda hyper: loss(*arrays, **hyper), axis_size=3)(stacked)
+        return jax.vmap(given)(*arrays), given(*folded), settings
+
+    return jax.tree.map(np.asarray, every(arrays, folded, stacked))
 
 
 class Derived(NamedTuple):

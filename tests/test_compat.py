@@ -162,6 +162,7 @@ def test_every_name_of_optax_is_here_and_no_other():
     assert public == set(NAMES)
 
 
+@pytest.mark.slow
 def test_import_needs_no_optax_and_jaxloss_does_not_import_it():
     code = "import sys, jaxloss; print('jaxloss.compat' in sys.modules)\n"
     code += "import jaxloss.compat.optax; print('optax' in sys.modules)"

@@ -129,6 +129,7 @@ def test_mapping_over_one_argument():
     assert shared.tolist() == [[0.5, 1.5], [2.5, 3.5]]
 
 
+@pytest.mark.slow
 def test_R21_shapes_are_checked_without_assertions_too():
     """Under `python -O`, which removes `assert`."""
     code = "import jaxloss as jl; jl.huber([[1.0], [2.0]], [1.0, 2.0])"

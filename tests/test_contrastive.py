@@ -145,6 +145,7 @@ def circle_of_keras(x, labels, **hyper):
     return pytest.importorskip("keras").losses.circle(labels, unit, **hyper)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("margin", [0.25, 0.4])
 def test_circle_is_that_of_keras(margin):
     pair = (slope_and_values(circle) for circle in (jl.circle, circle_of_keras))

@@ -74,6 +74,7 @@ def derivatives(loss, points):
     return at_each(points, compiled(loss))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("loss", "arrays", "value", "slopes"), ORACLE)
 def test_worked_examples(loss, arrays, value, slopes):
     hyper = tuple(item.default for item in loss.contract.hyperparameters.values())
@@ -199,6 +200,7 @@ def test_curvatures_in_double_precision(loss, exact, points):
     assert float(found) == pytest.approx(expected, rel=1e-10)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("loss", "points"), [(row[0], row[2]) for row in EXACT])
 def test_values_and_slopes_in_single_precision(loss, points):
     """Values to rounding; slopes, whose terms may be as large as an argument, to that of it."""

@@ -77,11 +77,12 @@ def claims(fact, condition):
     """Every loss that claims the fact, at each setting, with what it claims."""
     rows = []
     for name, loss in LOSSES.items():
-        for hyper in settings_of(loss) if condition(loss) else []:
-            facts = loss.facts.at(**hyper)
+        for place, hyper in enumerate(settings_of(loss) if condition(loss) else []):
+            facts, marks = loss.facts.at(**hyper), [pytest.mark.slow] * (place > 0)
             if fact in facts:
                 label = ",".join(f"{key}={value:g}" for key, value in hyper.items())
-                rows.append(pytest.param(loss, hyper, facts[fact], id=f"{name}({label})"))
+                row = pytest.param(loss, hyper, facts[fact], id=f"{name}({label})", marks=marks)
+                rows.append(row)
     CHECKED.update((row.values[0], fact) for row in rows)
     return pytest.mark.parametrize(("loss", "hyper", "claim"), rows)
 

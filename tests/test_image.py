@@ -261,6 +261,7 @@ def dense_ms_ssim(x, y, k1, k2):
 DENSE = [(jl.ssim, dense_ssim, (2, 19, 14, 3)), (jl.ms_ssim, dense_ms_ssim, (2, 32, 16, 2))]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("loss", "dense", "shape"), DENSE, ids=["ssim", "ms_ssim"])
 def test_slopes_are_those_of_products_with_banded_matrices(loss, dense, shape):
     """In the images and in what softens the quotients, by either mode."""

@@ -218,6 +218,7 @@ def test_same_as_optax():
     close(np.squeeze(peer(*given, **weights)), found)
 
 
+@pytest.mark.slow
 def test_same_as_keras():
     """Its `alpha` weighs what is missed, unlike in the paper; its smoothing is 1e-7."""
     losses = pytest.importorskip("keras").losses

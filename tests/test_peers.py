@@ -65,6 +65,7 @@ def rows(*libraries):
     return pytest.mark.parametrize("peer", chosen, ids=lambda peer: f"{peer.library}.{peer.call}")
 
 
+@pytest.mark.slow
 @rows("optax", "keras")
 def test_same_value_and_gradient(peer):
     calls = (peer.ours, PUBLIC.copy()), (peer.call, functions_of(peer.library))

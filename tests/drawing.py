@@ -9,6 +9,7 @@ import hypothesis.strategies as st
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 import jaxloss as jl
 from jaxloss.catalog import public_losses
@@ -29,6 +30,7 @@ MADE = (
     jl.velocity_prediction(jl.min_snr),
 )
 LOSSES = public_losses() | {loss.__name__: loss for loss in MADE}
+SLOW = {name: [pytest.mark.slow] * (name not in PUBLIC) for name in LOSSES}  # marks: what is made
 INF = float("inf")
 
 # For each array domain: an interval to draw ordinary values from, and the values at its edges.

@@ -15,19 +15,21 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+import scipy.special
 
 from jaxloss.compat import optax as ours
 
 FILES = sorted(Path(optax.losses.__file__).parent.glob("*_test.py"))
 NAMES = sorted(name for name, value in vars(optax.losses).items() if inspect.isfunction(value))
-LOGITS = jnp.array([[0.5, -1.0, 2.0, 0.1], [1.5, 0.3, -0.7, -2.0], [-0.4, 0.9, 0.2, 1.1]])
-OTHERS = jnp.array([[1.0, 0.2, -0.5, 0.4], [-1.2, 0.6, 0.8, 0.3], [0.7, -0.9, 1.4, -0.2]])
-TARGETS = jax.nn.softmax(OTHERS)
-LABELS = jnp.array([2, 0, 1])
-CLASSES = jnp.array([[1, 1, 1, 0], [1, 0, 1, 1], [1, 1, 1, 1]]) > 0
-ROWS = jnp.array([True, False, True])
-GROUPS = jnp.array([0, 1, 0])
-EARLY = jnp.array([[1.0, 0.0, 0.0], [0.0, 0.0, 0.0]])
+single = functools.partial(np.asarray, dtype=np.float32)
+LOGITS = single([[0.5, -1.0, 2.0, 0.1], [1.5, 0.3, -0.7, -2.0], [-0.4, 0.9, 0.2, 1.1]])
+OTHERS = single([[1.0, 0.2, -0.5, 0.4], [-1.2, 0.6, 0.8, 0.3], [0.7, -0.9, 1.4, -0.2]])
+TARGETS = scipy.special.softmax(OTHERS, axis=-1)
+LABELS = np.array([2, 0, 1])
+CLASSES = np.array([[1, 1, 1, 0], [1, 0, 1, 1], [1, 1, 1, 1]]) > 0
+ROWS = np.array([True, False, True])
+GROUPS = np.array([0, 1, 0])
+EARLY = single([[1.0, 0.0, 0.0], [0.0, 0.0, 0.0]])
 NO_SECOND = jnp.array([[0.0, 1.0], [0.0, 0.0]])
 CALLS = {
     "no targets": lambda losses, x: losses.huber_loss(x, delta=0.5),

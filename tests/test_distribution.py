@@ -179,6 +179,7 @@ def in_exact_arithmetic(exact, point, orders):
         return float(mpmath.diff(exact, tuple(map(mpmath.mpf, point)), orders))
 
 
+@pytest.mark.slow
 @exactly
 def test_values_and_slopes_in_double_precision(loss, exact, points):
     values, gradients, _ = derivatives(loss, np.array(points, float))
@@ -191,6 +192,7 @@ def test_values_and_slopes_in_double_precision(loss, exact, points):
         np.testing.assert_allclose(gradient, slopes, rtol=1e-9, atol=1e-12)
 
 
+@pytest.mark.slow
 @exactly
 def test_curvatures_in_double_precision(loss, exact, points):
     found = derivatives(loss, np.array(points, float))[2][0]

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import scipy.optimize
-from drawing import LOSSES, Case
+from drawing import LOSSES, SLOW, Case
 
 from jaxloss.contract import Distance, Margin
 
@@ -78,7 +78,7 @@ def claims(fact, condition):
     rows = []
     for name, loss in LOSSES.items():
         for place, hyper in enumerate(settings_of(loss) if condition(loss) else []):
-            facts, marks = loss.facts.at(**hyper), [pytest.mark.slow] * (place > 0)
+            facts, marks = loss.facts.at(**hyper), SLOW[name] + [pytest.mark.slow] * (place > 0)
             if fact in facts:
                 label = ",".join(f"{key}={value:g}" for key, value in hyper.items())
                 row = pytest.param(loss, hyper, facts[fact], id=f"{name}({label})", marks=marks)

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from drawing import BATCH, ELEMENTS, LOSSES, Case, in_double, outside
+from drawing import BATCH, ELEMENTS, LOSSES, SLOW, Case, in_double, outside
 from hypothesis import HealthCheck, given, settings
 from jax import export
 
@@ -21,8 +21,8 @@ COUPLED = {name: x for name, x in LOSSES.items() if x.contract.couples}
 
 def of_each(losses):
     """A law for each loss; all laws of one loss run together, as they share what is compiled."""
-    cases = [Case(loss) for loss in losses.values()]
-    return pytest.mark.parametrize("case", cases, ids=losses, scope="module")
+    cases = [pytest.param(Case(x), id=name, marks=SLOW[name]) for name, x in losses.items()]
+    return pytest.mark.parametrize("case", cases, scope="module")
 
 
 every_loss, every_coupled_loss = of_each(LOSSES), of_each(COUPLED)
@@ -31,7 +31,8 @@ drawn = settings(
 )
 
 
-@pytest.mark.parametrize("name", LOSSES)  # one after another, as losses share their operations
+# One after another, as losses share their operations.
+@pytest.mark.parametrize("name", [pytest.param(name, marks=SLOW[name]) for name in LOSSES])
 def test_compiled_equals_eager(name):
     case = Case(LOSSES[name])
     arrays = case.ordinary()

@@ -370,6 +370,7 @@ def test_many_levels_and_contenders_have_a_line_each():
     assert sum(len(row) == 6 for row in shown.rows) == 7 * (1 + len(analysis.levels[0]))
 
 
+@pytest.mark.slow
 def test_markdown_tables_have_as_many_cells_in_every_row(trained):
     found = tables(markdown.render(view.view(*trained, (), COMMAND, 12.0)))
     assert len(found) >= 5

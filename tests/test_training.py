@@ -116,6 +116,7 @@ def parts_of(masks, count):
     return [((X[i], Y[i]), {name: mask[i] for name, mask in masks.items()}) for i in rows]
 
 
+@pytest.mark.slow
 @every_mask
 @pytest.mark.parametrize("parts", [1, 3, ROWS])
 def test_a_scan_over_parts_is_the_whole(masks, parts):

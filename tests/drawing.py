@@ -9,7 +9,6 @@ import hypothesis.strategies as st
 import jax
 import jax.numpy as jnp
 import numpy as np
-import pytest
 
 import jaxloss as jl
 from jaxloss.catalog import public_losses
@@ -30,7 +29,20 @@ MADE = (
     jl.velocity_prediction(jl.min_snr),
 )
 LOSSES = public_losses() | {loss.__name__: loss for loss in MADE}
-SLOW = {name: [pytest.mark.slow] * (name not in PUBLIC) for name in LOSSES}  # marks: what is made
+LARGE = {  # programs, in their second derivatives
+    "barlow_twins",
+    "barron_nll",
+    "beta_nll",
+    "bi_tempered_logistic",
+    "circle",
+    "ctc",
+    "ms_ssim",
+    "negative_binomial_nll",
+    "student_t_nll",
+    "supervised_contrastive",
+    "triplet_with_swap",
+    "vicreg",
+}
 INF = float("inf")
 
 # For each array domain: an interval to draw ordinary values from, and the values at its edges.

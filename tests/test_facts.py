@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import scipy.optimize
-from drawing import LOSSES, SLOW, Case
+from drawing import LOSSES, PUBLIC, Case
 
 from jaxloss.contract import Distance, Margin
 
@@ -78,11 +78,11 @@ def claims(fact, condition):
     rows = []
     for name, loss in LOSSES.items():
         for place, hyper in enumerate(settings_of(loss) if condition(loss) else []):
-            facts, marks = loss.facts.at(**hyper), SLOW[name] + [pytest.mark.slow] * (place > 0)
+            facts, slow = loss.facts.at(**hyper), place > 0 or name not in PUBLIC
             if fact in facts:
                 label = ",".join(f"{key}={value:g}" for key, value in hyper.items())
-                row = pytest.param(loss, hyper, facts[fact], id=f"{name}({label})", marks=marks)
-                rows.append(row)
+                marks, title = [pytest.mark.slow] * slow, f"{name}({label})"
+                rows.append(pytest.param(loss, hyper, facts[fact], id=title, marks=marks))
     CHECKED.update((row.values[0], fact) for row in rows)
     return pytest.mark.parametrize(("loss", "hyper", "claim"), rows)
 

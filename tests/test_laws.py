@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from drawing import BATCH, ELEMENTS, LOSSES, SLOW, Case, in_double, outside
+from drawing import BATCH, ELEMENTS, LARGE, LOSSES, PUBLIC, Case, in_double, outside
 from hypothesis import HealthCheck, given, settings
 from jax import export
 
@@ -21,8 +21,14 @@ COUPLED = {name: x for name, x in LOSSES.items() if x.contract.couples}
 
 def of_each(losses):
     """A law for each loss; all laws of one loss run together, as they share what is compiled."""
-    cases = [pytest.param(Case(x), id=name, marks=SLOW[name]) for name, x in losses.items()]
+    cases = [given_loss(name, Case(loss)) for name, loss in losses.items()]
     return pytest.mark.parametrize("case", cases, scope="module")
+
+
+def given_loss(name, value):
+    """A parameter that stands for a loss; large programs are slow, and so is what makers give."""
+    slow = name in LARGE or name not in PUBLIC
+    return pytest.param(value, id=name, marks=[pytest.mark.slow] * slow)
 
 
 every_loss, every_coupled_loss = of_each(LOSSES), of_each(COUPLED)
@@ -32,7 +38,7 @@ drawn = settings(
 
 
 # One after another, as losses share their operations.
-@pytest.mark.parametrize("name", [pytest.param(name, marks=SLOW[name]) for name in LOSSES])
+@pytest.mark.parametrize("name", [given_loss(name, name) for name in LOSSES])
 def test_compiled_equals_eager(name):
     case = Case(LOSSES[name])
     arrays = case.ordinary()

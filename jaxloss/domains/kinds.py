@@ -68,10 +68,10 @@ class ArrayDomain(Domain):
 
     def room(self, value: Array) -> Array:
         """How far it is to the nearest bound, and to what lies outside a negative number."""
-        top = float(np.finfo(value.dtype).max) if self.open and self.high == inf else self.high
-        sides = [value - self.low] * (self.low > -inf) + [top - value] * (top < inf)
+        sides = [value - self.low] * (self.low > -inf) + [self.high - value] * (self.high < inf)
         nearest = functools.reduce(jnp.minimum, sides)
-        return nearest - tiny(value) if self.open else nearest
+        last = float(np.finfo(value.dtype).max)
+        return jnp.minimum(nearest - tiny(value), last - value) if self.open else nearest
 
     def cast(self, array: Array, dtype: jnp.dtype) -> Array:
         """The array in this type, or as integers where nothing else is accepted."""

@@ -71,6 +71,15 @@ def test_R8_a_label_that_is_none_gives_nan_in_value_and_gradient():
         assert np.isnan(gradient).all()
 
 
+def test_nan_among_many_classes_is_not_lost():
+    """Not even beside the label: in a sum XLA loses, on a CPU, the NaN of a minimum."""
+    classes = 8192
+    dirty = np.full((2, classes), -np.log(classes), np.float32)
+    dirty[0, 5] = np.nan
+    values = jl.nll(dirty, np.array([7, 7]))
+    np.testing.assert_array_equal(np.isnan(values), [True, False])
+
+
 def test_poisson_is_the_log_probability_without_its_constant():
     rates, counts = np.meshgrid([0.1, 1.0, 3.7, 40.0], [0.0, 1.0, 2.0, 30.0])
     exact = -scipy.stats.poisson.logpmf(counts, rates)

@@ -29,8 +29,8 @@ def unknown(x: ArrayLike) -> Array:
 
 
 def nan_below_zero(x: ArrayLike) -> Array:
-    """0, and NaN for negative x, without a comparison: sums of it stay one pass."""
-    return jnp.sqrt(jnp.minimum(x, 0))
+    """0, and NaN for negative x or NaN, without a comparison: sums of it stay one pass."""
+    return 0 / (1 + jnp.sqrt(x))
 
 
 def positive_part(x: ArrayLike) -> Array:

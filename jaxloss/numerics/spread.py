@@ -3,7 +3,7 @@
 import jax.numpy as jnp
 from jax import Array
 
-from jaxloss.numerics.elementary import tiny, unknown
+from jaxloss.numerics.elementary import tiny
 from jaxloss.numerics.slopes import with_slopes
 
 
@@ -26,8 +26,7 @@ def _ratio(error: Array, spread: Array) -> Array:
     lambda _, error, spread: 1 / jnp.where((error != 0) & (spread == 0), jnp.inf, spread),
 )
 def _log_spread(error: Array, spread: Array) -> Array:
-    least = jnp.minimum(jnp.abs(error), tiny(error)) + unknown(spread)
-    return jnp.log(jnp.maximum(spread, least))
+    return jnp.log(jnp.maximum(spread, jnp.minimum(jnp.abs(error), tiny(error))))
 
 
 def _both_zero(error: Array, spread: Array) -> Array:

@@ -6,12 +6,9 @@ import os
 
 import jax
 
-# The suite compiles thousands of small functions and runs each a few times, with a large heap.
-os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
-_quick = ["--xla_cpu_parallel_codegen_split_count=1"]  # a worker has a core of its own
+_QUICK = ["--xla_cpu_parallel_codegen_split_count=1"]  # a worker has a core of its own
 if jax.__version_info__ < (0, 11):  # XLA's older emitters take half the time; later it has none
-    _quick.append("--xla_cpu_use_fusion_emitters=false")
-os.environ["XLA_FLAGS"] = " ".join([os.getenv("XLA_FLAGS", ""), *_quick])
+    _QUICK.append("--xla_cpu_use_fusion_emitters=false")
 jax.config.update("jax_traceback_filtering", "off")  # it is slow, and tests provoke many errors
 gc.disable()  # of what tests leave behind, little is garbage before the caches are dropped
 _AT_ONCE, _AT_REST = 500, 20  # tests, after which what was compiled is dropped, or left alone
@@ -20,8 +17,24 @@ _finished = itertools.count(1)
 collect_ignore = ["torch_values.py"]  # a script that needs PyTorch, which is no dependency
 
 
+def pytest_addoption(parser):
+    """The option for tests of what depends on how XLA fuses and rearranges arithmetic."""
+    parser.addoption(
+        "--default-flags",
+        action="store_true",
+        help="run the tests marked `default_flags`, compiled as users compile, and no others",
+    )
+
+
 def pytest_configure(config):
-    """What was compiled once is kept for the other workers and for the next run."""
+    """Compile quickly but for `--default-flags`, and keep what is compiled for other runs.
+
+    The suite compiles thousands of small functions and runs each a few times, with a large heap.
+    """
+    if not config.getoption("--default-flags"):
+        jax.config.update("jax_disable_most_optimizations", True)
+        os.environ["JAX_DISABLE_MOST_OPTIMIZATIONS"] = "1"  # for the processes that tests start
+        os.environ["XLA_FLAGS"] = " ".join([os.getenv("XLA_FLAGS", ""), *_QUICK])
     if not hasattr(config, "cache"):  # pytest was told to keep nothing
         return
     jax.config.update("jax_compilation_cache_dir", str(config.cache.mkdir("compiled")))
@@ -29,8 +42,14 @@ def pytest_configure(config):
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
 
 
-def pytest_collection_modifyitems(items):
+def pytest_collection_modifyitems(config, items):
     """Within a module, what is tested of one loss comes together, as it shares what is compiled."""
+    chosen = {True: [], False: []}
+    for item in items:
+        marked = item.get_closest_marker("default_flags") is not None
+        chosen[marked == config.getoption("--default-flags")].append(item)
+    items[:] = chosen[True]
+    config.hook.pytest_deselected(items=chosen[False])
     first = {}
     for place, item in enumerate(items):
         first.setdefault(_subject(item), place)

@@ -139,8 +139,9 @@ class Objective:
             weights: As in a call.
 
         Raises:
-            ValueError: The masses are not those of the terms, or a term is reduced by neither
-                `mean` nor `total`: it is no sum of shares.
+            ValueError: The masses are not those of the terms, or a term is no sum of shares: it is
+                reduced by neither `mean` nor `total`, or takes these examples as one event, such as
+                a set, with no batch axis in front.
 
         Example:
             >>> import jax.numpy as jnp, jaxloss as jl

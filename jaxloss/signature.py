@@ -32,13 +32,15 @@ class Signature:
     """The arrays a loss takes by position, and the hyper-parameters it takes by keyword.
 
     `couples` says that an event is a set whose elements depend on each other, so that the loss
-    takes `where`, which says which elements count.
+    takes `where`, which says which elements count. `axis_name` is the axis of a mesh over which an
+    event is spread, so that the arrays of one device are a part of it.
     """
 
     name: str
     arrays: Mapping[str, ArrayDomain]
     hyperparameters: Mapping[str, HyperParameter]
     couples: bool = False
+    axis_name: str | None = None
 
     @classmethod
     def of(cls, function: Callable[..., Array], arrays: Mapping[str, Any] | None = None) -> Self:

@@ -118,12 +118,40 @@ class Term:
         if self.reduction not in (mean, total):
             message = f"Objective.share: {self.name} is no sum over examples but reduced by "
             raise ValueError(f"{message}{_name(self.reduction)}; use `mean` or `total`")
+        self.refuse_parts("Objective.share", predictions, targets)
         parts = predictions, targets, where, weights
         if isinstance(self.loss, SummedLoss):
             return self._scaled(self._swept(self.loss, *parts, mass=mass))
         own = self.average(*parts)
         reduced = own.total if self.reduction is total else replace(own, mass=mass).value
         return self._scaled(reduced)
+
+    def refuse_parts(self, owner: str, predictions: PyTree, targets: PyTree) -> None:
+        """Refuse one event without batch axes, of which these may be a part.
+
+        A part of a set or of a distribution has another loss: the parts' losses do not add up. A
+        loss that meets the other devices' elements knows that its arrays are a part.
+        """
+        if isinstance(self.loss, Loss) and self.loss.contract.axis_name is None:
+            (first, *_), _ = self.inputs(predictions, targets, None)
+            self.refuse_event(owner, first.shape)
+
+    def refuse_event(self, owner: str, shape: Shape) -> None:
+        """Refuse the shape of a first array in which no axis is in front of the event."""
+        if len(shape) <= self.event > 0:
+            raise ValueError(
+                f"{owner}: {self.name} takes an array of shape {shape} as one event of "
+                f"{self.event} axes, and the loss of an event is no sum over its parts. If it is "
+                "one example, add an axis of length 1 in front; if all examples are one set, take "
+                "the gradient in the embeddings by `objective.value_and_grad`, and from there "
+                "part by part by `jax.vjp` of the model (see help(jaxloss.training.accumulate))"
+            )
+
+    @property
+    def event(self) -> int:
+        """How many axes of the first array are one example; none, for all that is known, else."""
+        contract = self.loss.contract if isinstance(self.loss, Loss) else None
+        return next(iter(contract.arrays.values())).event if contract else 0
 
     def given(self, hyperparameters: Mapping[str, Any]) -> Self:
         """The term with these hyper-parameters in place of its own of these names."""

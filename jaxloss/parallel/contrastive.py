@@ -258,7 +258,7 @@ def _made(
 
     function.__name__ = f"{maker.__name__}({loss.__name__}, {axis_name!r})"
     function.__qualname__, function.__doc__ = function.__name__, loss.function.__doc__
-    contract = replace(loss.contract, name=function.__name__)
+    contract = replace(loss.contract, name=function.__name__, axis_name=axis_name)
     return Loss(function, contract, loss.facts, (maker, (loss, axis_name)))
 
 

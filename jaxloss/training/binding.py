@@ -97,6 +97,8 @@ class Bound:
         """The mass of each term, from masks, weights and shapes: the model does not run."""
         shapes = jax.eval_shape(partial(self.apply, params), inputs)
         blank = jax.tree.map(lambda shape: jnp.zeros(shape.shape, shape.dtype), shapes)
+        for term in self.objective.named.values():
+            term.refuse_parts("Bound.masses", *map(as_arrays, (blank, targets)))
         terms = self.objective.terms(blank, targets, where=where, weights=weights)
         return {name: average.mass for name, average in terms.items()}
 

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from jaxloss.objective import Objective, as_arrays
-from jaxloss.term import PyTree
+from jaxloss.parts import PyTree
 
 
 @jax.tree_util.register_dataclass

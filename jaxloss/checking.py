@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from jaxloss.contract import Loss
 from jaxloss.objective import Objective, as_arrays
+from jaxloss.parts import PyTree
 from jaxloss.signature import Signature
-from jaxloss.term import PyTree, Term
+from jaxloss.term import Term
 
 AnyArray = NDArray[Any]
 

@@ -1,19 +1,22 @@
 """What is minimised: a weighted sum of reduced losses, closed under addition and scaling."""
 
 import functools
+import itertools
 import operator
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, Self, TypeGuard
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
 
 from jaxloss.numerics import as_argument, as_array
+from jaxloss.parts import Key, PyTree, refuse_unread
 from jaxloss.reduction import Average, Reduction, mean
-from jaxloss.term import Key, PyTree, Term
+from jaxloss.term import Term, as_leaf, signed
 
 
 @jax.tree_util.register_pytree_with_keys_class
@@ -22,7 +25,8 @@ class Objective:
     """A sum of terms, each a scale, a loss with its hyper-parameters, and a reduction.
 
     A frozen pytree: its leaves are the scales and the hyper-parameters that were given, so `grad`,
-    `vmap` and an optax optimizer act on them. Closed under `+`, `-` and multiplication by a number.
+    `vmap` and an optax optimizer act on them. Closed under `+`, `-` and multiplication by a number;
+    a number that is added is a leaf too.
 
     Args:
         loss: A loss, or any function `(*predictions, targets, **hyperparameters)` that gives one
@@ -47,6 +51,7 @@ class Objective:
     """
 
     _terms: tuple[Term, ...]
+    _constant: Any
 
     __array_ufunc__ = None  # leaves `numpy_number * objective` to `__rmul__`
 
@@ -60,6 +65,7 @@ class Objective:
             message = f"Objective: `reduction` is a function as jaxloss.mean, got {reduction!r}"
             raise TypeError(message)
         object.__setattr__(self, "_terms", (Term.of(loss, reduction, hyperparameters),))
+        object.__setattr__(self, "_constant", None)
 
     def __call__(
         self, predictions: PyTree, targets: PyTree, *, where: PyTree = None, weights: PyTree = None
@@ -74,12 +80,16 @@ class Objective:
             weights: A number for each example, likewise a prefix. A weight of 0 is plain
                 arithmetic and keeps its gradient: to hide a NaN, use `where`.
 
+        Where terms act on parts, `where` and `weights` are an array for all of them, or a
+        structure with an array for each part, like the predictions; a part may lack one.
+
         Returns:
             A scalar, or with `reduction=none` one value per example.
 
         Raises:
             TypeError: `where` is not boolean.
-            ValueError: `where` or `weights` is no prefix of the per-example shape.
+            ValueError: `where` or `weights` is no prefix of the per-example shape, or has a part
+                that no term acts on; there is no such part of the predictions or targets.
         """
         value: Array = self._value(*map(_as_arguments, (predictions, targets, where, weights)))
         return value
@@ -90,7 +100,9 @@ class Objective:
         """The value and its gradient in the predictions, in one compiled call.
 
         `jax.grad` outside `jit` traces anew at each call; that takes a hundred times longer than
-        this. The arguments are those of a call; the reduction must give a scalar.
+        this. The arguments are those of a call; the reduction must give a scalar. Among the
+        predictions may be integers, such as the counts of `ctc`: as of `jax.grad` with `allow_int`,
+        their gradient is of the type `float0`, which `jax.vjp` of a model takes.
 
         Example:
             >>> import jaxloss as jl
@@ -105,9 +117,17 @@ class Objective:
     def terms(
         self, predictions: PyTree, targets: PyTree, *, where: PyTree = None, weights: PyTree = None
     ) -> dict[str, Average]:
-        """Each term's mean before its division, unscaled, by name: for logging and exact sums.
+        """Each reduced loss before any division, unscaled, by name: for logging and exact sums.
 
-        The arguments are those of a call. A second term of the same name is numbered.
+        The arguments are those of a call. Names are those given by `called`, or of part and loss;
+        a second term of the same name is numbered. The sum of scale times `value`, and of what
+        constants were added, is the value of the objective.
+
+        Returns:
+            By name, in the order written, an `Average` of a total and a mass. Those of parts of the
+            examples add up to that of all, where the reduction allows that: `mean`, `total`,
+            `mean_by_count`, `mean_by_batch` and `mean_of_sequences` do; adding two results of
+            another is a TypeError.
 
         Example:
             >>> import jax.numpy as jnp, jaxloss as jl
@@ -117,8 +137,8 @@ class Objective:
             {'absolute_error': 2.0, 'squared_error': 5.0}
         """
         given = map(_as_arguments, (predictions, targets, where, weights))
-        averages: dict[str, Average] = self._averages(*given)
-        return averages
+        averages: tuple[Average, ...] = self._averages(*given)  # a dict would be sorted by `jit`
+        return dict(zip(self.named, averages, strict=True))
 
     def share(
         self,
@@ -160,12 +180,40 @@ class Objective:
 
     @property
     def named(self) -> dict[str, Term]:
-        """The terms by name; a second one of the same name is numbered."""
+        """The terms by name, in the order written; a second one of the same name is numbered."""
         named: dict[str, Term] = {}
         for term in self._terms:
-            same = sum(name.split("#")[0] == term.name for name in named)
-            named[f"{term.name}#{same + 1}" if same else term.name] = term
+            numbered = (f"{term.name}#{number}" for number in itertools.count(2))
+            free = next(x for x in itertools.chain([term.name], numbered) if x not in named)
+            named[free] = term
         return named
+
+    @property
+    def constant(self) -> ArrayLike:
+        """The sum of the numbers that were added, which is in no term; 0 by default."""
+        return 0.0 if self._constant is None else self._constant
+
+    def called(self, name: str) -> Self:
+        """The same objective of one term under a name, by which `terms` and `replace` know it.
+
+        Raises:
+            TypeError: `name` is no string.
+            ValueError: There are several terms; name each before they are added.
+
+        Example:
+            >>> import jaxloss as jl
+            >>> elbo = jl.Objective(jl.squared_error) + jl.Objective(jl.huber).called("robust")
+            >>> elbo
+            Objective(squared_error) + Objective(huber).called('robust')
+            >>> list(elbo.named)
+            ['squared_error', 'robust']
+        """
+        if not isinstance(name, str):
+            raise TypeError(f"Objective.called: `name` is a string, got {name!r}")
+        if len(self._terms) > 1:
+            message = f"a name is that of one term, and there are {list(self.named)}"
+            raise ValueError(f"Objective.called: {message}; name each before they are added")
+        return self._of([term.called(name) for term in self._terms], self._constant)
 
     def replace(self, hyperparameters: Mapping[str, Mapping[str, Any]]) -> Self:
         """The same objective with other hyper-parameters, by the name of the term and their own.
@@ -186,12 +234,13 @@ class Objective:
                 message = f"Objective.replace: no term {name!r}, there are {list(named)}"
                 raise ValueError(message)
         changed = (term.given(hyperparameters.get(name, {})) for name, term in named.items())
-        return self._of(changed)
+        return self._of(changed, self._constant)
 
     def at(self, *path: Key) -> Self:
         """The same objective on one part of predictions and targets, by key, index or attribute.
 
-        `where` and `weights` may be given for each part, as a mapping, or once for all.
+        `where` and `weights` may be given for each part, in a structure like the predictions, or
+        once for all. A loss without targets, such as `total_variation`, needs none there.
 
         Example:
             >>> import jax.numpy as jnp, jaxloss as jl
@@ -201,19 +250,26 @@ class Objective:
             >>> float(both(parts, {"depth": jnp.array([0.0]), "pose": jnp.array([1.0])}))
             5.5
         """
-        return self._of(term.within(path) for term in self._terms)
+        return self._of((term.within(path) for term in self._terms), self._constant)
 
     def __add__(self, other: object) -> Self:
         if isinstance(other, Objective):
-            return self._of((*self._terms, *other._terms))
-        return self if other == 0 else NotImplemented
+            constants = [x for x in (self._constant, other._constant) if x is not None]
+            constant = functools.reduce(operator.add, constants) if constants else None
+            return self._of((*self._terms, *other._terms), constant)
+        if not _is_number(other):
+            return NotImplemented
+        if isinstance(other, int) and other == 0:
+            return self  # where the built-in `sum` starts
+        return self._of(self._terms, self.constant + as_leaf(other))
 
-    __radd__ = __add__  # so that the built-in `sum` works, which starts from 0
+    __radd__ = __add__
 
     def __mul__(self, factor: ArrayLike) -> Self:
-        if isinstance(factor, Objective) or np.ndim(factor):
+        if not _is_number(factor):
             return NotImplemented
-        return self._of(term.scaled(factor) for term in self._terms)
+        constant = None if self._constant is None else self._constant * factor
+        return self._of((term.scaled(factor) for term in self._terms), constant)
 
     __rmul__ = __mul__
 
@@ -223,41 +279,51 @@ class Objective:
     def __neg__(self) -> Self:
         return self * -1.0
 
-    def __sub__(self, other: "Objective") -> Self:
-        return self + -other
+    def __sub__(self, other: object) -> Self:
+        difference: Self = -self + other
+        return -difference
+
+    def __rsub__(self, other: object) -> Self:
+        return -self + other
 
     def __repr__(self) -> str:
         first, *rest = [term.written() for term in self._terms]
+        if self._constant is not None:
+            rest.append(signed(self._constant))
         head = f"-{first[1]}" if first[0] == "-" else first[1]
         return " ".join([head, *[f"{sign} {text}" for sign, text in rest]])
 
-    def tree_flatten_with_keys(self) -> tuple[tuple[tuple[Any, tuple[Term, ...]]], None]:
-        """The terms, as children of the pytree."""
-        return ((jax.tree_util.GetAttrKey("terms"), self._terms),), None
+    def tree_flatten_with_keys(self) -> tuple[tuple[tuple[Any, Any], ...], None]:
+        """The terms and the constant, as children of the pytree."""
+        children = {"terms": self._terms, "constant": self._constant}
+        return tuple((jax.tree_util.GetAttrKey(k), x) for k, x in children.items()), None
 
     @classmethod
-    def tree_unflatten(cls, _: None, children: tuple[tuple[Term, ...]]) -> Self:
+    def tree_unflatten(cls, _: None, children: tuple[Any, Any]) -> Self:
         """The objective of these terms, unchecked, as JAX also passes placeholders."""
-        return cls._of(children[0])
+        return cls._of(*children)
 
     @functools.partial(jax.jit, inline=True)
     def _value(self, predictions: PyTree, targets: PyTree, where: PyTree, weights: PyTree) -> Array:
+        self._refuse_unread(where, weights)
         values = [term.value(predictions, targets, where, weights) for term in self._terms]
         if len({value.shape for value in values}) > 1:
             named = zip(self._terms, values, strict=True)
             shapes = ", ".join(f"{term.name} {value.shape}" for term, value in named)
             message = f"Objective: terms reduce to different shapes ({shapes}) and cannot be added"
             raise ValueError(message)
-        return functools.reduce(operator.add, values)
+        value = functools.reduce(operator.add, values)
+        return value if self._constant is None else value + jnp.asarray(self._constant, value.dtype)
 
-    _value_and_grad = jax.jit(jax.value_and_grad(_value, argnums=1), inline=True)
+    _value_and_grad = jax.jit(jax.value_and_grad(_value, argnums=1, allow_int=True), inline=True)
 
     @functools.partial(jax.jit, inline=True)
     def _averages(
         self, predictions: PyTree, targets: PyTree, where: PyTree, weights: PyTree
-    ) -> dict[str, Average]:
+    ) -> tuple[Average, ...]:
+        self._refuse_unread(where, weights)
         given = predictions, targets, where, weights
-        return {name: term.average(*given) for name, term in self.named.items()}
+        return tuple(term.average(*given) for term in self._terms)
 
     @functools.partial(jax.jit, inline=True)
     def _share(
@@ -268,15 +334,22 @@ class Objective:
         where: PyTree,
         weights: PyTree,
     ) -> Array:
+        self._refuse_unread(where, weights)
         given = predictions, targets, where, weights
         return functools.reduce(
             operator.add, [term.share(masses[name], *given) for name, term in self.named.items()]
         )
 
+    def _refuse_unread(self, where: PyTree, weights: PyTree) -> None:
+        paths = [term.path for term in self._terms]
+        refuse_unread("where", where, paths)
+        refuse_unread("weights", weights, paths)
+
     @classmethod
-    def _of(cls, terms: Iterable[Term]) -> Self:
+    def _of(cls, terms: Iterable[Term], constant: Any) -> Self:
         objective = cls.__new__(cls)
         object.__setattr__(objective, "_terms", terms if isinstance(terms, tuple) else tuple(terms))
+        object.__setattr__(objective, "_constant", constant)
         return objective
 
 
@@ -294,3 +367,12 @@ def _throughout(receive: Callable[[ArrayLike], ArrayLike], tree: PyTree) -> PyTr
     if tree is None or isinstance(tree, Array):
         return tree
     return jax.tree.map(receive, tree, is_leaf=lambda node: isinstance(node, list))
+
+
+def _is_number(value: object) -> TypeGuard[ArrayLike]:
+    """Whether it is one number, known or traced."""
+    if isinstance(value, bool) or not isinstance(
+        value, (int, float, np.generic, np.ndarray, Array)
+    ):
+        return False
+    return not np.ndim(value)

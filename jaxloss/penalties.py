@@ -13,7 +13,7 @@ from jax import Array
 
 from jaxloss.masking import Shape, lead
 from jaxloss.numerics import computing_dtype, norm
-from jaxloss.term import PyTree
+from jaxloss.parts import PyTree
 
 
 def gradient_norm(critic: Callable[[PyTree], Array]) -> Callable[[PyTree], Array]:

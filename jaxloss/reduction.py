@@ -20,6 +20,10 @@ from jaxloss.numerics import as_array, computing_dtype, divide, poison, weighted
 Reduction = Callable[[Array, Array | None], Array]
 
 _LARGEST_COUNT = np.iinfo(np.int32).max
+_NOT_OF_PARTS = (
+    "a reduction such as `cvar` makes its result of all values at once; results of parts of them "
+    "do not add up"
+)
 
 
 @jax.tree_util.register_dataclass
@@ -107,12 +111,11 @@ class Undivided(Average):
         return cls(reduction(values, weights), jnp.ones((), jnp.int32))
 
     def __add__(self, _: Average) -> NoReturn:
-        message = "is made of all values at once, so that those of parts do not add up"
-        raise TypeError(f"Average: a result of a reduction such as `cvar` {message}")
+        raise TypeError(f"Average: {_NOT_OF_PARTS}")
 
     def psum(self, axis_name: str) -> NoReturn:
-        """Refuse, as for a sum of two."""
-        return self + self
+        """Refuse, as there is no sum over devices either."""
+        raise TypeError(f"Average.psum over {axis_name!r}: {_NOT_OF_PARTS}")
 
     @property
     def value(self) -> Array:

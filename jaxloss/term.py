@@ -13,17 +13,15 @@ from jax.typing import ArrayLike
 
 from jaxloss.contract import Loss, SummedLoss
 from jaxloss.masking import Shape, as_mask, as_prefix, hide, select, spread
-from jaxloss.numerics import computing_dtype, divide
-from jaxloss.reduction import Average, Reduction, mean, total
-
-PyTree = Any
-Key = str | int
+from jaxloss.numerics import as_array, computing_dtype, divide
+from jaxloss.parts import Path, PyTree, own_mask, part_of
+from jaxloss.reduction import Additive, Average, Reduction, Sum, Undivided, mean, total
 
 
 @partial(
     jax.tree_util.register_dataclass,
     data_fields=["scale", "traced"],
-    meta_fields=["loss", "reduction", "static", "path"],
+    meta_fields=["loss", "reduction", "static", "path", "label"],
 )
 @dataclass(frozen=True)
 class Term:
@@ -36,6 +34,7 @@ class Term:
         reduction: From values and weights to the result.
         static: The keywords that are no leaves, as items.
         path: Keys from the whole prediction to the part that the loss sees.
+        label: The name that it was given, if any.
     """
 
     scale: Any
@@ -43,7 +42,8 @@ class Term:
     loss: Callable[..., Array]
     reduction: Reduction = mean
     static: tuple[tuple[str, Any], ...] = ()
-    path: tuple[Key, ...] = ()
+    path: Path = ()
+    label: str | None = None
 
     @classmethod
     def of(
@@ -55,19 +55,17 @@ class Term:
             static = tuple((k, v) for k, v in hyperparameters.items() if k not in leaves)
             return cls(1.0, leaves, loss, reduction, static)
         loss.contract.admit(hyperparameters)
-        return cls(1.0, {k: _as_leaf(v) for k, v in hyperparameters.items()}, loss, reduction)
+        return cls(1.0, {k: as_leaf(v) for k, v in hyperparameters.items()}, loss, reduction)
 
     @property
     def name(self) -> str:
-        """Where the term acts and which loss it is."""
-        return ".".join([*map(str, self.path), _name(self.loss)])
+        """The name that it was given, or where the term acts and which loss it is."""
+        return self.label or ".".join([*map(str, self.path), _name(self.loss)])
 
     def written(self) -> tuple[str, str]:
         """The sign, and the term without it, as it would be written."""
-        negative = isinstance(self.scale, (float, np.floating)) and self.scale < 0
-        scale = -self.scale if negative else self.scale
-        factor = "" if isinstance(scale, float) and scale == 1 else f"{_show(scale)} * "
-        return "-" if negative else "+", factor + self._unscaled()
+        sign, scale = signed(self.scale)
+        return sign, self._unscaled() if scale == "1.0" else f"{scale} * {self._unscaled()}"
 
     def _unscaled(self) -> str:
         keywords = [f"{name}={_show(value)}" for name, value in self.traced.items()]
@@ -75,15 +73,20 @@ class Term:
         if self.reduction is not mean:
             keywords.append(f"reduction={_name(self.reduction)}")
         place = f".at({', '.join(map(repr, self.path))})" if self.path else ""
-        return f"Objective({', '.join([_name(self.loss), *keywords])}){place}"
+        label = f".called({self.label!r})" if self.label else ""
+        return f"Objective({', '.join([_name(self.loss), *keywords])}){place}{label}"
 
     def scaled(self, factor: ArrayLike) -> Self:
         """The term times a number."""
         return replace(self, scale=self.scale * factor)
 
-    def within(self, path: tuple[Key, ...]) -> Self:
+    def within(self, path: Path) -> Self:
         """The term on a part that lies deeper."""
         return replace(self, path=(*path, *self.path))
+
+    def called(self, label: str) -> Self:
+        """The term under a name of its own."""
+        return replace(self, label=label)
 
     def value(self, predictions: PyTree, targets: PyTree, where: PyTree, weights: PyTree) -> Array:
         """The reduced loss times the scale."""
@@ -98,13 +101,15 @@ class Term:
     def average(
         self, predictions: PyTree, targets: PyTree, where: PyTree, weights: PyTree
     ) -> Average:
-        """The mean of the loss before the division, unscaled."""
+        """The reduced loss before any division, unscaled."""
         given = predictions, targets, where, weights
-        if isinstance(self.loss, SummedLoss):
+        if isinstance(self.loss, SummedLoss) and self.reduction in (mean, total):
             arrays, counted, numbers, mass = self._amounts(*given)
             own = self.loss.total(*arrays, weights=numbers, counted=counted, **self.traced)
-            return Average(own, mass)
-        return Average.of(*self._measure(*given))
+            return Average(own, mass) if self.reduction is mean else Sum(own, mass)
+        if isinstance(self.reduction, Additive):
+            return self.reduction.average(*self._measure(*given))
+        return Undivided.by(self.reduction, *self._measure(*given))
 
     def share(
         self,
@@ -115,16 +120,19 @@ class Term:
         weights: PyTree,
     ) -> Array:
         """What these examples add to the value over examples of this mass altogether."""
-        if self.reduction not in (mean, total):
+        if not self._adds_up:
             message = f"Objective.share: {self.name} is no sum over examples but reduced by "
             raise ValueError(f"{message}{_name(self.reduction)}; use `mean` or `total`")
         self.refuse_parts("Objective.share", predictions, targets)
         parts = predictions, targets, where, weights
-        if isinstance(self.loss, SummedLoss):
+        if isinstance(self.loss, SummedLoss) and self.reduction in (mean, total):
             return self._scaled(self._swept(self.loss, *parts, mass=mass))
-        own = self.average(*parts)
-        reduced = own.total if self.reduction is total else replace(own, mass=mass).value
-        return self._scaled(reduced)
+        return self._scaled(replace(self.average(*parts), mass=mass).value)
+
+    @property
+    def _adds_up(self) -> bool:
+        """Whether the reduced loss of all examples follows from those of parts."""
+        return isinstance(self.reduction, Additive)
 
     def refuse_parts(self, owner: str, predictions: PyTree, targets: PyTree) -> None:
         """Refuse one event without batch axes, of which these may be a part.
@@ -157,23 +165,22 @@ class Term:
         """The term with these hyper-parameters in place of its own of these names."""
         keywords = {**self.traced, **dict(self.static), **hyperparameters}
         fresh = type(self).of(self.loss, self.reduction, keywords)
-        return replace(fresh, scale=self.scale, path=self.path)
+        return replace(fresh, scale=self.scale, path=self.path, label=self.label)
 
     def inputs(
         self, predictions: PyTree, targets: PyTree, where: PyTree
     ) -> tuple[tuple[PyTree, ...], Array | None]:
         """The arrays that the loss sees, harmless behind the mask, and the mask."""
         for key in self.path:
-            predictions, targets, where = (
-                _pick(predictions, key),
-                _pick(targets, key),
-                _pick_if_split(where, key),
-            )
+            predictions = part_of("the predictions", predictions, key)
+            where = own_mask(where, key)
+            if not self._has_no_target:
+                targets = part_of("the targets", targets, key)
         heads = predictions if isinstance(predictions, tuple) else (predictions,)
         arrays = heads if self._has_no_target else (*heads, targets)
         if where is None:
             return arrays, None
-        mask = as_mask("Objective", where, self._maskable(arrays))
+        mask = as_mask("Objective", _single("where", where), self._maskable(arrays))
         pairs = zip(self._benign(len(arrays)), arrays, strict=True)
         harmless = partial(self._harmless, mask)
         return tuple(jax.tree.map(partial(harmless, benign), x) for benign, x in pairs), mask
@@ -188,7 +195,7 @@ class Term:
     ) -> tuple[Array, Array | None]:
         """One value per example, 0 behind the mask, and what each counts."""
         for key in self.path:
-            weights = _pick_if_split(weights, key)
+            weights = own_mask(weights, key)
         arrays, mask = self.inputs(predictions, targets, where)
         values = self._per_example(*arrays, **({"where": mask} if self._couples else {}))
         if mask is not None:
@@ -202,7 +209,7 @@ class Term:
     ) -> tuple[tuple[PyTree, ...], Array, Array, Array]:
         """The arrays, which examples count, how much each of them does, and the sum of that."""
         for key in self.path:
-            weights = _pick_if_split(weights, key)
+            weights = own_mask(weights, key)
         arrays, mask = self.inputs(predictions, targets, where)
         like = jax.eval_shape(self._per_example, *arrays)
         zeros = jnp.zeros(like.shape, like.dtype)
@@ -225,7 +232,11 @@ class Term:
 
     def _per_example(self, *arrays: PyTree, **where: Array | None) -> Array:
         values = self.loss(*arrays, **self.traced, **dict(self.static), **where)
-        return values.astype(computing_dtype(values))
+        if not isinstance(values, (Array, np.ndarray, np.generic, float, int)):
+            got = f"got a {type(values).__name__}; what else it finds belongs elsewhere"
+            raise TypeError(f"Objective: {_name(self.loss)} gives one array of values, {got}")
+        array = as_array(values)
+        return array.astype(computing_dtype(array))
 
     def _maskable(self, arrays: tuple[PyTree, ...]) -> Shape:
         """The shape that a mask is a prefix of: of the examples, or of the elements of sets."""
@@ -253,7 +264,8 @@ def _is_leaf(value: Any) -> bool:
     return isinstance(value, (float, jax.Array, np.ndarray, np.floating))
 
 
-def _as_leaf(value: Any) -> Any:
+def as_leaf(value: Any) -> Any:
+    """A float, or an array, of what a hyper-parameter or a number was given as."""
     if isinstance(value, (list, tuple)):
         return np.asarray(value, dtype=float)
     return float(value) if isinstance(value, int) else value
@@ -263,29 +275,31 @@ def _name(function: Callable[..., Any]) -> str:
     return getattr(function, "__name__", None) or repr(function)
 
 
+def signed(value: Any) -> tuple[str, str]:
+    """The sign and the magnitude as they are written; of an array no sign is known."""
+    negative = isinstance(value, (float, np.floating)) and value < 0
+    return "-" if negative else "+", _show(-value if negative else value)
+
+
 def _show(value: Any) -> str:
     concrete = isinstance(value, jax.Array) and not isinstance(value, jax.core.Tracer)
     return str(np.asarray(value)) if concrete else str(value)
 
 
-def _pick(tree: PyTree, key: Key) -> PyTree:
-    try:
-        return tree[key] if hasattr(tree, "__getitem__") else getattr(tree, str(key))
-    except (KeyError, IndexError, AttributeError) as error:
-        known = f"keys {list(tree)}" if isinstance(tree, Mapping) else f"a {type(tree).__name__}"
-        message = f"Objective.at: no part {key!r} in {known}"
-        raise ValueError(message) from error
-
-
-def _pick_if_split(tree: PyTree, key: Key) -> PyTree:
-    """A mask may be given for each part or shared by all."""
-    return tree.get(key) if isinstance(tree, Mapping) else tree
+def _single(name: str, given: PyTree) -> Array:
+    """A mask or weight that is one array by now."""
+    if isinstance(given, Array):
+        return given
+    raise TypeError(
+        f"Objective: `{name}` of one term is one array, got a {type(given).__name__}; several "
+        "belong to the parts of predictions that terms act on by `at`"
+    )
 
 
 def _mass(mask: Array | None, weights: Array | None, like: Array) -> Array | None:
     """What each example counts; a mask by itself stays boolean, so that its sum is exact."""
     if weights is None:
         return None if mask is None else spread(mask, like.shape)
-    prefix = as_prefix("Objective", "weights", weights, like.shape)
+    prefix = as_prefix("Objective", "weights", _single("weights", weights), like.shape)
     numbers = spread(prefix, like.shape).astype(like.dtype)
     return numbers if mask is None else jnp.where(spread(mask, like.shape), numbers, 0)

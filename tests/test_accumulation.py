@@ -46,7 +46,8 @@ def test_a_loss_that_meets_the_elements_of_other_devices_has_shares(name):
         masses = bound.masses(None, first, second)
         return jax.lax.psum(bound.share(None, first, second, masses), "devices")
 
-    mesh = jax.make_mesh((1,), ("devices",))
+    automatic = (jax.sharding.AxisType.Auto,)
+    mesh = jax.make_mesh((1,), ("devices",), axis_types=automatic)
     first_axes = tuple(jax.P("devices") if x.ndim else jax.P() for x in arrays)
     found = jax.shard_map(shared, mesh=mesh, in_specs=first_axes, out_specs=jax.P())(*arrays)
     np.testing.assert_allclose(found, jl.Objective(case.loss)(*arrays), rtol=1e-5)

@@ -96,7 +96,7 @@ class Bound:
     ) -> dict[str, Array]:
         """The mass of each term, from masks, weights and shapes: the model does not run."""
         shapes = jax.eval_shape(partial(self.apply, params), inputs)
-        blank = jax.tree.map(lambda shape: jnp.zeros(shape.shape, shape.dtype), shapes)
+        blank = jax.tree.map(jnp.zeros_like, shapes)
         for term in self.objective.named.values():
             term.refuse_parts("Bound.masses", *map(as_arrays, (blank, targets)))
         terms = self.objective.terms(blank, targets, where=where, weights=weights)

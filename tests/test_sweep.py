@@ -1,5 +1,6 @@
 """Expressions, pairing, one program for all, and rows that survive an interruption."""
 
+import contextlib
 import dataclasses
 import json
 import os
@@ -15,6 +16,7 @@ import optax
 import pytest
 
 import jaxloss as jl
+from jaxloss.catalog import public_losses
 from jaxloss.compare.sweep.contenders import ECHO, Field
 from jaxloss.compare.sweep.expression import MOST, ExpressionError, parsed
 from jaxloss.compare.sweep.plan import Plan
@@ -26,6 +28,7 @@ from jaxloss.compare.sweep.trials import trials
 from jaxloss.compare.tasks.digits import DIGITS
 from jaxloss.compare.tasks.models import Perceptron
 from jaxloss.compare.tasks.outputs import BINARY, classes, values
+from jaxloss.compare.tasks.registry import TASKS
 
 TEN = classes(10)
 NUMBER = values(TEN.metric)
@@ -159,6 +162,69 @@ def test_losses_and_objectives_take_part_and_a_mapping_names_them():
         Field.of(DIGITS, [jl.hinge, "hinge"])
     with pytest.raises(ValueError, match="poisson_nll is of"):
         Field.of(DIGITS, [jl.poisson_nll])
+
+
+# A task for each kind of predictions.
+KINDS = {tuple(task.output.predictions): task for task in TASKS.values()}.values()
+
+
+@pytest.mark.parametrize("task", KINDS, ids=lambda task: task.name)
+def test_every_hyperparameter_of_every_loss_can_be_given_whatever_its_name(task):
+    """Also where it is called as an array might be: `lp(p=1.5)`."""
+    tried = set()
+    for name, loss in public_losses().items():
+        with contextlib.suppress(TypeError):  # of other arrays than there are here
+            known = task.output.fit(loss).hyperparameters
+            usual = {k: 0.5 if x.default is None else x.default for k, x in known.items()}
+            given = ", ".join(f"{keyword}={value}" for keyword, value in usual.items())
+            (objective,) = objectives(f"{name}({given})", task.output)
+            assert jax.eval_shape(objective, *task.example).shape == ()
+            tried |= set(known)
+    assert {"p", "delta"} <= tried
+
+
+def test_a_hyperparameter_called_p_is_that_of_the_loss():
+    scores, targets = LOGITS[:, 0], LOGITS[:, 1]
+    (objective,) = objectives("lp(p=1.5)", NUMBER)
+    expected = jl.lp(scores, targets, p=1.5).mean()
+    assert float(objective(scores, targets)) == pytest.approx(float(expected), rel=1e-6)
+
+
+def plain_entropy(scores, labels):
+    return optax.losses.softmax_cross_entropy_with_integer_labels(scores, labels)
+
+
+def test_a_function_takes_part_as_it_is():
+    field = Field.of(DIGITS, [plain_entropy, "brier"])
+    assert [c.name for c in field.contenders[1:3]] == ["plain_entropy", "brier"]
+    (variant,), tempered = field["plain_entropy"].variants, field["plain_entropy"].tempered
+    expected = plain_entropy(LOGITS, LABELS).mean()
+    assert float(variant.objective(LOGITS, LABELS)) == pytest.approx(float(expected), rel=1e-6)
+    assert not tempered
+    alone = Field.of(DIGITS, plain_entropy)
+    assert alone.contenders[1].name == "plain_entropy"
+
+
+@pytest.mark.parametrize(
+    ("given", "error", "says"),
+    [
+        (3, TypeError, "`losses` are several.*or a function.*got 3"),
+        ([None], TypeError, "'None' of `losses` is None; wanted is an expression"),
+        ({"mine": 2.0}, TypeError, "'mine' of `losses` is 2.0; wanted"),
+        ({"mine": lambda p: p}, ValueError, r"'mine' cannot be trained on .*\[64, 10\]"),
+        ({"mine": lambda p, t: p.numpy() - t}, ValueError, "'mine' cannot be trained on .*numpy"),
+        ({"mine": jl.Objective(jl.huber)}, ValueError, r"'mine' .*\[64\] \(scores of 10 classes"),
+        ({"mine": jl.Objective(plain_entropy, reduction=jl.none)}, ValueError, "one real number"),
+        (
+            [lambda p, t: p - t, lambda p, t: t - p],
+            ValueError,
+            "two of `losses` are called '<lambda>'",
+        ),
+    ],
+)
+def test_what_cannot_be_trained_on_is_refused_before_anything_is_trained(given, error, says):
+    with pytest.raises(error, match=says):
+        Field.of(DIGITS, given)
 
 
 def test_another_reference_has_no_control():

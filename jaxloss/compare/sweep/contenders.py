@@ -1,8 +1,12 @@
 """Who takes part: objectives by name, each in as many variants as its ranges ask for."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax import Array
 
 import jaxloss as jl
 from jaxloss.compare.sweep.expression import Expression, Variant, parsed
@@ -10,7 +14,11 @@ from jaxloss.compare.tasks.task import Task
 from jaxloss.contract import Loss
 
 ECHO = " (again)"
-Given = str | Loss[Any] | jl.Objective
+Given = str | Loss[Any] | jl.Objective | Callable[..., Array]
+_WANTED = (
+    "an expression as 'huber(delta=0.1..10)', a loss, an objective, or a function "
+    "`(predictions, targets)` that gives one value per example"
+)
 
 
 @dataclass(frozen=True)
@@ -57,11 +65,12 @@ class Field:
 
         Args:
             task: The task.
-            given: Expressions, losses or objectives; a mapping names them.
+            given: Expressions, losses, objectives or functions; a mapping names them.
             reference: An expression, or the name of one that is given; by default the task's.
             temperatures: What to try for every loss that depends on one, but for the reference.
 
         Raises:
+            TypeError: Something given is nothing that could be trained on.
             ValueError: Something given cannot be trained on here, or two have the same name.
         """
         first = reference or task.reference
@@ -86,9 +95,12 @@ class Field:
 
 def _named(given: Iterable[Given] | Mapping[str, Given]) -> dict[str, Given]:
     if isinstance(given, Mapping):
-        return dict(given)
-    if isinstance(given, (str, Loss, jl.Objective)):
+        return {str(name): what for name, what in given.items()}
+    if isinstance(given, str) or callable(given):
         given = [given]
+    if not isinstance(given, Iterable):
+        message = f"compare: `losses` are several, each {_WANTED}; got {given!r}"
+        raise TypeError(message)
     pairs = [(_name(what), what) for what in given]
     named = dict(pairs)
     if len(named) < len({id(what) for _, what in pairs}):
@@ -101,25 +113,49 @@ def _named(given: Iterable[Given] | Mapping[str, Given]) -> dict[str, Given]:
 def _name(given: Given) -> str:
     if isinstance(given, str):
         return " ".join(given.split())
-    return given.__name__ if isinstance(given, Loss) else repr(given)
+    return getattr(given, "__name__", None) or repr(given)
 
 
 def _contender(
     name: str, given: Given, task: Task, temperatures: Sequence[float] = ()
 ) -> Contender:
-    found = _expression(given, task, temperatures)
+    found = _expression(name, given, task, temperatures)
     return Contender(name, found.variants, found.tempered)
 
 
-def _expression(given: Given, task: Task, temperatures: Sequence[float]) -> Expression:
-    """An objective is taken as it is: of the model's predictions and the task's targets."""
+def _expression(name: str, given: Given, task: Task, temperatures: Sequence[float]) -> Expression:
+    """An objective or a function is taken as it is: of the predictions and the task's targets."""
     if isinstance(given, str):
         return parsed(given, task.output, temperatures)
-    if isinstance(given, jl.Objective):
-        return Expression((Variant({}, given),), tempered=False)
+    if isinstance(given, Loss):
+        try:
+            fitted = task.output.fit(given)
+        except TypeError as error:
+            raise ValueError(f"compare: {error}") from error
+        return Expression((Variant({}, jl.Objective(fitted.function)),), fitted.tempered)
+    if not callable(given):
+        message = f"compare: {name!r} of `losses` is {given!r}; wanted is {_WANTED}"
+        raise TypeError(message)
+    objective = given if isinstance(given, jl.Objective) else jl.Objective(given)
+    _require_number(name, objective, task)
+    return Expression((Variant({}, objective),), tempered=False)
+
+
+def _require_number(name: str, objective: jl.Objective, task: Task) -> None:
+    """Refuse, before anything is trained, what does not make one number of a batch."""
+    predictions, targets = task.example
+    given = (
+        f"predictions {predictions.dtype}{list(predictions.shape)} and targets "
+        f"{targets.dtype}{list(targets.shape)} ({task.output.says})"
+    )
     try:
-        fitted = task.output.fit(given)
-    except TypeError as error:
-        raise ValueError(f"compare: {error}") from error
-    variant = Variant({}, jl.Objective(fitted.function))
-    return Expression((variant,), fitted.tempered)
+        value = jax.eval_shape(objective, predictions, targets)
+    except (TypeError, ValueError, LookupError, AttributeError) as error:
+        message = f"compare: {name!r} cannot be trained on {given}: {error}"
+        raise ValueError(message) from error
+    if value.shape or not jnp.issubdtype(value.dtype, jnp.floating):
+        message = (
+            f"compare: {name!r} gives {value.dtype}{list(value.shape)} where one real number is "
+            f"wanted; it was given {given}"
+        )
+        raise ValueError(message)

@@ -90,10 +90,10 @@ class Output:
         """The loss of raw predictions and targets; where it depends on one, with a temperature."""
         of_prediction, of_target = self.predictions[prediction], self.targets[target]
 
-        def plain(p: Array, t: Array, **hyper: Any) -> Array:
+        def plain(p: Array, t: Array, /, **hyper: Any) -> Array:  # one of `hyper` may be called p
             return loss(of_prediction(p), of_target(t), **hyper)
 
-        def tempered(p: Array, t: Array, *, temperature: Any = 1.0, **hyper: Any) -> Array:
+        def tempered(p: Array, t: Array, /, *, temperature: Any = 1.0, **hyper: Any) -> Array:
             return plain(p / temperature, t, **hyper)
 
         linked = tempered if prediction in self.tempered else plain

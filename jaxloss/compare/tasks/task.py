@@ -1,9 +1,11 @@
 """What a task is: data drawn for a seed, a model, what its predictions are, and who competes."""
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
+import jax
 import numpy as np
 from jax import Array
 
@@ -87,3 +89,10 @@ class Task:
     overlap: float = 1 / 3
     batch: int = 64
     epochs: int = 20
+
+    @functools.cached_property
+    def example(self) -> tuple[jax.ShapeDtypeStruct, jax.ShapeDtypeStruct]:
+        """The shapes and types of a batch of predictions and of its targets."""
+        drawn = self.draw(np.random.default_rng(0)).targets.training
+        targets = jax.eval_shape(lambda x: x, drawn[: self.batch])
+        return jax.ShapeDtypeStruct((len(targets), *self.output.shape), np.float32), targets

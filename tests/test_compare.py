@@ -180,11 +180,35 @@ def test_losses_objectives_and_expressions_take_part_side_by_side():
         ({"epochs": 0}, "`epochs`"),
         ({"task": "digit"}, "digits"),
         ({"losses": "hubr"}, "huber"),
+        ({"temperatures": [-1.0]}, "`temperatures` is positive numbers"),
     ],
 )
 def test_a_bad_argument_is_named(options, says):
     with pytest.raises(ValueError, match=says):
         planned(**options)
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"seedz": 3}, "'seedz'; the nearest are seeds; it takes `losses` and task, reference"),
+        ({"optimizer": "sgd"}, "no argument is called 'optimizer'; it takes"),
+        ({"seeds": "3"}, "`seeds` is a whole number of at least 2, got '3'"),
+        ({"epochs": 2.5}, "`epochs` is a whole number of at least 1, got 2.5"),
+        ({"noise": 0.1}, "`noise` is a sequence of numbers, got 0.1"),
+        ({"task": 3}, "`task` is a name or a Task"),
+        ({"reference": jl.brier}, "`reference` is an expression or the name of a loss"),
+    ],
+)
+def test_an_argument_that_is_unknown_or_of_another_kind_is_named(options, says):
+    for call in (planned, compare):
+        with pytest.raises(TypeError, match=says):
+            call(**options)
+
+
+def test_numbers_may_come_in_arrays():
+    plan = planned("brier", seeds=np.int64(3), noise=np.array([0.5, 0.0]), rates=(1, 0.1))
+    assert (plan.seeds, plan.noise, plan.rates) == (3, (0.0, 0.5), (0.1, 1.0))
 
 
 # the command

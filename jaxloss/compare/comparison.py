@@ -5,8 +5,10 @@ import json
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Integral
 from pathlib import Path
-from typing import TypedDict, Unpack
+from types import NoneType
+from typing import Any, TypedDict, Unpack
 
 import pandas as pd
 
@@ -20,6 +22,7 @@ from jaxloss.compare.sweep.results import Results, spelled
 from jaxloss.compare.sweep.run import Unit, run
 from jaxloss.compare.tasks.registry import find
 from jaxloss.compare.tasks.task import Task
+from jaxloss.hints import nearest
 
 SEEDS = 8
 PLAN, ROWS, TABLE = "plan.json", "results.jsonl", "results.csv"
@@ -113,19 +116,27 @@ def planned(
     """The plan of `compare` with these arguments, before anything is trained.
 
     Raises:
+        TypeError: An argument is of another kind, or there is none of that name.
         ValueError: An argument is out of range, or a loss or the task cannot be had.
     """
-    named = settings.get("task", "digits")
+    _require_known(settings)
+    named, reference = settings.get("task", "digits"), settings.get("reference")
     task = find(named) if isinstance(named, str) else named
-    levels, rates = settings.get("noise", task.levels), settings.get("rates", task.rates)
+    _of_kind("task", task, Task, "a name or a Task, as `table` makes of a file")
+    _of_kind("reference", reference, (str, NoneType), "an expression or the name of a loss")
     seeds, epochs = settings.get("seeds", SEEDS), settings.get("epochs", task.epochs)
+    _of_kind("seeds", seeds, Integral, "a whole number of at least 2")
+    _of_kind("epochs", epochs, Integral, "a whole number of at least 1")
     _within("seeds", seeds, seeds >= 2, "at least 2")
+    _within("epochs", epochs, epochs >= 1, "at least 1")
+    levels = _numbers("noise", settings.get("noise", task.levels))
+    rates = _numbers("rates", settings.get("rates", task.rates))
+    tried = _numbers("temperatures", settings.get("temperatures", ()))
     _within("noise", levels, levels and all(0 <= x < 1 for x in levels), "fractions in [0, 1)")
     _within("rates", rates, rates and all(0 < x < math.inf for x in rates), "positive numbers")
-    _within("epochs", epochs, epochs >= 1, "at least 1")
-    tried = tuple(settings.get("temperatures", ()))
-    field = Field.of(task, losses, settings.get("reference"), tried)
-    return Plan(task, field, seeds, tuple(sorted(set(levels))), tuple(sorted(set(rates))), epochs)
+    _within("temperatures", tried, all(0 < x < math.inf for x in tried), "positive numbers")
+    field = Field.of(task, losses, reference, tried)
+    return Plan(task, field, int(seeds), _ascending(levels), _ascending(rates), int(epochs))
 
 
 def compare(
@@ -139,11 +150,15 @@ def compare(
 
     Args:
         losses: Expressions such as "huber(delta=0.1..10)" or "0.7*huber + 0.3*log_cosh", losses,
-            or objectives of the model's predictions and the task's targets; a mapping names them.
-            By default those that the task suggests.
+            or objectives or functions `(predictions, targets)` of the model's predictions and the
+            task's targets, as a function of `Objective` gives one value per example; a mapping
+            names them. By default those that the task suggests. Objectives and functions are taken
+            as they are, with the hyper-parameters that they have: nothing of them is tuned but the
+            learning rate, and no temperature is tried.
         **settings: The task, the reference and the grid; see `Settings`.
 
     Raises:
+        TypeError: An argument is of another kind, or there is none of that name.
         ValueError: An argument is out of range, or a loss or the task cannot be had.
 
     Example:
@@ -195,6 +210,34 @@ def _difference(kept: Path, plan: Plan) -> str:
     old = json.loads(kept.read_text(encoding="utf-8"))
     named = [name for name, value in plan.identity.items() if old.get(name) != value]
     return f"its {', '.join(named)} {'differs' if len(named) == 1 else 'differ'}"
+
+
+def _require_known(settings: Iterable[str]) -> None:
+    """`Unpack[Settings]` tells type checkers which keywords there are, and Python nothing."""
+    known = Settings.__annotations__
+    for name in settings:
+        if name not in known:
+            message = f"compare: no argument is called {name!r}{nearest(name, known)}"
+            raise TypeError(f"{message}; it takes `losses` and {', '.join(known)}")
+
+
+def _of_kind(name: str, value: object, kind: type | tuple[type, ...], wanted: str) -> None:
+    if not isinstance(value, kind) or isinstance(value, bool):
+        message = f"compare: `{name}` is {wanted}, got {value!r}"
+        raise TypeError(message)
+
+
+def _numbers(name: str, values: Any) -> tuple[float, ...]:
+    """Several numbers, be they in a list, a tuple or an array."""
+    try:
+        return tuple(float(x) for x in values)
+    except (TypeError, ValueError) as error:
+        message = f"compare: `{name}` is a sequence of numbers, got {values!r}"
+        raise TypeError(message) from error
+
+
+def _ascending(values: Iterable[float]) -> tuple[float, ...]:
+    return tuple(sorted(set(values)))
 
 
 def _within(name: str, value: object, valid: object, wanted: str) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from jaxloss import command
 from jaxloss.bench import command as measuring
+from jaxloss.legible import make_legible
 from jaxloss.listing import UnknownNameError, listed
 
 _EPILOG = """examples:
@@ -20,6 +21,7 @@ _EPILOG = """examples:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the exit code is 0, or 2 where the request cannot be met."""
+    make_legible(sys.stdout, sys.stderr)  # before an hour of training, not after it
     parsed = _parser().parse_args(arguments)
     try:
         return int(parsed.run(parsed))
@@ -67,20 +69,27 @@ def _parser() -> argparse.ArgumentParser:
 
 def _list(arguments: argparse.Namespace) -> int:
     """List every loss with its one-line description, by family."""
-    if arguments.into:
-        from jaxloss.catalog import write_tables
-
-        write_tables(arguments.into)
-        return 0
     try:
         families = listed(arguments.family)
-    except UnknownNameError as error:
+        if arguments.into:
+            return _rewrite(arguments)
+    except (UnknownNameError, OSError, ValueError) as error:
         return _refuse(error)
     width = max(len(name) for family in families.values() for name in family.losses)
     for title, family in families.items():
         print(f"\n{title}: {family.summary}")
         for name, summary in family.losses.items():
             print(f"  {name:{width}}  {summary}")
+    return 0
+
+
+def _rewrite(arguments: argparse.Namespace) -> int:
+    from jaxloss.catalog import write_tables
+
+    if arguments.family:
+        message = "--into FILE writes the tables of all families: leave out --family"
+        raise ValueError(message)
+    write_tables(arguments.into)
     return 0
 
 

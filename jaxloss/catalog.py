@@ -3,18 +3,20 @@
 import inspect
 import itertools
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import jaxloss
 from jaxloss.contract import Loss
 from jaxloss.domains import ArrayDomain
+from jaxloss.files import decoded, write
 from jaxloss.listing import known
 from jaxloss.peers import PEERS
 from jaxloss.signature import HyperParameter
 
+_WANTED = "a table goes between `<!-- losses -->` and `<!-- /losses -->`, or the same of `peers`"
 _SECTION = re.compile(r"^(Args|Returns|Example|Limits|References|Raises):$|^(Use|Avoid) when ")
 
 
@@ -88,14 +90,56 @@ def look_up(name: str) -> Entry:
 
 
 def write_tables(file: str) -> None:
-    """Put the tables of losses and of peers into a Markdown file, each between its markers."""
-    path = Path(file)
-    text = path.read_text(encoding="utf-8")
-    for name, table in {"losses": markdown_table(), "peers": migration_table()}.items():
-        before, opening, rest = text.partition(f"<!-- {name} -->")
-        _, closing, after = rest.partition(f"<!-- /{name} -->")
-        text = f"{before}{opening}\n{table}\n{closing}{after}"
-    path.write_text(text, encoding="utf-8")
+    """Put the tables of losses and of peers into a Markdown file, each between its markers.
+
+    These are `<!-- losses -->` and `<!-- /losses -->`, and the same of `peers`; a file may have one
+    of the pairs. All else in the file stays as it is, its newlines too.
+
+    Raises:
+        OSError: The file cannot be read or written.
+        ValueError: It is not in UTF-8, or its markers are no pairs; the message names the line.
+    """
+    path, tables = Path(file), {"losses": markdown_table, "peers": migration_table}
+    if not path.exists():
+        message = f"there is no file {file!r}; {_WANTED}"
+        raise ValueError(message)
+    text = decoded(path, path.read_bytes())
+    newline = re.search(r"\r\n|\r|\n", text)
+    pieces, end = [], 0
+    for name, start, stop in _between_markers(path, text, tables):
+        table = f"\n{tables[name]()}\n".replace("\n", newline[0] if newline else "\n")
+        pieces += [text[end:start], table]
+        end = stop
+    write(path, "".join([*pieces, text[end:]]))
+
+
+def _between_markers(path: Path, text: str, names: Iterable[str]) -> Iterator[tuple[str, int, int]]:
+    """What stands between each pair of markers: its name, where it begins and where it ends."""
+    opening: re.Match[str] | None = None
+    seen: set[str] = set()
+
+    def refuse(marker: re.Match[str], what: str) -> NoReturn:
+        line = text.count("\n", 0, marker.start()) + 1
+        message = f"{path}, line {line}: `{marker[0]}` {what}; {_WANTED}, each once"
+        raise ValueError(message)
+
+    for marker in re.finditer(rf"<!-- (/?)({'|'.join(names)}) -->", text):
+        closes, name = marker.groups()
+        if opening and not (closes and name == opening[2]):
+            refuse(opening, f"is not closed before `{marker[0]}`")
+        if closes and not opening:
+            refuse(marker, "closes what was not opened")
+        if name in seen:
+            refuse(marker, "is there twice")
+        if opening:
+            yield name, opening.end(), marker.start()
+            seen.add(name)
+        opening = None if closes else marker
+    if opening:
+        refuse(opening, "is not closed")
+    if not seen:
+        message = f"{path} has no markers; {_WANTED}"
+        raise ValueError(message)
 
 
 def migration_table() -> str:

@@ -1,7 +1,7 @@
 """An objective that stops at the first bad value and says where it is, also under `jit`."""
 
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 import jax
@@ -13,19 +13,46 @@ from numpy.typing import NDArray
 from jaxloss.contract import Loss
 from jaxloss.objective import Objective, as_arrays
 from jaxloss.parts import PyTree
+from jaxloss.reduction import none
 from jaxloss.signature import Signature
 from jaxloss.term import Term
 
 AnyArray = NDArray[Any]
 
 
-def checked(objective: Objective) -> Callable[..., Array]:
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class Checked:
+    """What `checked` makes: a pytree as its objective is, and pickled if that is.
+
+    Attributes:
+        objective: What is evaluated.
+    """
+
+    objective: Objective
+
+    def __call__(
+        self, predictions: PyTree, targets: PyTree, *, where: PyTree = None, weights: PyTree = None
+    ) -> Array:
+        """The value of the objective, once the host has found nothing bad."""
+        value = self.objective(predictions, targets, where=where, weights=weights)
+        given = as_arrays((predictions, targets, where))
+        for term in self.objective.named.values():
+            if isinstance(term.loss, Loss):
+                # A factor, because a summand would not be waited for by the gradient.
+                value = value * _look(term, term.loss.contract, *given).astype(value.dtype)
+        return value
+
+
+def checked(objective: Objective) -> Checked:
     """The objective as a function that refuses values outside their domain.
 
     Inside `jit` values cannot be refused while tracing, so a bad label makes NaN. This function
     looks at the values on the host instead, when they are there: labels, probabilities, rates and
-    all other arrays of the losses, but for what is masked, and the hyper-parameters. That costs a
-    copy to the host each step: for finding the fault, not for training.
+    all other arrays of the losses, but for what is masked, the hyper-parameters, and the values of
+    the losses, which are NaN where numbers in their domains, such as inf, are too large for the
+    formula. That costs a copy to the host each step, and a second evaluation where it is not under
+    `jit`: for finding the fault, not for training.
 
     Args:
         objective: What to evaluate. Terms whose loss is not of jaxloss are not looked at.
@@ -48,57 +75,75 @@ def checked(objective: Objective) -> Callable[..., Array]:
         ValueError: softmax_cross_entropy_with_integer_labels: `labels`[1] is 7, wanted are \
 integers in [0, classes)
     """
-    looks = [
-        partial(_look, term, term.loss.contract)
-        for term in jax.tree.leaves(objective, is_leaf=lambda node: isinstance(node, Term))
-        if isinstance(term.loss, Loss)
-    ]
+    return Checked(objective)
 
-    def call(
-        predictions: PyTree, targets: PyTree, *, where: PyTree = None, weights: PyTree = None
-    ) -> Array:
-        value = objective(predictions, targets, where=where, weights=weights)
-        given = as_arrays((predictions, targets, where))
-        for look in looks:  # a factor, because a summand would not be waited for by the gradient
-            value = value * look(*given).astype(value.dtype)
-        return value
 
-    return call
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class Seen:
+    """What the host looks at.
+
+    Attributes:
+        arrays: What the loss is given, harmless behind the mask, by name.
+        numbers: The hyper-parameters, by name.
+        inside: Of each of both, which entries lie in its domain, as compiled code judges them.
+        values: The loss of each example, 0 behind the mask.
+    """
+
+    arrays: Mapping[str, Array]
+    numbers: Mapping[str, Array]
+    inside: Mapping[str, Array]
+    values: Array
 
 
 def _look(
     term: Term, contract: Signature, predictions: PyTree, targets: PyTree, where: PyTree
 ) -> Array:
-    """One, once the host has found nothing bad in what the term's loss is given."""
-    arrays, _ = term.inputs(predictions, targets, where)
-    everything = jax.lax.stop_gradient((arrays, term.traced))
-    one = jnp.ones((), jnp.float32)
-    if not any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(everything)):
-        _refuse_bad(contract, *everything)
+    """One, once the host has found nothing bad in what the term's loss is given and gives."""
+    given = jax.lax.stop_gradient((term, predictions, targets, where))
+    seen, one = _seen(contract, *given), jnp.ones((), jnp.float32)
+    if not any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(seen)):
+        _refuse_bad(contract, seen)
         return one
 
-    def on_host(one: Array, arrays: tuple[Array, ...], numbers: dict[str, Any]) -> AnyArray:
-        _refuse_bad(contract, arrays, numbers)
+    def on_host(one: Array, seen: Seen) -> AnyArray:
+        _refuse_bad(contract, seen)
         return np.asarray(one)
 
-    looked: Array = jax.pure_callback(on_host, one, one, *everything, vmap_method="broadcast_all")
+    looked: Array = jax.pure_callback(on_host, one, one, seen, vmap_method="broadcast_all")
     return looked
 
 
-def _refuse_bad(contract: Signature, arrays: Sequence[Array], numbers: dict[str, Any]) -> None:
-    given = [np.asarray(array) for array in arrays]
-    rows = zip(contract.arrays.items(), given, contract.inside(given).values(), strict=True)
-    for (name, domain), array, inside in rows:
-        _refuse(contract.name, name, domain.says, array, inside)
-    for name, value in numbers.items():
-        interval, number = contract.hyperparameters[name].domain, np.asarray(value)
-        _refuse(contract.name, name, interval.says, number, interval.contains(number))
+def _seen(
+    contract: Signature, term: Term, predictions: PyTree, targets: PyTree, where: PyTree
+) -> Seen:
+    arrays, _ = term.inputs(predictions, targets, where)
+    numbers = {k: jnp.asarray(v) for k, v in term.traced.items() if v is not None}
+    contained = {k: contract.hyperparameters[k].domain.contains(v) for k, v in numbers.items()}
+    inside = contract.inside(contract.cast(arrays)) | contained
+    each = replace(term, scale=1.0, reduction=none)
+    values = each.value(predictions, targets, where, None)
+    return Seen(dict(zip(contract.arrays, arrays, strict=True)), numbers, inside, values)
 
 
-def _refuse(loss: str, name: str, says: str, array: AnyArray, inside: AnyArray) -> None:
-    if np.all(inside):
-        return
-    first = tuple(int(i) for i in np.argwhere(~inside)[0])
-    place = f"[{', '.join(map(str, first))}]" if first else ""
-    message = f"{loss}: `{name}`{place} is {array[first]}, wanted are {says}"
-    raise ValueError(message)
+def _refuse_bad(contract: Signature, seen: Seen) -> None:
+    wanted = {name: domain.says for name, domain in contract.arrays.items()}
+    wanted |= {name: item.domain.says for name, item in contract.hyperparameters.items()}
+    for name, array in {**seen.arrays, **seen.numbers}.items():
+        if bad := _first(array, ~np.asarray(seen.inside[name])):
+            raise ValueError(f"{contract.name}: `{name}`{bad}, wanted are {wanted[name]}")
+    if bad := _first(seen.values, np.isnan(seen.values)):
+        places = {name: _first(x, ~np.isfinite(x)) for name, x in seen.arrays.items()}
+        large = [f"`{name}`{place}, " for name, place in places.items() if place]
+        raise ValueError(
+            f"{contract.name}: the value{bad}, as numbers that lie in their domains are too large "
+            f"for the formula: {''.join(large)}wanted are smaller ones"
+        )
+
+
+def _first(array: Any, bad: Any) -> str:
+    """The place and the value of the first bad entry, if there is any."""
+    if not np.any(bad):
+        return ""
+    place = tuple(int(i) for i in np.argwhere(bad)[0])
+    return f"{list(place) if place else ''} is {np.asarray(array)[place]}"

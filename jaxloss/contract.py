@@ -83,8 +83,7 @@ class Loss(Generic[P]):
         self, given: Sequence[Array], keywords: Mapping[str, Any]
     ) -> tuple[list[Array], dict[str, Any]]:
         """The arrays and hyper-parameters as the function wants them."""
-        dtype, domains = computing_dtype(*given), self.contract.arrays.values()
-        arrays = [domain.cast(x, dtype) for x, domain in zip(given, domains, strict=True)]
+        dtype, arrays = computing_dtype(*given), self.contract.cast(given)
         if self.contract.couples:
             arrays, where = self.contract.conceal(keywords.get("where"), arrays)
             keywords = {**keywords, "where": where}

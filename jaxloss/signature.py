@@ -12,9 +12,9 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from jaxloss.domains import ArrayDomain, HyperDomain, Values
+from jaxloss.domains import ArrayDomain, HyperDomain
 from jaxloss.masking import Shape, as_mask, hide, spread
-from jaxloss.numerics import as_argument, as_array, nan_below_zero, poison
+from jaxloss.numerics import as_argument, as_array, computing_dtype, nan_below_zero, poison
 
 _CONCRETE = (int, float, np.generic, np.ndarray, list, tuple)
 
@@ -140,6 +140,11 @@ class Signature:
                 exception_type=ValueError,
             )
 
+    def cast(self, arrays: Sequence[Array]) -> list[Array]:
+        """The arrays as the function wants them: in the computing dtype, or as integers."""
+        dtype = computing_dtype(*arrays)
+        return [d.cast(x, dtype) for d, x in zip(self.arrays.values(), arrays, strict=True)]
+
     def wanted(self, shapes: Sequence[Shape]) -> list[Shape]:
         """The shapes that fit together, for arrays of these shapes."""
         pairs = zip(self.arrays.values(), shapes, strict=True)
@@ -231,14 +236,13 @@ class Signature:
         for inside in self._number_checks(numbers):
             yield jnp.where(inside, 0, jnp.nan).astype(arrays[0].dtype)
 
-    def inside(self, arrays: Sequence[Values]) -> dict[str, Values]:
+    def inside(self, arrays: Sequence[Array]) -> dict[str, Array]:
         """Of each array, which entries lie in its domain."""
-        event = max(domain.event for domain in self.arrays.values())
-        classes = arrays[0].shape[-1] if event else 0
-        return {
-            name: (array >= 0) & (array < classes) if domain.indexes else domain.contains(array)
-            for (name, domain), array in zip(self.arrays.items(), arrays, strict=True)
-        }
+        pairs = list(zip(self.arrays.items(), arrays, strict=True))
+        given: dict[str, Array] = {}
+        for (_, domain), array in pairs:
+            given.setdefault(domain.name, array)
+        return {name: domain.members(array, given) for (name, domain), array in pairs}
 
     def _array_checks(self, arrays: Sequence[Array]) -> Iterator[Array]:
         each = zip(self.arrays.values(), arrays, self.inside(arrays).values(), strict=True)
@@ -247,7 +251,7 @@ class Signature:
             if domain.event and domain.bounded and jnp.issubdtype(array.dtype, jnp.floating):
                 outside = nan_below_zero(domain.room(array))
                 yield ~jnp.isnan(jnp.sum(outside, axis=axes))  # as one pass
-            elif domain.bounded or domain.indexes:
+            elif domain.bounded:
                 yield jnp.all(inside, axis=axes)
 
     def _number_checks(self, numbers: Mapping[str, Any]) -> Iterator[Array]:

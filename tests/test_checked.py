@@ -1,9 +1,15 @@
 """An objective that stops at the first bad value, in every transform, and costs no exactness."""
 
+import copy
+import pickle
+import re
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from drawing import LOSSES, Case, outside
+from test_laws import given_loss, with_first
 
 import jaxloss as jl
 
@@ -82,3 +88,96 @@ def test_what_is_masked_is_not_looked_at():
 def test_every_array_and_number_is_looked_at(objective, arrays, words):
     with pytest.raises(ValueError, match=words):
         jl.checked(objective)(*arrays)
+
+
+FRAMES = jnp.zeros((2, 4, 3)).at[1, 2:].set(jnp.nan)  # padding, where two frames count
+
+
+@pytest.mark.parametrize(
+    ("frame_counts", "label_counts", "labels", "words"),
+    [
+        ([4, 2], [2, 1], [[1, 2], [2, 9]], None),
+        ([9, 2], [2, 1], [[1, 2], [2, 9]], r"`frame_counts`\[0\] is 9, wanted are how many frames"),
+        ([4, 2], [2, 3], [[1, 2], [2, 9]], r"`label_counts`\[1\] is 3, wanted are how many labels"),
+        ([4, 2], [2, 2], [[1, 2], [2, 9]], r"`labels`\[1, 1\] is 9, wanted are integers in \[1"),
+        ([4, 2], [2, 1], [[0, 2], [2, 9]], r"`labels`\[0, 0\] is 0, wanted are integers in \[1"),
+        ([4, 3], [2, 1], [[1, 2], [2, 9]], r"`logits`\[1, 2, 0\] is nan"),
+    ],
+)
+def test_ctc_is_refused_what_it_makes_nan_of_and_its_padding_is_not_looked_at(
+    frame_counts, label_counts, labels, words
+):
+    objective = jl.Objective(jl.ctc)
+    given = (FRAMES, jnp.array(frame_counts), jnp.array(label_counts)), jnp.array(labels)
+    value = objective(*given)
+    assert np.isnan(value) == (words is not None)
+    if words is None:
+        assert jl.checked(objective)(*given) == value
+    else:
+        with pytest.raises(ValueError, match=f"ctc: {words}"):
+            jl.checked(objective)(*given)
+
+
+def test_weights_over_classes_need_not_sum_to_one():
+    objective, logits = jl.Objective(jl.softmax_cross_entropy), jnp.array([[0.0, 1.0, 2.0]])
+    weights = jnp.array([[2.0, 3.0, 4.0]])
+    found = jl.checked(objective)(logits, weights)
+    np.testing.assert_allclose(found, 9 * objective(logits, weights / 9), rtol=1e-6)
+    assert "not normalised" in jl.domains.Simplex.__metadata__[0].says
+
+
+def test_numbers_too_large_for_the_formula_are_named():
+    loss = jl.checked(jl.Objective(jl.pseudo_huber))
+    with pytest.raises(
+        ValueError, match=r"pseudo_huber: the value\[1\] is nan.*`targets`\[1\] is inf"
+    ):
+        loss([0.0, 0.0], [0.0, jnp.inf])
+
+
+def test_an_option_that_is_none_is_passed_over():
+    objective = jl.Objective(jl.softmax_cross_entropy_with_integer_labels, label_smoothing=None)
+    assert jl.checked(objective)(LOGITS, GOOD) == objective(LOGITS, GOOD)
+    with pytest.raises(ValueError, match=WORDS):
+        jl.checked(objective)(LOGITS, BAD)
+
+
+def test_it_is_copied_pickled_and_passed_through_jit():
+    loss = jl.checked(0.5 * jl.Objective(jl.huber, delta=2.0))
+    expected = loss([3.0], [0.0])
+    for twin in (copy.deepcopy(loss), pickle.loads(pickle.dumps(loss))):
+        assert repr(twin) == repr(loss)
+        assert twin([3.0], [0.0]) == expected
+    called = jax.jit(lambda loss, *given: loss(*given))
+    assert called(loss, jnp.array([3.0]), jnp.array([0.0])) == expected
+
+
+def some_of_each_domain():
+    """Every loss; those whose domains others have too are slow."""
+    met = set()
+    for name, loss in LOSSES.items():
+        case = given_loss(name, Case(loss))
+        new = {domain.name for domain in loss.contract.arrays.values()} - met
+        met |= new if not case.marks else set()
+        yield case if new else pytest.param(*case.values, id=name, marks=pytest.mark.slow)
+
+
+@pytest.mark.parametrize("case", list(some_of_each_domain()))
+def test_what_makes_nan_is_refused_and_nothing_else(case):
+    clean = case.ordinary()
+    loss = jl.checked(jl.Objective(case.loss, **case.some_hyper))
+    everything, but_the_first = np.arange(len(clean[0])) >= 0, np.arange(len(clean[0])) > 0
+    for i, name in enumerate(case.loss.contract.arrays):
+        floats = [np.nan, np.inf, 1e-40, -1e-40] if clean[i].dtype == np.float32 else [99]
+        for value in [*floats, *outside(case.domains[i])]:
+            arrays = [with_first(x, value) if i == j else x for j, x in enumerate(clean)]
+            *heads, targets = arrays if len(arrays) > 1 else (*arrays, None)
+            bad = np.isnan(case.loss(*arrays, **case.some_hyper)).any()
+            if not bad:
+                assert not np.isnan(loss(tuple(heads), targets, where=everything))
+                continue
+            words = (
+                rf"^{re.escape(case.loss.__name__)}: (`{name}`\[[0, ]+\] is|the value).*wanted are"
+            )
+            with pytest.raises(ValueError, match=words):
+                loss(tuple(heads), targets, where=everything)
+            assert not np.isnan(loss(tuple(heads), targets, where=but_the_first))

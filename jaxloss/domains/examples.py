@@ -6,7 +6,7 @@ from typing import Annotated
 import jax.numpy as jnp
 from jax import Array
 
-from jaxloss.domains.kinds import ArrayDomain, BinaryDomain, NonZeroDomain
+from jaxloss.domains.kinds import ArrayDomain, BinaryDomain, NonZeroDomain, WholeDomain
 from jaxloss.numerics import tiny
 
 
@@ -106,14 +106,17 @@ Scores = Annotated[
 LogProbabilities = Annotated[
     Array,
     ArrayDomain(
-        "LogProbabilities", "log-probabilities over the last axis, in [-inf, 0]", high=1e-3, event=1
+        "LogProbabilities",
+        "log-probabilities over the last axis, in [-inf, 0.001], as rounding leads above 0",
+        high=1e-3,
+        event=1,
     ),
 ]
 Simplex = Annotated[
     Array,
     ArrayDomain(
         "Simplex",
-        "probabilities over the last axis, each >= 0, summing to 1",
+        "probabilities over the last axis, or other weights >= 0, which are not normalised",
         low=0.0,
         accepts=TRUTHS,
         event=1,
@@ -135,10 +138,10 @@ MultiHot = Annotated[
 ]
 Label = Annotated[
     Array,
-    ArrayDomain(
+    WholeDomain(
         "Label",
         "integers in [0, classes)",
-        accepts=("integer",),
+        low=0,
         indexes=True,
         likely_fix=SOFT_LABELS,
     ),

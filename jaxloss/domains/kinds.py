@@ -1,15 +1,17 @@
 """What a domain is: an interval, and for arrays also a layout."""
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from math import inf
 from typing import TypeVar
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from jaxloss.masking import lead
 from jaxloss.numerics import tiny
 
 Values = TypeVar("Values", Array, np.ndarray)
@@ -48,7 +50,9 @@ class ArrayDomain(Domain):
     axes describe one element. Where a loss was made for so many entries, they are its `width`.
     What all examples have in common, such as a weight, has no batch axes and nothing `benign`.
     What is `kept` reaches the function in its own 16 bits, to be widened where it is read; its
-    slopes all pass through the value.
+    slopes all pass through the value. Labels that are `indexes` lie below the number of classes,
+    the length of the first array's last axis. What is `padded` may hold anything beyond its first
+    entries, of which there are as many as the array says whose domain has that name.
     """
 
     accepts: tuple[str, ...] = ("floating", "integer")
@@ -57,6 +61,7 @@ class ArrayDomain(Domain):
     benign: float | None = 0.0
     shared: bool = False
     indexes: bool = False
+    padded: str | None = None
     kept: bool = False
     width: int | None = None
     convert: Callable[[Array], Array] = jnp.asarray
@@ -65,6 +70,17 @@ class ArrayDomain(Domain):
     def admits(self, dtype: jnp.dtype) -> bool:
         """Whether arrays of this dtype are accepted."""
         return any(jnp.issubdtype(dtype, getattr(jnp, kind)) for kind in self.accepts)
+
+    def members(self, value: Array, given: Mapping[str, Array]) -> Array:
+        """Which entries lie here, beside all arrays that are given, by the name of their domain."""
+        inside = self.contains(value)
+        if self.indexes:
+            inside &= value < next(iter(given.values())).shape[-1]
+        if self.padded is None:
+            return inside
+        count = given[self.padded]
+        place = jax.lax.broadcasted_iota(count.dtype, value.shape, count.ndim)
+        return inside | (place >= lead(count, value.ndim))
 
     def room(self, value: Array) -> Array:
         """How far it is to the nearest bound, and to what lies outside a negative number."""
@@ -124,6 +140,17 @@ class WholeDomain(ArrayDomain):
         limits = np.iinfo(value.dtype)
         low, high = max(self.low, limits.min), min(self.high, limits.max)
         return (value >= int(low)) & (value <= int(high))
+
+
+@dataclass(frozen=True)
+class CountDomain(WholeDomain):
+    """How many entries count along the first event axis of the array with this domain's name."""
+
+    counted: str = ""
+
+    def members(self, value: Array, given: Mapping[str, Array]) -> Array:
+        """Which entries lie here, beside all arrays that are given."""
+        return self.contains(value) & (value <= given[self.counted].shape[value.ndim])
 
 
 @dataclass(frozen=True)

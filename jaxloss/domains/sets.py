@@ -5,7 +5,7 @@ from typing import Annotated
 from jax import Array
 
 from jaxloss.domains.examples import SOFT_LABELS, TRUTHS, as_sign
-from jaxloss.domains.kinds import ArrayDomain, WholeDomain
+from jaxloss.domains.kinds import ArrayDomain, CountDomain, WholeDomain
 
 ItemScores = Annotated[
     Array, ArrayDomain("ItemScores", "real scores over the last axis, one an item", event=1)
@@ -69,10 +69,10 @@ PixelLogits = Annotated[
 ]
 PixelLabels = Annotated[
     Array,
-    ArrayDomain(
+    WholeDomain(
         "PixelLabels",
         "integers in [0, classes) over the last axis, one a pixel",
-        accepts=("integer",),
+        low=0,
         event=1,
         indexes=True,
         likely_fix=SOFT_LABELS,
@@ -82,24 +82,39 @@ FrameLogits = Annotated[
     Array,
     ArrayDomain(
         "FrameLogits",
-        "unnormalised log-probabilities, frames by classes, -inf for masked classes",
+        "unnormalised log-probabilities, frames by classes, -inf for masked classes; then anything "
+        "as padding",
         event=2,
+        padded="FrameCounts",
     ),
 ]
 FrameCounts = Annotated[
     Array,
-    WholeDomain("FrameCounts", "how many frames there are, integers in [0, frames]", low=0),
+    CountDomain(
+        "FrameCounts",
+        "how many frames there are, integers in [0, frames]",
+        low=0,
+        counted="FrameLogits",
+    ),
 ]
 LabelCounts = Annotated[
     Array,
-    WholeDomain("LabelCounts", "how many labels there are, integers in [0, labels]", low=0),
+    CountDomain(
+        "LabelCounts",
+        "how many labels there are, integers in [0, labels]",
+        low=0,
+        counted="SequenceLabels",
+    ),
 ]
 SequenceLabels = Annotated[
     Array,
     WholeDomain(
         "SequenceLabels",
         "integers in [1, classes) over the last axis, then anything as padding",
+        low=1,
         event=1,
+        indexes=True,
+        padded="LabelCounts",
     ),
 ]
 Embeddings = Annotated[

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from jaxloss.contract import Loss, SummedLoss
-from jaxloss.domains import ArrayDomain, Values
+from jaxloss.domains import ArrayDomain
 from jaxloss.facts import Facts
 from jaxloss.heads.affine import Affine
 from jaxloss.heads.chunks import BUFFERS, map_by_chunks, tokens_at_once
@@ -79,7 +79,7 @@ class HeadSignature(Signature):
         first = [self._fitting(*pair) for pair in zip(given, inner, strict=False)]
         return [*(shape for head in first for shape in head), *inner[self.heads :]]
 
-    def inside(self, arrays: Sequence[Values]) -> dict[str, Values]:
+    def inside(self, arrays: Sequence[Array]) -> dict[str, Array]:
         """Of each array, which entries lie in its domain."""
         weights = [head[1] for head in self.heads_of(arrays)]  # with as many classes as the logits
         like: list[Any] = [weight.T if self.tied else weight for weight in weights]

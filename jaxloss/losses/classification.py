@@ -131,7 +131,8 @@ def softmax_cross_entropy(
 
     Args:
         logits: Unnormalised log-probabilities, -inf for masked classes, shape `[..., classes]`.
-        targets: Probabilities of the classes, shape `[..., classes]`.
+        targets: Probabilities of the classes, shape `[..., classes]`; other weights >= 0 count as
+            they are, not normalised.
         label_smoothing: Share of the target spread over the classes that are not masked, in [0, 1].
         class_weights: Factor of each class's term, a number or shape `[classes]`, >= 0.
         z_loss: Factor >= 0 of the squared log-normaliser, which keeps it near 0; not weighted.
@@ -150,7 +151,7 @@ def softmax_cross_entropy(
 
     Limits:
         Less the entropy of the targets it is `kl_divergence`; `categorical_cross_entropy` of the
-        softmax. The gradient is softmax(o) - t.
+        softmax. The gradient is (Σ_k t_k) softmax(o) - t.
 
     References:
         Good (1952), Rational decisions, doi:10.1111/j.2517-6161.1952.tb00104.x.
@@ -185,7 +186,8 @@ def categorical_cross_entropy(probabilities: Simplex, targets: Simplex) -> Array
 
     Args:
         probabilities: Predicted p, shape `[..., classes]`; used as given, not normalised.
-        targets: Probabilities t of the classes, shape `[..., classes]`.
+        targets: Probabilities t of the classes, shape `[..., classes]`, or other weights >= 0,
+            likewise not normalised.
 
     Returns:
         One value per example, shape `[...]`, in nats.

@@ -27,7 +27,8 @@ def kl_divergence(log_predictions: LogProbabilities, targets: Simplex) -> Array:
 
     Args:
         log_predictions: Logs of the predicted probabilities p, shape `[..., classes]`.
-        targets: Target probabilities t, shape `[..., classes]`.
+        targets: Target probabilities t, shape `[..., classes]`, or other weights >= 0; neither
+            they nor p are normalised.
 
     Returns:
         One value per example, shape `[...]`, in nats. A class without target mass adds nothing,
@@ -45,7 +46,8 @@ def kl_divergence(log_predictions: LogProbabilities, targets: Simplex) -> Array:
     Limits:
         `softmax_cross_entropy` less the entropy of t; `nll` for a one-hot t;
         (p - t)² / (2 t) summed, as p → t. Where p or t do not sum to 1, it is
-        Σ t log(t / p) - t + p, the generalised divergence.
+        Σ t log(t / p) - t + p, the generalised divergence. So its gradient in log p is p - t, that
+        of Σ t log(t / p) alone -t; behind `jax.nn.log_softmax` both lead to p - t.
 
     References:
         Kullback & Leibler (1951), On information and sufficiency, doi:10.1214/aoms/1177729694.
@@ -129,7 +131,8 @@ def jensen_shannon(log_predictions: LogProbabilities, targets: Simplex) -> Array
 
     Args:
         log_predictions: Logs of the predicted probabilities p, shape `[..., classes]`.
-        targets: Target probabilities t, shape `[..., classes]`.
+        targets: Target probabilities t, shape `[..., classes]`, or other weights >= 0; neither
+            they nor p are normalised.
 
     Returns:
         One value per example, shape `[...]`, in nats, between 0 and log 2. At target mass 0 the
@@ -228,8 +231,8 @@ def cauchy_schwarz_divergence(probabilities: Simplex, targets: Simplex) -> Array
         -log(Σ p t / (||p|| ||t||))
 
     Args:
-        probabilities: Predicted probabilities p, shape `[..., classes]`.
-        targets: Target probabilities t, shape `[..., classes]`.
+        probabilities: Predicted probabilities p, shape `[..., classes]`, or other weights >= 0.
+        targets: Target probabilities t, shape `[..., classes]`, or other weights >= 0.
 
     Returns:
         One value per example, shape `[...]`, without unit; +inf, with gradient 0, where p and t

@@ -36,8 +36,8 @@ def fenchel_young(conjugate: Conjugate) -> Loss[...]:
             mapped over the batch. As Ω lives on the simplex, Ω*(o + c) = Ω*(o) + c for numbers c.
 
     Returns:
-        A loss of `scores` and `targets`, probabilities, both of shape `[..., classes]`; the same
-        object each time.
+        A loss of `scores` and `targets`, probabilities or other weights >= 0, both of shape
+        `[..., classes]`; the same object each time.
 
     Raises:
         ValueError: On the first call, if Ω*(o + c) = Ω*(o) + c does not hold.
@@ -215,7 +215,8 @@ def _shortfall(conjugate: Conjugate) -> Callable[..., Array]:
 
     Args:
         scores: One real score a class, shape `[..., classes]`.
-        targets: Probabilities of the classes, shape `[..., classes]`.
+        targets: Probabilities of the classes, shape `[..., classes]`; other weights >= 0 count as
+            they are: the first term is then times their sum.
 
     Returns:
         One value per example, shape `[...]`.

@@ -19,7 +19,7 @@ from jax import Array
 from jaxloss.contract import loss
 from jaxloss.domains import FrameCounts, FrameLogits, LabelCounts, NonNegative, SequenceLabels
 from jaxloss.masking import select
-from jaxloss.numerics import at_label, is_label, log_softmax, poison
+from jaxloss.numerics import at_label, is_label, log_softmax
 from jaxloss.numerics.products import explicit_sharding
 
 Pair = tuple[Array, Array]
@@ -102,10 +102,7 @@ def ctc(
     """
     is_frame = _first(frame_counts, logits.shape[-2])
     is_used = _first(label_counts, labels.shape[-1])
-    is_class = (labels >= 1) & (labels < logits.shape[-1])
-    valid = jnp.all(is_class | ~is_used, axis=-1)
-    valid &= (frame_counts <= logits.shape[-2]) & (label_counts <= labels.shape[-1])
-    heard = jnp.where(is_frame[..., None], poison(logits, valid), 0)  # first, as padding may be NaN
+    heard = jnp.where(is_frame[..., None], logits, 0)  # first, as padding may be NaN
     log_p = log_softmax(heard)
     symbols = _padded(jnp.where(is_used, labels, _PADDING), (0, 1, 0), _PADDING)
     text = Text(symbols, label_counts, jnp.moveaxis(is_frame, -1, 0))
@@ -114,7 +111,7 @@ def ctc(
     nothing = jnp.zeros_like(log_likelihood)
     miss = jax.lax.cond(jnp.any(sure), _miss, lambda *_: nothing, jnp.exp(log_p), text)
     surprise = jnp.where(sure, -jnp.log1p(-jnp.where(sure, miss, 0)), -log_likelihood)
-    return poison(jnp.where(log_likelihood < _LOG_ZERO / 2, infeasible, surprise), valid)
+    return jnp.where(log_likelihood < _LOG_ZERO / 2, infeasible, surprise)
 
 
 @jax.custom_jvp

@@ -13,7 +13,6 @@ import jax.numpy as jnp
 from jax import Array, lax
 
 from jaxloss.contract import Loss
-from jaxloss.domains import Values
 from jaxloss.losses.classification import (
     bounded_by,
     softmax_cross_entropy_with_integer_labels,
@@ -101,7 +100,7 @@ class ShardedSignature(Signature):
 
     axis_name: str = field(kw_only=True)
 
-    def inside(self, arrays: Sequence[Values]) -> dict[str, Values]:
+    def inside(self, arrays: Sequence[Array]) -> dict[str, Array]:
         """Of each array, which entries lie in its domain."""
         logits, labels = arrays
         classes = logits.shape[-1] * lax.axis_size(self.axis_name)

@@ -394,11 +394,11 @@ def targets_beside(loss, vectors, *, hard=False):
 def target_beside(domain, vectors, seed, *, hard):
     count, classes = vectors.shape
     labels = jnp.asarray(np.random.default_rng(9 + seed).integers(0, classes, count))
-    if domain.indexes or domain.name == "Groups":
-        return labels
     if domain.name in ("FrameCounts", "LabelCounts", "SequenceLabels"):  # 2 frames, the label 1
         frames = domain.name == "FrameCounts"
         return jnp.full((count, 1) if domain.event else count, 2 if frames else 1)
+    if domain.indexes or domain.name == "Groups":
+        return labels
     if domain.event == 0:
         return jnp.where(labels > 0, 1.0, -1.0)
     spread = raw_vectors(classes, seed=5 + seed, count=count)[:count]

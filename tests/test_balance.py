@@ -483,6 +483,35 @@ def test_cagrad_reaches_the_minimiser_of_the_mean_from_all_starts():
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("rule", [pcgrad, rlw])
+def test_a_raw_key_is_the_typed_key_and_an_integer_its_seed(rule):
+    rows = gradients(3, 6)
+    keys = 7, np.int32(7), jax.random.key(7), jax.random.PRNGKey(7), np.array(jax.random.PRNGKey(7))
+    (first, *others) = (rule(key).update(rows, rule(key).init(None))[0] for key in keys)
+    for other in others:
+        np.testing.assert_array_equal(other, first)
+
+
+@pytest.mark.parametrize("rule", [pcgrad, rlw])
+@pytest.mark.parametrize(
+    ("key", "got"),
+    [
+        (jax.random.split(jax.random.PRNGKey(0)), r"uint32\[2, 2\]"),
+        (np.arange(2), r"int32\[2\]"),
+        (np.uint32([1, 2, 3]), r"uint32\[3\]"),
+        (0.5, r"float32\[\]"),
+    ],
+)
+def test_what_is_neither_a_key_nor_a_seed_is_refused(rule, key, got):
+    with pytest.raises(ValueError, match=rf"{rule.__name__}: `key` is an integer, .*, got {got}"):
+        rule(key)
+
+
+def test_several_keys_are_refused():
+    with pytest.raises(ValueError, match=r"pcgrad: `key` .*\[3\]; of several keys, take one"):
+        pcgrad(jax.random.split(jax.random.key(0), 3))
+
+
 def test_mgda_and_pcgrad_reach_different_points_of_the_pareto_front():
     for rule in (mgda(), pcgrad(0)):
         found = ends(rule, 10_000, 0.005)

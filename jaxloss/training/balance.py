@@ -27,14 +27,14 @@ class RandomState(NamedTuple):
     key: Array
 
 
-def pcgrad(key: Array | int) -> optax.GradientTransformationExtraArgs:
+def pcgrad(key: ArrayLike) -> optax.GradientTransformationExtraArgs:
     """Project each term's gradient off those that it conflicts with, in random order, and add up.
 
         g_i := g_i - min(<g_i, h_j>, 0) / |h_j|² h_j   for all j ≠ i,   h = gradients as given
         update = Σ_i g_i
 
     Args:
-        key: A key or seed of the orders.
+        key: A key of the orders, typed or raw, or an integer as its seed.
 
     Returns:
         A transformation of a gradient of each term into one gradient. The sum, as in the paper;
@@ -42,7 +42,8 @@ def pcgrad(key: Array | int) -> optax.GradientTransformationExtraArgs:
 
     Raises:
         TypeError: (update) A leaf holds no real floats.
-        ValueError: (update) Leaves have no leading axis of terms before the axes of `params`.
+        ValueError: `key` is neither a single key nor a seed; (update) leaves have no leading
+            axis of terms before the axes of `params`.
 
     Use when gradients of terms of like size conflict and the sum makes no progress.
     Avoid when sizes differ much: the sum of the projected gradients is still that of the largest.
@@ -68,7 +69,8 @@ def pcgrad(key: Array | int) -> optax.GradientTransformationExtraArgs:
         following, now = jax.random.split(state.key)
         return _projected(gram(per_term), now), RandomState(following)
 
-    return balancing("pcgrad", lambda _: RandomState(_as_key(key)), rule)
+    start = RandomState(_as_key("pcgrad", key))
+    return balancing("pcgrad", lambda _: start, rule)
 
 
 def cagrad(c: ArrayLike = 0.5) -> optax.GradientTransformationExtraArgs:
@@ -170,13 +172,13 @@ def mgda() -> optax.GradientTransformationExtraArgs:
     return balancing("mgda", lambda _: optax.EmptyState(), rule)
 
 
-def rlw(key: Array | int) -> optax.GradientTransformationExtraArgs:
+def rlw(key: ArrayLike) -> optax.GradientTransformationExtraArgs:
     """Weigh the terms at random, anew in each step: the baseline of every other rule.
 
         Σ_i w_i g_i,   w = softmax(z),   z ~ N(0, 1) for each term
 
     Args:
-        key: A key or seed of the weights.
+        key: A key of the weights, typed or raw, or an integer as its seed.
 
     Returns:
         A transformation of a gradient of each term into one gradient, in the mean that of the
@@ -184,7 +186,8 @@ def rlw(key: Array | int) -> optax.GradientTransformationExtraArgs:
 
     Raises:
         TypeError: (update) A leaf holds no real floats.
-        ValueError: (update) Leaves have no leading axis of terms before the axes of `params`.
+        ValueError: `key` is neither a single key nor a seed; (update) leaves have no leading
+            axis of terms before the axes of `params`.
 
     Use when another rule is to be judged.
     Avoid when steps are few: the weights average out over many.
@@ -208,7 +211,8 @@ def rlw(key: Array | int) -> optax.GradientTransformationExtraArgs:
         normal = jax.random.normal(now, (len(leaves[0]),), computing_dtype(*leaves))
         return jax.nn.softmax(normal), RandomState(following)
 
-    return balancing("rlw", lambda _: RandomState(_as_key(key)), rule)
+    start = RandomState(_as_key("rlw", key))
+    return balancing("rlw", lambda _: start, rule)
 
 
 @jax.jit
@@ -234,7 +238,17 @@ def _norm(products: Array, weights: Array) -> Array:
     return jnp.maximum(norm_of(products, weights), jnp.sqrt(rounding(longest)) * longest)
 
 
-def _as_key(key: Array | int) -> Array:
-    """A key as it is, or that of a seed."""
+def _as_key(owner: str, key: ArrayLike) -> Array:
+    """The typed key of a key, typed or raw, or of a seed."""
     array = jnp.asarray(key)
-    return jax.random.key(array) if jnp.issubdtype(array.dtype, jnp.integer) else array
+    if jnp.issubdtype(array.dtype, jax.dtypes.prng_key) and not array.ndim:
+        return array
+    if jnp.issubdtype(array.dtype, jnp.integer) and not array.ndim:
+        return jax.random.key(array)
+    raw = jax.eval_shape(lambda: jax.random.key_data(jax.random.key(0)))
+    if (array.shape, array.dtype) != (raw.shape, raw.dtype):
+        message = f"`key` is an integer, jax.random.key(0) or the raw {raw.dtype}{list(raw.shape)}"
+        got = f"of jax.random.PRNGKey(0), got {array.dtype}{list(array.shape)}"
+        raise ValueError(f"{owner}: {message} {got}; of several keys, take one")
+    typed: Array = jax.random.wrap_key_data(array)
+    return typed

@@ -363,6 +363,29 @@ def test_the_edge_of_a_domain_is_no_place_to_begin():
         training.constrain(edge, {"sigmoid_focal": {"delta": 0.0}})
 
 
+def test_numbers_that_are_traced_are_unconstrained_too():
+    numbers = training.unconstrain(EVERY_DOMAIN)
+    jax.tree.map(close, jax.jit(training.unconstrain)(EVERY_DOMAIN), numbers)
+    back = jax.jit(lambda x: training.constrain(x, training.unconstrain(x)))(EVERY_DOMAIN)
+    jax.tree.map(functools.partial(close, rtol=1e-5), back, EVERY_DOMAIN)
+    real_of = lambda x: training.unconstrain(jl.Objective(jl.huber, delta=x))["huber"]["delta"]
+    close(jax.grad(real_of)(0.5), 1 / (1 - np.exp(-0.5)))  # of log(e^x - 1)
+    edge = jax.jit(jax.vmap(jax.value_and_grad(real_of)))(jnp.array([0.0, -1.0]))
+    assert np.isnan(edge).all()
+
+
+def test_a_hyper_parameter_that_is_absent_is_not_trained():
+    absent = jl.Objective(
+        jl.softmax_cross_entropy_with_integer_labels, label_smoothing=0.2, z_loss=None
+    )
+    ((name, numbers),) = training.unconstrain(absent).items()
+    assert list(numbers) == ["label_smoothing"]
+    moved = training.constrain(absent, {name: {"label_smoothing": jnp.array(0.0), "z_loss": None}})
+    assert float(moved.named[name].traced["label_smoothing"]) == 0.5
+    assert moved.named[name].traced["z_loss"] is None
+    assert repr(training.constrain(absent, {name: {"label_smoothing": None}})) == repr(absent)
+
+
 def test_learned_variances_are_those_of_the_noise():
     """Two tasks with known noise: each learned variance ends at the residual's mean square."""
     truth = RNG.normal(size=(400,)).astype(np.float32)

@@ -12,6 +12,7 @@ from jax.typing import ArrayLike
 
 from jaxloss.contract import Loss
 from jaxloss.domains.kinds import Domain
+from jaxloss.numerics import poison
 from jaxloss.objective import Objective
 from jaxloss.term import Term
 
@@ -26,7 +27,8 @@ def unconstrain(objective: Objective) -> Numbers:
         log((x - a) / (b - x)) for numbers between a and b
 
     Args:
-        objective: Its hyper-parameters that were given, each inside its domain.
+        objective: Its hyper-parameters that were given, each inside its domain. One of `None` is a
+            part of the loss that is absent: it has no number.
 
     Returns:
         By name of the term and of the hyper-parameter, as `Objective.replace` takes them. Leave out
@@ -34,6 +36,7 @@ def unconstrain(objective: Objective) -> Numbers:
 
     Raises:
         ValueError: A hyper-parameter lies on the edge of its domain, where nothing could move it.
+            One that is known only inside `jit` gives NaN there.
 
     Example:
         >>> import jax.numpy as jnp, jaxloss as jl
@@ -51,7 +54,7 @@ def unconstrain(objective: Objective) -> Numbers:
         doi:10.18637/jss.v076.i01.
     """
     return {
-        name: {key: _outward(term, key, value) for key, value in term.traced.items()}
+        name: {key: _outward(term, key, x) for key, x in term.traced.items() if x is not None}
         for name, term in objective.named.items()
     }
 
@@ -61,7 +64,8 @@ def constrain(objective: Objective, numbers: Mapping[str, Mapping[str, ArrayLike
 
     Args:
         objective: What the other hyper-parameters, the scales and the losses are taken from.
-        numbers: Of all hyper-parameters or some, as `unconstrain` gives them.
+        numbers: Of all hyper-parameters or some, as `unconstrain` gives them; `None` changes
+            nothing.
 
     Returns:
         An objective, differentiable in the numbers.
@@ -79,7 +83,7 @@ def constrain(objective: Objective, numbers: Mapping[str, Mapping[str, ArrayLike
     """
     named = objective.named
     inward = {
-        name: {key: _inward(_domain(named[name], key), jnp.asarray(x)) for key, x in own.items()}
+        name: {key: _moved(named[name], key, x) for key, x in own.items() if x is not None}
         if name in named
         else dict(own)
         for name, own in numbers.items()
@@ -139,7 +143,10 @@ def _domain(term: Term, name: str) -> Domain:
 def _outward(term: Term, name: str, value: Any) -> Array:
     domain, number = _domain(term, name), jnp.asarray(value, float)
     real = _outward_maps(domain)(number)
-    if not np.all(np.isfinite(real)):
+    finite = jnp.isfinite(real)
+    if isinstance(finite, jax.core.Tracer):
+        return poison(real, finite)
+    if not np.all(finite):
         message = f"unconstrain: `{name}` of {term.name} is {value}, on the edge of its domain"
         raise ValueError(f"{message} ({domain.says}); begin inside")
     return real
@@ -151,6 +158,10 @@ def _outward_maps(domain: Domain) -> Callable[[Array], Array]:
     if domain.low > -inf:
         return lambda x: x - domain.low + jnp.log(-jnp.expm1(domain.low - x))
     return lambda x: x
+
+
+def _moved(term: Term, name: str, real: ArrayLike) -> Array:
+    return _inward(_domain(term, name), jnp.asarray(real))
 
 
 def _inward(domain: Domain, real: Array) -> Array:

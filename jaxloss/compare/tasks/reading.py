@@ -2,6 +2,7 @@
 
 import csv
 import io
+import itertools
 import re
 import zipfile
 import zlib
@@ -68,13 +69,49 @@ def _csv(path: Path, target: str | None) -> tuple[pd.DataFrame, str]:
             low_memory=False,
             na_values=["?"],
         )
-    except (UnicodeDecodeError, pd.errors.ParserError) as error:
-        message = f"{path.name} is no CSV file in UTF-8: {' '.join(str(error).split())}"
-        raise ValueError(message) from error
+    except UnicodeDecodeError as error:
+        message = f"{path.name} is no CSV file in UTF-8: {error}, in line {_undecoded(path)}; save "
+        raise ValueError(f"{message}it in that encoding") from error
+    except pd.errors.ParserError as error:
+        message = f"{path.name} is no CSV file in UTF-8: {' '.join(str(error).split())}; look for "
+        raise ValueError(f"{message}a separator or a quote too many there") from error
     if not isinstance(frame.index, pd.RangeIndex) or len(frame.columns) != len(names):
         message = f"{path.name} has rows of more fields than its first line, which has {len(names)}"
         raise ValueError(message)
+    _require_whole(path, separator, frame)
     return frame.set_axis(names, axis="columns"), chosen
+
+
+def _undecoded(path: Path) -> int:
+    """The first line that is not in UTF-8."""
+    with path.open("rb") as file:
+        return 1 + sum(1 for _ in itertools.takewhile(_in_utf8, file))
+
+
+def _in_utf8(line: bytes) -> bool:
+    return line.decode("utf-8", errors="replace").encode() == line
+
+
+def _require_whole(path: Path, separator: str, frame: pd.DataFrame) -> None:
+    """Refuse a line that was cut off, whose fields pandas would take for missing.
+
+    Only a line that lacks fields at its end can be one, so only then is the file read again.
+    """
+    width = len(frame.columns)
+    if width == 1 or not frame.iloc[:, -1].isna().any():
+        return
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        lines = csv.reader(file, delimiter=separator, skipinitialspace=True)
+        try:
+            for fields in lines:
+                if any(fields) and len(fields) < width:
+                    message = (
+                        f"{path.name}, line {lines.line_num}: {len(fields)} fields in place of "
+                        f"{width}; complete the line, with separators where fields are empty"
+                    )
+                    raise ValueError(message)
+        except csv.Error:  # text longer than that module reads, which pandas read
+            return
 
 
 def _beginning(path: Path) -> str:

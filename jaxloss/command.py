@@ -106,7 +106,11 @@ def run(arguments: argparse.Namespace) -> int:
         if arguments.coordinator:
             devices.join(arguments.coordinator, arguments.processes, arguments.process_id)
         session.compare(arguments, command(arguments))
-    except (ValueError, OSError) as error:
+    except BrokenPipeError:
+        raise  # whoever reads what is printed has seen enough
+    except OSError as error:
+        return _fail(f"{error}; once that is mended: {command(arguments)} --resume", 2)
+    except ValueError as error:
         return _fail(str(error), 2)
     except KeyboardInterrupt:
         return _fail(f"interrupted; go on with: {command(arguments)} --resume", 130)

@@ -2,9 +2,13 @@
 
 import argparse
 import contextlib
+import dataclasses
+import fcntl
 import io
 import json
 import os
+import re
+import resource
 import shlex
 import signal
 import socket
@@ -20,9 +24,12 @@ from scipy.stats import norm
 import jaxloss as jl
 from jaxloss import command
 from jaxloss.__main__ import main
-from jaxloss.compare import Outcome, compare
+from jaxloss.compare import Outcome, compare, folder
 from jaxloss.compare.comparison import planned, read
+from jaxloss.compare.folder import claimed
 from jaxloss.compare.sweep.expression import parsed
+from jaxloss.compare.sweep.records import Record, Store
+from jaxloss.compare.sweep.results import Results
 from jaxloss.compare.tasks import drawing
 from jaxloss.compare.tasks.metrics import Metric, median_error
 from jaxloss.compare.tasks.models import Linear
@@ -347,6 +354,246 @@ def test_a_folder_that_cannot_be_made_is_said_before_anything_is_trained(tmp_pat
     (tmp_path / "file").write_text("in the way")
     assert main(["compare", "--out", str(tmp_path / "file")]) == 2
     assert capsys.readouterr().err.startswith("jaxloss compare: error: ")
+
+
+@pytest.mark.parametrize("name", ["report.html", "results.jsonl", "plan.json", ".lock"])
+def test_a_folder_where_a_file_is_to_be_written_is_said_before_anything_is_trained(
+    name, tmp_path, capsys
+):
+    (tmp_path / name).mkdir()
+    assert main(["compare", "--out", str(tmp_path)]) == 2
+    said = capsys.readouterr().err
+    assert name in said
+    assert "give another folder by --out" in said
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+# a folder and the runs in it
+
+HOLD = """
+import sys, pathlib, runpy
+claimed = runpy.run_path(sys.argv[2])["claimed"]  # without the package, which takes seconds
+with claimed(pathlib.Path(sys.argv[1])):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def holder(tmp_path):
+    """Another process that holds a folder."""
+    words = [sys.executable, "-c", HOLD, str(tmp_path), folder.__file__]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout.readline() == "held\n"
+        yield other
+        other.kill()
+
+
+@pytest.mark.parametrize("more", [[], ["--resume"]])
+def test_a_folder_that_another_run_writes_into_is_refused_and_left_alone(
+    more, holder, tmp_path, capsys
+):
+    (tmp_path / "results.jsonl").write_text("what the other wrote")
+    assert main(["compare", "--out", str(tmp_path), *more]) == 2
+    said = capsys.readouterr().err
+    assert f"another run writes into {tmp_path}: wait until it ends, or give another" in said
+    assert (tmp_path / "results.jsonl").read_text() == "what the other wrote"
+    assert holder.poll() is None
+
+
+@pytest.mark.parametrize("farewell", [signal.SIGKILL, signal.SIGTERM])
+def test_a_process_that_is_killed_holds_its_folder_no_longer(farewell, holder, tmp_path):
+    holder.send_signal(farewell)
+    holder.wait()
+    assert [path.name for path in tmp_path.iterdir()] == [".lock"]
+    with claimed(tmp_path), pytest.raises(ValueError, match="another run"), claimed(tmp_path):
+        pass
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_lock_that_was_removed_meanwhile_holds_nobody_off(tmp_path, monkeypatch):
+    """Between opening the file and locking it, the run that had it may have ended."""
+    path, taken = tmp_path / ".lock", []
+    real = fcntl.flock
+
+    def late(file, how):
+        if not taken:
+            path.unlink()
+        taken.append(real(file, how))
+
+    monkeypatch.setattr(fcntl, "flock", late)
+    with claimed(tmp_path):
+        assert len(taken) == 2
+        assert path.exists()
+
+
+@pytest.mark.slow
+def test_of_two_runs_at_once_in_one_folder_one_is_refused_and_the_other_loses_no_row(tmp_path):
+    words = [sys.executable, "-m", "jaxloss", "compare", *FEW, "--out", str(tmp_path)]
+    runs = [subprocess.Popen(words, stderr=subprocess.PIPE, text=True) for _ in range(2)]
+    said = [run.communicate(timeout=300)[1] for run in runs]
+    assert sorted(run.returncode for run in runs) == [0, 2]
+    refused = next(text for run, text in zip(runs, said, strict=True) if run.returncode)
+    assert f"another run writes into {tmp_path}" in refused
+    plan = planned([FEW[1]], seeds=2, rates=[0.01], epochs=2)
+    assert len(read(tmp_path, plan).results.rows) == plan.networks
+
+
+@pytest.fixture(scope="module")
+def rows():
+    """A plan and rows of it that nobody trained."""
+    plan = planned(["brier"], seeds=2, noise=[0.0], rates=[0.01], epochs=2)
+    names = [metric.name for metric in plan.task.output.metrics]
+    made = [
+        Record(contender.name, dict(variant.hyperparameters), 0.0, 0.01, seed, 0.5, [0.4, 0.5], m)
+        for contender, variant in plan.units
+        for seed in range(plan.seeds)
+        for m in [dict.fromkeys(names, 0.5)]
+    ]
+    return plan, made
+
+
+GRID = ("--loss", "brier", "--seeds", "2", "--noise", "0", "--rates", "0.01", "--epochs", "2")
+
+
+def kept(path, plan, lines):
+    (path / "plan.json").write_text(json.dumps(plan.identity, indent=1))
+    (path / "results.jsonl").write_text("".join(lines))
+
+
+def resumed(path, capsys):
+    """What a resumed run says to a folder that it refuses."""
+    before = {file.name: file.read_bytes() for file in path.iterdir()}
+    assert main(["compare", *GRID, "--out", str(path), "--resume"]) == 2
+    assert {file.name: file.read_bytes() for file in path.iterdir()} == before
+    return capsys.readouterr().err
+
+
+DAMAGES = {
+    "no JSON": lambda _: "garbage\n",
+    "half a line": lambda line: line[:40] + "\n",
+    "two halves": lambda line: line[:40] + line,
+    "empty": lambda _: "\n",
+    "a number": lambda _: "3\n",
+    "a list": lambda _: "[]\n",
+    "deep": lambda _: "[" * 100_000 + "\n",
+    "no seed": lambda line: line.replace('"seed"', '"sead"'),
+    "another seed": lambda line: re.sub('"seed": .', '"seed": 7', line),
+    "a seed that is there": lambda line: re.sub('"seed": .', '"seed": 0', line),
+    "another loss": lambda line: line.replace("brier", "huber").replace("cross_", "x_"),
+    "a short curve": lambda line: line.replace("[0.4, 0.5]", "[0.5]"),
+    "words": lambda line: line.replace("[0.4, 0.5]", '["a", "b"]'),
+    "no metric": lambda line: line.replace('"accuracy"', '"precision"'),
+    "no names": lambda line: line.replace('"hyperparameters": {}', '"hyperparameters": 3'),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
+def test_a_line_of_the_rows_that_is_no_row_is_named(damage, rows, tmp_path):
+    plan, made = rows
+    lines = [row.line() for row in made]
+    lines[3] = damage(lines[3])
+    kept(tmp_path, plan, lines)
+    with pytest.raises(ValueError, match=r"results\.jsonl, line 4: this "):
+        read(tmp_path, plan)
+
+
+def test_a_resumed_run_names_the_file_the_line_and_what_to_do(rows, tmp_path, capsys):
+    plan, made = rows
+    kept(tmp_path, plan, [row.line() for row in made])
+    file = tmp_path / "results.jsonl"
+    file.write_bytes(file.read_bytes().replace(b"brier", b"br\xffer", 1))
+    said = resumed(tmp_path, capsys)
+    assert f"{file}, line 3: this is no row of a run (UnicodeDecodeError" in said
+    assert "take out that line and go on with --resume, or begin anew" in said
+
+
+def test_rows_that_are_whole_are_read_and_a_last_line_that_was_cut_off_is_left_out(rows, tmp_path):
+    plan, made = rows
+    kept(tmp_path, plan, [*(row.line() for row in made), made[0].line()[:50]])
+    assert read(tmp_path, plan).results.rows == tuple(made)
+    assert Store(tmp_path / "results.jsonl", plan).read() == made
+
+
+@pytest.mark.parametrize("text", ["", "{", "null", "[3]", "3", '"text"', "\xff", '{"task": "dig'])
+def test_a_plan_that_is_none_is_refused(text, rows, tmp_path, capsys):
+    plan, made = rows
+    kept(tmp_path, plan, [row.line() for row in made])
+    (tmp_path / "plan.json").write_text(text, encoding="latin-1")
+    said = resumed(tmp_path, capsys)
+    assert str(tmp_path / "plan.json") in said
+    assert "begin anew without --resume, or give another folder" in said
+
+
+def test_rows_without_a_plan_are_refused_and_not_deleted(rows, tmp_path, capsys):
+    plan, made = rows
+    kept(tmp_path, plan, [row.line() for row in made])
+    (tmp_path / "plan.json").unlink()
+    assert "holds results.jsonl and no plan.json" in resumed(tmp_path, capsys)
+
+
+def test_a_plan_of_another_run_is_refused_by_what_differs(rows, tmp_path, capsys):
+    kept(tmp_path, dataclasses.replace(rows[0], seeds=3), [])
+    assert "another run: its seeds differs; begin anew" in resumed(tmp_path, capsys)
+
+
+@contextlib.contextmanager
+def disk_of(size):
+    """No file of this process can grow beyond so many bytes."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_where_the_disk_is_full_files_stay_whole_and_the_file_is_named(rows, tmp_path):
+    plan, made = rows
+    store = Store(tmp_path / "results.jsonl", plan)
+    store.append(made[:2])
+    before = store.path.read_bytes()
+    for write in (store.append, store.replace):
+        with disk_of(len(before) + 100), pytest.raises(OSError, match=r"results\.jsonl"):
+            write(made)
+        assert store.path.read_bytes() == before
+    outcome = Outcome(Results.of(plan, made))
+    with disk_of(50), pytest.raises(OSError, match=r"results\.csv"):
+        outcome.write_table(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["results.jsonl"]
+
+
+def test_a_full_disk_is_said_with_the_file_and_what_to_do(tmp_path, capsys):
+    with disk_of(10):
+        assert main(["compare", *GRID, "--out", str(tmp_path)]) == 2
+    said = capsys.readouterr().err
+    assert f"{tmp_path / 'plan.json'}'; once that is mended: jaxloss compare --loss brier" in said
+    assert said.rstrip().endswith("--resume")
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_outcome_is_not_written_where_a_run_writes(rows, holder, tmp_path):
+    plan, made = rows
+    outcome = Outcome(Results.of(plan, made))
+    with pytest.raises(ValueError, match="another run writes into"):
+        outcome.write(tmp_path)
+    holder.kill()
+    holder.wait()
+    outcome.write(tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == {"results.jsonl", "results.csv"}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("encoding", ["ascii", "cp1252"])
+def test_a_run_ends_well_on_a_terminal_of_few_characters(encoding, tmp_path):
+    words = [sys.executable, "-m", "jaxloss", "compare", *GRID, "--out", "größe"]
+    old = {"PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "PYTHONIOENCODING": encoding}
+    environment = {**os.environ, **old}
+    done = subprocess.run(words, capture_output=True, cwd=tmp_path, env=environment, check=True)
+    shown = done.stdout.decode(encoding)
+    assert "Wrote gr" in shown
+    assert ("+- standard errors" if encoding == "ascii" else "± standard errors") in shown
+    assert "± standard error" in (tmp_path / "größe" / "report.md").read_text(encoding="utf-8")
 
 
 @pytest.mark.slow

@@ -12,20 +12,21 @@ from typing import Any, TypedDict, Unpack
 
 import pandas as pd
 
+from jaxloss.compare.folder import PLAN, ROWS, TABLE, claimed
 from jaxloss.compare.statistics.standings import Analysis, Standing, analyse
 from jaxloss.compare.statistics.theory import Prediction, predictions
 from jaxloss.compare.sweep import devices
 from jaxloss.compare.sweep.contenders import Field, Given
 from jaxloss.compare.sweep.plan import Plan
-from jaxloss.compare.sweep.records import Store, parsed
+from jaxloss.compare.sweep.records import Store
 from jaxloss.compare.sweep.results import Results, spelled
 from jaxloss.compare.sweep.run import Unit, run
 from jaxloss.compare.tasks.registry import find
 from jaxloss.compare.tasks.task import Task
+from jaxloss.files import decoded, write
 from jaxloss.hints import nearest
 
 SEEDS = 8
-PLAN, ROWS, TABLE = "plan.json", "results.jsonl", "results.csv"
 
 
 @dataclass(frozen=True)
@@ -79,10 +80,19 @@ class Outcome:
         return table.assign(chosen=[row in chosen for row in columns.itertuples(index=False)])
 
     def write(self, folder: Path) -> None:
-        """Write the rows, as `results.jsonl` with all curves and as `results.csv` without."""
-        folder.mkdir(parents=True, exist_ok=True)
-        Store(folder / ROWS, self.plan).replace(self.results.rows)
-        self.frame().to_csv(folder / TABLE, index=False)
+        """Write the rows, as `results.jsonl` with all curves and as `results.csv` without.
+
+        Raises:
+            OSError: A file cannot be written; it is as it was.
+            ValueError: The folder cannot be made, or a run writes into it.
+        """
+        with claimed(folder):
+            Store(folder / ROWS, self.plan).replace(self.results.rows)
+            self.write_table(folder)
+
+    def write_table(self, folder: Path) -> None:
+        """Write the rows as `results.csv`, without their curves."""
+        write(folder / TABLE, self.frame().to_csv(index=False))
 
 
 class Settings(TypedDict, total=False):
@@ -178,22 +188,20 @@ def carried_out(
 
     Args:
         plan: What to train.
-        folder: Where to; it exists. Only the process that leads writes.
+        folder: Where to; it exists, and is `claimed`. Only the process that leads writes.
         resume: Keep what the folder holds, if it is of the same plan, and train what is missing.
         done: Is told of each unit.
 
     Raises:
-        ValueError: The folder holds another plan.
+        OSError: A file cannot be written; the rows of all units before are whole.
+        ValueError: The folder holds another plan, or what cannot be read.
     """
-    identity = json.dumps(plan.identity, indent=1)
-    kept = folder / PLAN
     if devices.leads():
-        if resume and kept.exists() and kept.read_text(encoding="utf-8") != identity:
-            message = f"{folder} holds another run: {_difference(kept, plan)}"
-            raise ValueError(message)
-        if not (resume and kept.exists()):
+        if resume:
+            _require_same(plan, folder)
+        else:
             (folder / ROWS).unlink(missing_ok=True)
-        kept.write_text(identity, encoding="utf-8")
+        write(folder / PLAN, json.dumps(plan.identity, indent=1))
     return Outcome(run(plan, Store(folder / ROWS, plan), done))
 
 
@@ -201,15 +209,30 @@ def read(folder: Path, plan: Plan) -> Outcome:
     """The outcome that a folder holds.
 
     Raises:
-        ValueError: It is not complete.
+        ValueError: It is not complete, or cannot be read.
     """
-    return Outcome(Results.of(plan, parsed((folder / ROWS).read_text(encoding="utf-8"))))
+    return Outcome(Results.of(plan, Store(folder / ROWS, plan).rows()))
 
 
-def _difference(kept: Path, plan: Plan) -> str:
-    old = json.loads(kept.read_text(encoding="utf-8"))
-    named = [name for name, value in plan.identity.items() if old.get(name) != value]
-    return f"its {', '.join(named)} {'differs' if len(named) == 1 else 'differ'}"
+def _require_same(plan: Plan, folder: Path) -> None:
+    """Refuse to go on with rows of another plan, or of nobody knows which."""
+    kept, anew = folder / PLAN, "begin anew without --resume, or give another folder by --out"
+    if not kept.exists():
+        if (folder / ROWS).exists():
+            message = f"{folder} holds {ROWS} and no {PLAN}, which says what they are of; {anew}"
+            raise ValueError(message)
+        return
+    try:
+        old = dict(json.loads(decoded(kept, kept.read_bytes())))
+    except (ValueError, TypeError) as error:
+        message = f"{kept} is no plan of a run ({error}); {anew}"
+        raise ValueError(message) from error
+    ours = json.loads(json.dumps(plan.identity))
+    named = [name for name in {**ours, **old} if name not in old or ours.get(name) != old[name]]
+    if named:
+        differ = f"{', '.join(named)} {'differs' if len(named) == 1 else 'differ'}"
+        message = f"{folder} holds another run: its {differ}; {anew}"
+        raise ValueError(message)
 
 
 def _require_known(settings: Iterable[str]) -> None:

@@ -5,10 +5,12 @@ import dataclasses
 import json
 import math
 import time
+from contextlib import nullcontext
 from typing import Any
 
 from jaxloss.command import options
-from jaxloss.compare.comparison import TABLE, Outcome, carried_out, planned
+from jaxloss.compare.comparison import Outcome, carried_out, planned
+from jaxloss.compare.folder import PAGE, TEXT, claimed
 from jaxloss.compare.report import markdown, page, terminal, wording
 from jaxloss.compare.report.plates import plates
 from jaxloss.compare.report.view import view
@@ -17,6 +19,7 @@ from jaxloss.compare.tasks.imbalance import imbalanced
 from jaxloss.compare.tasks.registry import find
 from jaxloss.compare.tasks.tables import table
 from jaxloss.compare.tasks.task import Task
+from jaxloss.files import write
 
 
 def compare(arguments: argparse.Namespace, command: str) -> None:
@@ -24,20 +27,19 @@ def compare(arguments: argparse.Namespace, command: str) -> None:
 
     Raises:
         ValueError: The request cannot be met.
-        OSError: The folder cannot be written.
+        OSError: A file cannot be written.
         LostError: Another process is gone.
     """
     start = time.perf_counter()
     plan = planned(arguments.loss, task=_task(arguments), **options(arguments))
     quiet = arguments.json or not devices.leads()
-    if devices.leads():
-        arguments.out.mkdir(parents=True, exist_ok=True)
-    if not quiet:
-        terminal.announce(plan)
-    with terminal.progress(plan, quiet=quiet) as done, devices.together():
-        outcome = carried_out(plan, arguments.out, resume=arguments.resume, done=done)
-    if devices.leads():
-        _write(outcome, arguments, command, start)
+    with claimed(arguments.out) if devices.leads() else nullcontext():
+        if not quiet:
+            terminal.announce(plan)
+        with terminal.progress(plan, quiet=quiet) as done, devices.together():
+            outcome = carried_out(plan, arguments.out, resume=arguments.resume, done=done)
+        if devices.leads():
+            _write(outcome, arguments, command, start)
 
 
 def _task(arguments: argparse.Namespace) -> Task:
@@ -48,12 +50,12 @@ def _task(arguments: argparse.Namespace) -> Task:
 def _write(outcome: Outcome, arguments: argparse.Namespace, command: str, start: float) -> None:
     """Everything but the rows, which are written as they come."""
     results, analysis, folder = outcome.results, outcome.analysis, arguments.out
-    outcome.frame().to_csv(folder / TABLE, index=False)
+    outcome.write_table(folder)
     predictions, seconds = outcome.predictions, time.perf_counter() - start
     told = view(results, analysis, predictions, command, seconds)
     figures = plates(results, analysis)
-    (folder / "report.html").write_text(page.render(told, figures), encoding="utf-8")
-    (folder / "report.md").write_text(markdown.render(told), encoding="utf-8")
+    write(folder / PAGE, page.render(told, figures))
+    write(folder / TEXT, markdown.render(told))
     if arguments.json:
         print(json.dumps(summary(outcome), allow_nan=False))
     else:

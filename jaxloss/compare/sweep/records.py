@@ -1,9 +1,11 @@
 """What is written: one row for each trained network, from which everything else is computed."""
 
+import functools
 import json
 import math
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -15,6 +17,7 @@ from jaxloss.compare.sweep.contenders import Contender
 from jaxloss.compare.sweep.expression import Variant
 from jaxloss.compare.sweep.plan import Plan
 from jaxloss.compare.sweep.training import Measured
+from jaxloss.files import write
 
 _DIGITS = 7
 
@@ -52,14 +55,28 @@ class Record:
         """As a line of JSON; what is not finite is null."""
         return json.dumps(_without_nan(asdict(self)), allow_nan=False) + "\n"
 
+    @property
+    def place(self) -> tuple[float, float, int]:
+        """Which network of the unit it is: its noise, learning rate and seed."""
+        return self.noise, self.learning_rate, self.seed
+
     @classmethod
-    def parsed(cls, line: str) -> Self:
-        """From a line of JSON."""
-        row = json.loads(line)
-        row["validation"] = _number(row["validation"])
-        row["test"] = [_number(x) for x in row["test"]]
-        row["measures"] = {name: _number(x) for name, x in row["measures"].items()}
-        return cls(**row)
+    def parsed(cls, line: str | bytes) -> Self:
+        """From a line of JSON.
+
+        Raises:
+            ValueError: It is none, or not of a row.
+        """
+        try:
+            row = dict(json.loads(line))
+            row["hyperparameters"] = dict(row["hyperparameters"])
+            row["validation"] = _number(row["validation"])
+            row["test"] = [_number(x) for x in row["test"]]
+            row["measures"] = {name: _number(x) for name, x in row["measures"].items()}
+            return cls(**row)
+        except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
+            message = f"this is no row of a run ({type(error).__name__}: {error})"
+            raise ValueError(message) from error
 
 
 def key(loss: str, hyperparameters: Mapping[str, float]) -> str:
@@ -96,8 +113,8 @@ def written(rows: Iterable[Record]) -> str:
 
 
 def parsed(text: str) -> list[Record]:
-    """The rows of lines of JSON; a last line that was cut off is left out."""
-    return [Record.parsed(line) for line in text.splitlines(keepends=True) if line[-1] == "\n"]
+    """The rows of lines of JSON."""
+    return [Record.parsed(line) for line in text.splitlines()]
 
 
 class Store:
@@ -111,29 +128,74 @@ class Store:
     def __init__(self, path: Path, plan: Plan) -> None:
         self.path, self.plan = path, plan
 
-    def read(self) -> list[Record]:
-        """The rows of every unit that is complete; a unit that was interrupted is left out."""
+    def rows(self) -> list[Record]:
+        """All rows that the file holds; a last line that was cut off is left out.
+
+        Raises:
+            ValueError: Some other line is no row of this plan; the message names it.
+        """
         if not self.path.exists():
             return []
+        found: dict[tuple[str, tuple[float, float, int]], Record] = {}
+        for number, line in enumerate(self.path.read_bytes().split(b"\n")[:-1], 1):
+            try:
+                row = Record.parsed(line)
+                self._require_planned(row, found)
+            except ValueError as error:
+                message = f"{self.path}, line {number}: {error}; take out that line and go on with "
+                raise ValueError(f"{message}--resume, or begin anew without it") from error
+            found[row.unit, row.place] = row
+        return list(found.values())
+
+    def read(self) -> list[Record]:
+        """The rows of every unit that is complete; a unit that was interrupted is left out.
+
+        Raises:
+            ValueError: A line is no row of this plan.
+        """
         units: dict[str, list[Record]] = {}
-        for row in parsed(self.path.read_text(encoding="utf-8")):
+        for row in self.rows():
             units.setdefault(row.unit, []).append(row)
-        whole = [key(c.name, v.hyperparameters) for c, v in self.plan.units]
-        complete = [units[name] for name in whole if len(units.get(name, ())) == self.plan.cells]
+        complete = [units[x] for x in self._units if len(units.get(x, ())) == self.plan.cells]
         return [row for unit in complete for row in unit]
 
     def append(self, rows: Iterable[Record]) -> None:
-        """Add the rows of a unit, and see to it that they are on the disk."""
-        with self.path.open("a", encoding="utf-8") as file:
-            file.write(written(rows))
-            file.flush()
-            os.fsync(file.fileno())
+        """Add the rows of a unit, all of them or none, and see to it that they are on the disk.
+
+        Raises:
+            OSError: The file cannot be written; it is as it was.
+        """
+        before = self.path.stat().st_size if self.path.exists() else 0
+        try:
+            with self.path.open("ab") as file:
+                file.write(written(rows).encode())
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as error:
+            with suppress(OSError):
+                os.truncate(self.path, before)
+            raise OSError(error.errno, error.strerror, str(self.path)) from error
 
     def replace(self, rows: Iterable[Record]) -> None:
         """Write these rows and no others, so that the file is either the old or the new one."""
-        fresh = self.path.with_suffix(".tmp")
-        fresh.write_text(written(rows), encoding="utf-8")
-        fresh.replace(self.path)
+        write(self.path, written(rows))
+
+    @functools.cached_property
+    def _units(self) -> dict[str, None]:
+        """The units of the plan, in its order."""
+        return dict.fromkeys(key(c.name, v.hyperparameters) for c, v in self.plan.units)
+
+    def _require_planned(self, row: Record, found: Container[tuple[str, Any]]) -> None:
+        """Refuse a row that is not of the plan, or of a network that was found before."""
+        plan = self.plan
+        at = row.noise in plan.noise, row.learning_rate in plan.rates, row.seed in range(plan.seeds)
+        measured = {metric.name for metric in plan.task.output.metrics}
+        if row.unit not in self._units or not all(at):
+            raise ValueError("this network is not one of the plan")
+        if len(row.test) != plan.epochs or set(row.measures) != measured:
+            raise ValueError("this network was measured otherwise than the plan asks for")
+        if (row.unit, row.place) in found:
+            raise ValueError("this network has a row already")
 
 
 def _rounded(x: NDArray[Any]) -> NDArray[np.float64]:
@@ -143,7 +205,7 @@ def _rounded(x: NDArray[Any]) -> NDArray[np.float64]:
 
 
 def _number(x: float | None) -> float:
-    return math.nan if x is None else x
+    return math.nan if x is None else float(x)
 
 
 def _without_nan(x: Any) -> Any:

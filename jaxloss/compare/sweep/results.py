@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -54,7 +55,9 @@ class Results:
         for row in rows:
             units.setdefault(row.unit, []).append(row)
         ordered = {
-            (c.name, i): sorted(units.get(key(c.name, v.hyperparameters), ()), key=_place)
+            (c.name, i): sorted(
+                units.get(key(c.name, v.hyperparameters), ()), key=attrgetter("place")
+            )
             for c in plan.field.contenders
             for i, v in enumerate(c.variants)
         }
@@ -76,10 +79,6 @@ class Results:
 def spelled(hyperparameters: Mapping[str, float]) -> str:
     """Hyper-parameters as they are written, to six digits."""
     return " ".join(f"{name}={value:g}" for name, value in hyperparameters.items())
-
-
-def _place(row: Record) -> tuple[float, float, int]:
-    return row.noise, row.learning_rate, row.seed
 
 
 def _grid(plan: Plan, units: list[list[Record]]) -> Grid:

@@ -10,7 +10,7 @@ import inspect
 import operator
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Concatenate, Generic, ParamSpec
+from typing import Any, Concatenate, Generic, NoReturn, ParamSpec
 
 import jax
 import jax.numpy as jnp
@@ -26,6 +26,25 @@ from jaxloss.signature import Signature
 P = ParamSpec("P")
 
 
+def _of_objectives(form: str) -> Callable[..., NoReturn]:
+    """An operator of losses, which says what it would be of objectives."""
+
+    def refuse(loss: "Loss[...]", *other: object) -> NoReturn:
+        written = form.format(_as_objective(loss), *map(_as_objective, other))
+        message = "is a function of arrays; what is added and scaled is an objective of it"
+        raise TypeError(f"{loss.__name__} {message}: `{written}`")
+
+    return refuse
+
+
+def _as_objective(operand: object) -> str:
+    """How an operand would be written beside objectives."""
+    if not isinstance(operand, Loss):
+        return f"{operand!r:.80}"
+    is_exported = operand.__module__.startswith("jaxloss.") and operand.__name__.isidentifier()
+    return f"jl.Objective({'jl.' if is_exported else ''}{operand.__name__})"
+
+
 class Loss(Generic[P]):
     """A pure compiled function from arrays to one value for each example.
 
@@ -37,6 +56,12 @@ class Loss(Generic[P]):
 
     __name__: str
     __qualname__: str
+
+    __array_ufunc__ = None  # leaves `numpy_number * loss` to `__rmul__`
+    __add__, __radd__ = _of_objectives("{0} + {1}"), _of_objectives("{1} + {0}")
+    __sub__, __rsub__ = _of_objectives("{0} - {1}"), _of_objectives("{1} - {0}")
+    __mul__, __rmul__ = _of_objectives("{0} * {1}"), _of_objectives("{1} * {0}")
+    __truediv__, __neg__ = _of_objectives("{0} / {1}"), _of_objectives("-{0}")
 
     def __init__(
         self,
@@ -72,6 +97,12 @@ class Loss(Generic[P]):
         """The value at arrays that fit, without checks, casts or compilation."""
         return self.function(*arrays, **hyperparameters)
 
+    def _one_each(self, arrays: Sequence[Array], numbers: Mapping[str, Any]) -> Array:
+        """The value, once it is one number for each example."""
+        value = self.compute(*arrays, **numbers)
+        self.contract.check_value(value, arrays[0].shape)
+        return value
+
     def _trace(self, *given: Array, **keywords: Any) -> Array:
         self.contract.check(given)
         with jax.named_scope(self.__name__):
@@ -96,7 +127,7 @@ class Loss(Generic[P]):
         if not self.contract.keeps:
             # The input is poisoned too: no slope leads back to logits that no label points at.
             arrays[0] = poison(arrays[0], valid)
-        value = self.compute(*arrays, **numbers)
+        value = self._one_each(arrays, numbers)
         return poison(value, lead(valid, value.ndim) & ~jnp.isnan(value))
 
     def _sloped(self, given: Sequence[Array], keywords: Mapping[str, Any]) -> Array:
@@ -104,12 +135,12 @@ class Loss(Generic[P]):
         arrays, numbers = self._prepare(given, keywords)
         known = [lead(~jnp.isnan(x), arrays[0].ndim) for x in arrays]
         valid = functools.reduce(operator.and_, known, self.contract.valid(arrays, numbers))
-        return poison(self.compute(poison(arrays[0], valid), *arrays[1:], **numbers), valid)
+        return poison(self._one_each([poison(arrays[0], valid), *arrays[1:]], numbers), valid)
 
     def _plain(self, given: Sequence[Array], keywords: Mapping[str, Any]) -> Array:
         """The same value by arithmetic alone, which compilers put into one pass with its sum."""
         arrays, numbers = self._prepare(given, keywords)
-        value = self.compute(*arrays, **numbers)
+        value = self._one_each(arrays, numbers)
         return functools.reduce(operator.add, self.contract.outside(arrays, numbers), value)
 
 
@@ -156,8 +187,30 @@ class SummedLoss(Loss[P], ABC):
         """
 
 
-def loss(**facts: Any) -> Callable[[Callable[P, Array]], Loss[P]]:
-    """Make a loss of a function whose arrays are annotated with their domains."""
+def loss(*bare: object, **facts: Any) -> Callable[[Callable[P, Array]], Loss[P]]:
+    """Make a loss of a function whose arrays are annotated with their domains.
+
+    Args:
+        *bare: Nothing; it tells that the parentheses of `@loss()` were forgotten.
+        **facts: What is known of the loss, as `Facts` names it.
+
+    Returns:
+        A decorator of functions that give one value for each example.
+
+    Raises:
+        TypeError: The parentheses were forgotten; or, at the function, a parameter is no array and
+            no hyper-parameter by its place, its annotation and its default.
+
+    Example:
+        >>> import jax, jax.numpy as jnp, jaxloss as jl
+        >>> from jaxloss.domains import Positive, PositiveReal
+        >>> @jl.loss(convex=False)
+        ... def log_ratio(predictions: PositiveReal, targets: PositiveReal, *, c: Positive = 1.0):
+        ...     return c * jnp.abs(jnp.log(predictions / targets))
+        >>> log_ratio([2.0, -1.0], [2.0, 1.0]).tolist()
+        [0.0, nan]
+    """
+    _refuse_bare("loss", bare)
 
     def decorate(function: Callable[P, Array]) -> Loss[P]:
         return Loss(function, Signature.of(function), Facts(**facts))
@@ -165,8 +218,14 @@ def loss(**facts: Any) -> Callable[[Callable[P, Array]], Loss[P]]:
     return decorate
 
 
-def distance(**facts: Any) -> Callable[[Callable[Concatenate[Array, P], Array]], Distance[P]]:
-    """Make a loss of `(predictions, targets)` of a function rho of their residual."""
+def distance(
+    *bare: object, **facts: Any
+) -> Callable[[Callable[Concatenate[Array, P], Array]], Distance[P]]:
+    """Make a loss of `(predictions, targets)` of a function rho of their residual.
+
+    The arguments are those of `loss`.
+    """
+    _refuse_bare("distance", bare)
 
     def decorate(rho: Callable[Concatenate[Array, P], Array]) -> Distance[P]:
         contract = Signature.of(rho, {"predictions": Real, "targets": Real})
@@ -175,14 +234,27 @@ def distance(**facts: Any) -> Callable[[Callable[Concatenate[Array, P], Array]],
     return decorate
 
 
-def margin(**facts: Any) -> Callable[[Callable[Concatenate[Array, P], Array]], Margin[P]]:
-    """Make a loss of `(scores, labels)` of a function psi of the margin."""
+def margin(
+    *bare: object, **facts: Any
+) -> Callable[[Callable[Concatenate[Array, P], Array]], Margin[P]]:
+    """Make a loss of `(scores, labels)` of a function psi of the margin.
+
+    The arguments are those of `loss`.
+    """
+    _refuse_bare("margin", bare)
 
     def decorate(psi: Callable[Concatenate[Array, P], Array]) -> Margin[P]:
         contract = Signature.of(psi, {"scores": Score, "labels": Sign})
         return Margin(psi, contract, Facts(**facts))
 
     return decorate
+
+
+def _refuse_bare(decorator: str, given: tuple[object, ...]) -> None:
+    if given:
+        name = getattr(given[0], "__name__", repr(given[0]))
+        message = f"takes facts by keyword, and none is `@{decorator}()` with its parentheses"
+        raise TypeError(f"{decorator}: the decorator of {name} {message}")
 
 
 _RAISES = """Raises:

@@ -3,7 +3,6 @@
 import difflib
 import functools
 import inspect
-import typing
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
@@ -12,6 +11,13 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from jaxloss.annotations import (
+    array_domains,
+    domains_of,
+    hyper_domains,
+    refuse_several_arrays,
+    takes_where,
+)
 from jaxloss.domains import ArrayDomain, HyperDomain
 from jaxloss.masking import Shape, as_mask, hide, spread
 from jaxloss.numerics import as_argument, as_array, computing_dtype, nan_below_zero, poison
@@ -44,19 +50,27 @@ class Signature:
 
     @classmethod
     def of(cls, function: Callable[..., Array], arrays: Mapping[str, Any] | None = None) -> Self:
-        """Read a function's annotations; `arrays` are what it is called with, if not its own."""
-        hints = typing.get_type_hints(function, include_extras=True)
-        parameters = inspect.signature(function).parameters.values()
-        own = {p.name: hints[p.name] for p in parameters if p.kind is not p.KEYWORD_ONLY}
-        keywords = [p for p in parameters if p.kind is p.KEYWORD_ONLY and p.name != "where"]
-        return cls(
+        """Read a function's annotations; `arrays` are what it is called with, if not its own.
+
+        Raises:
+            TypeError: A parameter is no array and no hyper-parameter by its place, its annotation
+                and its default.
+            ValueError: A default is outside its domain.
+        """
+        if arrays is None:
+            own = array_domains(function)
+        else:
+            refuse_several_arrays(function)
+            own = domains_of(arrays)
+        hyper = hyper_domains(function)
+        signature = cls(
             name=function.__name__,
-            arrays={name: _domain_in(hint) for name, hint in (arrays or own).items()},
-            hyperparameters={
-                p.name: HyperParameter(_domain_in(hints[p.name]), p.default) for p in keywords
-            },
-            couples="where" in hints,
+            arrays=own,
+            hyperparameters={name: HyperParameter(*item) for name, item in hyper.items()},
+            couples=takes_where(function),
         )
+        signature.admit({name: default for name, (_, default) in hyper.items()})
+        return signature
 
     def as_inspect(self) -> inspect.Signature:
         """The form that `help` and `inspect.signature` show."""
@@ -138,6 +152,24 @@ class Signature:
                 custom_message=f"{self.name}: `{name}` does not fit in {shapes}: shapes are "
                 f"equal, never broadcast; {fix}",
                 exception_type=ValueError,
+            )
+
+    def check_value(self, value: Any, leader: Shape) -> None:
+        """Raise unless the value is one number an example, or where a set is one, an element."""
+        if not isinstance(value, (Array, np.ndarray, np.generic, float, int)):
+            size = f" of {len(value)}" if isinstance(value, (tuple, list)) else ""
+            got = f"a {type(value).__name__}{size}"
+            message = "a loss returns one array, which is what is minimised"
+            raise TypeError(f"{self.name}: {message}; compute the rest beside it, got {got}")
+        batch, shape = (
+            leader[: len(leader) - next(iter(self.arrays.values())).event],
+            np.shape(value),
+        )
+        if shape != batch and not (self.couples and shape == self.elements(leader)):
+            raise ValueError(
+                f"{self.name}: a loss returns one value for each example, here of shape {batch}, "
+                f"got {shape}; sum over the axes of one example, and leave the batch to "
+                "the reduction of an Objective"
             )
 
     def cast(self, arrays: Sequence[Array]) -> list[Array]:
@@ -260,13 +292,6 @@ class Signature:
                 domain = self.hyperparameters[name].domain
                 if domain.bounded:
                     yield jnp.all(domain.contains(value))
-
-
-def _domain_in(hint: Any) -> Any:
-    """The domain in an annotation, also in one that allows `None`."""
-    if hasattr(hint, "__metadata__"):
-        return hint.__metadata__[0]
-    return next(_domain_in(arg) for arg in typing.get_args(hint) if arg is not type(None))
 
 
 def _stretches(shape: Shape, leader: Shape) -> bool:

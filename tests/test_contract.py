@@ -1,5 +1,7 @@
 """What a loss refuses, and in which words."""
 
+import functools
+import re
 import subprocess
 import sys
 
@@ -9,7 +11,7 @@ import numpy as np
 import pytest
 
 import jaxloss as jl
-from jaxloss.domains import Real, Simplex, Variance
+from jaxloss.domains import Embeddings, Positive, Real, Simplex, Variance
 
 LOGITS = jnp.zeros((3, 3))
 
@@ -120,6 +122,197 @@ def test_a_loss_of_your_own():
     assert linear_score([[0.5, 0.5]], [[1.0, 0.0]]).tolist() == [0.5]
     with pytest.raises(ValueError, match="linear_score"):
         linear_score(0.5, 0.5)
+
+
+def without_annotations(predictions, targets):
+    return predictions - targets
+
+
+def with_plain_annotations(predictions: jax.Array, targets: jax.Array):
+    return predictions - targets
+
+
+def with_a_plain_number(predictions: Real, targets: Real, *, c: float = 1.0):
+    return c * (predictions - targets)
+
+
+def with_a_bare_number(predictions: Real, targets: Real, *, c=1.0):
+    return c * (predictions - targets)
+
+
+def with_an_array_for_a_number(predictions: Real, targets: Real, *, c: Real = 1.0):
+    return c * (predictions - targets)
+
+
+def with_a_number_for_an_array(predictions: Positive, targets: Real):
+    return predictions - targets
+
+
+def without_a_default(predictions: Real, targets: Real, *, c: Positive):
+    return c * (predictions - targets)
+
+
+def with_a_default_outside(predictions: Real, targets: Real, *, c: Positive = -1.0):
+    return c * (predictions - targets)
+
+
+def with_a_number_by_position(predictions: Real, targets: Real, c: Positive = 1.0):
+    return c * (predictions - targets)
+
+
+def of_many(predictions: Real, *others):
+    return predictions - others[0]
+
+
+def of_any(predictions: Real, targets: Real, **others):
+    return (predictions - targets) * others["c"]
+
+
+def of_nothing(*, c: Positive = 1.0):
+    return c
+
+
+def of_unknown(predictions, targets):
+    return predictions - targets
+
+
+of_unknown.__annotations__ = {"predictions": "Reel", "targets": "Real"}
+
+
+def rho_of_two(residual, c: Positive):
+    return c * residual
+
+
+def rho_of_a_plain_number(residual: jax.Array, *, c: float = 1.0):
+    return c * residual
+
+
+@pytest.mark.parametrize(
+    ("decorator", "function", "error", "words"),
+    [
+        (
+            jl.loss,
+            without_annotations,
+            TypeError,
+            "`predictions` is an array; .* `predictions: Real`",
+        ),
+        (jl.loss, with_plain_annotations, TypeError, "`predictions` is an array; .*got .*Array"),
+        (jl.loss, with_a_plain_number, TypeError, "`c` is a .*`c: Positive = 1.0`, got `float`"),
+        (jl.loss, with_a_bare_number, TypeError, "`c` is a hyper-parameter; .*got no annotation"),
+        (jl.loss, with_an_array_for_a_number, TypeError, "`c` is a hyper-parameter; .*got "),
+        (jl.loss, with_a_number_for_an_array, TypeError, "`predictions` is an array; .*got "),
+        (jl.loss, without_a_default, TypeError, "`c` has no default; .*`c: Positive = 1.0`"),
+        (jl.loss, with_a_default_outside, ValueError, "`c` is a number > 0, got -1.0"),
+        (jl.loss, with_a_number_by_position, TypeError, r"`c` has a default.*`\*, c: Positive = 1"),
+        (jl.loss, of_many, TypeError, r"`\*others` stands for any arguments; name each, as "),
+        (jl.loss, of_any, TypeError, r"`\*\*others` stands for any arguments; name each, as "),
+        (jl.loss, of_nothing, TypeError, "takes no array.*`def of_nothing.predictions: Real, targ"),
+        (jl.loss, of_unknown, TypeError, "`predictions: Reel` cannot be read: name 'Reel' is not"),
+        (
+            jl.distance,
+            without_annotations,
+            TypeError,
+            r"one array .*\(predictions, targets\).*jl.loss",
+        ),
+        (jl.margin, rho_of_two, TypeError, r"one array by position, got \(residual, c\).*`\*`, as"),
+        (jl.distance, rho_of_a_plain_number, TypeError, "`c` is a hyper-parameter; .*got `float`"),
+        (jl.margin, rho_of_a_plain_number, TypeError, "`c` is a hyper-parameter; .*got `float`"),
+        (jl.denoising, rho_of_a_plain_number, TypeError, "`c` is a hyper-parameter; .*got `float`"),
+    ],
+)
+def test_what_cannot_be_a_loss_is_told_so_by_name(decorator, function, error, words):
+    with pytest.raises(error, match=f"^{function.__name__}: .*{words}"):
+        decorator()(function)
+
+
+def test_what_is_no_function_and_a_decorator_without_parentheses():
+    for thing in (3, functools.partial(of_any, 1.0)):
+        with pytest.raises(TypeError, match="made of a function that is defined by `def`"):
+            jl.loss()(thing)
+    for decorator in (jl.loss, jl.distance, jl.margin):
+        with pytest.raises(TypeError, match=rf"decorator of of_any .*`@{decorator.__name__}\(\)`"):
+            decorator(of_any)
+
+
+def test_annotations_may_be_strings_of_names_in_scope():
+    from jaxloss.domains import NonNegative as OnlyHere
+
+    def mine(predictions: "Real", targets: "Real", *, c: "OnlyHere | None" = None):
+        return predictions - targets if c is None else c * (predictions - targets)
+
+    def rho(residual, *, c: "Positive" = 2.0):
+        return c * residual
+
+    mine.__annotations__["return"] = rho.__annotations__["residual"] = "NeedNotBeKnown"
+    loss, distance = jl.loss()(mine), jl.distance()(rho)
+    assert loss(3.0, 1.0) == 2
+    assert loss(3.0, 1.0, c=0.0) == 0
+    assert distance(3.0, 1.0) == 4
+    with pytest.raises(ValueError, match=r"mine: `c` is a number >= 0, got -1\.0"):
+        loss(3.0, 1.0, c=-1.0)
+
+
+@pytest.mark.parametrize(
+    ("expression", "words"),
+    [
+        (lambda: 2 * jl.huber, "2 * jl.Objective(jl.huber)"),
+        (lambda: jl.huber * 2, "jl.Objective(jl.huber) * 2"),
+        (lambda: jl.huber / 2, "jl.Objective(jl.huber) / 2"),
+        (lambda: -jl.huber, "-jl.Objective(jl.huber)"),
+        (lambda: jl.huber + jl.log_cosh, "jl.Objective(jl.huber) + jl.Objective(jl.log_cosh)"),
+        (lambda: jl.huber - jl.log_cosh, "jl.Objective(jl.huber) - jl.Objective(jl.log_cosh)"),
+        (lambda: jl.Objective(jl.huber) + jl.log_cosh, "+ jl.Objective(jl.log_cosh)"),
+        (lambda: jl.Objective(jl.huber) - jl.log_cosh, "+ jl.Objective(jl.log_cosh)"),
+        (lambda: np.float64(2) * jl.huber, "* jl.Objective(jl.huber)"),
+        (lambda: np.ones(2) * jl.huber, "* jl.Objective(jl.huber)"),
+        (lambda: jnp.ones(2) * jl.huber, "* jl.Objective(jl.huber)"),
+        (lambda: sum([jl.huber]), "0 + jl.Objective(jl.huber)"),
+        (lambda: 2 * jl.one_vs_all(jl.hinge), "2 * jl.Objective(one_vs_all(hinge))"),
+    ],
+)
+def test_sums_and_multiples_of_losses_are_those_of_objectives(expression, words):
+    with pytest.raises(TypeError, match=re.escape(words)):
+        expression()
+
+
+@pytest.mark.parametrize("decorator", [jl.distance, jl.margin])
+@pytest.mark.parametrize(
+    ("function", "error", "words"),
+    [
+        (lambda x: (x, x), TypeError, "returns one array, .*got a tuple of 2"),
+        (lambda _: None, TypeError, "returns one array, .*got a NoneType"),
+        (lambda x: {"value": x}, TypeError, "returns one array, .*got a dict"),
+        (
+            jnp.sum,
+            ValueError,
+            r"returns one value for each example, here of shape \(3,\), got \(\)",
+        ),
+        (lambda x: x[:, None], ValueError, r"returns .* here of shape \(3,\), got \(3, 1\)"),
+    ],
+)
+def test_what_gives_no_value_for_each_example_is_told_so_by_name(decorator, function, error, words):
+    def mine(x):
+        return function(x)
+
+    loss = decorator()(mine)
+    for call in (loss, jax.jit(loss), jax.grad(lambda x, y: jnp.sum(loss(x, y)))):
+        with pytest.raises(error, match=f"^mine: a loss {words}"):
+            call(jnp.ones(3), jnp.ones(3))
+
+
+def test_a_loss_of_events_gives_one_value_for_each_event_or_element():
+    @jl.loss()
+    def of_rows(predictions: Simplex, targets: Simplex):
+        return predictions * targets
+
+    with pytest.raises(ValueError, match=r"of_rows: .* of shape \(3,\), got \(3, 3\)"):
+        of_rows(LOGITS, LOGITS)
+
+    @jl.loss()
+    def of_sets(first: Embeddings, second: Embeddings, *, where: jax.Array):
+        return jnp.where(where, jnp.sum(first * second, axis=-1), 0)
+
+    assert of_sets(jnp.ones((2, 3, 4)), jnp.ones((2, 3, 4))).tolist() == [[4.0] * 3] * 2
 
 
 def test_mapping_over_one_argument():

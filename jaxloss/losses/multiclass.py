@@ -4,7 +4,6 @@
 compare the true class's score with its rivals'. The one-hot errors regress on the label.
 """
 
-import dataclasses
 import functools
 import math
 from collections.abc import Callable
@@ -13,6 +12,7 @@ from typing import Any
 import jax.numpy as jnp
 from jax import Array
 
+from jaxloss.annotations import domains_of
 from jaxloss.contract import Loss, Margin, loss
 from jaxloss.domains import Label, Positive, Scores
 from jaxloss.facts import Constant, Facts
@@ -50,8 +50,8 @@ def one_vs_all(binary: Margin[...]) -> Loss[...]:
         convex risk minimization, doi:10.1214/aos/1079120130.
     """
     function = _summed_over_classes(binary)
-    given = Signature.of(function, {"scores": Scores, "labels": Label})
-    contract = dataclasses.replace(given, hyperparameters=binary.contract.hyperparameters)
+    arrays = domains_of({"scores": Scores, "labels": Label})
+    contract = Signature(function.__name__, arrays, binary.contract.hyperparameters)
     return Loss(function, contract, _implied(binary.facts), recipe=(one_vs_all, (binary,)))
 
 

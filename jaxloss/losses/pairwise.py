@@ -1,6 +1,5 @@
 """Losses of two scores and which of the two is to be the larger: any margin of the difference."""
 
-import dataclasses
 import functools
 from collections.abc import Callable
 from math import inf
@@ -8,6 +7,7 @@ from typing import Any
 
 from jax import Array
 
+from jaxloss.annotations import domains_of
 from jaxloss.contract import Loss, Margin, loss
 from jaxloss.domains import NonNegative, Score, Sign
 from jaxloss.facts import Facts
@@ -89,8 +89,8 @@ def ranking(psi: Margin[...]) -> Loss[...]:
         smooth=facts.smooth,
         supremum=facts.supremum,
     )
-    given = Signature.of(function, {"first": Score, "second": Score, "labels": Sign})
-    contract = dataclasses.replace(given, hyperparameters=psi.contract.hyperparameters)
+    arrays = domains_of({"first": Score, "second": Score, "labels": Sign})
+    contract = Signature(function.__name__, arrays, psi.contract.hyperparameters)
     return Loss(function, contract, kept, recipe=(ranking, (psi,)))
 
 

@@ -180,7 +180,7 @@ class Term:
         arrays = heads if self._has_no_target else (*heads, targets)
         if where is None:
             return arrays, None
-        mask = as_mask("Objective", _single("where", where), self._maskable(arrays))
+        mask = as_mask("Objective", _single("where", where), self.maskable(arrays))
         pairs = zip(self._benign(len(arrays)), arrays, strict=True)
         harmless = partial(self._harmless, mask)
         return tuple(jax.tree.map(partial(harmless, benign), x) for benign, x in pairs), mask
@@ -238,7 +238,7 @@ class Term:
         array = as_array(values)
         return array.astype(computing_dtype(array))
 
-    def _maskable(self, arrays: tuple[PyTree, ...]) -> Shape:
+    def maskable(self, arrays: tuple[PyTree, ...]) -> Shape:
         """The shape that a mask is a prefix of: of the examples, or of the elements of sets."""
         if isinstance(self.loss, Loss) and self.loss.contract.couples:
             return self.loss.contract.elements(arrays[0].shape)

@@ -1,50 +1,123 @@
 """Gradients over a batch of which only a part is in memory at a time, exact under any mask."""
 
+import functools
 import operator
-from collections.abc import Callable
-from functools import partial
-from typing import Any
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jax import Array
+from jax.custom_batching import custom_vmap
 
-from jaxloss.numerics import as_array, computing_dtype
+from jaxloss.masking import Shape
+from jaxloss.numerics import computing_dtype
+from jaxloss.objective import as_arrays
+from jaxloss.reduction import Average
+from jaxloss.term import Term
 from jaxloss.training.binding import Bound
+from jaxloss.training.pieces import Batch, Given, Leaves, Model
 
 PyTree = Any
+Aux = Callable[[PyTree, PyTree], PyTree]
 
 
-def accumulate(bound: Bound, parts: int) -> Callable[..., tuple[Array, PyTree]]:
+class Accumulated(NamedTuple):
+    """What comes back beside the value.
+
+    Attributes:
+        terms: Each term's average over all examples, unscaled, by name.
+        aux: What `aux` gave: each `Average` over all examples, all else with a first axis of parts.
+        params: The parameters as the last part left them, with new batch statistics and counters.
+    """
+
+    terms: dict[str, Average]
+    aux: PyTree
+    params: PyTree
+
+
+def accumulate(
+    bound: Bound,
+    parts: int,
+    *,
+    aux: Aux | None = None,
+    in_axes: PyTree = 0,
+    target_axes: PyTree = 0,
+) -> Callable[..., tuple[Any, PyTree]]:
     """The value and gradient of a batch, by a scan over parts of it.
 
         Σ_b s T_b / Σ_b M_b,   T_b = total, M_b = mass of part b, s = scale, summed over terms
 
-    The mean of the parts' means is another number wherever a mask leaves them unequal.
+    The mean of the parts' means is another number wherever a mask leaves them unequal. A term whose
+    value does not depend on the examples, such as a penalty on parameters that the model returns
+    beside its predictions, counts once.
 
     Args:
-        bound: An objective joined to a model by `bind`; its terms are reduced by `mean` or `total`.
-        parts: How many parts; it divides the number of examples.
+        bound: An objective joined to a model by `bind`. Its terms are reduced by what adds up over
+            parts, as `mean` and `total` do. Parameters are what the model takes, with whatever
+            leaves beside arrays of floats, such as an NNX or Equinox module.
+        parts: How many parts; it divides the number of examples. A part has every n-th of them.
+        aux: From the predictions and targets of a part to figures, such as an accuracy: an
+            `Average` is added up, all else gets a first axis of parts. A mask that it needs goes
+            with the targets. `lambda predictions, targets: None` for the terms alone.
+        in_axes: The axes of the examples in `inputs`, as of `jax.vmap`: an integer, or `None` for
+            what all parts share, or a structure of these that is a prefix of `inputs`. Scalars,
+            single typed keys, and what is no array are shared in any case.
+        target_axes: Likewise for `targets`, the first axis or `None`.
 
     Returns:
-        A function of `(params, inputs, targets, *, where, weights)` that gives the value and the
-        gradient in `params` of `bound`, to rounding. Sums are in float32 or wider, gradients come
-        back in the types of the parameters.
+        A function of `(params, inputs, targets, *, where, weights)`. It gives the value and the
+        gradient in `params` of `bound`, to rounding; with `aux` as `jax.value_and_grad` does, the
+        value in a pair with an `Accumulated`. Sums are in float32 or wider, gradients come back in
+        the types of the parameters. They have the structure of `params`, with `None` for leaves
+        that hold no floats, as of `equinox.filter_grad`; `optimizer.update(model, gradient)` of
+        NNX takes them. Python's floats are differentiated where all leaves are floats, as of
+        `jax.grad`, and are constants otherwise, as of `equinox.filter_grad`.
+        What a part changes in a mutable module, the next finds: batch statistics are of one part
+        after another, dropout draws anew. `nnx.update(model, nnx.state(accumulated.params,
+        nnx.BatchStat))` keeps it. A key among the inputs is the same in all parts; split it into
+        one for each example for others.
 
     Raises:
-        ValueError: `parts` is below 1, or does not divide the length of an array.
+        ValueError: `parts` is below 1, or does not divide the number of examples; arrays that are
+            split differ in that number. A term is no sum over parts: it takes several examples as
+            one event, or its arrays have not one first axis of examples, or its reduction needs all
+            values at once. Of a function that is no loss of jaxloss only the shapes are known: that
+            it gives each example's value from that example alone is assumed.
 
     Use when activations of the whole batch do not fit in memory.
     Avoid when the model couples examples, as batch normalisation does: parts are other batches.
+        When the loss does, as contrastive losses do, take its gradient in the embeddings, and from
+        there part by part (GradCache, the second example).
 
     Example:
-        >>> import jax.numpy as jnp, jaxloss as jl
+        >>> import jax, jax.numpy as jnp, jaxloss as jl
         >>> from jaxloss import training
         >>> bound = training.bind(jl.Objective(jl.squared_error), lambda w, x: w * x)
         >>> x, y, where = jnp.ones(4), jnp.array([1.0, 2.0, 3.0, 9.0]), jnp.arange(4) < 3
         >>> value, slope = training.accumulate(bound, 2)(jnp.array(0.0), x, y, where=where)
         >>> round(float(value), 4), float(slope)
         (4.6667, -4.0)
+
+        A loss over the set of all examples, with the activations of two of them at a time:
+
+        >>> objective, embed = jl.Objective(jl.clip), lambda w, x: jnp.tanh(x @ w)
+        >>> w, x, texts = jnp.eye(3), jnp.arange(12.0).reshape(4, 3) / 12, jnp.eye(4, 3)
+        >>> rows = x.reshape(2, 2, 3)
+        >>> embeddings = jax.lax.map(lambda part: embed(w, part), rows).reshape(4, 3)
+        >>> value, slopes = objective.value_and_grad(embeddings, texts)
+        >>> def add(gradient, part):
+        ...     row, slope = part
+        ...     return gradient + jax.vjp(lambda w: embed(w, row), w)[1](slope)[0], None
+        >>> gradient, _ = jax.lax.scan(add, jnp.zeros_like(w), (rows, slopes.reshape(2, 2, 3)))
+        >>> whole = jax.grad(lambda w: objective(embed(w, x), texts))(w)
+        >>> bool(jnp.allclose(gradient, whole, atol=1e-6))
+        True
+
+    References:
+        Gao, Zhang, Han & Callan (2021), Scaling deep contrastive learning batch size under memory
+        limited setup, arXiv:2101.06983.
     """
     if parts < 1:
         raise ValueError(f"accumulate: `parts` is an integer >= 1, got {parts}")
@@ -56,54 +129,174 @@ def accumulate(bound: Bound, parts: int) -> Callable[..., tuple[Array, PyTree]]:
         *,
         where: PyTree = None,
         weights: PyTree = None,
-    ) -> tuple[Array, PyTree]:
-        given = (inputs, targets, where, weights)
-        batches = jax.tree.map(partial(_split, parts), given, is_leaf=_is_list)
-        masses = _summed(lambda x, y, m, w: bound.masses(params, x, y, where=m, weights=w), batches)
-        found = _summed(
-            lambda x, y, m, w: jax.value_and_grad(bound.share)(
-                params, x, y, masses, where=m, weights=w
-            ),
-            batches,
-        )
-        value, gradient = found
-        return value, jax.tree.map(lambda g, p: g.astype(jnp.asarray(p).dtype), gradient, params)
+    ) -> tuple[Any, PyTree]:
+        data = inputs, *map(as_arrays, (targets, where, weights))
+        batch = Batch.of(data, (in_axes, target_axes, 0, 0), parts)
+        scan = Scan.of(bound, Model.of(bound.apply, params), batch)
+        value, accumulated, gradient = scan.run(aux)
+        return (value if aux is None else (value, accumulated)), gradient
 
     return value_and_grad
 
 
-def _summed(function: Callable[..., PyTree], batches: tuple[PyTree, ...]) -> PyTree:
-    """The sum over batches of what the function gives, in wide types."""
+@dataclass(frozen=True)
+class Scan:
+    """A sum over parts, of which only shapes are known beforehand.
 
-    def add(sums: PyTree, batch: tuple[PyTree, ...]) -> tuple[PyTree, None]:
-        return jax.tree.map(operator.add, sums, _widened(function(*batch))), None
-
-    first = jax.tree.map(lambda x: x[0], batches)
-    shapes = jax.eval_shape(lambda batch: _widened(function(*batch)), first)
-    zeros = jax.tree.map(lambda shape: jnp.zeros(shape.shape, shape.dtype), shapes)
-    return jax.lax.scan(add, zeros, batches)[0]
-
-
-def _widened(tree: PyTree) -> PyTree:
-    """Floats in single precision or wider; counts as they are."""
-    return jax.tree.map(lambda x: x.astype(_sum_dtype(x)), tree)
-
-
-def _sum_dtype(array: Array) -> Any:
-    return computing_dtype(array) if jnp.issubdtype(array.dtype, jnp.floating) else array.dtype
-
-
-def _split(parts: int, array: Any) -> Array:
-    """The parts along a new first axis, each of every n-th row.
-
-    So all devices have work in each part where the rows are spread over devices.
+    Attributes:
+        bound: The objective and the model.
+        model: The model taken apart.
+        batch: The data taken apart.
+        predictions: The shapes that the model makes of one part.
+        summed: The names of the terms that differ from part to part; the others count once.
+        changed: Which leaves of the model a call changes.
     """
-    rows = as_array(array)
-    if not rows.ndim or len(rows) % parts:
-        message = f"accumulate: an array of shape {rows.shape} does not fall into {parts} parts"
-        raise ValueError(f"{message} of as many examples each")
-    return jnp.swapaxes(rows.reshape(-1, parts, *rows.shape[1:]), 0, 1)
+
+    bound: Bound
+    model: Model
+    batch: Batch
+    predictions: PyTree
+    summed: Collection[str]
+    changed: Collection[int]
+
+    @classmethod
+    def of(cls, bound: Bound, model: Model, batch: Batch) -> "Scan":
+        """Trace the model under `vmap` over parts, which shows what depends on the examples."""
+        named, changed, summed = bound.objective.named, set[int](), set[str]()
+        depends: dict[str, PyTree] = {}
+
+        def arrays_of(data: Given) -> tuple[PyTree, dict[str, PyTree]]:
+            predictions, new = model.call({}, data[0])
+            changed.update(new)
+            given = as_arrays(predictions), data[1], None
+            return predictions, {name: term.inputs(*given)[0] for name, term in named.items()}
+
+        def of_part(rows: Leaves) -> tuple[PyTree, dict[str, PyTree]]:
+            _, targets, where, weights = data = batch.part(rows)
+            predictions, arrays = arrays_of(data)
+            depends.update(mapped(arrays))
+            for name, term in named.items():
+                if batch.parts > 1 and any(jax.tree.leaves(depends[name][0])):
+                    term.refuse_event("accumulate", arrays[name][0].shape)
+            terms = bound.objective.terms(predictions, targets, where=where, weights=weights)
+            totals = mapped({name: average.total for name, average in terms.items()})
+            summed.update(name for name, total in totals.items() if total and batch.parts > 1)
+            return predictions, arrays
+
+        every = jax.eval_shape(jax.vmap(of_part), batch.split())
+        predictions, arrays = jax.eval_shape(lambda x: jax.tree.map(lambda y: y[0], x), every)
+        if summed:
+            _, whole = jax.eval_shape(lambda: arrays_of(batch.whole))
+            for name in summed:
+                own = arrays[name], whole[name], depends[name]
+                _refuse_coupled(named[name], *own, batch.parts)
+        return cls(bound, model, batch, predictions, summed, changed)
+
+    def run(self, aux: Aux | None) -> tuple[Array, Accumulated, PyTree]:
+        """The value, what comes back beside it, and the gradient."""
+        named, rows, moving = self.bound.objective.named, self.batch.split(), self.model.moving
+        masses = self._masses(rows)
+
+        def share(own: Leaves, state: Leaves, row: Leaves) -> tuple[Array, Any]:
+            inputs, targets, *masks = self.batch.part(row)
+            predictions, changed = self.model.call(state | own, inputs)
+            given = as_arrays(predictions), targets, *masks
+            shares = [
+                term.share(masses[name], *given)
+                if name in self.summed
+                else term.value(*given) / self.batch.parts
+                for name, term in named.items()
+            ]
+            terms = {name: term.average(*given) for name, term in named.items()} if aux else {}
+            figures = aux(predictions, targets) if aux else None
+            return functools.reduce(operator.add, shares), (changed, terms, figures)
+
+        def step(carry: tuple[Leaves, Leaves], row: Leaves) -> tuple[tuple[Leaves, Leaves], Any]:
+            sums, state = carry
+            own = {i: state.get(i, x) for i, x in moving.items()}
+            (part, found), slopes = jax.value_and_grad(share, has_aux=True)(own, state, row)
+            changed, *figures = found
+            added = {i: x + slopes[i].astype(x.dtype) for i, x in sums.items()}
+            return (added, changed), (part, *figures)
+
+        zeros = {i: jnp.zeros_like(x, computing_dtype(x)) for i, x in moving.items()}
+        start = {i: jnp.asarray(self.model.leaves[i]) for i in self.changed}
+        (sums, state), (parts, terms, figures) = jax.lax.scan(step, (zeros, start), rows)
+        value = jnp.sum(parts)
+        value += jnp.asarray(self.bound.objective.constant, value.dtype)
+        gradient = {i: sums[i].astype(x.dtype) for i, x in moving.items()}
+        accumulated = Accumulated(
+            {name: self._whole(name, average) for name, average in terms.items()},
+            jax.tree.map(
+                lambda x: _added(x) if _is_average(x) else x, figures, is_leaf=_is_average
+            ),
+            self.model.rebuilt(state),
+        )
+        return value, accumulated, self.model.tree(gradient)
+
+    def _masses(self, rows: Leaves) -> dict[str, Array]:
+        """The mass of each term over all parts, from masks, weights and shapes."""
+        named = self.bound.objective.named
+        blank = as_arrays(jax.tree.map(jnp.zeros_like, self.predictions))
+
+        def masses(row: Leaves) -> dict[str, Array]:
+            _, *given = self.batch.part(row)
+            return {name: named[name].average(blank, *given).mass for name in self.summed}
+
+        every: dict[str, Array] = jax.lax.map(masses, rows)
+        return {name: jnp.sum(x, 0, dtype=x.dtype) for name, x in every.items()}
+
+    def _whole(self, name: str, averages: Average) -> Average:
+        """Of a term's averages over all parts, that of the whole."""
+        if name in self.summed:
+            return _added(averages)
+        whole: Average = jax.tree.map(lambda x: x[0], averages)
+        return whole
 
 
-def _is_list(node: Any) -> bool:
-    return isinstance(node, list)
+def mapped(tree: PyTree) -> PyTree:
+    """Whether each array has other values along the axis of the innermost `vmap`."""
+    found = [jax.tree.map(lambda _: False, tree)]
+
+    @custom_vmap
+    def seen(tree: PyTree) -> PyTree:
+        return tree
+
+    @seen.def_vmap
+    def _(_: int, batched: list[PyTree], tree: PyTree) -> tuple[PyTree, PyTree]:
+        found.append(batched[0])
+        return tree, batched[0]
+
+    seen(tree)
+    return found[-1]
+
+
+def _refuse_coupled(term: Term, part: PyTree, whole: PyTree, batched: PyTree, parts: int) -> None:
+    """Refuse a term whose arrays of a part are no first axis of those of the whole."""
+    for few, all_, depends in zip(*map(jax.tree.leaves, (part, whole, batched)), strict=True):
+        if depends:
+            _refuse_uneven(term, few.shape, all_.shape, parts)
+    _refuse_uneven(term, term.maskable(part), term.maskable(whole), parts)
+
+
+def _refuse_uneven(term: Term, part: Shape, whole: Shape, parts: int) -> None:
+    rows = [parts * n for n in part[:1]]
+    if not rows or whole != (*rows, *part[1:]):
+        raise ValueError(
+            f"accumulate: {term.name} has an array of shape {whole} of all examples, and {part} of "
+            f"one of {parts} parts; the first axis, and no other, is to be that of examples. If "
+            "examples meet each other there, take the gradient in the embeddings by "
+            "`objective.value_and_grad`, and from there part by part by `jax.vjp` of the model "
+            "(see help(jaxloss.training.accumulate))"
+        )
+
+
+def _added(stacked: Average) -> Average:
+    """The average over all parts, of one with a first axis of parts."""
+    first, rest = (jax.tree.map(lambda x, at=at: x[at], stacked) for at in (0, slice(1, None)))
+    whole: Average = jax.lax.scan(lambda x, y: (x + y, None), first, rest)[0]
+    return whole
+
+
+def _is_average(node: Any) -> bool:
+    return isinstance(node, Average)

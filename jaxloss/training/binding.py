@@ -95,7 +95,8 @@ class Bound:
         weights: PyTree = None,
     ) -> dict[str, Array]:
         """The mass of each term, from masks, weights and shapes: the model does not run."""
-        shapes = jax.eval_shape(partial(self.apply, params), inputs)
+        # Of a copy, as a mutable module, such as of NNX, would keep what belongs to the trace.
+        shapes = jax.eval_shape(lambda: self.apply(jax.tree.map(lambda x: x, params), inputs))
         blank = jax.tree.map(jnp.zeros_like, shapes)
         for term in self.objective.named.values():
             term.refuse_parts("Bound.masses", *map(as_arrays, (blank, targets)))

@@ -149,10 +149,12 @@ for name in losses:
 # ## Temperature is not a better loss, and rounding is no loss at all
 #
 # A network can scale its logits, so cross-entropy of 2 z has the same minimum as cross-entropy of
-# z. But training starts elsewhere and stops before the minimum, and that shows. A loss that beats
-# or loses to cross-entropy by as much as temperature does may owe it to scale alone: its verdict is
-# "temperature". The Cauchy-Schwarz divergence to a label *is* half of cross-entropy at half the
-# temperature, and Adam does not see the half.
+# z. But training starts elsewhere and stops before the minimum, and that shows. So a loss that
+# beats cross-entropy is compared with cross-entropy at its best temperature too, and one that loses
+# to it with the same at its worst: "better" and "worse" are then differences from both. Where the
+# interval shows that a difference is no more than temperature, the verdict is "temperature"; where
+# neither is shown, it is "open". The Cauchy-Schwarz divergence to a label *is* half of
+# cross-entropy at half the temperature, and Adam does not see the half.
 
 # %%
 control = outcome.plan.field.control

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from rich.console import Console
 
 from jaxloss.compare.report import figures, markdown, page, plates, shapes, terminal, view, wording
-from jaxloss.compare.report.quantities import Scale, pieces, wrapped
+from jaxloss.compare.report.quantities import Scale, p_value, pieces, wrapped
 from jaxloss.compare.statistics.estimates import Estimate
 from jaxloss.compare.statistics.standings import analyse
 from jaxloss.compare.statistics.theory import Prediction
@@ -466,6 +466,54 @@ def test_no_difference_is_told_in_words():
     assert wording.findings(results, analysis)[0] == (
         "At 0 % wrong labels no difference to cross_entropy in accuracy is significant."
     )
+
+
+@pytest.mark.parametrize(
+    ("p", "text"),
+    [
+        (0.04962, "p = 0.0496"),
+        (0.049996, "p = 0.049996"),
+        (0.05, "p = 0.05"),
+        (0.0504, "p = 0.05"),
+        (0.2345, "p = 0.23"),
+        (0.0004, "p < 0.001"),
+        (math.nan, "—"),
+    ],
+)
+def test_a_p_value_is_written_on_its_side_of_the_level(p, text):
+    assert p_value(p) == text
+
+
+def test_a_reference_that_failed_is_said_to_have():
+    def score(loss, *_):
+        return math.nan if loss.startswith("cross_entropy") else 0.8
+
+    results, analysis = made(score=score)
+    said = wording.findings(results, analysis)[0]
+    assert said.endswith("cross_entropy failed to train, so there is nothing to compare with.")
+    assert "networks trained on cross_entropy" in " ".join(wording.warnings(results, analysis))
+
+
+def test_the_table_of_temperature_shows_what_its_verdicts_rest_on():
+    level = {"cross_entropy": 0.5, "brier": 0.7, "tanimoto": 0.51}
+
+    def score(loss, *_):
+        return level.get(loss.removesuffix(" (again)"), 0.5)
+
+    results, analysis = made(noise=(0.0,), rates=(1e-3,), score=score)
+    text = markdown.render(view.view(results, analysis, (), COMMAND, 12.0))
+    (table,) = (t for t in tables(text) if t[0][-1] == "shown")
+    rows = {row[0]: row[1:] for row in table[2:]}
+    assert set(rows) == {"brier", "tanimoto"}
+    assert rows["brier"][1] == "best temperature"
+    assert rows["brier"][-1] == "more than temperature"
+    beside = analysis.standing("brier", 0).to_control
+    assert rows["brier"][4] == markdown.plain(p_value(beside.p))
+    assert number(rows["brier"][3].split(" to ")[0]) > 0
+    assert rows["tanimoto"][-1] == "—"
+    told = " ".join(wording.findings(results, analysis))
+    assert "More than temperature: brier." in told
+    assert "better than cross_entropy: brier (+" in told
 
 
 def test_twins_are_compared_at_one_rate():

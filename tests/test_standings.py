@@ -2,17 +2,21 @@
 
 import dataclasses
 import itertools
+import re
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
 import jaxloss as jl
+from jaxloss.compare.report import wording
 from jaxloss.compare.statistics.choice import Choice, choose, edges
 from jaxloss.compare.statistics.estimates import LEVEL, Comparison, Estimate
 from jaxloss.compare.statistics.power import Resolution
-from jaxloss.compare.statistics.standings import analyse
+from jaxloss.compare.statistics.standings import MARGIN, MORE, NO_MORE, OPEN, analyse
 from jaxloss.compare.sweep.contenders import ECHO, Contender, Field
 from jaxloss.compare.sweep.expression import Variant
 from jaxloss.compare.sweep.plan import Plan
@@ -214,7 +218,7 @@ def test_a_reference_or_a_control_that_failed_explains_nothing():
     grids = {REFERENCE: _grid(BASE), "other": up, CONTROL: failed}
     analysis = analyse(_results(grids, tempered=("other",)))
     assert analysis.reach == ((0.0, 0.0),)
-    assert [s.verdict for s in analysis.levels[0]] == ["better", "reference", "failed"]
+    assert [s.verdict for s in analysis.levels[0]] == ["open", "reference", "failed"]
     assert analysis.standing("other", 0).to_control.failed
 
 
@@ -228,16 +232,19 @@ def test_the_reach_is_of_every_temperature_at_its_own_best_rate_and_of_none():
     assert analyse(_results(below)).reach[0] == pytest.approx((-0.2, 0.0))
 
 
-def test_a_twin_of_a_temperature_is_within_its_reach_but_for_rounding():
-    control, beyond = BASE - 0.1 + WOBBLE, 1e-4
-    grids = {
-        REFERENCE: _grid(BASE),
-        "twin": _grid(control - 1e-7),
-        "more": _grid(control - beyond),
-        CONTROL: _grid(control),
-    }
-    analysis = analyse(_results(grids, tempered=("twin", "more")))
-    assert [analysis.standing(x, 0).within_temperature for x in ("twin", "more")] == [True, False]
+def test_the_worst_temperature_is_the_one_that_validates_worst_the_reference_among_them():
+    test = [BASE - 0.15, BASE - 0.3, BASE + np.nan]
+    valid = [BASE - 0.3, BASE - 0.1, BASE + np.nan]
+    control = _grid(*(np.array(x)[:, None, None] for x in (test, valid)))
+    down = {REFERENCE: _grid(BASE), "other": _grid(BASE - 0.2 + WOBBLE), CONTROL: control}
+    found = analyse(_results(down, tempered=("other",))).standing("other", 0)
+    assert found.to_worst.difference.mean == pytest.approx(-0.05 + WOBBLE.mean())
+    assert found.to_control.difference.mean == pytest.approx(0.1 + WOBBLE.mean())
+    up = down | {CONTROL: _grid(BASE + 0.1)}
+    analysis = analyse(_results(up, tempered=("other",)))
+    found = analysis.standing("other", 0)
+    assert found.to_worst == found.to_reference  # one comparison, and counted once
+    assert analysis.comparisons == 3
 
 
 def test_what_is_infinite_failed_as_what_is_not_a_number():
@@ -245,7 +252,7 @@ def test_what_is_infinite_failed_as_what_is_not_a_number():
         failed, names = _grid(np.full(SEEDS, value)), (REFERENCE, "other", CONTROL)
         analysis = analyse(_results(dict.fromkeys(names, failed), tempered=names))
         assert analysis.reach == ((0.0, 0.0),)
-        return [(s.loss, s.verdict, s.within_temperature) for s in analysis.levels[0]]
+        return [(s.loss, s.verdict, s.temperature) for s in analysis.levels[0]]
 
     assert verdicts(np.inf) == verdicts(-np.inf) == verdicts(np.nan)
 
@@ -255,7 +262,7 @@ def test_verdicts(higher):
     sign = 1 if higher else -1
     shift = lambda size, wobble: _grid(BASE + sign * (size + wobble))
     # the control's temperatures reach from 0.05 worse to 0.05 better, where it stands
-    variants = sign * (np.array([-0.05, 0.05])[:, None] + np.roll(WOBBLE, 1))
+    variants = sign * (np.array([-0.05, 0.05])[:, None] + np.roll(WOBBLE, 1) / 4)
     grids = {
         REFERENCE: _grid(BASE),
         "noisy": shift(0.005, 30 * WOBBLE),
@@ -263,9 +270,11 @@ def test_verdicts(higher):
         "margin down": shift(-0.04, WOBBLE),
         "less than the control": shift(0.04, WOBBLE),
         "as the control": shift(0.0501, WOBBLE),
+        "perhaps more": shift(0.072, 7 * WOBBLE),
         "more than the control": shift(0.2, WOBBLE),
         "within": shift(-0.04, WOBBLE),
         "twin": _grid(BASE + variants[0]),
+        "perhaps beyond": shift(-0.072, 7 * WOBBLE),
         "beyond": shift(-0.2, WOBBLE),
         CONTROL: _grid((BASE + variants)[:, None, None]),
     }
@@ -278,14 +287,19 @@ def test_verdicts(higher):
         "margin down": "worse",
         "less than the control": "temperature",
         "as the control": "temperature",
+        "perhaps more": "open",
         "more than the control": "better",
         "within": "temperature",
         "twin": "temperature",
+        "perhaps beyond": "open",
         "beyond": "worse",
         CONTROL: "temperature",
     }
-    inside = {s.loss for s in analysis.levels[0] if s.within_temperature}
-    assert inside == {"less than the control", "within", "twin", CONTROL}
+    asked = {"temperature": NO_MORE, "open": OPEN, "better": MORE, "worse": MORE}
+    for standing in analysis.levels[0]:
+        alone = standing.loss.startswith("margin")  # of no temperature
+        assert standing.temperature == (None if alone else asked.get(standing.verdict))
+        assert standing.margin == pytest.approx(0.01 * BASE.mean())
 
 
 def test_without_a_control_a_temperature_explains_nothing():
@@ -293,3 +307,102 @@ def test_without_a_control_a_temperature_explains_nothing():
     analysis = analyse(_results(grids, tempered=(REFERENCE, "other")))
     assert analysis.standing("other", 0).verdict == "better"
     assert analysis.comparisons == 1
+
+
+# words
+
+
+@st.composite
+def runs(draw):
+    """Results of any sizes: near and far from one another, noisy and not, equal, failed."""
+    generator = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    levels, seeds = draw(st.integers(1, 2)), draw(st.integers(2, 8))
+    names = [REFERENCE, *"abcd"[: draw(st.integers(1, 4))]]
+    names += [CONTROL] if draw(st.booleans()) else []
+    base = generator.normal(0.8, 0.02, (levels, 1, seeds))
+
+    def grid(name):
+        variants = 3 if name == CONTROL else 1
+        size = draw(st.sampled_from([0.0, 1e-4, 0.003, 0.02, 0.2]))
+        noise = draw(st.sampled_from([0.0, 1e-7, 1e-4, 0.003, 0.05]))
+        shifts = size * generator.normal(size=(variants, levels, 1, 1))
+        found = base + shifts + noise * generator.normal(size=(variants, levels, 1, seeds))
+        failed = generator.random(found.shape) < draw(st.sampled_from([0, 0, 0, 0, 0.05, 1]))
+        test = np.where(failed, np.nan, found)
+        return _grid(test, draw(st.sampled_from([test, found + noise])))
+
+    tempered = [name for name in names if draw(st.booleans())]
+    task = _task(higher=draw(st.booleans()), overlap=draw(st.sampled_from([0.0, 1 / 3])))
+    return _results({name: grid(name) for name in names}, tempered=tempered, task=task)
+
+
+def listing(sentence, words):
+    """The names that follow some words of a sentence, without what stands in brackets."""
+    found = re.search(rf"{words}: (.*?)(?:;|\.(?:\s|$))", re.sub(r" \([^)]*\)", "", sentence))
+    return set(re.split(r", | and ", found[1])) if found else set()
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@given(runs())
+def test_words_are_entailed_by_the_numbers_beside_them(results):
+    analysis, plan = analyse(results), results.plan
+    said, control = wording.findings(results, analysis), plan.field.control
+    higher = plan.task.output.metric.higher
+    for index, ranking in enumerate(analysis.levels):
+        where = wording.level_name(plan, index)
+        (summary,) = (x for x in said if x.startswith(f"At {where}") and "temperature" not in x)
+        others = [s for s in ranking if s.to_reference]
+        significant = [s for s in others if s.to_reference.p < LEVEL]
+        sides = {
+            "better": {s.loss for s in significant if _good(s.to_reference, higher=higher)},
+            "worse": {s.loss for s in significant if not _good(s.to_reference, higher=higher)},
+        }
+        for word, losses in sides.items():
+            assert listing(summary, f"significantly {word} than {REFERENCE}") == losses
+        assert ("no difference" in summary) == (not significant and "failed" not in summary)
+        rest = [s for s in others if s not in significant and np.isfinite(s.score.mean)]
+        assert ("other differences are not significant" in summary) == bool(rest and significant)
+        assert all(s.to_reference.p >= LEVEL for s in rest)
+        shown = {words: set() for words in (MORE, NO_MORE, OPEN)}
+        for standing in significant:
+            words = wording.verdict(standing)
+            assert words.startswith("better" if standing.loss in sides["better"] else "worse")
+            if standing.loss == control:
+                assert words.endswith(NO_MORE)
+            elif control and plan.field[standing.loss].tempered:
+                expected = _beside_temperature(results, analysis, index, standing, higher=higher)
+                assert words.endswith(f", {expected}")
+                shown[expected].add(standing.loss)
+            else:
+                assert words in {"better", "worse"}
+        for standing in others:
+            if standing not in significant:
+                assert wording.verdict(standing) in {"not significant", "failed to train"}
+        told = " ".join(x for x in said if "temperature alone moves" in x and f"At {where}" in x)
+        for words, losses in shown.items():
+            assert listing(told, f"{words.capitalize()}(?:, [^:]*)?") == losses
+
+
+def _good(compared, *, higher):
+    return (compared.difference.mean > 0) == higher
+
+
+def _beside_temperature(results, analysis, level, standing, *, higher):
+    """What the rows say, found anew: which temperatures there are, and the interval."""
+    side = np.sign(standing.to_reference.difference.mean)
+    good = (side > 0) == higher
+    grids, sign = results.grids, 1 if higher else -1
+    ours, theirs = grids[REFERENCE], grids[CONTROL]
+    at = [(theirs, v) for v in range(3)] + ([] if good else [(ours, 0)])
+    worth = [sign * g.validation[v, level, 0].mean() for g, v in at]
+    known = [x for x in worth if np.isfinite(x)]
+    grid, variant = at[worth.index(max(known) if good else min(known))] if known else at[0]
+    tests = [g.test[v, level, 0, :, -1] for g, v in ((grids[standing.loss], 0), (grid, variant))]
+    overlap, alpha = results.plan.task.overlap, LEVEL / analysis.comparisons
+    found = Comparison.of(tuple(tests), overlap=overlap, level=alpha, higher=higher)
+    beside = standing.to_temperature
+    assert beside.difference.mean == pytest.approx(found.difference.mean, nan_ok=True)
+    if beside.p < LEVEL and side * found.difference.mean > 0:
+        return MORE
+    end = max(side * end for end in found.difference.interval)
+    return NO_MORE if end <= MARGIN * abs(ours.test[0, level, 0, :, -1].mean()) else OPEN

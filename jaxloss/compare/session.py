@@ -14,6 +14,7 @@ from jaxloss.compare.folder import PAGE, TEXT, claimed
 from jaxloss.compare.report import markdown, page, terminal, wording
 from jaxloss.compare.report.plates import plates
 from jaxloss.compare.report.view import view
+from jaxloss.compare.statistics.standings import Standing
 from jaxloss.compare.sweep import devices
 from jaxloss.compare.tasks.imbalance import imbalanced
 from jaxloss.compare.tasks.registry import find
@@ -68,7 +69,7 @@ def summary(outcome: Outcome) -> dict[str, Any]:
     ranked = [
         {
             "noise": noise,
-            "ranking": [{**dataclasses.asdict(s), "verdict": s.verdict} for s in level],
+            "ranking": [{**dataclasses.asdict(s), **_words(s)} for s in level],
         }
         for noise, level in outcome.rankings.items()
     ]
@@ -76,6 +77,10 @@ def summary(outcome: Outcome) -> dict[str, Any]:
     whole = {**outcome.plan.identity, "levels": ranked, "findings": findings}
     cleaned: dict[str, Any] = _finite(whole)
     return cleaned
+
+
+def _words(standing: Standing) -> dict[str, str | None]:
+    return {"verdict": standing.verdict, "temperature": standing.temperature}
 
 
 def _finite(x: Any) -> Any:

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
-from jaxloss.compare.report.quantities import capital, listed
-from jaxloss.compare.statistics.standings import Analysis
+from jaxloss.compare.report.quantities import capital, listed, percent
+from jaxloss.compare.statistics.standings import MARGIN, Analysis
 from jaxloss.compare.sweep.plan import Plan
 
 _PAIRING = (
@@ -56,9 +56,14 @@ def _tuning(plan: Plan) -> str:
 
 
 def _temperature(plan: Plan) -> str:
+    reference = plan.field.reference
     return (
-        f"{plan.field.control} is {plan.field.reference} with a temperature of its own. An "
-        "objective whose gain that has as well has found another temperature and nothing more."
+        f"{plan.field.control} is {reference} with a temperature of its own. What is significantly "
+        f"better than {reference} is compared with that too, and what is worse with {reference} at "
+        "the temperature that does worst, both as validation data say. It is “more than "
+        "temperature” where that difference is significant as well, and to the same side; “no more "
+        "than temperature” where the interval of that difference ends below "
+        f"{percent(MARGIN)} of the score of {reference}; and “open” where neither is shown."
     )
 
 

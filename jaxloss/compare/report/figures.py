@@ -14,6 +14,7 @@ from jaxloss.compare.statistics.standings import Analysis, Standing
 from jaxloss.compare.sweep.results import Floats, Results
 
 NAME_WIDTH = 27
+_CLAIMS = {"better", "worse"}  # verdicts that say of a loss what no temperature does
 _FEW_DECADES = 3.0
 
 
@@ -30,10 +31,10 @@ def draw_differences(axes: Axes, results: Results, analysis: Analysis, level: in
         if standing.to_reference.failed:
             axes.text(0, row, " failed to train", va="center", color=MUTED)
             continue
-        difference, told = standing.to_reference.difference, standing.to_reference.significant
+        difference, told = standing.to_reference.difference, standing.verdict in _CLAIMS
         ends = metric.factor * np.asarray(difference.interval)
         axes.plot(ends, [row, row], color=colour(level), solid_capstyle="butt")
-        fill = colour(level) if told and standing.verdict != "temperature" else PAPER
+        fill = colour(level) if told else PAPER
         mean = metric.factor * difference.mean
         axes.plot(mean, row, "o", color=colour(level), mfc=fill, ms=6, mew=1.4)
     axes.axvline(0, color=MUTED, lw=1, zorder=0)

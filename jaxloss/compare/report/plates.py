@@ -77,7 +77,7 @@ def differences(results: Results, analysis: Analysis) -> Plate:
     better = "right" if metric.higher else "left"
     caption = (
         "Mean difference with its interval, corrected for all comparisons of this page. "
-        f"Further {better} is better. Filled: significant, and more than temperature alone does. "
+        f"Further {better} is better. Filled: significant, and not open to be temperature alone. "
         "Where differences are of very different sizes, the scale is logarithmic further out."
     )
     return Plate(title, (Panel("", svg("differences", title, draw)),), caption)

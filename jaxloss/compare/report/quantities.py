@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from jaxloss.compare.statistics.estimates import Comparison, Estimate
+from jaxloss.compare.statistics.estimates import LEVEL, Comparison, Estimate
 from jaxloss.compare.statistics.power import MOST
 from jaxloss.compare.tasks.metrics import Metric
 
@@ -87,10 +87,13 @@ def percent(fraction: float) -> str:
 
 
 def p_value(p: float) -> str:
-    """A p-value as it is quoted."""
+    """A p-value as it is quoted, with as many digits as show on which side of 0.05 it is."""
     if not math.isfinite(p):
         return NOTHING
-    return f"p < {_LEAST_P}" if p < _LEAST_P else f"p = {p:.2g}"
+    if p < _LEAST_P:
+        return f"p < {_LEAST_P}"
+    written = (f"{p:.{digits}g}" for digits in range(2, 18))
+    return f"p = {next(x for x in written if (float(x) < LEVEL) == (p < LEVEL))}"
 
 
 def effect(comparison: Comparison) -> str:

@@ -22,6 +22,7 @@ from jaxloss.compare.sweep.results import Results
 
 Unit = tuple[Contender, Variant]
 
+_SIGNIFICANT = {"better", "worse", "temperature", "open"}
 _STYLES = {"better": "green", "worse": "red", "failed": "red", "reference": ""}
 _VERDICT_WIDTH, _NARROWEST = 16, 12
 _TIE = "\N{NO-BREAK SPACE}"
@@ -122,7 +123,7 @@ def _cells(line: view.Line, room: int) -> Iterator[Text]:
     yield Text(line.rank)
     yield Text(wrapped(line.loss, room)).append(tuned, style="dim")
     yield from (Text(cell) for cell in _numbers(line))
-    told = f", {line.p.replace(' ', _TIE)}" if line.kind in {"better", "worse"} else ""
+    told = f", {line.p.replace(' ', _TIE)}" if line.kind in _SIGNIFICANT else ""
     verdict = textwrap.fill(line.verdict + told, _VERDICT_WIDTH)
     yield Text(verdict, style=_STYLES.get(line.kind, "dim"))
 

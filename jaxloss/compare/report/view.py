@@ -220,23 +220,25 @@ def _temperature(results: Results, analysis: Analysis, scale: Scale) -> Iterator
     headers = (
         "objective",
         f"to {field.reference}",
-        "to the same at its own temperature",
+        "to the same at its",
+        "difference",
+        "95 % interval",
         "corrected p",
-        "within",
+        "shown",
     )
     for level, ranking in enumerate(analysis.levels):
         rows = tuple(
             (
                 s.loss,
-                scale.estimate(s.to_reference.difference, signed=True)
-                if s.to_reference
-                else NOTHING,
-                scale.estimate(s.to_control.difference, signed=True),
-                p_value(s.to_control.p),
-                "yes" if s.within_temperature else "no",
+                scale.estimate(s.to_reference.difference, signed=True),
+                "best temperature" if s.to_reference.better else "worst temperature",
+                scale.estimate(beside.difference, signed=True),
+                scale.interval(beside.difference),
+                p_value(beside.p),
+                s.temperature or NOTHING,
             )
             for s in ranking
-            if s.to_control
+            if s.to_reference and (beside := s.to_temperature)
         )
         if rows:
             yield Table(wording.level_name(results.plan, level), headers, rows)

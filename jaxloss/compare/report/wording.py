@@ -3,9 +3,9 @@
 import math
 from collections.abc import Iterator
 
-from jaxloss.compare.report.quantities import Scale, listed, p_value, percent, seeds
+from jaxloss.compare.report.quantities import Scale, capital, listed, p_value, percent, seeds
 from jaxloss.compare.statistics.estimates import Estimate
-from jaxloss.compare.statistics.standings import Analysis, Standing
+from jaxloss.compare.statistics.standings import MORE, NO_MORE, OPEN, Analysis, Standing
 from jaxloss.compare.sweep.plan import Plan
 from jaxloss.compare.sweep.results import Floats, Results
 
@@ -20,7 +20,6 @@ TWINS = {
         "expectation"
     ),
 }
-VERDICTS = {"temperature": "explained by temperature", "failed": "failed to train"}
 
 
 def level_name(plan: Plan, level: int) -> str:
@@ -30,7 +29,11 @@ def level_name(plan: Plan, level: int) -> str:
 
 def verdict(standing: Standing) -> str:
     """What is to be thought of a contender."""
-    return VERDICTS.get(standing.verdict, standing.verdict)
+    compared = standing.to_reference
+    if compared is None or not compared.significant:
+        return "failed to train" if standing.verdict == "failed" else standing.verdict
+    word = "better" if compared.better else "worse"
+    return f"{word}, {standing.temperature}" if standing.temperature else word
 
 
 def findings(results: Results, analysis: Analysis) -> list[str]:
@@ -109,13 +112,13 @@ def _gaps(plan: Plan, analysis: Analysis, first: str, differences: Floats) -> It
 
 
 def _summary(plan: Plan, analysis: Analysis, scale: Scale, level: int) -> str:
+    """All significant differences, whatever explains them, so that the others are the rest."""
     ranking, reference = analysis.levels[level], plan.field.reference
-    told = [
-        f"significantly {word} than {reference}: {listed(_moved(ranking, word, scale))}"
-        for word in ("better", "worse")
-        if any(standing.verdict == word for standing in ranking)
-    ]
     where, what = level_name(plan, level), scale.metric.says
+    if math.isnan(analysis.standing(reference, level).score.mean):
+        return f"At {where}, {reference} failed to train, so there is nothing to compare with."
+    sides = {word: _moved(ranking, scale, better=word == "better") for word in ("better", "worse")}
+    told = [f"significantly {word} than {reference}: {listed(x)}" for word, x in sides.items() if x]
     if not told:
         return f"At {where} no difference to {reference} in {what} is significant."
     rest = any(standing.verdict == "not significant" for standing in ranking)
@@ -123,11 +126,14 @@ def _summary(plan: Plan, analysis: Analysis, scale: Scale, level: int) -> str:
     return f"At {where}, by {what}: {'; '.join(told)}.{more}"
 
 
-def _moved(ranking: tuple[Standing, ...], word: str, scale: Scale) -> list[str]:
+def _moved(ranking: tuple[Standing, ...], scale: Scale, *, better: bool) -> list[str]:
+    """Those that differ significantly from the reference to one side, and by how much."""
     return [
-        f"{standing.loss} ({scale.difference(standing.to_reference.difference.mean)})"
+        f"{standing.loss} ({scale.difference(compared.difference.mean)})"
         for standing in ranking
-        if standing.verdict == word and standing.to_reference
+        if (compared := standing.to_reference)
+        and compared.significant
+        and compared.better == better
     ]
 
 
@@ -136,18 +142,29 @@ def _temperature(plan: Plan, analysis: Analysis, scale: Scale, level: int) -> It
     if reach is None:
         return
     low, high = (scale.number(end, signed=True) for end in reach)
-    everyone = _named(analysis.levels[level], "temperature")
-    explained = [loss for loss in everyone if loss != plan.field.control]
-    consequence = (
-        f"That explains the difference of {listed(explained)}"
-        if explained
-        else "That explains no difference that is otherwise significant"
-    )
     yield (
         f"At {level_name(plan, level)}, temperature alone moves {plan.field.reference} by "
         f"{low} to {high} {scale.metric.unit}".rstrip()
-        + f". {consequence}."
+        + f". {' '.join(_explained(plan, analysis, scale, level))}"
     )
+
+
+def _explained(plan: Plan, analysis: Analysis, scale: Scale, level: int) -> Iterator[str]:
+    """What is shown of each significant difference beside temperature's."""
+    ranking, reference = analysis.levels[level], plan.field.reference
+    margin = scale.difference(analysis.standing(reference, level).margin, signed=False)
+    says = {
+        MORE: capital(MORE),
+        NO_MORE: f"{capital(NO_MORE)}, to within {margin}",
+        OPEN: f"{capital(OPEN)}, as neither is shown",
+    }
+    found = {
+        shown: [s.loss for s in ranking if s.temperature == shown and not s.rescaled]
+        for shown in says
+    }
+    yield from (f"{says[shown]}: {listed(losses)}." for shown, losses in found.items() if losses)
+    if not any(found.values()):
+        yield "No other significant difference could be one of temperature."
 
 
 def _floor(plan: Plan, analysis: Analysis) -> str:
@@ -200,11 +217,11 @@ def _edges(plan: Plan, ranking: tuple[Standing, ...], level: int) -> Iterator[st
 
 
 def _failures(plan: Plan, ranking: tuple[Standing, ...], level: int) -> Iterator[str]:
-    failed = _named(ranking, "failed")
+    failed = [standing.loss for standing in ranking if math.isnan(standing.score.mean)]
     if failed:
         yield (
             f"At {level_name(plan, level)}, networks trained on {listed(failed)} gave numbers that "
-            "are not finite, whatever was tried."
+            "are not finite, at what was chosen."
         )
 
 
@@ -215,7 +232,3 @@ def _unquiet(plan: Plan, analysis: Analysis, level: int) -> Iterator[str]:
             f"At {level_name(plan, level)}, {plan.field.reference} differs significantly from its "
             f"own repetition ({p_value(floor.p)}): differences of that size mean nothing here."
         )
-
-
-def _named(ranking: tuple[Standing, ...], verdict: str) -> list[str]:
-    return [standing.loss for standing in ranking if standing.verdict == verdict]

@@ -116,6 +116,15 @@ class Comparison:
         """Whether chance is an unlikely explanation."""
         return self.p < LEVEL
 
+    def beyond(self, other: "Comparison") -> bool:
+        """Whether this is significant, and to the same side as another."""
+        return self.significant and self.better == other.better
+
+    def at_most(self, margin: float, other: "Comparison") -> bool:
+        """Whether the interval shows that this is less than a margin to the side of another."""
+        low, high = self.difference.interval
+        return (high if other.difference.mean > 0 else -low) <= margin
+
     @property
     def failed(self) -> bool:
         """Whether there is no difference, since one of the two has no finite metric."""

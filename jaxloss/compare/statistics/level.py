@@ -1,13 +1,22 @@
 """One level of noise: every contender's networks at what was chosen for it."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
-from jaxloss.compare.statistics.choice import Choice, choose, choose_each
-from jaxloss.compare.statistics.estimates import Comparison, Estimate, Floats, grain
+from jaxloss.compare.statistics.choice import Choice, choose, choose_each, merits
+from jaxloss.compare.statistics.estimates import Comparison, Estimate, Floats
 from jaxloss.compare.sweep.results import Results
+
+
+class Opponent(NamedTuple):
+    """What a contender is compared with: another's networks of one variant and learning rate."""
+
+    name: str
+    choice: Choice
 
 
 @dataclass(frozen=True)
@@ -54,14 +63,30 @@ class Level:
         found = self.results.grids[loss].measures
         return {m: self._estimate(x[variant, self.index, rate]) for m, x in found.items()}
 
-    def compared(self, loss: str, opponent: str, alpha: float) -> Comparison:
-        """The paired comparison of two contenders at this level of the test."""
+    def chosen(self, loss: str) -> Opponent:
+        """A contender at its choice, as one to be compared with."""
+        return Opponent(loss, self.choices[loss])
+
+    def compared(self, loss: str, opponent: Opponent, alpha: float) -> Comparison:
+        """The paired comparison with an opponent at this level of the test."""
         return Comparison.of(
-            (self.curves(loss)[:, -1], self.curves(opponent)[:, -1]),
+            (self.curves(loss)[:, -1], self.curves(*opponent)[:, -1]),
             overlap=self.results.plan.task.overlap,
             level=alpha,
             higher=self.results.plan.task.output.metric.higher,
         )
+
+    @property
+    def worst(self) -> Opponent | None:
+        """The reference at that of all its temperatures, 1 among them, which validates worst.
+
+        Each has its own best rate; one that failed says nothing. None without a control.
+        """
+        if self.results.plan.field.control is None:
+            return None
+        reference = self.chosen(self.results.plan.field.reference)
+        known = [x for x in (reference, *self._temperatures) if self._merit(x) > -math.inf]
+        return min(known, key=self._merit, default=reference)
 
     @property
     def reach(self) -> tuple[float, float] | None:
@@ -70,26 +95,31 @@ class Level:
         Each temperature has its own best rate; one that failed says nothing. None without a
         control.
         """
-        plan = self.results.plan
-        if plan.field.control is None:
+        field = self.results.plan.field
+        if field.control is None:
             return None
-        name, higher = plan.field.control, plan.task.output.metric.higher
-        grid = self.results.grids[name]
-        each = [self.curves(name, c) for c in choose_each(grid, self.index, higher=higher)]
-        ours = np.stack(each)[..., -1].mean(axis=-1)
-        means = ours - self.curves(plan.field.reference)[:, -1].mean()
+        ours = np.stack([self.curves(*each)[:, -1].mean() for each in self._temperatures])
+        means = ours - self.curves(field.reference)[:, -1].mean()
         known = [0.0, *means[np.isfinite(means)].tolist()]
         return min(known), max(known)
 
-    def within_temperature(self, loss: str) -> bool:
-        """Whether temperature alone makes differences to the reference as great as this one's."""
-        if self.reach is None or not self.results.plan.field[loss].tempered:
-            return False
-        low, high = self.reach
-        ours = self.curves(loss)[:, -1]
-        reference = self.curves(self.results.plan.field.reference)[:, -1]
-        slack = grain(ours, reference)
-        return bool(low - slack <= ours.mean() - reference.mean() <= high + slack)
+    @property
+    def _temperatures(self) -> list[Opponent]:
+        """The reference at each of its other temperatures."""
+        control = self.results.plan.field.control
+        if control is None:
+            return []
+        higher = self.results.plan.task.output.metric.higher
+        each = choose_each(self.results.grids[control], self.index, higher=higher)
+        return [Opponent(control, choice) for choice in each]
+
+    def _merit(self, opponent: Opponent) -> float:
+        """How good it is on validation data: more is better."""
+        grid, higher = (
+            self.results.grids[opponent.name],
+            self.results.plan.task.output.metric.higher,
+        )
+        return float(merits(grid, self.index, higher=higher)[opponent.choice])
 
     def _estimate(self, sample: Floats) -> Estimate:
         return Estimate.of(sample, self.results.plan.task.overlap)

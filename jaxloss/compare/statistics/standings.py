@@ -8,13 +8,17 @@ import numpy as np
 
 from jaxloss.compare.statistics.choice import edges, rounded
 from jaxloss.compare.statistics.estimates import LEVEL, Comparison, Estimate, corrected
-from jaxloss.compare.statistics.level import Level
+from jaxloss.compare.statistics.level import Level, Opponent
 from jaxloss.compare.statistics.power import Resolution
-from jaxloss.compare.sweep.contenders import Field
 from jaxloss.compare.sweep.results import Results
 
 # Comparisons by level, contender and what it is compared with.
-Family = Mapping[tuple[int, str, str], Comparison]
+Family = Mapping[tuple[int, str, Opponent], Comparison]
+
+# Less than this share of the reference's score is nothing beyond temperature.
+MARGIN = 0.01
+
+MORE, NO_MORE, OPEN = "more than temperature", "no more than temperature", "open"
 
 
 @dataclass(frozen=True)
@@ -35,10 +39,11 @@ class Standing:
         speed: The mean of that metric over all epochs: the area under the learning curve.
         measures: Every metric on test data after training, by name.
         to_reference: The paired comparison with the reference; None for the reference itself.
-        to_control: That with the reference at a temperature of its own; None where that says
-            nothing of this contender.
-        within_temperature: Whether the difference to the reference lies within what temperature
-            alone does to the reference.
+        to_control: That with the reference at the best temperature of its own; None where that
+            says nothing of this contender.
+        to_worst: Likewise at the temperature that does worst on validation data.
+        margin: What is nothing beyond temperature: a hundredth of the reference's score.
+        rescaled: Whether it is the reference at other temperatures, and so nothing else.
     """
 
     loss: str
@@ -52,11 +57,17 @@ class Standing:
     measures: Mapping[str, Estimate]
     to_reference: Comparison | None
     to_control: Comparison | None
-    within_temperature: bool
+    to_worst: Comparison | None
+    margin: float
+    rescaled: bool
 
     @property
     def verdict(self) -> str:
-        """One of "reference", "failed", "not significant", "better", "worse", "temperature"."""
+        """What is shown, in a word.
+
+        One of "reference", "failed", "not significant", "better" and "worse"; and, of a significant
+        difference to the reference, "temperature" where that explains it and "open" where it may.
+        """
         compared = self.to_reference
         if compared is None:
             return "reference"
@@ -64,19 +75,36 @@ class Standing:
             return "failed"
         if not compared.significant:
             return "not significant"
-        if self._explained_by_temperature(compared):
-            return "temperature"
-        return "better" if compared.better else "worse"
+        shown = {NO_MORE: "temperature", OPEN: "open"}
+        return shown.get(self.temperature or "", "better" if compared.better else "worse")
 
-    def _explained_by_temperature(self, compared: Comparison) -> bool:
-        """To be more than that, better must be better than the control, and worse beyond reach.
+    @property
+    def temperature(self) -> str | None:
+        """What is shown of a significant difference to the reference beside that of temperature.
 
-        A control that failed, like the control itself, has only the reach to be judged by.
+        "more than temperature": significant, and to the same side, against the reference at another
+        temperature too. "no more than temperature": the corrected interval of that difference ends
+        below the margin. "open": neither. None where the question does not arise.
         """
-        control = self.to_control
-        if control is None or control.failed or not compared.better:
-            return self.within_temperature
-        return not (control.better and control.significant)
+        compared, beside = self.to_reference, self.to_temperature
+        if compared is None or not compared.significant:
+            return None
+        if self.rescaled:
+            return NO_MORE
+        if beside is None:
+            return None
+        if beside.beyond(compared):
+            return MORE
+        return NO_MORE if beside.at_most(self.margin, compared) else OPEN
+
+    @property
+    def to_temperature(self) -> Comparison | None:
+        """That comparison with a tempered reference which bears on the one with the reference.
+
+        Temperature explains what is better by its best and what is worse by its worst.
+        """
+        compared = self.to_reference
+        return self.to_control if compared is None or compared.better else self.to_worst
 
 
 @dataclass(frozen=True)
@@ -109,13 +137,15 @@ def analyse(results: Results) -> Analysis:
     """The rankings of a run, and what of them chance or temperature explains."""
     plan = results.plan
     levels = [Level.of(results, index) for index in range(len(plan.noise))]
-    pairs = list(_pairs(plan.field))
-    count = len(pairs) * len(levels)
+    pairs = [(level, loss, opponent) for level in levels for loss, opponent in _pairs(level)]
+    count = len(pairs)
     alpha = LEVEL / max(count, 1)
-    family = corrected({(x.index, *p): x.compared(*p, alpha) for x in levels for p in pairs})
+    family = corrected({(x.index, a, b): x.compared(a, b, alpha) for x, a, b in pairs})
     return Analysis(
         levels=tuple(_ranking(level, family) for level in levels),
-        floor=tuple(x.compared(plan.field.echo, plan.field.reference, LEVEL) for x in levels),
+        floor=tuple(
+            x.compared(plan.field.echo, x.chosen(plan.field.reference), LEVEL) for x in levels
+        ),
         reach=tuple(level.reach for level in levels),
         comparisons=count,
         resolution=Resolution(
@@ -127,14 +157,22 @@ def analyse(results: Results) -> Analysis:
     )
 
 
-def _pairs(field: Field) -> Iterator[tuple[str, str]]:
-    """Who is compared with whom: all with the reference, the tempered with the control too."""
+def _pairs(level: Level) -> Iterator[tuple[str, Opponent]]:
+    """Who is compared with whom: all with the reference, the tempered with it tempered too."""
+    field = level.results.plan.field
+    reference = level.chosen(field.reference)
     for contender in field.contenders:
-        if contender.name == field.reference or contender.echo:
-            continue
-        yield contender.name, field.reference
-        if field.control and contender.tempered and contender.name != field.control:
-            yield contender.name, field.control
+        if contender.name != field.reference and not contender.echo:
+            ends = _temperatures(level, contender.name)
+            yield from dict.fromkeys((contender.name, x) for x in (reference, *ends))
+
+
+def _temperatures(level: Level, loss: str) -> tuple[Opponent, ...]:
+    """The reference at its best temperature and at its worst, where they bear on a contender."""
+    field, worst = level.results.plan.field, level.worst
+    if field.control is None or worst is None or loss == field.control or not field[loss].tempered:
+        return ()
+    return level.chosen(field.control), worst
 
 
 def _ranking(level: Level, family: Family) -> tuple[Standing, ...]:
@@ -148,7 +186,8 @@ def _ranking(level: Level, family: Family) -> tuple[Standing, ...]:
 
 def _standing(level: Level, loss: str, family: Family) -> Standing:
     plan, choice = level.results.plan, level.choices[loss]
-    reference, control = plan.field.reference, plan.field.control
+    reference, control = level.chosen(plan.field.reference), plan.field.control
+    to = [family.get((level.index, loss, x)) for x in (reference, *_temperatures(level, loss))]
     return Standing(
         loss=loss,
         variant=choice.variant,
@@ -159,9 +198,11 @@ def _standing(level: Level, loss: str, family: Family) -> Standing:
         score=level.score(loss),
         speed=level.speed(loss),
         measures=level.measures(loss),
-        to_reference=family.get((level.index, loss, reference)),
-        to_control=family.get((level.index, loss, control)) if control else None,
-        within_temperature=loss != reference and level.within_temperature(loss),
+        to_reference=to[0],
+        to_control=to[1] if len(to) > 1 else None,
+        to_worst=to[-1] if len(to) > 1 else None,
+        margin=MARGIN * abs(level.score(plan.field.reference).mean),
+        rescaled=loss == control,
     )
 
 

@@ -191,3 +191,130 @@ def test_what_a_batch_normalisation_learns_rides_beside_the_predictions():
     assert np.isfinite(value)
     (mean,) = [x for x in jax.tree.leaves(outcome.predictions["batch_stats"]) if x[20] > 0][:1]
     assert np.any(mean != 0)
+
+
+# Steps over parts of a batch.
+
+
+LINE = jl.Objective(jl.softmax_cross_entropy_with_integer_labels).at("logits")
+FEW = {"inputs": IMAGES[:96], "targets": {"logits": LABELS[:96]}}
+SOME = {"where": {"logits": np.arange(96) % 4 > 0}}
+
+
+def close(found, expected):
+    np.testing.assert_allclose(found, expected, rtol=2e-5, atol=1e-6)
+
+
+def test_parts_of_a_batch_train_an_nnx_module_as_the_whole_does():
+    class Model(nnx.Module):
+        def __init__(self, rngs):
+            self.hidden = nnx.List([nnx.Linear(64, 16, rngs=rngs)])
+            self.classes, self.activation = nnx.Linear(16, 10, rngs=rngs), nnx.relu
+
+        def __call__(self, images):
+            return {"logits": self.classes(self.activation(self.hidden[0](images)))}
+
+    bound = training.bind(LINE, lambda model, images: model(images))
+    several = training.accumulate(bound, 4)
+    models = [Model(nnx.Rngs(0)) for _ in range(2)]
+    optimizers = [nnx.Optimizer(model, optax.adam(RATE), wrt=nnx.Param) for model in models]
+
+    @nnx.jit
+    def by_parts(model, optimizer):
+        value, grads = several(model, *FEW.values(), **SOME)
+        optimizer.update(model, grads)
+        return value
+
+    @nnx.jit
+    def at_once(model, optimizer):
+        value, grads = nnx.value_and_grad(lambda model: bound(model, **FEW, **SOME))(model)
+        optimizer.update(model, grads)
+        return value
+
+    for _ in range(3):
+        close(by_parts(models[0], optimizers[0]), at_once(models[1], optimizers[1]))
+    jax.tree.map(close, *[nnx.to_pure_dict(nnx.state(model, nnx.Param)) for model in models])
+
+
+def test_batch_statistics_and_dropout_go_on_from_part_to_part():
+    class Model(nnx.Module):
+        def __init__(self, rngs):
+            self.norm = nnx.BatchNorm(64, momentum=0.5, rngs=rngs)
+            self.dropout = nnx.Dropout(0.5, rngs=rngs)
+            self.classes = nnx.Linear(64, 10, rngs=rngs)
+
+        def __call__(self, images):
+            return {"logits": self.classes(self.dropout(self.norm(images)))}
+
+    model = Model(nnx.Rngs(0))
+    optimizer = nnx.Optimizer(model, optax.adam(RATE), wrt=nnx.Param)
+    bound = training.bind(LINE, lambda model, images: model(images))
+    several = training.accumulate(bound, 2, aux=lambda *_: None)
+
+    @nnx.jit
+    def step(model, optimizer):
+        (value, beside), grads = several(model, *FEW.values(), **SOME)
+        optimizer.update(model, grads)
+        nnx.update(model, nnx.state(beside.params, (nnx.BatchStat, nnx.RngState)))
+        return value, beside.terms
+
+    values = []
+    for _ in range(30):
+        value, terms = step(model, optimizer)
+        values.append(float(value))
+    (average,) = terms.values()
+    close(average.value, value)
+    assert int(average.mass) == np.sum(SOME["where"]["logits"])
+    assert int(model.dropout.rngs.count[...]) == 2 * len(values)
+    first, second = (IMAGES[i:96:2].mean(0) for i in (0, 1))
+    close(model.norm.mean[...], (first + 2 * second) / 3)  # the limit of the mean by halves
+    assert values[-1] < 0.5 * values[0]
+
+
+def test_parts_of_a_batch_give_the_gradient_of_equinox():
+    class Model(eqx.Module):
+        layers: eqx.nn.MLP
+        dropout: eqx.nn.Dropout
+        factor: int
+        shift: float
+        absent: None = None
+
+        def __call__(self, image, key):
+            return self.dropout(self.layers(image), key=key) * self.factor + self.shift
+
+    key = jax.random.key(0)
+    model = Model(eqx.nn.MLP(64, 10, 16, 1, key=key), eqx.nn.Dropout(0.1), 2, 0.5)
+    keys = jax.random.split(key, 96)
+    bound = training.bind(LINE, lambda model, x: {"logits": jax.vmap(model)(*x)})
+    batch = FEW | SOME | {"inputs": [FEW["inputs"], keys]}
+    whole = eqx.filter_jit(eqx.filter_value_and_grad(bound))(model, **batch)
+    parts = eqx.filter_jit(training.accumulate(bound, 4))(model, **batch)
+    jax.tree.map(close, parts, whole)
+    optimizer = optax.adam(RATE)
+    state = optimizer.init(eqx.filter(model, eqx.is_inexact_array))
+    updates, _ = optimizer.update(parts[1], state)
+    eqx.apply_updates(model, updates)
+
+
+def test_what_linen_learns_beside_the_parameters_is_given_for_each_part():
+    class Normalised(nn.Module):
+        @nn.compact
+        def __call__(self, images):
+            normal = nn.BatchNorm(use_running_average=False, momentum=0.5)(images)
+            return nn.Dense(10)(nn.Dropout(0.5, deterministic=False)(normal))
+
+    model = Normalised()
+    variables = model.init({"params": jax.random.key(0), "dropout": jax.random.key(1)}, IMAGES[:2])
+
+    def apply(params, inputs):
+        joined = {"params": params, "batch_stats": variables["batch_stats"]}
+        rngs = {"dropout": inputs["key"]}
+        logits, changed = model.apply(joined, inputs["x"], rngs=rngs, mutable=["batch_stats"])
+        return {"logits": logits, **changed}
+
+    statistics = lambda predictions, _: predictions["batch_stats"]
+    several = training.accumulate(training.bind(LINE, apply), 2, aux=statistics)
+    inputs = {"x": FEW["inputs"], "key": jax.random.key(2)}
+    (_, beside), _ = jax.jit(several)(variables["params"], inputs, FEW["targets"], **SOME)
+    means = beside.aux["BatchNorm_0"]["mean"]
+    close(means, [0.5 * IMAGES[i:96:2].mean(0) for i in (0, 1)])

@@ -207,9 +207,11 @@ class Scan:
                 else term.value(*given) / self.batch.parts
                 for name, term in named.items()
             ]
-            terms = {name: term.average(*given) for name, term in named.items()} if aux else {}
-            figures = aux(predictions, targets) if aux else None
-            return functools.reduce(operator.add, shares), (changed, terms, figures)
+            value = functools.reduce(operator.add, shares)
+            if aux is None:
+                return value, (changed, {}, None)
+            terms = {name: term.average(*given) for name, term in named.items()}
+            return value, (changed, terms, aux(predictions, targets))
 
         def step(carry: tuple[Leaves, Leaves], row: Leaves) -> tuple[tuple[Leaves, Leaves], Any]:
             sums, state = carry

@@ -9,12 +9,12 @@ import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike
 
-from jaxloss.numerics import log, poison
+from jaxloss.numerics import as_array, computing_dtype, log, poison
 from jaxloss.reduction import Average
 
 
 def group_averages(
-    values: Array, groups: Array, count: int, weights: Array | None = None
+    values: ArrayLike, groups: ArrayLike, count: int, weights: ArrayLike | None = None
 ) -> Average:
     """The average of each group, not yet divided, so that those of several parts add up.
 
@@ -32,30 +32,37 @@ def group_averages(
 
     Raises:
         ValueError: The shapes differ.
+        TypeError: The groups are no integers.
 
     Example:
-        >>> import jax.numpy as jnp, jaxloss as jl
-        >>> averages = jl.group_averages(jnp.array([1.0, 3.0, 6.0]), jnp.array([0, 0, 2]), 3)
+        >>> import jaxloss as jl
+        >>> averages = jl.group_averages([1.0, 3.0, 6.0], [0, 0, 2], 3)
         >>> averages.value.tolist()
         [2.0, 0.0, 6.0]
     """
-    shapes = {values.shape, groups.shape, values.shape if weights is None else weights.shape}
-    if len(shapes) > 1:
+    of_each, members = as_array(values), as_array(groups)
+    amounts = None if weights is None else as_array(weights)
+    shapes = [x.shape for x in (of_each, members, amounts) if x is not None]
+    if len(set(shapes)) > 1:
         raise ValueError(f"group_averages: values, groups and weights differ in shape: {shapes}")
+    if not jnp.issubdtype(members.dtype, jnp.integer):
+        raise TypeError(f"group_averages: `groups` are integers, got {members.dtype}")
 
     def of_group(group: Array) -> Average:
-        member = groups == group
-        own = member if weights is None else jnp.where(member, weights, jnp.zeros_like(weights))
-        return Average.of(jnp.where(member, values, 0), own)
+        member = members == group
+        own = member if amounts is None else jnp.where(member, amounts, jnp.zeros_like(amounts))
+        return Average.of(jnp.where(member, of_each, 0), own)
 
-    averages = jax.vmap(of_group)(jnp.arange(count, dtype=groups.dtype))
-    known = (groups >= 0) & (groups < count)
-    counted = known if weights is None else known | (weights == 0)
+    averages = jax.vmap(of_group)(jnp.arange(count, dtype=members.dtype))
+    known = (members >= 0) & (members < count)
+    counted = known if amounts is None else known | (amounts == 0)
     valid, dtype = jnp.all(counted), averages.total.dtype
     return Average(poison(averages.total, valid), poison(averages.mass.astype(dtype), valid))
 
 
-def worst_group(values: Array, groups: Array, count: int, weights: Array | None = None) -> Array:
+def worst_group(
+    values: ArrayLike, groups: ArrayLike, count: int, weights: ArrayLike | None = None
+) -> Array:
     """The mean of the group whose mean is largest; a group without mass is none.
 
         max_g  Σ_i w_i v_i / Σ_i w_i   over the examples of group g
@@ -74,8 +81,8 @@ def worst_group(values: Array, groups: Array, count: int, weights: Array | None 
         remembers the batches before.
 
     Example:
-        >>> import jax.numpy as jnp, jaxloss as jl
-        >>> float(jl.worst_group(jnp.array([1.0, 3.0, 6.0]), jnp.array([0, 0, 1]), 2))
+        >>> import jaxloss as jl
+        >>> float(jl.worst_group([1.0, 3.0, 6.0], [0, 0, 1], 2))
         6.0
 
     Limits:
@@ -87,11 +94,11 @@ def worst_group(values: Array, groups: Array, count: int, weights: Array | None 
     """
     averages = group_averages(values, groups, count, weights)
     present = averages.mass != 0
-    worst = jnp.max(jnp.where(present, averages.value, -jnp.inf))
+    worst = jnp.max(jnp.where(present, averages.value, -jnp.inf), initial=-jnp.inf)
     return jnp.where(jnp.any(present), worst, 0)
 
 
-def group_dro_weights(weights: Array, losses: Array, step_size: ArrayLike) -> Array:
+def group_dro_weights(weights: ArrayLike, losses: ArrayLike, step_size: ArrayLike) -> Array:
     """One step of the adversary who weighs the groups: towards those with large losses.
 
         q_g exp(η l_g) / Σ_h q_h exp(η l_h),   q = weights,   l = losses,   η = step_size
@@ -136,4 +143,7 @@ def group_dro_weights(weights: Array, losses: Array, step_size: ArrayLike) -> Ar
         Sagawa, Koh, Hashimoto & Liang (2020), Distributionally robust neural networks for group
         shifts, arXiv:1911.08731, algorithm 1.
     """
-    return jax.nn.softmax(log(weights) + step_size * jax.lax.stop_gradient(losses))
+    chances, reached = as_array(weights), jax.lax.stop_gradient(as_array(losses))
+    dtype = computing_dtype(chances, reached)
+    gain = jnp.asarray(step_size, dtype) * reached.astype(dtype)
+    return jax.nn.softmax(log(chances.astype(dtype)) + gain)

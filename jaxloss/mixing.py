@@ -8,10 +8,10 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from jaxloss.masking import as_mask, lead, spread
-from jaxloss.numerics import computing_dtype
+from jaxloss.numerics import as_array, computing_dtype
 
 
-def smooth_labels(targets: Array, amount: ArrayLike) -> Array:
+def smooth_labels(targets: ArrayLike, amount: ArrayLike) -> Array:
     """Target probabilities, of which a part is spread evenly over all classes.
 
         (1 - a) t_j + a / K,   t = targets,   a = amount,   K = number of classes
@@ -44,12 +44,13 @@ def smooth_labels(targets: Array, amount: ArrayLike) -> Array:
         Szegedy, Vanhoucke, Ioffe, Shlens & Wojna (2016), Rethinking the Inception architecture for
         computer vision, arXiv:1512.00567.
     """
-    if jnp.issubdtype(targets.dtype, jnp.integer):
+    given = as_array(targets)
+    if jnp.issubdtype(given.dtype, jnp.integer):
         message = "are probabilities; jax.nn.one_hot makes them of integer labels"
-        raise TypeError(f"smooth_labels: `targets` {message}, got {targets.dtype}")
-    soft = targets.astype(computing_dtype(targets))
+        raise TypeError(f"smooth_labels: `targets` {message}, got {given.dtype}")
+    soft = given.astype(computing_dtype(given))
     part = jnp.asarray(amount, soft.dtype)
-    return (1 - part) * soft + part / targets.shape[-1]
+    return (1 - part) * soft + part / soft.shape[-1]
 
 
 class Mixture(NamedTuple):
@@ -67,7 +68,9 @@ class Mixture(NamedTuple):
     share: Array
 
 
-def mixup(key: Array, inputs: Array, alpha: ArrayLike, *, where: Array | None = None) -> Mixture:
+def mixup(
+    key: Array, inputs: ArrayLike, alpha: ArrayLike, *, where: ArrayLike | None = None
+) -> Mixture:
     """Inputs that are averaged in random pairs.
 
         s x_i + (1 - s) x_j,   s ~ Beta(a, a),   j = a random permutation of i,   a = alpha
@@ -106,16 +109,18 @@ def mixup(key: Array, inputs: Array, alpha: ArrayLike, *, where: Array | None = 
         Zhang, Cisse, Dauphin & Lopez-Paz (2018), mixup: beyond empirical risk minimization,
         arXiv:1710.09412.
     """
-    pairs, shares = jax.random.split(key)
-    partners = _partners("mixup", pairs, len(inputs), where)
-    wide = computing_dtype(inputs)
-    share = jax.random.beta(shares, alpha, alpha, (len(inputs),), wide)
-    part, own = lead(share, inputs.ndim), inputs.astype(wide)
+    given, (pairs, shares) = as_array(inputs), jax.random.split(key)
+    partners = _partners("mixup", pairs, len(given), where)
+    wide = computing_dtype(given)
+    share = jax.random.beta(shares, alpha, alpha, (len(given),), wide)
+    part, own = lead(share, given.ndim), given.astype(wide)
     blend = part * own + (1 - part) * own[partners]
-    return Mixture(blend.astype(_floating(inputs)), partners, share)
+    return Mixture(blend.astype(_floating(given)), partners, share)
 
 
-def cutmix(key: Array, images: Array, alpha: ArrayLike, *, where: Array | None = None) -> Mixture:
+def cutmix(
+    key: Array, images: ArrayLike, alpha: ArrayLike, *, where: ArrayLike | None = None
+) -> Mixture:
     """Images in each of which a random box shows another one.
 
         x_j inside the box, x_i outside,   j = a random permutation of i;   the box is √(1 - l) of
@@ -153,24 +158,25 @@ def cutmix(key: Array, images: Array, alpha: ArrayLike, *, where: Array | None =
         Yun, Han, Oh, Chun, Choe & Yoo (2019), CutMix: regularization strategy to train strong
         classifiers with localizable features, arXiv:1905.04899.
     """
-    pairs, areas, centres = jax.random.split(key, 3)
-    partners = _partners("cutmix", pairs, len(images), where)
-    kept = jax.random.beta(areas, alpha, alpha, (len(images), 1))
-    centre = jax.random.uniform(centres, (2, len(images), 1))
+    given, (pairs, areas, centres) = as_array(images), jax.random.split(key, 3)
+    count = len(given)
+    partners = _partners("cutmix", pairs, count, where)
+    kept = jax.random.beta(areas, alpha, alpha, (count, 1))
+    centre = jax.random.uniform(centres, (2, count, 1))
     rows, columns = (
         jnp.abs((jnp.arange(size) + 0.5)[None] / size - middle) < jnp.sqrt(1 - kept) / 2
-        for size, middle in zip(images.shape[1:3], centre, strict=True)
+        for size, middle in zip(given.shape[1:3], centre, strict=True)
     )
     box = rows[:, :, None] & columns[:, None, :]
     share = 1 - jnp.mean(box, axis=(1, 2), dtype=kept.dtype)
-    return Mixture(jnp.where(lead(box, images.ndim), images[partners], images), partners, share)
+    return Mixture(jnp.where(lead(box, given.ndim), given[partners], given), partners, share)
 
 
-def _partners(owner: str, key: Array, count: int, where: Array | None) -> Array:
+def _partners(owner: str, key: Array, count: int, where: ArrayLike | None) -> Array:
     """A random permutation that moves only what counts."""
     if where is None:
         return jax.random.permutation(key, count)
-    counts = spread(as_mask(owner, where, (count,)), (count,))
+    counts = spread(as_mask(owner, as_array(where), (count,)), (count,))
     drawn = jnp.where(counts, jax.random.uniform(key, (count,)), jnp.inf)
     counted_first = jnp.argsort(~counts)
     return jnp.zeros(count, counted_first.dtype).at[counted_first].set(jnp.argsort(drawn))

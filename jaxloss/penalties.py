@@ -12,7 +12,8 @@ import jax.numpy as jnp
 from jax import Array
 
 from jaxloss.masking import Shape, lead
-from jaxloss.numerics import computing_dtype, norm
+from jaxloss.numerics import as_array, computing_dtype, norm
+from jaxloss.objective import as_arrays
 from jaxloss.parts import PyTree
 
 
@@ -79,11 +80,11 @@ def gradient_norm(critic: Callable[[PyTree], Array]) -> Callable[[PyTree], Array
     """
 
     def summed(inputs: PyTree) -> tuple[Array, Shape]:
-        scores = critic(inputs)
+        scores = as_array(critic(inputs))
         return jnp.sum(scores.astype(computing_dtype(scores))), scores.shape
 
     def norms(inputs: PyTree) -> Array:
-        slopes, batch = jax.grad(summed, has_aux=True)(inputs)
+        slopes, batch = jax.grad(summed, has_aux=True)(as_arrays(inputs))
         return norm(jnp.concatenate([_rows(x, batch) for x in jax.tree.leaves(slopes)], axis=-1))
 
     return norms
@@ -100,7 +101,8 @@ def interpolates(key: Array, real: PyTree, fake: PyTree) -> PyTree:
         fake: As many fake ones, of the same shape.
 
     Returns:
-        Points of that shape and type. All arrays of an example share its u.
+        Points of that shape and type, between integers float32. All arrays of an example share its
+        u.
 
     Raises:
         ValueError: Shapes differ.
@@ -123,9 +125,10 @@ def interpolates(key: Array, real: PyTree, fake: PyTree) -> PyTree:
         wide = computing_dtype(one, other)
         share = lead(jax.random.uniform(key, one.shape[:1], wide), one.ndim)
         point = share * one.astype(wide) + (1 - share) * other.astype(wide)
-        return point.astype(jnp.result_type(one, other))
+        own = jnp.result_type(one, other)
+        return point.astype(own if jnp.issubdtype(own, jnp.floating) else wide)
 
-    return jax.tree.map(between, real, fake)
+    return jax.tree.map(between, as_arrays(real), as_arrays(fake))
 
 
 def _rows(slope: Array, batch: Shape) -> Array:

@@ -15,7 +15,7 @@ import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
 
-from jaxloss.numerics import computing_dtype, divide, magnitude, poison
+from jaxloss.numerics import as_array, computing_dtype, divide, magnitude, poison
 from jaxloss.numerics.ordering import descending_order
 from jaxloss.numerics.special import log_compound, saturating
 from jaxloss.reduction import Average, Reduction, mean
@@ -37,9 +37,10 @@ class Parametric:
     function: Callable[..., Array]
     parameters: tuple[Any, ...]
 
-    def __call__(self, values: Array, weights: Array | None = None) -> Array:
+    def __call__(self, values: ArrayLike, weights: ArrayLike | None = None) -> Array:
         """Reduce the values; boolean weights are a mask."""
-        return self.function(values, weights, *self.parameters)
+        amounts = None if weights is None else as_array(weights)
+        return self.function(as_array(values), amounts, *self.parameters)
 
     def __repr__(self) -> str:
         given = [getattr(item, "__name__", None) or repr(item) for item in self.parameters]
@@ -296,5 +297,6 @@ def _above_level(
     values: Array, weights: Array | None, level: ArrayLike, reduction: Reduction
 ) -> Array:
     reduced = reduction(values, weights)
-    kept = magnitude(reduced - level) + level
-    return kept if weights is None else jnp.where(jnp.any(weights != 0), kept, 0)
+    counts = jnp.ones(values.shape, bool) if weights is None else weights != 0
+    has_mass = jnp.any(counts, axis=range(reduced.ndim, counts.ndim))  # each result
+    return jnp.where(has_mass, magnitude(reduced - level) + level, 0)

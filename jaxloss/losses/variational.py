@@ -5,10 +5,11 @@ from math import inf
 import jax
 import jax.numpy as jnp
 from jax import Array
+from jax.typing import ArrayLike
 
 from jaxloss.contract import loss
 from jaxloss.domains import Real, SharedReal
-from jaxloss.numerics import square_sum, tiny
+from jaxloss.numerics import as_array, square_sum, tiny
 from jaxloss.numerics.slopes import with_slopes
 from jaxloss.numerics.special import exp_remainder
 
@@ -81,7 +82,7 @@ def _unless_exact(gap: Array, shrink: Array) -> Array:
     return jnp.where((gap == 0) & jnp.isinf(jnp.exp(shrink)), 0, shrink)
 
 
-def nearest_code(latents: Array, codebook: Array) -> Array:
+def nearest_code(latents: ArrayLike, codebook: ArrayLike) -> Array:
     """Which vector of a codebook is nearest to each latent vector.
 
         argmin_k |z - c_k|₂,   z = latent, c_k = vector k of the codebook
@@ -116,20 +117,21 @@ def nearest_code(latents: Array, codebook: Array) -> Array:
         van den Oord, Vinyals & Kavukcuoglu (2017), Neural discrete representation learning,
         arXiv:1711.00937.
     """
-    if codebook.ndim != 2 or latents.shape[-1:] != codebook.shape[1:]:
+    points, vectors = as_array(latents), as_array(codebook)
+    if vectors.ndim != 2 or points.shape[-1:] != vectors.shape[1:]:
         message = (
             "nearest_code: `latents` [..., features] and `codebook` [codes, features], got "
-            f"{latents.shape} and {codebook.shape}"
+            f"{points.shape} and {vectors.shape}"
         )
         raise ValueError(message)
-    origin = jnp.mean(codebook, axis=0)  # a common offset would drown the differences
-    centred = codebook - origin
+    origin = jnp.mean(vectors, axis=0)  # a common offset would drown the differences
+    centred = vectors - origin
     highest = jax.lax.Precision.HIGHEST
-    along = jnp.einsum("...f,kf->...k", latents - origin, centred, precision=highest)
+    along = jnp.einsum("...f,kf->...k", points - origin, centred, precision=highest)
     return jnp.argmax(along - square_sum(centred) / 2, axis=-1)
 
 
-def straight_through(latents: Array, codes: Array) -> Array:
+def straight_through(latents: ArrayLike, codes: ArrayLike) -> Array:
     """The codes in value, the latents in gradient: how a network is trained through a quantiser.
 
         codes, with ∂/∂latents = 1 and ∂/∂codes = 0
@@ -154,7 +156,8 @@ def straight_through(latents: Array, codes: Array) -> Array:
         Bengio, Léonard & Courville (2013), Estimating or propagating gradients through stochastic
         neurons for conditional computation, arXiv:1308.3432.
     """
-    if jnp.shape(latents) != jnp.shape(codes):
-        message = f"straight_through: shapes are equal, got {latents.shape} and {codes.shape}"
+    moving, chosen = as_array(latents), as_array(codes)
+    if moving.shape != chosen.shape:
+        message = f"straight_through: shapes are equal, got {moving.shape} and {chosen.shape}"
         raise ValueError(message)
-    return jax.lax.stop_gradient(codes) + (latents - jax.lax.stop_gradient(latents))
+    return jax.lax.stop_gradient(chosen) + (moving - jax.lax.stop_gradient(moving))

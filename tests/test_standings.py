@@ -343,7 +343,7 @@ def listing(sentence, words):
     return set(re.split(r", | and ", found[1])) if found else set()
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=50, deadline=None, suppress_health_check=list(HealthCheck))
 @given(runs())
 def test_words_are_entailed_by_the_numbers_beside_them(results):
     with pytest.MonkeyPatch.context() as patch:  # how many seeds would do takes most of the time

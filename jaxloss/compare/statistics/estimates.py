@@ -8,7 +8,6 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import stdtr, stdtrit
-from statsmodels.stats.multitest import multipletests
 
 from jaxloss.compare.statistics.power import seeds_to_resolve
 
@@ -138,9 +137,12 @@ def corrected(comparisons: Mapping[Key, Comparison]) -> dict[Key, Comparison]:
         Holm (1979), A simple sequentially rejective multiple test procedure, Scandinavian Journal
         of Statistics 6, 65-70.
     """
-    if not comparisons:
-        return {}
-    adjusted = multipletests([c.p for c in comparisons.values()], method="holm")[1]
+    found = np.array([comparison.p for comparison in comparisons.values()])
+    order = np.argsort(found, kind="stable")
+    # The least p is multiplied by how many there are, the next by one less, and so on; none may be
+    # less than one before it. (statsmodels' function collects garbage first, which takes a second.)
+    raised = np.maximum.accumulate(found[order] * np.arange(len(found), 0, -1))
+    adjusted = np.minimum(raised[np.argsort(order)], 1)
     pairs = zip(comparisons.items(), adjusted, strict=True)
     return {key: replace(comparison, p=float(p)) for (key, comparison), p in pairs}
 

@@ -89,6 +89,34 @@ def look_up(name: str) -> Entry:
     return _entry(name, known("loss", name, public_losses()))
 
 
+def called_here(name: str) -> list[str]:
+    """What we call another library's loss of this name, or of these initials, as "mse" is.
+
+    Example:
+        >>> called_here("MSELoss"), called_here("mae")
+        (['squared_error'], ['absolute_error'])
+    """
+    known, wanted = public_losses(), _plainly(name)
+    found = {
+        next((word for word in re.findall(r"\w+", peer.ours) if word in known), ""): None
+        for peer in PEERS
+        if wanted in _names(peer.call.partition("(")[0])
+    }
+    return [ours for ours in found if ours]
+
+
+def _names(call: str) -> tuple[str, str]:
+    """A loss of a library by its name and by its initials."""
+    plain = _plainly(call)
+    return plain, "".join(word[0] for word in plain.split("_"))
+
+
+def _plainly(name: str) -> str:
+    """A name in lower case, its words apart, and without the one that says it is a loss."""
+    apart = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name).lower()
+    return apart.replace("crossentropy", "cross_entropy").removesuffix("_loss")
+
+
 def write_tables(file: str) -> None:
     """Put the tables of losses and of peers into a Markdown file, each between its markers.
 

@@ -127,6 +127,10 @@ def test_temperatures_are_tried_for_what_depends_on_one_and_says_none():
         ("huber) ", 6, "the end"),
         ("brier + hubr", 9, "huber"),
         ("huber(dleta=1)", 7, "delta"),
+        ("mse", 1, "no loss is called 'mse'; here it is squared_error\n"),
+        ("mean_absolute_error", 1, "here it is absolute_error"),
+        ("CrossEntropyLoss", 1, "here it is softmax_cross_entropy_with_integer_labels"),
+        ("bce", 1, "here it is binary_cross_entropy or sigmoid_binary_cross_entropy"),
         ("brier + huber(delta=-1..2)", 15, "a number > 0"),
         ("huber(delta=1, delta=2)", 16, "twice"),
         ("poisson_nll", 1, "rates: numbers >= 0"),
@@ -138,7 +142,7 @@ def test_a_mistake_is_pointed_at(text, column, says):
     with pytest.raises(ExpressionError) as caught:
         parsed(text, TEN)
     message, _, pointer = str(caught.value).rsplit("\n", 2)
-    assert says in message
+    assert says in f"{message}\n"
     assert pointer.index("^") - 2 == column - 1 == caught.value.column - 1
 
 

@@ -11,7 +11,7 @@ from lark import Lark, Token, Transformer, UnexpectedInput
 from lark.exceptions import VisitError
 
 import jaxloss as jl
-from jaxloss.catalog import public_losses
+from jaxloss.catalog import called_here, public_losses
 from jaxloss.compare.tasks.outputs import Fitted, Output
 from jaxloss.hints import nearest
 from jaxloss.signature import HyperParameter
@@ -188,8 +188,10 @@ class _Builder(Transformer[Token, Any]):
         known = public_losses()
         loss = known.get(self.output.aliases.get(name, name))
         if loss is None:
+            ours = " or ".join(called_here(name))
             hint = nearest(name, [*known, *self.output.aliases]) or "; see `jaxloss list`"
-            self._fail(name, f"no loss is called {str(name)!r}{hint}")
+            said = f"; here it is {ours}" if ours else hint
+            self._fail(name, f"no loss is called {str(name)!r}{said}")
         try:
             return self.output.fit(loss)
         except TypeError as error:

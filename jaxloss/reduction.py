@@ -16,6 +16,7 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from jaxloss.numerics import as_array, computing_dtype, divide, poison, weighted
+from jaxloss.numerics.sizes import is_known
 
 Reduction = Callable[[Array, Array | None], Array]
 
@@ -261,5 +262,5 @@ def _segment_sizes(counted: Array, segments: Array) -> Array:
 
 
 def _count(values: Array) -> Array:
-    exact = values.size <= _LARGEST_COUNT
+    exact = not is_known(values.size) or values.size <= _LARGEST_COUNT
     return jnp.asarray(values.size, jnp.int32 if exact else jnp.float32)

@@ -17,6 +17,7 @@ from jax.typing import ArrayLike
 
 from jaxloss.numerics import as_array, computing_dtype, divide, magnitude, poison
 from jaxloss.numerics.ordering import descending_order
+from jaxloss.numerics.sizes import is_known
 from jaxloss.numerics.special import log_compound, saturating
 from jaxloss.reduction import Average, Reduction, mean
 
@@ -250,13 +251,14 @@ def _counted(values: Array, weights: Array | None) -> tuple[Array, Array]:
 def _mean_of_hardest(values: Array, weights: Array | None, count: int) -> Array:
     values, masses = _counted(values, weights)
     order = jax.lax.stop_gradient(jnp.where(masses == 0, -jnp.inf, values))
-    chosen = jnp.zeros(values.shape, bool).at[_largest(order, min(count, values.size))].set(True)
+    chosen = jnp.zeros(values.shape, bool).at[_largest(order, count)].set(True)
     return Average.of(values, jnp.where(chosen, masses, 0)).value
 
 
 def _largest(values: Array, count: int) -> Array:
-    few = count * _FEW <= values.size  # which are found faster than all are sorted
-    return jax.lax.top_k(values, count)[1] if few else descending_order(values)[:count]
+    if is_known(values.size) and count * _FEW <= values.size:
+        return jax.lax.top_k(values, count)[1]  # found faster than all are sorted
+    return descending_order(values)[: jax.core.min_dim(count, values.size)]
 
 
 def _mean_of_worst(values: Array, weights: Array | None, share: ArrayLike) -> Array:

@@ -122,24 +122,30 @@ class Case:
     def some_hyper(self) -> dict[str, Any]:
         return {name: values[0] for name, values in self.hyper.items()}
 
-    def shape(self, domain, batch=(BATCH,)):
+    def shape(self, domain, batch=(BATCH,), elements=ELEMENTS, classes=CLASSES, image=IMAGE):
         per_class = any(
             item.domain.per_class for item in self.loss.contract.hyperparameters.values()
         )
         elementwise = all(domain.event == 0 for domain in self.domains)
         if self.loss.contract.couples:
-            elements = (ELEMENTS,) * (domain.event - domain.features)
-            return (*batch, *elements, *(CLASSES,) * domain.features)
+            sets = (elements,) * (domain.event - domain.features)
+            return (*batch, *sets, *(classes,) * domain.features)
         if domain.name in ("Image", "FeatureMap"):
-            return (*batch, *IMAGE)
+            return (*batch, *image)
         if domain.event:
-            return (*batch, *(ELEMENTS,) * (domain.event - 1), domain.width or CLASSES)
-        return (*batch, CLASSES) if elementwise and per_class else batch
+            return (*batch, *(elements,) * (domain.event - 1), domain.width or classes)
+        return (*batch, classes) if elementwise and per_class else batch
 
-    def ordinary(self, seed: int = 0, batch=(BATCH,)) -> tuple[np.ndarray, ...]:
+    def ordinary(self, seed: int = 0, batch=(BATCH,), **sizes) -> tuple[np.ndarray, ...]:
         """Arrays well inside their domains."""
         rng = np.random.default_rng(seed)
-        return tuple(_ordinary(rng, d, self.shape(d, batch)) for d in self.domains)
+        return tuple(_ordinary(rng, d, self.shape(d, batch, **sizes)) for d in self.domains)
+
+    def of_any_size(self, batch, **sizes) -> tuple[jax.ShapeDtypeStruct, ...]:
+        """What stands for the arrays while tracing; sizes may be symbols of `jax.export`."""
+        shapes = [self.shape(domain, batch, **sizes) for domain in self.domains]
+        pairs = zip(shapes, self.ordinary(), strict=True)
+        return tuple(jax.ShapeDtypeStruct(shape, x.dtype) for shape, x in pairs)
 
     def edges(self) -> st.SearchStrategy:
         """Arrays whose entries are ordinary or at the edge of their domain."""
@@ -185,6 +191,8 @@ def _edges(domain, shape):
 
 def _finish(domain, values):
     """Normalised where the domain wants probabilities; the first class is never masked."""
+    if not values.size:
+        return np.asarray(values, np.float32)
     if domain.name in ("Logits", "PixelLogits", "FrameLogits", "LogProbabilities", "Simplex"):
         values = np.array(values)
         values[..., 0] = np.nan_to_num(values[..., 0], neginf=0.0)

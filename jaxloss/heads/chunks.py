@@ -1,12 +1,13 @@
 """Some tokens at a time: how many, which, and a map over them that is made again backwards."""
 
-import math
 from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jax import Array
+
+from jaxloss.numerics.sizes import is_known
 
 PyTree = Any
 
@@ -29,7 +30,8 @@ def tokens_at_once(classes: int, features: int, itemsize: int, memory: int | Non
 
 def count_of(rows: PyTree) -> int:
     """The number of rows, the length of the first axis of each array."""
-    return len(jax.tree.leaves(rows)[0])
+    count: int = jax.tree.leaves(rows)[0].shape[0]
+    return count
 
 
 def split(rows: PyTree, at_once: int) -> PyTree:
@@ -38,26 +40,40 @@ def split(rows: PyTree, at_once: int) -> PyTree:
     With n chunks each holds every n-th row, so that all devices have work in each of them where
     the rows are spread over devices. The last row is repeated to fill up the chunks.
     """
-    chunks = max(1, math.ceil(count_of(rows) / at_once))
+    count = count_of(rows)
+    chunks, each = _layout(count, at_once)
+    missing = chunks * each - count
 
     def split_one(x: Array) -> Array:
-        missing = -len(x) % chunks
-        full = jnp.pad(x, [(0, missing), *[(0, 0)] * (x.ndim - 1)], mode="edge") if missing else x
-        return jnp.swapaxes(full.reshape(len(full) // chunks, chunks, *x.shape[1:]), 0, 1)
+        if is_known(missing) and missing == 0:
+            return jnp.swapaxes(x.reshape(each, chunks, *x.shape[1:]), 0, 1)
+        full = jnp.pad(x, [(0, missing), *[(0, 0)] * (x.ndim - 1)], mode="edge")
+        return jnp.swapaxes(full.reshape(each, chunks, *x.shape[1:]), 0, 1)
 
     return jax.tree.map(split_one, rows)
 
 
 def present(count: int, at_once: int) -> Array:
     """In the chunks of so many rows, which are there once, and do not only fill up."""
-    chunks = max(1, math.ceil(count / at_once))
-    places = jnp.arange(count + -count % chunks).reshape(-1, chunks).T
+    chunks, each = _layout(count, at_once)
+    places = jnp.arange(chunks * each).reshape(each, chunks).T
     return places < count
+
+
+def _layout(count: int, at_once: int) -> tuple[int, int]:
+    """How many chunks, and of how many rows each: at most so many, as even as they can be."""
+    chunks = jax.core.max_dim(1, -(-count // at_once))
+    return chunks, -(-count // chunks)
 
 
 def join(chunks: PyTree, count: int) -> PyTree:
     """The first rows of what `split` made chunks of, in their order."""
-    return jax.tree.map(lambda x: jnp.swapaxes(x, 0, 1).reshape(-1, *x.shape[2:])[:count], chunks)
+
+    def join_one(x: Array) -> Array:
+        many, each, *others = x.shape
+        return jnp.swapaxes(x, 0, 1).reshape(many * each, *others)[:count]
+
+    return jax.tree.map(join_one, chunks)
 
 
 def map_by_chunks(of_chunk: Callable[[PyTree], PyTree], rows: PyTree, at_once: int) -> PyTree:

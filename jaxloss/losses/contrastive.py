@@ -186,7 +186,7 @@ def _by_anchors(
         return of_pairs(cosine, *_pairs(rows, columns))
 
     def of_set(memory: int, vectors: Array, labels: Array, where: Array) -> Array:
-        elements = Elements(vectors, labels, jnp.arange(len(labels)), where)
+        elements = Elements(vectors, labels, jnp.arange(labels.shape[0]), where)
         found: Array = map_pairs(of_rows, elements, elements, memory=memory)
         return found
 

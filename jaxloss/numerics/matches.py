@@ -44,7 +44,7 @@ def match_by_blocks(
     """The function of either side and of how large a block may be, over all leading axes."""
 
     def of_set(memory: int, first: Array, second: Array, where: Array) -> Array:
-        positions = jnp.arange(1, len(where) + 1)
+        positions = jnp.arange(1, where.shape[0] + 1)
         rows, columns = (Side(x, positions, where) for x in (first, second))
         return of_sides(rows, columns, extent(first, second, memory))
 

@@ -17,6 +17,7 @@ from jax import Array
 
 from jaxloss.numerics.elementary import as_array
 from jaxloss.numerics.manual import axes_of, vary
+from jaxloss.numerics.sizes import is_known
 
 PyTree = Any
 OfBlock = Callable[[PyTree, PyTree], tuple[PyTree, PyTree]]
@@ -53,7 +54,9 @@ def over_sets(of_set: Callable[..., Array], *sets: Array) -> Array:
     shape = sets[-1].shape[:-1]
     for _ in shape:
         of_set = _mapped(of_set)
-    return of_set(max(1, _memory(sets) // max(1, math.prod(shape))), *sets)
+    count = math.prod(shape)
+    at_once = max(1, count) if is_known(count) else 1
+    return of_set(max(1, _memory(sets) // at_once), *sets)
 
 
 def _mapped(of_set: Callable[..., Array]) -> Callable[..., Array]:
@@ -64,7 +67,7 @@ def extent(first: PyTree, second: PyTree, memory: int) -> Extent:
     """Of blocks that hold one number for each pair in so many bytes."""
     counts = count_of(first), count_of(second)
     numbers = max(1, memory // _itemsize(first, second))
-    if counts[0] * counts[1] <= numbers:
+    if not is_known(*counts) or counts[0] * counts[1] <= numbers:
         return Extent(*counts)
     columns = max(1, min(counts[1], math.isqrt(numbers // _ASPECT)))
     return Extent(min(counts[0], numbers // columns), columns)
@@ -155,11 +158,11 @@ def map_pairs(
         message = f"`of_rows` is a function of some rows and of `second`, got {of_rows!r}"
         raise TypeError(f"map_pairs: {message}")
     first, second = _elements("first", first), _elements("second", second)
-    row = max(count_of(second) * _itemsize(first, second), 1)
-    rows = max(1, (_memory(second) if memory is None else _checked(memory)) // row)
-    count = count_of(first)
-    if count <= rows:
+    numbers = (_memory(second) if memory is None else _checked(memory)) // _itemsize(first, second)
+    count, others = count_of(first), count_of(second)
+    if not is_known(count, others) or count * others <= numbers:
         return _as_many("what `of_rows` gives", of_rows(first, second), count)
+    rows = max(1, numbers // others)
     again = jax.checkpoint(of_rows, prevent_cse=False)
 
     def of_block(block: PyTree) -> PyTree:
@@ -175,7 +178,8 @@ def nothing_like(merge: Merge, parts: PyTree) -> PyTree:
 
 def count_of(elements: PyTree) -> int:
     """The number of elements, the length of the first axis of each array."""
-    return len(jax.tree.leaves(elements)[0])
+    count: int = jax.tree.leaves(elements)[0].shape[0]
+    return count
 
 
 def split(elements: PyTree, at_once: int, mode: Literal["constant", "edge"]) -> PyTree:
@@ -187,13 +191,14 @@ def split(elements: PyTree, at_once: int, mode: Literal["constant", "edge"]) -> 
     count = count_of(elements)
     blocks = max(1, math.ceil(count / at_once))
     missing = -count % blocks
+    each = (count + missing) // blocks
 
     def split_one(x: Array) -> Array:
         padding = [(0, missing)] + [(0, 0)] * (x.ndim - 1)
         full = jnp.pad(x, padding, mode=mode) if missing else x
         if _alone():
-            return full.reshape(blocks, -1, *x.shape[1:])
-        return jnp.swapaxes(full.reshape(-1, blocks, *x.shape[1:]), 0, 1)
+            return full.reshape(blocks, each, *x.shape[1:])
+        return jnp.swapaxes(full.reshape(each, blocks, *x.shape[1:]), 0, 1)
 
     return jax.tree.map(split_one, elements)
 
@@ -202,8 +207,9 @@ def join(blocks: PyTree, count: int) -> PyTree:
     """The first elements of what `split` made blocks of, in their order."""
 
     def join_one(x: Array) -> Array:
+        many, each, *others = x.shape
         ordered = x if _alone() else jnp.swapaxes(x, 0, 1)
-        return ordered.reshape(-1, *x.shape[2:])[:count]
+        return ordered.reshape(many * each, *others)[:count]
 
     return jax.tree.map(join_one, blocks)
 
@@ -215,8 +221,8 @@ def _alone() -> bool:
 
 def _memory(elements: PyTree) -> int:
     """More for larger sets: each block of rows costs a pass over the gradient of the other set."""
-    whole: int = max(x.size * x.dtype.itemsize for x in jax.tree.leaves(elements))
-    return max(_LEAST_MEMORY, whole // _SHARE)
+    arrays = [x for x in jax.tree.leaves(elements) if is_known(x.size)]
+    return max([_LEAST_MEMORY, *(x.size * x.dtype.itemsize // _SHARE for x in arrays)])
 
 
 def _itemsize(*sets: PyTree) -> int:

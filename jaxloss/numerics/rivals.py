@@ -154,11 +154,12 @@ def _plain_sum(logits: Array, labels: Array) -> Array:
     width = _tile_width(logits)
     if width is None:
         return jnp.sum(jnp.exp(_without_label(wide(logits), labels)), axis=-1)
-    tiles = lax.optimization_barrier(logits.reshape(-1, width))
+    count = logits.shape[-1] // width  # of each example
+    tiles = lax.optimization_barrier(logits.reshape(labels.size * count, width))
     sums = lax.optimization_barrier(jnp.sum(jnp.exp(tiles), axis=-1))
-    sums = sums.reshape(*labels.shape, -1)
+    sums = sums.reshape(*labels.shape, count)
     tile, place = labels // width, labels % width
-    first = jnp.arange(labels.size).reshape(labels.shape) * sums.shape[-1]
+    first = jnp.arange(labels.size).reshape(labels.shape) * count
     own = lax.optimization_barrier(tiles.at[first + tile].get(mode="clip"))
     rest = jnp.sum(jnp.exp(_without_label(own, place)), axis=-1)
     return rest + jnp.sum(jnp.where(is_label(tile, sums), 0, sums), axis=-1)
@@ -235,7 +236,9 @@ def _read(x: Array, labels: Array) -> Array:
 
 def _index(x: Array, labels: Array) -> tuple[Array, ...]:
     """Of the entries at the labels; an invalid one is the nearest that is valid."""
-    return *jnp.indices(labels.shape, sparse=True), jnp.clip(labels, 0, x.shape[-1] - 1)
+    shape, rank = labels.shape, labels.ndim
+    places = [lax.broadcasted_iota(labels.dtype, shape, axis) for axis in range(rank)]
+    return *places, jnp.clip(labels, 0, x.shape[-1] - 1)
 
 
 def _on_one_cpu(special: Callable[..., Any], plain: Callable[..., Any], *arrays: Array) -> Any:

@@ -271,7 +271,7 @@ def _of_set(
 ) -> Array:
     """The form of the own elements of one set, or of two that match one to one."""
     first, other = arrays
-    places = lax.axis_index(spread.axis_name) * len(where) + jnp.arange(1, len(where) + 1)
+    places = lax.axis_index(spread.axis_name) * where.shape[0] + jnp.arange(1, where.shape[0] + 1)
     one_set = jnp.issubdtype(other.dtype, jnp.integer)
     tags = Tags(other if one_set else places, places, where)
     sides = [Side(unit(x), tags) for x in (first, first if one_set else other)]

@@ -81,7 +81,7 @@ class Signature:
             inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=hyper.default)
             for name, hyper in self.hyperparameters.items()
         ]
-        if self.couples:
+        if self.takes_where:
             keyword.append(inspect.Parameter("where", inspect.Parameter.KEYWORD_ONLY, default=None))
         return inspect.Signature([*positional, *keyword])
 
@@ -106,7 +106,7 @@ class Signature:
     def admit(self, keywords: Mapping[str, Any]) -> None:
         """Refuse unknown hyper-parameters, and concrete numbers outside their domain."""
         for name, value in keywords.items():
-            if name == "where" and self.couples:
+            if name == "where" and self.takes_where:
                 continue
             if name not in self.hyperparameters:
                 raise TypeError(self._unknown(name))
@@ -153,6 +153,9 @@ class Signature:
                 f"equal, never broadcast; {fix}",
                 exception_type=ValueError,
             )
+            last = array.shape[len(array.shape) - len(domain.least) :]
+            if any(size < least for size, least in zip(last, domain.least, strict=True)):
+                raise ValueError(self._too_small(name, domain, array.shape))
 
     def check_value(self, value: Any, leader: Shape) -> None:
         """Raise unless the value is one number an example, or where a set is one, an element."""
@@ -176,6 +179,13 @@ class Signature:
         """The arrays as the function wants them: in the computing dtype, or as integers."""
         dtype = computing_dtype(*arrays)
         return [d.cast(x, dtype) for d, x in zip(self.arrays.values(), arrays, strict=True)]
+
+    def _too_small(self, name: str, domain: ArrayDomain, shape: Shape) -> str:
+        wanted = " by ".join(map(str, domain.least))
+        return (
+            f"{self.name}: `{name}` holds {domain.says}, at least {wanted} in the last axes, got "
+            f"shape {shape}; nothing has no mean: leave empty ones out"
+        )
 
     def wanted(self, shapes: Sequence[Shape]) -> list[Shape]:
         """The shapes that fit together, for arrays of these shapes."""
@@ -248,6 +258,11 @@ class Signature:
         """In which examples all values lie inside their domains: one for each, or one for all."""
         checks = [*self._array_checks(arrays), *self._number_checks(numbers)]
         return functools.reduce(jnp.logical_and, checks, jnp.ones((), bool))
+
+    @property
+    def takes_where(self) -> bool:
+        """Whether a call takes a mask of what counts, as an objective does of any loss."""
+        return self.couples
 
     @property
     def elementwise(self) -> bool:

@@ -96,12 +96,15 @@ OpenProbability = Annotated[
     ArrayDomain("OpenProbability", "numbers in (0, 1)", low=0.0, high=1.0, open=True, benign=0.5),
 ]
 _LOGITS = ArrayDomain(
-    "Logits", "unnormalised log-probabilities over the last axis, -inf for masked classes", event=1
+    "Logits",
+    "unnormalised log-probabilities over the last axis, -inf for masked classes",
+    event=1,
+    least=(1,),
 )
 Logits = Annotated[Array, _LOGITS]
 KeptLogits = Annotated[Array, replace(_LOGITS, kept=True)]
 Scores = Annotated[
-    Array, ArrayDomain("Scores", "real scores over the last axis, one a class", event=1)
+    Array, ArrayDomain("Scores", "real scores over the last axis, one a class", event=1, least=(1,))
 ]
 LogProbabilities = Annotated[
     Array,
@@ -110,6 +113,7 @@ LogProbabilities = Annotated[
         "log-probabilities over the last axis, in [-inf, 0.001], as rounding leads above 0",
         high=1e-3,
         event=1,
+        least=(1,),
     ),
 ]
 Simplex = Annotated[
@@ -120,6 +124,7 @@ Simplex = Annotated[
         low=0.0,
         accepts=TRUTHS,
         event=1,
+        least=(1,),
         benign=1.0,
         likely_fix=_INTEGER_LABELS,
     ),
@@ -133,6 +138,7 @@ MultiHot = Annotated[
         high=1.0,
         accepts=TRUTHS,
         event=1,
+        least=(1,),
         likely_fix="jax.nn.one_hot makes it of integer labels",
     ),
 ]

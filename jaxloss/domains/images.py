@@ -9,12 +9,18 @@ from jaxloss.domains.kinds import ArrayDomain
 Image = Annotated[
     Array,
     ArrayDomain(
-        "Image", "intensities over the last three axes, height, width and channels", event=3
+        "Image",
+        "intensities over the last three axes, height, width and channels",
+        event=3,
+        least=(1, 1, 1),
     ),
 ]
 FeatureMap = Annotated[
     Array,
     ArrayDomain(
-        "FeatureMap", "real numbers over the last three axes, height, width and channels", event=3
+        "FeatureMap",
+        "real numbers over the last three axes, height, width and channels",
+        event=3,
+        least=(1, 1, 1),
     ),
 ]

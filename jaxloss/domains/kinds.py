@@ -49,6 +49,7 @@ class ArrayDomain(Domain):
     Where a loss couples the elements of a set, an event is a set, and the last `features` of its
     axes describe one element. Where a loss was made for so many entries, they are its `width`.
     What all examples have in common, such as a weight, has no batch axes and nothing `benign`.
+    Of its last axes each has `least` entries or more, where a mean over nothing would be asked for.
     What is `kept` reaches the function in its own 16 bits, to be widened where it is read; its
     slopes all pass through the value. Labels that are `indexes` lie below the number of classes,
     the length of the first array's last axis. What is `padded` may hold anything beyond its first
@@ -64,6 +65,7 @@ class ArrayDomain(Domain):
     padded: str | None = None
     kept: bool = False
     width: int | None = None
+    least: tuple[int, ...] = ()
     convert: Callable[[Array], Array] = jnp.asarray
     likely_fix: str = "cast it to a floating type"
 

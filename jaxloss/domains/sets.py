@@ -65,6 +65,7 @@ PixelLogits = Annotated[
         "masked classes",
         event=2,
         features=1,
+        least=(1,),
     ),
 ]
 PixelLabels = Annotated[
@@ -85,6 +86,7 @@ FrameLogits = Annotated[
         "unnormalised log-probabilities, frames by classes, -inf for masked classes; then anything "
         "as padding",
         event=2,
+        least=(1,),
         padded="FrameCounts",
     ),
 ]
@@ -124,6 +126,7 @@ Embeddings = Annotated[
         "vectors of any length over the last two axes, elements and features",
         event=2,
         features=1,
+        least=(1,),
     ),
 ]
 Groups = Annotated[

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import jax
@@ -13,7 +14,7 @@ from jaxloss.contract import Loss, SummedLoss
 from jaxloss.domains import ArrayDomain
 from jaxloss.facts import Facts
 from jaxloss.heads.affine import Affine
-from jaxloss.heads.chunks import BUFFERS, map_by_chunks, tokens_at_once
+from jaxloss.heads.chunks import BUFFERS, PyTree, map_by_chunks, tokens_at_once
 from jaxloss.heads.sweep import Parts, Sweep
 from jaxloss.heads.tiles import Tile
 from jaxloss.masking import Shape, spread
@@ -88,6 +89,15 @@ class HeadSignature(Signature):
         own = zip(self.arrays.items(), arrays[: _ARRAYS * self.heads], strict=False)
         return {name: domain.contains(array) for (name, domain), array in own} | dict(inner)
 
+    @property
+    def takes_where(self) -> bool:
+        """Whether a call takes a mask of what counts: of the tokens."""
+        return True
+
+    def elements(self, leader: Shape) -> Shape:
+        """The axes of the tokens."""
+        return leader[:-1]
+
     def heads_of(self, items: Sequence[Any]) -> list[Sequence[Any]]:
         """What belongs to each head, of all arrays or of their shapes."""
         starts = range(0, _ARRAYS * self.heads, _ARRAYS)
@@ -141,11 +151,21 @@ class HeadLoss(SummedLoss[...]):
                 parts._replace(weights=numbers, counted=spread(counted, shape).ravel())
             )
 
-    def _trace(self, *given: Array, **keywords: Any) -> Array:
+    def _trace(self, *given: Array, where: Array | None = None, **keywords: Any) -> Array:
         """Leave casts and poison to the loss of the logits, so that narrow factors stay narrow."""
         self.contract.check(given)
         with jax.named_scope(self.__name__):
-            return self.function(*given, **keywords)
+            values: Array = self.masked(partial(self.function, **keywords), given, where)
+            return values
+
+    def masked(
+        self, of_tokens: Callable[..., PyTree], arrays: Sequence[Array], where: Array | None
+    ) -> PyTree:
+        """What the function gives of each token; 0 behind the mask, whatever is there."""
+        if where is None:
+            return of_tokens(*arrays)
+        harmless, counted = self.contract.conceal(where, arrays)
+        return jax.tree.map(lambda x: jnp.where(counted, x, 0), of_tokens(*harmless))
 
     def _sum(self, parts: Parts) -> Array:
         sweep = Sweep(self.values, self.room.at_once(parts.heads), self.contract.tied)
@@ -192,10 +212,10 @@ def map_logits(values: Callable[..., Any], parts: Parts, at_once: int, *, tied: 
 def head_arrays(prefix: str = "", *, tied: bool = False) -> dict[str, ArrayDomain]:
     """The domains of what a head is made of."""
     rows = "a row a class, a column a feature" if tied else "a row a feature, a column a class"
-    features = "features over the last axis"
+    features, least = "features over the last axis", (1, 0) if tied else (0, 1)  # one class
     domains = (
         ArrayDomain("Hidden", features, event=1, accepts=("floating",)),
-        ArrayDomain("Weight", rows, event=2, benign=None, accepts=("floating",)),
+        ArrayDomain("Weight", rows, event=2, benign=None, least=least, accepts=("floating",)),
         ArrayDomain("Bias", "one number a class, or a scalar for all", event=1, benign=None),
     )
     names = ("hidden", "weight", "bias")

@@ -54,6 +54,9 @@ class Term:
             leaves = {k: v for k, v in hyperparameters.items() if _is_leaf(v)}
             static = tuple((k, v) for k, v in hyperparameters.items() if k not in leaves)
             return cls(1.0, leaves, loss, reduction, static)
+        if "where" in hyperparameters:
+            message = "`where` comes with the arrays: objective(predictions, targets, where=mask)"
+            raise TypeError(f"Objective({loss.__name__}): {message}")
         loss.contract.admit(hyperparameters)
         return cls(1.0, {k: as_leaf(v) for k, v in hyperparameters.items()}, loss, reduction)
 

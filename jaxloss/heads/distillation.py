@@ -81,8 +81,8 @@ def distillation_head(
         A loss of `hidden`, shape `[..., features]`, `weight`, shape `[features, classes]`, `bias`,
         shape `[classes]` or a scalar, and of `teacher_hidden`, `teacher_weight`, `teacher_bias`
         likewise, which may have other features; with the hyper-parameters of `loss`, and
-        `temperature` > 0, by default 1. One value per token, shape `[...]`; the same object each
-        time.
+        `temperature` > 0, by default 1, and with `where` as `linear_head` has it. One value per
+        token, shape `[...]`; the same object each time.
 
     Raises:
         TypeError: `loss` is no loss of two distributions, or a size is no integer.
@@ -140,7 +140,8 @@ def _text(name: str) -> str:
         teacher_bias: Likewise of the teacher.
         temperature: What the logits of both are divided by, > 0.
         **hyperparameters: Those of `{name}`.
+        where: Which tokens count, boolean, shape `[...]` or a prefix; all by default.
 
     Returns:
-        One value per token, shape `[...]`.
+        One value per token, shape `[...]`; 0 with gradient 0 where the token does not count.
     """

@@ -96,8 +96,10 @@ def linear_head(
     Returns:
         A loss of `hidden`, shape `[..., features]`, `weight`, shape `[features, classes]`, `bias`,
         shape `[classes]` or a scalar (0.0 is no bias), and the other arrays of `loss`, with its
-        hyper-parameters: one value per token, shape `[...]`; the same object each time. Weight and
-        bias are shared by all tokens; no mask of an objective hides them.
+        hyper-parameters: one value per token, shape `[...]`; the same object each time. Called by
+        itself it takes `where` too, a mask of the tokens that count: of the others, labels and
+        features may be anything, -100 and NaN too. Weight and bias are shared by all tokens; no
+        mask hides them.
 
     Raises:
         TypeError: `loss` is no loss over one axis of classes, or a size is no integer.
@@ -186,7 +188,8 @@ def _text(name: str, *, tied: bool) -> str:
         bias: A number of each class, shape `[classes]`, or a scalar for all; 0.0 is no bias.
         *others: The other arrays of `{name}`.
         **hyperparameters: Those of `{name}`.
+        where: Which tokens count, boolean, shape `[...]` or a prefix; all by default.
 
     Returns:
-        One value per token, shape `[...]`.
+        One value per token, shape `[...]`; 0 with gradient 0 where the token does not count.
     """

@@ -2,7 +2,7 @@
 
 import functools
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypedDict, Unpack
 
 import jax
 import jax.numpy as jnp
@@ -12,7 +12,7 @@ from jax.typing import ArrayLike
 from jaxloss.heads.linear import LinearHead, linear_head
 from jaxloss.heads.loss import map_logits
 from jaxloss.losses.classification import softmax_cross_entropy_with_integer_labels
-from jaxloss.numerics import cooled, log_softmax, poison, weighted
+from jaxloss.numerics import as_argument, cooled, log_softmax, poison, weighted
 
 
 class TokenLogProbabilities(NamedTuple):
@@ -27,6 +27,13 @@ class TokenLogProbabilities(NamedTuple):
     entropy: Array
 
 
+class Sizes(TypedDict, total=False):
+    """How much of a head is there at once, as `linear_head` takes it."""
+
+    tokens: int | None
+    memory: int | None
+
+
 def token_log_probabilities(
     hidden: ArrayLike,
     weight: ArrayLike,
@@ -34,8 +41,8 @@ def token_log_probabilities(
     labels: ArrayLike,
     *,
     temperature: ArrayLike = 1.0,
-    tokens: int | None = None,
-    memory: int | None = None,
+    where: ArrayLike | None = None,
+    **room: Unpack[Sizes],
 ) -> TokenLogProbabilities:
     """Log-probability and entropy of tokens under a linear head that never holds all logits.
 
@@ -48,15 +55,18 @@ def token_log_probabilities(
         bias: A number of each class, shape `[classes]`, or a scalar for all; 0.0 is no bias.
         labels: The token that was chosen, an integer in [0, classes), shape `[...]`.
         temperature: What the logits are divided by, > 0.
-        tokens: As for `linear_head`.
-        memory: As for `linear_head`.
+        where: Which tokens count, boolean, shape `[...]` or a prefix; all by default. Label and
+            features of the others, such as those of a prompt, may be anything, -100 and NaN too.
+        **room: `tokens` or `memory`, as for `linear_head`.
 
     Returns:
         Both for each token, shape `[...]`, in nats, with gradients; logits are made again in the
-        backward pass. A label that is no class gives NaN.
+        backward pass. Where a token does not count both are 0, and so are their gradients. A label
+        that is no class gives NaN.
 
     Raises:
-        TypeError: An array has a type outside its domain, or a size is no integer.
+        TypeError: An array has a type outside its domain, `where` is not boolean, or a size is no
+            integer.
         ValueError: Shapes do not fit together, a size is below 1, or both are given.
 
     Example:
@@ -64,14 +74,20 @@ def token_log_probabilities(
         >>> found = jl.token_log_probabilities(jnp.ones((1, 2)), jnp.zeros((2, 4)), 0.0, [3])
         >>> [round(float(x[0]), 4) for x in found]
         [-1.3863, 1.3863]
+        >>> labels = jnp.array([-100, 3])  # a token of the prompt, and one of the answer
+        >>> hidden, weight = jnp.ones((2, 2)), jnp.zeros((2, 4))
+        >>> found = jl.token_log_probabilities(hidden, weight, 0.0, labels, where=labels >= 0)
+        >>> [round(x, 4) for x in found.log_probability.tolist()]
+        [0.0, -1.3863]
 
     References:
         Schulman, Wolski, Dhariwal, Radford & Klimov (2017), Proximal policy optimization
         algorithms, arXiv:1707.06347.
     """
-    head = linear_head(_SURPRISE, tokens=tokens, memory=memory)
+    head = linear_head(_SURPRISE, **room)
     arrays = head.contract.bind((hidden, weight, bias, labels), {})
-    found: TokenLogProbabilities = _found(head, arrays, jnp.asarray(temperature))
+    mask = None if where is None else as_argument(where)
+    found: TokenLogProbabilities = _found(head, arrays, jnp.asarray(temperature), mask)
     return found
 
 
@@ -79,11 +95,18 @@ _SURPRISE = softmax_cross_entropy_with_integer_labels
 
 
 @functools.partial(jax.jit, static_argnums=0)
-def _found(head: LinearHead, arrays: Sequence[Array], temperature: Array) -> TokenLogProbabilities:
+def _found(
+    head: LinearHead, arrays: Sequence[Array], temperature: Array, where: Array | None
+) -> TokenLogProbabilities:
     head.contract.check(tuple(arrays))
-    parts = head.parts(arrays, {"temperature": temperature})
-    found = map_logits(_of_logits, parts, head.room.at_once(parts.heads), tied=False)
-    return TokenLogProbabilities(*(x.reshape(arrays[0].shape[:-1]) for x in found))
+
+    def of_tokens(*arrays: Array) -> TokenLogProbabilities:
+        parts = head.parts(arrays, {"temperature": temperature})
+        found = map_logits(_of_logits, parts, head.room.at_once(parts.heads), tied=False)
+        return TokenLogProbabilities(*(x.reshape(arrays[0].shape[:-1]) for x in found))
+
+    found: TokenLogProbabilities = head.masked(of_tokens, arrays, where)
+    return found
 
 
 def _of_logits(logits: Any, labels: Any, hyper: Any) -> tuple[Array, Array]:

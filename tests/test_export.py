@@ -45,11 +45,15 @@ HEADS = {
 close = functools.partial(np.testing.assert_allclose, rtol=2e-5, atol=1e-6)
 
 
+def late(value):
+    return pytest.param(value, marks=pytest.mark.slow)
+
+
 def of_each(losses):
-    slow = [name in LARGE or name not in PUBLIC for name in losses]
+    slow = {name: name in LARGE or name not in PUBLIC for name in losses}
     cases = [
-        pytest.param(Case(loss), id=name, marks=[pytest.mark.slow] * late)
-        for (name, loss), late in zip(losses.items(), slow, strict=True)
+        pytest.param(Case(loss), id=name, marks=[pytest.mark.slow] * slow[name])
+        for name, loss in losses.items()
     ]
     return pytest.mark.parametrize("case", cases)
 
@@ -84,6 +88,7 @@ def test_the_mean_over_any_number_of_examples_is_traced(case):
     derived.trace(*case.of_any_size((examples,), **sizes))
 
 
+@pytest.mark.slow
 @of_each({loss.__name__: loss for loss in SPREAD})
 def test_one_program_gives_the_values_and_gradients_of_any_number_of_examples(case):
     derived = total_of(case, **case.some_hyper)
@@ -95,7 +100,7 @@ def test_one_program_gives_the_values_and_gradients_of_any_number_of_examples(ca
     for count in (2, 7):
         value, few = exported.call(*[x[:count] for x in many])
         close(value, jnp.sum(values[:count]))
-        jax.tree.map(close, few, [x[:count] for x in gradient])
+        jax.tree.map(close, few, tuple(x[:count] for x in gradient))
     if sets:
         other = case.ordinary(batch=(2,), elements=3)
         jax.tree.map(close, exported.call(*other), derived(*other))
@@ -111,7 +116,7 @@ def test_cross_entropy_of_many_classes_goes_by_tiles_of_any_number_of_examples(c
 
 
 @pytest.mark.parametrize("reduction", REDUCTIONS, ids=repr)
-@pytest.mark.parametrize("given", ["all", "where", "weights"])
+@pytest.mark.parametrize("given", [late("where"), late("weights"), "all"])
 def test_any_reduction_of_any_number_of_examples(reduction, given):
     @jax.jit
     @jax.value_and_grad
@@ -127,6 +132,7 @@ def test_any_reduction_of_any_number_of_examples(reduction, given):
         jax.tree.map(close, exported.call(*arrays), derived(*arrays))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("head", HEADS.values(), ids=HEADS)
 @pytest.mark.parametrize("summed", [True, False], ids=["in one sweep", "by itself"])
 def test_heads_of_any_number_of_tokens(head, summed):
@@ -148,6 +154,7 @@ def test_heads_of_any_number_of_tokens(head, summed):
         jax.tree.map(close, exported.call(*given), derived(*given))
 
 
+@pytest.mark.slow
 def test_a_student_and_a_teacher_of_any_number_of_tokens():
     head, (tokens,) = jl.distillation_head(jl.reverse_kl, tokens=2), export.symbolic_shape("tokens")
     derived = jax.jit(jax.value_and_grad(lambda heads: jl.Objective(head)(heads, 0.0)))

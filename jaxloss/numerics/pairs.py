@@ -221,8 +221,9 @@ def _alone() -> bool:
 
 def _memory(elements: PyTree) -> int:
     """More for larger sets: each block of rows costs a pass over the gradient of the other set."""
-    arrays = [x for x in jax.tree.leaves(elements) if is_known(x.size)]
-    return max([_LEAST_MEMORY, *(x.size * x.dtype.itemsize // _SHARE for x in arrays)])
+    known = [x for x in jax.tree.leaves(elements) if is_known(x.size)]
+    wholes: list[int] = [x.size * x.dtype.itemsize for x in known]
+    return max([_LEAST_MEMORY, *(whole // _SHARE for whole in wholes)])
 
 
 def _itemsize(*sets: PyTree) -> int:

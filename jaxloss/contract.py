@@ -133,8 +133,7 @@ class Loss(Generic[P]):
     def _sloped(self, given: Sequence[Array], keywords: Mapping[str, Any]) -> Array:
         """Likewise of one number each, told from the inputs: slopes alone need no value."""
         arrays, numbers = self._prepare(given, keywords)
-        known = [lead(~jnp.isnan(x), arrays[0].ndim) for x in arrays]
-        valid = functools.reduce(operator.and_, known, self.contract.valid(arrays, numbers))
+        valid = self.contract.valid(arrays, numbers)
         return poison(self._one_each([poison(arrays[0], valid), *arrays[1:]], numbers), valid)
 
     def _plain(self, given: Sequence[Array], keywords: Mapping[str, Any]) -> Array:

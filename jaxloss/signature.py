@@ -19,8 +19,8 @@ from jaxloss.annotations import (
     takes_where,
 )
 from jaxloss.domains import ArrayDomain, HyperDomain
-from jaxloss.masking import Shape, as_mask, hide, spread
-from jaxloss.numerics import as_argument, as_array, computing_dtype, nan_below_zero, poison
+from jaxloss.masking import Shape, as_mask, hide, lead, spread
+from jaxloss.numerics import as_argument, as_array, computing_dtype, nan_below_zero, poison, unknown
 
 _CONCRETE = (int, float, np.generic, np.ndarray, list, tuple)
 
@@ -242,8 +242,8 @@ class Signature:
 
     def _spread_one(self, name: str, value: Array, shape: Shape) -> Array:
         domain = self.hyperparameters[name].domain
-        if domain.bounded:  # here, as no slope leads back to a margin that no example is within
-            value = poison(value, jnp.all(domain.contains(value)))
+        # Here, as no slope leads back to a margin that no example is within.
+        value = poison(value, jnp.all(domain.contains(value)))
         if domain.per_class and value.shape in ((), shape[-1:]):
             return jnp.broadcast_to(value, shape)
         if value.shape:
@@ -256,7 +256,9 @@ class Signature:
 
     def valid(self, arrays: Sequence[Array], numbers: Mapping[str, Any]) -> Array:
         """In which examples all values lie inside their domains: one for each, or one for all."""
-        checks = [*self._array_checks(arrays), *self._number_checks(numbers)]
+        batch = arrays[0].ndim - next(iter(self.arrays.values())).event
+        of_arrays = [lead(check, batch) for check in self._array_checks(arrays)]
+        checks = [*of_arrays, *self._number_checks(numbers)]
         return functools.reduce(jnp.logical_and, checks, jnp.ones((), bool))
 
     @property
@@ -275,11 +277,13 @@ class Signature:
         return next(iter(self.arrays.values())).kept
 
     def outside(self, arrays: Sequence[Array], numbers: Mapping[str, Any]) -> Iterator[Array]:
-        """0 inside all domains and NaN outside one: of the bounded arrays, and of each number."""
+        """0 inside all domains and NaN outside one: of the bounded arrays, of each, of numbers."""
         pairs = zip(self.arrays.values(), arrays, strict=True)
         rooms = [domain.room(array) for domain, array in pairs if domain.bounded]
         if rooms:
             yield nan_below_zero(functools.reduce(jnp.minimum, rooms))
+        for array in arrays:  # each by itself, as that minimum may lose NaN
+            yield lead(unknown(array), arrays[0].ndim)
         for inside in self._number_checks(numbers):
             yield jnp.where(inside, 0, jnp.nan).astype(arrays[0].dtype)
 
@@ -292,21 +296,22 @@ class Signature:
         return {name: domain.members(array, given) for (name, domain), array in pairs}
 
     def _array_checks(self, arrays: Sequence[Array]) -> Iterator[Array]:
+        """NaN is told from the arrays: on a CPU, XLA's maxima and minima lose it among many."""
         each = zip(self.arrays.values(), arrays, self.inside(arrays).values(), strict=True)
         for domain, array, inside in each:
             axes = tuple(range(-domain.event, 0))
-            if domain.event and domain.bounded and jnp.issubdtype(array.dtype, jnp.floating):
-                outside = nan_below_zero(domain.room(array))
+            if domain.kept:
+                continue
+            if axes and domain.padded is None and jnp.issubdtype(array.dtype, jnp.floating):
+                outside = nan_below_zero(domain.room(array)) if domain.bounded else unknown(array)
                 yield ~jnp.isnan(jnp.sum(outside, axis=axes))  # as one pass
-            elif domain.bounded:
+            else:
                 yield jnp.all(inside, axis=axes)
 
     def _number_checks(self, numbers: Mapping[str, Any]) -> Iterator[Array]:
         for name, value in numbers.items():
             if name != "where" and value is not None:
-                domain = self.hyperparameters[name].domain
-                if domain.bounded:
-                    yield jnp.all(domain.contains(value))
+                yield jnp.all(self.hyperparameters[name].domain.contains(value))
 
 
 def _stretches(shape: Shape, leader: Shape) -> bool:

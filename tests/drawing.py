@@ -205,11 +205,14 @@ def _finish(domain, values):
 
 
 def outside(domain):
-    """Values that are not in a domain."""
+    """Values that are not in a domain, NaN among them unless it holds integers."""
     if getattr(domain, "indexes", False):
         return [-1, CLASSES, -100, 1000]
-    ends = [domain.low, domain.high] if domain.open else [domain.low - 1, domain.high + 1]
-    return [x for x in ends if np.isfinite(x)]
+    low, high = domain.low, domain.high
+    if getattr(domain, "accepts", None) == ("integer",):
+        return [int(x) for x in (low - 1, high + 1) if np.isfinite(x)]
+    near = np.array([low - 1, low, high, high + 1, 0, 0.5, -INF, INF, np.nan], np.float32)
+    return np.unique(near[~domain.contains(near)]).tolist()
 
 
 def in_double(x):

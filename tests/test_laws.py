@@ -314,8 +314,8 @@ def of_elements(values, chosen):
 
 
 def with_first(x, value):
-    """A copy of the array whose first entry is this."""
-    changed = np.array(x)
+    """A copy of the array whose first entry is this, as floats where this is one."""
+    changed = np.array(x, np.float32 if isinstance(value, float) else x.dtype)
     changed.flat[0] = value
     return changed
 

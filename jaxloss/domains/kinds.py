@@ -51,9 +51,10 @@ class ArrayDomain(Domain):
     What all examples have in common, such as a weight, has no batch axes and nothing `benign`.
     Of its last axes each has `least` entries or more, where a mean over nothing would be asked for.
     What is `kept` reaches the function in its own 16 bits, to be widened where it is read; its
-    slopes all pass through the value. Labels that are `indexes` lie below the number of classes,
-    the length of the first array's last axis. What is `padded` may hold anything beyond its first
-    entries, of which there are as many as the array says whose domain has that name.
+    slopes all pass through the value, and so does NaN. Labels that are `indexes` lie below the
+    number of classes, the length of the first array's last axis. What is `padded` may hold anything
+    beyond its first entries, of which there are as many as the array says whose domain has that
+    name.
     """
 
     accepts: tuple[str, ...] = ("floating", "integer")

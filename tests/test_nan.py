@@ -1,0 +1,101 @@
+"""NaN, and what lies outside a domain, is lost in no mean, compiled as users' programs are.
+
+On a CPU, XLA's maxima and minima lose NaN in programs of some thousand numbers, so that what holds
+for a few examples need not hold for many.
+"""
+
+import functools
+
+import jax
+import numpy as np
+import pytest
+from drawing import LARGE, LOSSES, PUBLIC, Case, outside
+
+pytestmark = pytest.mark.default_flags
+MANY, ROWS, SETS = 65537, 4097, 1023  # examples: no powers of 2, for what is left over
+WIDE = {name: loss for name, loss in LOSSES.items() if loss.contract.keeps and name in PUBLIC}
+
+
+def of_each(losses):
+    """A law for each loss; large programs are slow, and so is what makers give."""
+    slow = {name for name in losses if name in LARGE or name not in PUBLIC}
+    return pytest.mark.parametrize(
+        "name", [pytest.param(x, marks=[pytest.mark.slow] * (x in slow)) for x in losses]
+    )
+
+
+@of_each(LOSSES)
+def test_what_lies_outside_a_domain_is_lost_in_no_mean(name):
+    case = Case(LOSSES[name])
+    clean = case.ordinary(batch=(examples(case),))
+    for place in (0, len(clean[0]) // 2, len(clean[0]) - 1):
+        for i, value in everywhere(case):
+            assert_lost_nowhere(case, changed(clean, i, place, 0, value), place)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("count", [1, 2, 3, 7, 127, 1023])
+@of_each(LOSSES)
+def test_nor_is_it_in_one_of_few(name, count):
+    case = Case(LOSSES[name])
+    clean = case.ordinary(batch=(count,))
+    for i, value in everywhere(case):
+        assert_lost_nowhere(case, changed(clean, i, count // 2, 0, value), count // 2)
+
+
+@pytest.mark.parametrize(("count", "classes"), [(130, 127), (9, 8192)])
+@of_each(WIDE)
+def test_nan_is_lost_in_no_row_of_many_classes(name, count, classes):
+    rng = np.random.default_rng(0)
+    logits = rng.normal(size=(count, classes)).astype(np.float32)
+    hot = any(domain.indexes for domain in Case(LOSSES[name]).domains)
+    labels = rng.integers(0, classes, count) if hot else np.full_like(logits, 1 / classes)
+    for place in (0, count // 2, count - 1):
+        for entry in (0, classes // 2, classes - 1):
+            arrays = changed([logits, labels], 0, place, entry, np.nan)
+            assert_lost_nowhere(Case(LOSSES[name]), arrays, place, {})
+
+
+def examples(case):
+    """So many that the arrays are large enough for XLA to change its code."""
+    if case.loss.contract.elementwise:
+        return MANY
+    return SETS if case.domains[0].event > 1 else ROWS
+
+
+def everywhere(case):
+    """Each array, by its number, with each value outside its domain."""
+    return [(i, value) for i, domain in enumerate(case.domains) for value in outside(domain)]
+
+
+def changed(arrays, i, place, entry, value):
+    """The arrays, with one entry of one example of the array `i` changed to the value."""
+    dtype = np.float32 if isinstance(value, float) else arrays[i].dtype
+    dirty = np.array(arrays[i], dtype)
+    dirty.reshape(len(dirty), -1)[place, entry] = value
+    return [*arrays[:i], dirty, *arrays[i + 1 :]]
+
+
+def assert_lost_nowhere(case, arrays, place, hyper=None):
+    """The mean is NaN, alone and beside its gradient, and so is the gradient of the example."""
+    hyper = case.some_hyper if hyper is None else hyper
+    alone, value, gradients = derived(case.loss)(arrays, hyper)
+    assert np.isnan(alone)
+    assert np.isnan(value)
+    assert np.isnan(gradients[0][place]).any()
+
+
+@functools.cache
+def derived(loss):
+    """The mean alone, then with its gradient in the floats, which is another program to XLA."""
+    case = Case(loss)
+
+    @jax.jit
+    def program(arrays, hyper):
+        alone = case.objective(arrays, hyper)
+        arrays, hyper = jax.lax.optimization_barrier((arrays, hyper))
+        moving, whole = case.split(arrays)
+        mean = lambda moving: case.objective(whole(moving), hyper)
+        return alone, *jax.value_and_grad(mean)(moving)
+
+    return program

@@ -174,11 +174,7 @@ class Term:
         self, predictions: PyTree, targets: PyTree, where: PyTree
     ) -> tuple[tuple[PyTree, ...], Array | None]:
         """The arrays that the loss sees, harmless behind the mask, and the mask."""
-        for key in self.path:
-            predictions = part_of("the predictions", predictions, key)
-            where = own_mask(where, key)
-            if not self._has_no_target:
-                targets = part_of("the targets", targets, key)
+        predictions, targets, where, _ = self.own(predictions, targets, where, None)
         heads = predictions if isinstance(predictions, tuple) else (predictions,)
         arrays = heads if self._has_no_target else (*heads, targets)
         if where is None:
@@ -187,6 +183,18 @@ class Term:
         pairs = zip(self._benign(len(arrays)), arrays, strict=True)
         harmless = partial(self._harmless, mask)
         return tuple(jax.tree.map(partial(harmless, benign), x) for benign, x in pairs), mask
+
+    def own(
+        self, predictions: PyTree, targets: PyTree, where: PyTree, weights: PyTree
+    ) -> tuple[PyTree, PyTree, PyTree, PyTree]:
+        """Of each the part that the term acts on; no targets of a loss that takes none."""
+        targets = None if self._has_no_target else targets
+        for key in self.path:
+            predictions = part_of("the predictions", predictions, key)
+            where, weights = own_mask(where, key), own_mask(weights, key)
+            if not self._has_no_target:
+                targets = part_of("the targets", targets, key)
+        return predictions, targets, where, weights
 
     def _harmless(self, mask: Array, benign: float | None, array: Array) -> Array:
         """Of a function that is no Loss, nothing says which axes an array of fewer has."""

@@ -93,11 +93,10 @@ def test_examples_that_meet_each_other_in_the_model_are_refused():
         ),
         "time first": (SQUARED, lambda w, x: (x @ w).T, Y.T),
     }
-    for name, (objective, apply, against) in cases.items():
-        axes = None if name == "time first" else 0
+    for objective, apply, against in cases.values():
         bound = training.bind(objective, apply)
-        with pytest.raises(ValueError, match=r"(accumulate: .*jax\.vjp|does not fit)"):
-            training.accumulate(bound, 2, target_axes=axes)(W, X, against)
+        with pytest.raises(ValueError, match=r"accumulate: (.*jax\.vjp|.* same number)"):
+            training.accumulate(bound, 2)(W, X, against)
 
 
 def test_one_number_for_all_examples_is_no_sum_over_them():
@@ -145,7 +144,8 @@ def penalised(params, x):
 
 FIT, LASSO = SQUARED.at("y"), jl.Objective(jl.absolute_error).at("params", "w")
 RIDGE = jl.Objective(jl.squared_error, reduction=jl.total).at("params", "w")
-ALL = {"where": {"y": WHERE}, "weights": {"y": np.arange(1.0, ROWS + 1, dtype=np.float32)}}
+GROWING = np.arange(1.0, ROWS + 1, dtype=np.float32)
+ALL = {"where": {"y": WHERE}, "weights": {"y": GROWING, "params": {"w": GROWING[:3]}}}
 
 
 @pytest.mark.parametrize("masks", [{}, {"where": {"y": WHERE}}, ALL], ids=["none", "where", "both"])
@@ -164,8 +164,7 @@ ALL = {"where": {"y": WHERE}, "weights": {"y": np.arange(1.0, ROWS + 1, dtype=np
 def test_a_term_of_the_parameters_counts_once(apply, objective, masks):
     bound = training.bind(objective, apply)
     targets = {"y": Y, "params": {"w": np.zeros_like(W)}}
-    axes = {"y": 0, "params": None}
-    several = training.accumulate(bound, 4, target_axes=axes, aux=lambda *_: None)
+    several = training.accumulate(bound, 4, aux=lambda *_: None)
 
     @jax.jit
     def both(params):
@@ -187,7 +186,7 @@ def test_a_distribution_among_the_parameters_is_no_part_of_one():
     bound = training.bind(FIT + prior, penalised)
     targets = {"y": Y, "params": {"prior": np.float32([0.2, 0.8])}}
     params = {"w": W, "prior": np.float32([0.3, -1.0])}
-    several = training.accumulate(bound, 2, target_axes={"y": 0, "params": None})
+    several = training.accumulate(bound, 2)
     found, whole = several(params, X, targets), jax.value_and_grad(bound)(params, X, targets)
     jax.tree.map(close, found, whole)
 
@@ -233,7 +232,7 @@ def test_numbers_of_examples_that_differ_are_refused():
     with pytest.raises(ValueError, match=r"same number of examples, got .*\(4,\)"):
         training.accumulate(bound, 2)(W, (X,), Y, where=WHERE[:4])
     with pytest.raises(ValueError, match="no array of inputs, targets or masks is split"):
-        training.accumulate(bound, 2, in_axes=None, target_axes=None)(W, (X,), Y)
+        training.accumulate(bound, 2, in_axes=None)(W, (X,), Y)
 
 
 def test_lists_are_structures_of_inputs_and_arrays_of_targets():

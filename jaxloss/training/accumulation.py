@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 from jax.custom_batching import custom_vmap
 
@@ -43,7 +44,6 @@ def accumulate(
     *,
     aux: Aux | None = None,
     in_axes: PyTree = 0,
-    target_axes: PyTree = 0,
 ) -> Callable[..., tuple[Any, PyTree]]:
     """The value and gradient of a batch, by a scan over parts of it.
 
@@ -63,8 +63,8 @@ def accumulate(
             with the targets. `lambda predictions, targets: None` for the terms alone.
         in_axes: The axes of the examples in `inputs`, as of `jax.vmap`: an integer, or `None` for
             what all parts share, or a structure of these that is a prefix of `inputs`. Scalars,
-            single typed keys, and what is no array are shared in any case.
-        target_axes: Likewise for `targets`, the first axis or `None`.
+            single typed keys, and what is no array are shared in any case. So are the targets and
+            masks of a term whose predictions do not depend on the inputs that are split.
 
     Returns:
         A function of `(params, inputs, targets, *, where, weights)`. It gives the value and the
@@ -131,8 +131,9 @@ def accumulate(
         weights: PyTree = None,
     ) -> tuple[Any, PyTree]:
         data = inputs, *map(as_arrays, (targets, where, weights))
-        batch = Batch.of(data, (in_axes, target_axes, 0, 0), parts)
-        scan = Scan.of(bound, Model.of(bound.apply, params), batch)
+        model = Model.of(bound.apply, params)
+        axes = in_axes, *_axes_of_others(bound, model, (data, in_axes), parts)
+        scan = Scan.of(bound, model, Batch.of(data, axes, parts))
         value, accumulated, gradient = scan.run(aux)
         return (value if aux is None else (value, accumulated)), gradient
 
@@ -254,6 +255,39 @@ class Scan:
             return _added(averages)
         whole: Average = jax.tree.map(lambda x: x[0], averages)
         return whole
+
+
+def _axes_of_others(
+    bound: Bound, model: Model, given: tuple[Given, PyTree], parts: int
+) -> tuple[PyTree, PyTree, PyTree]:
+    """The axes of targets, masks and weights: none beside predictions without examples."""
+    (inputs, *others), in_axes = given
+    rows, found = Batch.of((inputs,), (in_axes,), parts), list[PyTree]()
+
+    def of_part(row: Leaves) -> None:
+        predictions = as_arrays(model.call({}, *rows.part(row))[0])
+        found.append(jax.tree.map(_filled, predictions, mapped(predictions)))
+
+    jax.eval_shape(jax.vmap(of_part), rows.split())
+    leaves, structure = jax.tree.flatten(others)
+    places = jax.tree.unflatten(structure, map(_filled, leaves, range(len(leaves))))
+    read: dict[bool, set[int]] = {True: set(), False: set()}
+    for term in bound.objective.named.values():
+        predictions, *beside = term.own(*found, *places)
+        read[any(_values(predictions))].update(map(int, _values(beside)))
+    shared = read[False] - read[True]
+    axes = [None if i in shared else 0 for i in range(len(leaves))]
+    targets, where, weights = jax.tree.unflatten(structure, axes)
+    return targets, where, weights
+
+
+def _filled(like: Array, value: int) -> np.ndarray:
+    """An array of one value throughout, of which a path may pick a part."""
+    return np.broadcast_to(value, like.shape)
+
+
+def _values(tree: PyTree) -> list[Any]:
+    return [value for x in jax.tree.leaves(tree) for value in x.flat[:1]]
 
 
 def mapped(tree: PyTree) -> PyTree:

@@ -13,7 +13,7 @@ from jaxloss.numerics import as_array
 
 PyTree = Any
 Leaves = dict[int, Array]
-Given = tuple[PyTree, PyTree, PyTree, PyTree]
+Given = tuple[PyTree, ...]  # inputs, targets, masks and weights
 _ARRAYS = (jax.Array, np.ndarray, np.generic)
 
 
@@ -45,7 +45,7 @@ class Batch:
             raise ValueError("accumulate: no array of inputs, targets or masks is split into parts")
         if len(counts) > 1:
             message = "arrays that are split have the same number of examples"
-            hint = "what all parts share is given by `in_axes` or `target_axes` as None"
+            hint = "`in_axes=None` is for inputs that all parts share"
             raise ValueError(f"accumulate: {message}, got shapes {shapes}; {hint}")
         if counts.pop() % parts:
             message = f"accumulate: an array of shape {shapes[0]} does not fall into {parts} parts"

@@ -95,7 +95,8 @@ def worst_group(
     averages = group_averages(values, groups, count, weights)
     present = averages.mass != 0
     worst = jnp.max(jnp.where(present, averages.value, -jnp.inf), initial=-jnp.inf)
-    return jnp.where(jnp.any(present), worst, 0)
+    known = ~jnp.any(jnp.isnan(averages.value))  # which XLA's maximum of many loses on a CPU
+    return poison(jnp.where(jnp.any(present), worst, 0), known)
 
 
 def group_dro_weights(weights: ArrayLike, losses: ArrayLike, step_size: ArrayLike) -> Array:

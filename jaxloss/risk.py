@@ -239,13 +239,14 @@ def _static(number: ArrayLike) -> ArrayLike:
 
 
 def _counted(values: Array, weights: Array | None) -> tuple[Array, Array]:
-    """Values, 0 behind a mask, and the mass of each, along one axis."""
+    """Values, 0 behind a mask and NaN where the mass is, and the mass of each, along one axis."""
     values = jnp.ravel(values).astype(computing_dtype(values))
     if weights is None:
         return values, jnp.ones_like(values)
     if weights.dtype == jnp.bool_:
         values = jnp.where(weights.ravel(), values, 0)
-    return values, weights.ravel().astype(values.dtype)
+    masses = weights.ravel().astype(values.dtype)
+    return poison(values, ~jnp.isnan(masses)), masses  # else what is not chosen would hide it
 
 
 def _mean_of_hardest(values: Array, weights: Array | None, count: int) -> Array:
@@ -273,8 +274,9 @@ def _mean_of_worst(values: Array, weights: Array | None, share: ArrayLike) -> Ar
 
 def _mean_of_easy(values: Array, weights: Array | None, threshold: ArrayLike) -> Array:
     values, masses = _counted(values, weights)
-    hard = values >= jnp.asarray(threshold, values.dtype)  # so that NaN is not
-    return Average.of(values, jnp.where(hard, 0, masses)).value
+    most = jnp.asarray(threshold, values.dtype)
+    hard = values >= most  # so that NaN is not
+    return poison(Average.of(values, jnp.where(hard, 0, masses)).value, ~jnp.isnan(most))
 
 
 def _log_mean_exp(values: Array, weights: Array | None, tilt: ArrayLike) -> Array:

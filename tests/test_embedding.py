@@ -273,3 +273,12 @@ def test_triplet_of_refuses_what_is_no_distance():
 def test_triplets_are_an_objective():
     objective = jl.Objective(jl.triplet, margin=0.5)
     close(objective((X, Y), Z), jl.triplet(X, Y, Z, margin=0.5).mean())
+
+
+def test_a_label_that_is_nan_is_no_class():
+    slope = jax.value_and_grad(
+        lambda first, label: jl.cosine_embedding(first, jnp.array([0.0, 1.0]), label)
+    )
+    value, gradient = slope(jnp.array([2.0, 1.0]), jnp.nan)
+    assert np.isnan(value)
+    assert np.isnan(gradient).all()

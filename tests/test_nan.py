@@ -7,9 +7,12 @@ for a few examples need not hold for many.
 import functools
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from drawing import LARGE, LOSSES, PUBLIC, Case, outside
+
+import jaxloss as jl
 
 pytestmark = pytest.mark.default_flags
 MANY, ROWS, SETS = 65537, 4097, 1023  # examples: no powers of 2, for what is left over
@@ -54,6 +57,40 @@ def test_nan_is_lost_in_no_row_of_many_classes(name, count, classes):
         for entry in (0, classes // 2, classes - 1):
             arrays = changed([logits, labels], 0, place, entry, np.nan)
             assert_lost_nowhere(Case(LOSSES[name]), arrays, place, {})
+
+
+REDUCTIONS = {
+    "cvar": jl.cvar,
+    "flooded": jl.flooded,
+    "hardest": lambda _: jl.hardest(2),
+    "mean": lambda _: jl.mean,
+    "mean_by_batch": lambda _: jl.mean_by_batch,
+    "mean_by_count": lambda _: jl.mean_by_count,
+    "self_paced": lambda number: jl.self_paced(9 * number),
+    "tilted": jl.tilted,
+    "total": lambda _: jl.total,
+}
+
+
+@pytest.mark.parametrize("name", REDUCTIONS)
+@pytest.mark.parametrize("count", [3, 5000])
+def test_nan_in_a_value_a_weight_or_a_number_is_lost_in_no_reduction(name, count):
+    values, weights = np.linspace(1, 4, count, dtype=np.float32), np.ones(count, np.float32)
+    reduced = jax.jit(lambda values, weights, number: REDUCTIONS[name](number)(values, weights))
+    assert np.isfinite(reduced(values, weights, 0.5))
+    for place in (0, count // 2, count - 1):
+        one = np.where(np.arange(count) == place, np.float32(np.nan), 1)
+        assert np.isnan(reduced(values * one, weights, 0.5))
+        assert np.isnan(reduced(values, weights * one, 0.5))
+    if name in ("cvar", "flooded", "self_paced", "tilted"):
+        assert np.isnan(reduced(values, weights, np.nan))
+
+
+def test_nan_in_a_group_of_many_is_lost_in_no_maximum():
+    values = np.arange(5000, dtype=np.float32)
+    values[7] = np.nan
+    worst = jax.jit(lambda values: jl.worst_group(values, jnp.arange(5000), 5000))
+    assert np.isnan(worst(values))
 
 
 def examples(case):

@@ -101,6 +101,8 @@ _LOGITS = ArrayDomain(
     event=1,
     least=(1,),
 )
+# A finite logit is a number, however low: `finfo.min` has the probability 0 beside larger ones, and
+# rows of it alone are uniform. One of +inf is the limit as it grows; of two of them, NaN or +inf.
 Logits = Annotated[Array, _LOGITS]
 KeptLogits = Annotated[Array, replace(_LOGITS, kept=True)]
 Scores = Annotated[

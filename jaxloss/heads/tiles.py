@@ -17,19 +17,24 @@ from jax.nn import softplus
 from jaxloss.heads.affine import Affine
 from jaxloss.heads.chunks import PyTree, map_by_chunks
 from jaxloss.numerics import at_label, divide, is_label, logsumexp, poison, soft_cap, weighted
+from jaxloss.numerics.rivals import Parts, below, lowest
+
+_SHARE = 2.0**-24  # of a class in a sum over fewer than 2**24
 
 
 class Tally(NamedTuple):
     """What is known of each token's logits after some of the classes.
 
     Attributes:
-        others: Log of the sum of exp over the classes but the label.
+        top: The largest logit but the label's, a constant of the derivative; -inf before any.
+        others: Log of the sum of exp over the classes but the label, less the top.
         own: The logit of the label, 0 until it was met.
         weight: Likewise its class weight.
-        sum: Sum of the logits that are not masked.
-        valid: How many those are.
+        sum: Sum of the logits that are not masked, each less the top, as shares: it may overflow.
+        valid: How many those are, likewise.
     """
 
+    top: Array
     others: Array
     own: Array
     weight: Array
@@ -39,32 +44,47 @@ class Tally(NamedTuple):
     @classmethod
     def of(cls, logits: Array, labels: Array, class_weights: Array) -> Self:
         """Of these classes, the first of which is 0."""
-        masked = logits == -jnp.inf
+        masked, finite = logits == -jnp.inf, jnp.minimum(logits, -lowest(logits))
         rivals = jnp.where(is_label(labels, logits), -jnp.inf, logits)
+        top = jax.lax.stop_gradient(jnp.max(rivals, axis=-1, keepdims=True))
         return cls(
-            logsumexp(rivals),
+            jnp.squeeze(top, axis=-1),
+            logsumexp(below(rivals, top)),
             at_label(logits, labels),
             at_label(jnp.broadcast_to(class_weights, logits.shape), labels),
-            jnp.sum(jnp.where(masked, 0, logits), axis=-1),
-            jnp.sum(~masked, axis=-1, dtype=logits.dtype),
+            jnp.sum(jnp.where(masked, 0, finite - _finite(top)) * _SHARE, axis=-1),
+            jnp.sum(~masked, axis=-1, dtype=logits.dtype) * _SHARE,
         )
 
     def plus(self, more: Self) -> Self:
         """Of both sets of classes together."""
-        others = logsumexp(jnp.stack([self.others, more.others], axis=-1))
-        return type(self)(others, *(a + b for a, b in zip(self[1:], more[1:], strict=True)))
+        top = jnp.maximum(self.top, more.top)
+        both = [
+            x._replace(sum=x.sum + x.valid * (_finite(x.top) - _finite(top))) for x in (self, more)
+        ]
+        logs = [x.others + below(x.top, top) for x in both]
+        sums = (a + b for a, b in zip(both[0][2:], both[1][2:], strict=True))
+        return type(self)(top, logsumexp(jnp.stack(logs, axis=-1)), *sums)
 
     def loss(self, hyper: Mapping[str, Any]) -> Array:
         """The cross-entropy, as `softmax_cross_entropy_with_integer_labels` has it."""
-        normaliser = logsumexp(jnp.stack([self.others, self.own], axis=-1))
-        value = softplus(self.others - self.own)
+        shift = jnp.where(self.top == -jnp.inf, 0, self.top)
+        parts = Parts(self.others, self.own - shift, shift)
+        value = softplus(parts.log_odds_against)
         if (smoothing := hyper.get("label_smoothing")) is not None:
-            spread = normaliser - divide(self.sum, self.valid)
-            value = weighted(1 - smoothing, value) + spread * smoothing
+            spread = parts.normaliser - divide(self.sum, self.valid)
+            value = weighted(1 - smoothing, value) + weighted(smoothing, spread)
         if hyper.get("class_weights") is not None:
             value = weighted(self.weight, value)
         factor = hyper.get("z_loss")
-        return value if factor is None else value + normaliser**2 * factor
+        return (
+            value if factor is None else value + weighted(factor, (parts.normaliser + shift) ** 2)
+        )
+
+
+def _finite(top: Array) -> Array:
+    """The top as a number that others can be less: 0 before any, the largest for +inf."""
+    return jnp.where(top == -jnp.inf, 0, jnp.minimum(top, -lowest(top)))
 
 
 @dataclass(frozen=True)
@@ -80,7 +100,8 @@ class Tile:
         head, inside = head.for_slopes(), (labels >= 0) & (labels < total)
         rows, tiles = (head.rows, labels, inside), self._tiles(head, hyper, total, tied=tied)
         empty = jnp.zeros(labels.shape, head.bias.dtype)
-        start = Tally(jnp.full_like(empty, -jnp.inf), *[empty] * 4)
+        nothing = jnp.full_like(empty, -jnp.inf)
+        start = Tally(nothing, nothing, *[empty] * 4)
         step = partial(self._step, rows, hyper.get("softcap"), tied=tied)
         tally, _ = jax.lax.scan(step, start, tiles)
         value = tally.loss(hyper)

@@ -7,7 +7,7 @@ spreads the target over the classes that are not masked, `class_weights` scale, 
 import math
 
 import jax.numpy as jnp
-from jax import Array
+from jax import Array, lax
 from jax.nn import softplus
 from jax.typing import ArrayLike
 
@@ -26,9 +26,10 @@ from jaxloss.numerics import (
     log,
     logsumexp,
     soft_cap,
+    tiny,
     weighted,
 )
-from jaxloss.numerics.rivals import LOWEST, Parts, apart, entry, wide
+from jaxloss.numerics.rivals import Parts, apart, entry, lowest, wide
 from jaxloss.numerics.surprise import expected_surprise
 
 
@@ -164,7 +165,7 @@ def softmax_cross_entropy(
     if class_weights is not None:
         targets = targets * class_weights
     value = expected_surprise(bounded, targets)
-    return value if z_loss is None else value + logsumexp(bounded) ** 2 * z_loss
+    return value if z_loss is None else value + weighted(z_loss, logsumexp(bounded) ** 2)
 
 
 @loss(
@@ -223,22 +224,26 @@ def with_terms(
     """The surprise at the label, with the share of the smoothing and the mean over all classes."""
     value, (share, mean) = softplus(parts.log_odds_against), smoothing
     if share is not None and mean is not None:
-        value = weighted(1 - share, value) + mean * share
+        value = weighted(1 - share, value) + weighted(share, mean)
     if weight is not None:
         value = weighted(weight, value)
-    return value if z_loss is None else value + (parts.normaliser + parts.shift) ** 2 * z_loss
+    if z_loss is None:
+        return value
+    return value + weighted(z_loss, (parts.normaliser + parts.shift) ** 2)
 
 
 def surprises(logits: Array, parts: Parts) -> tuple[Array, Array]:
-    """Their sum over the classes that are not masked, and how many those are.
+    """Their sum over the classes that are not masked, and how many those are, over all classes.
 
-    Told by arithmetic, which stays one pass with a sum.
+    Told by arithmetic, which stays one pass with a sum; and as shares, as a sum may overflow.
     """
-    heights = jnp.maximum(wide(logits), LOWEST)
-    valid = jnp.sign(heights - LOWEST)
-    top = jnp.maximum(parts.normaliser, LOWEST)[..., None]
-    each = valid * (top - (heights - parts.shift[..., None]))
-    return jnp.sum(each, axis=-1), jnp.sum(valid, axis=-1)
+    scores, share = wide(logits), 1 / logits.shape[-1]
+    # The product with the least number of full precision is above -5, unless the logit is -inf.
+    valid = jnp.minimum(jnp.maximum(lax.stop_gradient(scores) * tiny(scores) + 6, 0), 1)
+    heights = jnp.minimum(jnp.maximum(scores, valid * lowest(scores)), -lowest(scores))
+    top = jnp.maximum(parts.normaliser, lowest(scores))[..., None]
+    each = (valid * share) * (top - (heights - parts.shift[..., None]))
+    return jnp.sum(each, axis=-1), jnp.sum(valid * share, axis=-1)
 
 
 def _evenly(logits: Array) -> Array:

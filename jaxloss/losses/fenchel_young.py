@@ -15,7 +15,8 @@ from jax import Array
 from jaxloss.contract import Loss, loss, margin
 from jaxloss.domains import Label, Scores, Simplex
 from jaxloss.facts import Facts
-from jaxloss.numerics import at_label, is_label, positive_part, square_sum
+from jaxloss.numerics import at_label, is_label, positive_part, square_sum, weighted
+from jaxloss.numerics.rivals import exceeding, lowest
 from jaxloss.signature import Signature
 
 Conjugate = Callable[[Array], Array]
@@ -194,7 +195,8 @@ def multiclass_perceptron(scores: Scores, labels: Label) -> Array:
         Collins (2002), Discriminative training methods for hidden Markov models: theory and
         experiments with perceptron algorithms, doi:10.3115/1118693.1118694.
     """
-    return jnp.max(scores, axis=-1) - at_label(scores, labels)
+    rivals = jnp.where(is_label(labels, scores), -jnp.inf, scores)
+    return positive_part(exceeding(jnp.max(rivals, axis=-1), at_label(scores, labels)))
 
 
 def _shortfall(conjugate: Conjugate) -> Callable[..., Array]:
@@ -205,8 +207,9 @@ def _shortfall(conjugate: Conjugate) -> Callable[..., Array]:
     def function(scores: Scores, targets: Simplex) -> Array:
         _require_shifts_to_pass(conjugate, title, scores)
         # The shift by the largest score costs nothing, and keeps the digits of huge scores.
-        lags = scores - jax.lax.stop_gradient(jnp.max(scores, axis=-1, keepdims=True))
-        return jnp.sum(targets * (best(lags)[..., None] - lags), axis=-1)
+        lags = _heights(scores, 0)
+        finite = jnp.maximum(lags, lowest(lags))  # of a masked class, as Ω* may multiply with 0
+        return jnp.sum(weighted(targets, best(finite)[..., None] - lags), axis=-1)
 
     function.__name__ = function.__qualname__ = f"fenchel_young({title})"
     function.__doc__ = f"""What targets fall short of the best regularised choice, `{title}`.
@@ -243,10 +246,17 @@ def _heights_and_floor(scores: Array) -> tuple[Array, Array]:
     sum, from which the floor would have to be found by subtracting 1.
     """
     is_top = is_label(jnp.argmax(scores, axis=-1), scores)
-    top = jnp.sum(jnp.where(is_top, scores, 0), axis=-1, keepdims=True)
-    heights = jnp.where(is_top, 1, 1 + (scores - top))
+    heights = _heights(scores, 1)
     rivals = _supported(jax.lax.stop_gradient(heights), ~is_top & (heights > 0))
     return heights, _floor(heights, rivals)
+
+
+def _heights(scores: Array, top: float) -> Array:
+    """Scores above the largest, at height `top`; of masked classes -inf."""
+    is_top = is_label(jnp.argmax(scores, axis=-1), scores)
+    largest = jnp.sum(jnp.where(is_top, scores, 0), axis=-1, keepdims=True)
+    lags = scores - jnp.where(largest == -jnp.inf, 0, largest)
+    return jnp.where(is_top & (scores > -jnp.inf), top, top + lags)
 
 
 def _floor(heights: Array, rivals: Array) -> Array:

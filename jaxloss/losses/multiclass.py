@@ -17,6 +17,7 @@ from jaxloss.contract import Loss, Margin, loss
 from jaxloss.domains import Label, Positive, Scores
 from jaxloss.facts import Constant, Facts
 from jaxloss.numerics import at_label, is_label, magnitude, positive_part, square_sum
+from jaxloss.numerics.rivals import exceeding
 from jaxloss.signature import Signature
 
 
@@ -93,7 +94,7 @@ def crammer_singer(scores: Scores, labels: Label, *, margin: Positive = 1.0) -> 
         vector machines, JMLR 2:265-292, doi:10.5555/944790.944813.
     """
     rivals = jnp.where(is_label(labels, scores), -jnp.inf, scores)
-    lag = jnp.max(rivals, axis=-1) - at_label(scores, labels)
+    lag = exceeding(jnp.max(rivals, axis=-1), at_label(scores, labels))
     return positive_part(lag + margin)
 
 
@@ -132,9 +133,10 @@ def weston_watkins(scores: Scores, labels: Label, *, margin: Positive = 1.0) -> 
     References:
         Wang & Scott (2020), Weston-Watkins hinge loss and ordered partitions, arXiv:2006.07346.
     """
-    lags = scores - at_label(scores, labels)[..., None]
-    shortfalls = positive_part(lags + margin)
-    return jnp.sum(jnp.where(is_label(labels, scores), 0, shortfalls), axis=-1)
+    own = is_label(labels, scores)
+    rivals = jnp.where(own, -jnp.inf, scores)
+    shortfalls = positive_part(exceeding(rivals, at_label(scores, labels)[..., None]) + margin)
+    return jnp.sum(jnp.where(own, 0, shortfalls), axis=-1)
 
 
 @loss(

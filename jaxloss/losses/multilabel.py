@@ -8,6 +8,7 @@ from jax import Array
 
 from jaxloss.contract import loss
 from jaxloss.domains import MultiHot, Positive, Scores
+from jaxloss.numerics import weighted
 from jaxloss.numerics.ordering import descending_order, in_order
 
 
@@ -48,11 +49,12 @@ def multilabel_margin(scores: Scores, labels: MultiHot, *, margin: Positive = 1.
     # Of equal ones those that are present come last: a lead of just the margin costs nothing.
     order = descending_order(labels * margin - scores, labels > 0)
     present, ordered = in_order(labels, order), in_order(scores, order)
-    gaps = jnp.diff(ordered) - jnp.diff(present) * margin
+    gaps = _steps(ordered, present) - jnp.diff(present) * margin
     below = jnp.cumsum(present, axis=-1)[..., :-1]
     above = jnp.sum(1 - present, axis=-1, keepdims=True) - jnp.cumsum(1 - present, axis=-1)
     # A pair's shortfall is the sum of the gaps between the two: no difference of large sums.
-    return jnp.sum(gaps * below * above[..., :-1], axis=-1) / scores.shape[-1]
+    pairs = below * above[..., :-1] / scores.shape[-1]
+    return jnp.sum(weighted(pairs, gaps), axis=-1)
 
 
 @loss(convex=True, strictly_convex=True, supremum=math.inf)
@@ -84,4 +86,15 @@ def multilabel_soft_margin(scores: Scores, labels: MultiHot) -> Array:
         Dembczyński, Waegeman, Cheng & Hüllermeier (2012), On label dependence and loss
         minimization in multi-label classification, doi:10.1007/s10994-012-5285-8.
     """
-    return jnp.mean(jax.nn.softplus((1 - 2 * labels) * scores), axis=-1)
+    surprises = jax.nn.softplus((1 - 2 * labels) * scores)
+    return jnp.sum(surprises / scores.shape[-1], axis=-1)  # divided first: the sum may overflow
+
+
+def _steps(scores: Array, present: Array) -> Array:
+    """From each score to the next; 0 from one that is infinite to its like.
+
+    Two of +inf are alike unless one only is of a class that is present.
+    """
+    equal = (scores[..., 1:] == scores[..., :-1]) & jnp.isinf(scores[..., 1:])
+    alike = equal & ((jnp.diff(present) == 0) | (scores[..., 1:] < 0))
+    return jnp.where(alike, 0, jnp.diff(scores))

@@ -5,7 +5,7 @@ from jax import Array
 
 from jaxloss.contract import loss
 from jaxloss.domains import ItemScores, Relevance
-from jaxloss.numerics import log_softmax
+from jaxloss.numerics import log_softmax, weighted
 
 
 @loss(convex=True)
@@ -39,5 +39,4 @@ def ranking_softmax(scores: ItemScores, relevance: Relevance, *, where: Array) -
         approach, doi:10.1145/1273496.1273513.
     """
     log_probabilities = log_softmax(jnp.where(where, scores, -jnp.inf))
-    surprisal = jnp.where(where & (relevance > 0), -log_probabilities, 0)
-    return jnp.sum(relevance * surprisal, axis=-1)
+    return jnp.sum(weighted(relevance, jnp.where(where, -log_probabilities, 0)), axis=-1)

@@ -7,13 +7,16 @@ both keep their digits.
 import math
 
 import jax.numpy as jnp
-from jax import Array
+from jax import Array, lax
 from jax.nn import softplus
 
 from jaxloss.contract import loss
 from jaxloss.domains import Label, Logits
 from jaxloss.numerics import is_label, log_odds_against, log_softmax, square_sum
+from jaxloss.numerics.rivals import apart, entry, exceeding, lowest
+from jaxloss.numerics.slopes import with_slopes
 
+_FAR = 100.0  # log-odds at which softplus is its argument, to all digits
 _SHARPEST = (15 - math.sqrt(33)) / 24  # where the second derivative of (1 - p)² peaks in 1 - p
 
 
@@ -175,7 +178,7 @@ def squared_log(logits: Logits, labels: Label) -> Array:
         Janocha & Czarnecki (2017), On loss functions for deep neural networks in classification,
         arXiv:1702.05659.
     """
-    return softplus(log_odds_against(logits, labels)) ** 2
+    return _squared(softplus(log_odds_against(logits, labels)))
 
 
 @loss(
@@ -254,7 +257,19 @@ def cauchy_schwarz(logits: Logits, labels: Label) -> Array:
         Janocha & Czarnecki (2017), On loss functions for deep neural networks in classification,
         arXiv:1702.05659.
     """
-    return softplus(log_odds_against(2 * logits, labels)) / 2
+    top = lax.stop_gradient(jnp.max(logits, axis=-1, keepdims=True, initial=-jnp.inf))
+    # The shift by the largest costs nothing, and doubles no huge logit.
+    lags = logits - jnp.clip(top, lowest(logits), -lowest(logits))
+    doubled = apart(2 * lags, labels)
+    against = exceeding((doubled.rivals + doubled.shift) / 2, entry(lags, labels))
+    far = against > _FAR
+    return jnp.where(far, against, softplus(2 * jnp.where(far, 0, against)) / 2)
+
+
+# The slope stays finite, as a class of no chance multiplies it with 0.
+@with_slopes(lambda _, x: jnp.minimum(2 * x, -lowest(x)))
+def _squared(x: Array) -> Array:
+    return x * x
 
 
 def _complement(log_odds_against: Array) -> Array:

@@ -5,8 +5,8 @@ if that is what it read last. It stays, goes on to the next of these, or leaves 
 between different labels; any other class is a miss. No class leads to two places, so hit and miss
 sum to 1: near 1, a hit has all its digits in the miss.
 
-The hit is read in log space, with a finite stand-in for log 0, so that neither a product with 0 nor
-a difference makes NaN of it.
+The hit is read in log space, where -inf alone is log 0: any number is the log-probability of some
+alignment of large logits. Products with 0 and differences never see it, as they would make NaN.
 """
 
 import math
@@ -25,7 +25,6 @@ from jaxloss.numerics.products import explicit_sharding
 Pair = tuple[Array, Array]
 Triple = tuple[Array, Array, Array]
 Tree = TypeVar("Tree")
-_LOG_ZERO = -1e30
 _PADDING = -1  # beyond the labels, in the place of a class: none has this index
 
 
@@ -111,7 +110,7 @@ def ctc(
     nothing = jnp.zeros_like(log_likelihood)
     miss = jax.lax.cond(jnp.any(sure), _miss, lambda *_: nothing, jnp.exp(log_p), text)
     surprise = jnp.where(sure, -jnp.log1p(-jnp.where(sure, miss, 0)), -log_likelihood)
-    return jnp.where(log_likelihood < _LOG_ZERO / 2, infeasible, surprise)
+    return jnp.where(log_likelihood == -jnp.inf, infeasible, surprise)
 
 
 @jax.custom_jvp
@@ -142,11 +141,12 @@ def _read(emitted: Pair, text: Text) -> tuple[Array, tuple[Pair, Pair], Pair]:
         to_blank, to_label = _sources(blank, label, text)
         blanks = _log_add(*to_blank) + log_blank[..., None]
         labels = _log_add(*to_label) + log_label
-        top = jax.lax.stop_gradient(jnp.max(jnp.maximum(blanks, labels), axis=-1))
+        highest = jax.lax.stop_gradient(jnp.max(jnp.maximum(blanks, labels), axis=-1))
+        top = jnp.where(highest == -jnp.inf, 0, highest)
         small = blanks - top[..., None], labels - top[..., None]  # small numbers keep their digits
         return _chosen(is_frame, (*small, scale + top), before), (blank, label)
 
-    none = jnp.full_like(text.labels, _LOG_ZERO, emitted[0].dtype)
+    none = jnp.full_like(text.labels, -jnp.inf, emitted[0].dtype)
     start = jnp.where(_is_start(text), 0, none), none, jnp.zeros_like(text.label_count, none.dtype)
     (blank, label, scale), passed = jax.lax.scan(step, start, (*emitted, text.is_frame))
     to_blank, to_label = (_shares(*pair) for pair in _sources(*passed, text))
@@ -209,9 +209,11 @@ def _miss(p: Array, text: Text) -> Array:
 
 def _log_emitted(log_p: Array, symbols: Array) -> Pair:
     """Log-probabilities of the blank and of each label, frames first."""
-    log_p = jnp.maximum(log_p, _LOG_ZERO)
-    of_labels = _summed(log_p, _is_class(symbols, log_p))
-    return _of_blank(log_p), jnp.where(symbols == _PADDING, _LOG_ZERO, of_labels)
+    # No log-probability is positive: there 1 stands for log 0, which times 0 would be NaN.
+    coded = jnp.where(log_p == -jnp.inf, 1, log_p)
+    of_labels = _summed(coded, _is_class(symbols, log_p))
+    impossible = (symbols == _PADDING) | (of_labels > 0)
+    return _of_blank(log_p), jnp.where(impossible, -jnp.inf, of_labels)
 
 
 def _of_blank(x: Array) -> Array:
@@ -234,7 +236,8 @@ def _summed(x: Array, chosen: Array) -> Array:
 def _log_add(x: Array, y: Array) -> Array:
     """The log of exp x + exp y."""
     larger, smaller = jnp.maximum(x, y), jnp.minimum(x, y)
-    return larger + jnp.log1p(jnp.exp(smaller - larger))
+    gap = jnp.where(larger == -jnp.inf, 0, smaller - larger)
+    return larger + jnp.log1p(jnp.exp(gap))
 
 
 def _shares(x: Array, y: Array) -> Pair:
@@ -242,7 +245,8 @@ def _shares(x: Array, y: Array) -> Pair:
 
     The slopes of `jnp.logaddexp` do so only to the rounding of its value, and frames are many.
     """
-    ratio = jnp.exp(-jnp.abs(x - y))
+    gap = jnp.where((x == -jnp.inf) & (y == -jnp.inf), 0, x - y)
+    ratio = jnp.exp(-jnp.abs(gap))
     more, less = 1 / (1 + ratio), ratio / (1 + ratio)
     return jnp.where(x >= y, more, less), jnp.where(x >= y, less, more)
 
@@ -271,7 +275,7 @@ def _is_class(symbols: Array, like: Array) -> Array:
 
 def _before(label: Array) -> Array:
     """For each blank, the log-probability of the label before."""
-    return _moved(label, 1, _LOG_ZERO)
+    return _moved(label, 1, -jnp.inf)
 
 
 def _moved(x: Array, by: int, fill: float) -> Array:

@@ -11,10 +11,11 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from jaxloss.masking import lead
-from jaxloss.numerics.rivals import LOWEST, apart, is_label
+from jaxloss.numerics.rivals import apart, below, is_label, lowest
 from jaxloss.numerics.slopes import with_slopes
 
 _SINGLE = 4  # bytes
+_CAPPED = 1e3  # multiples of the cap, at which tanh is 1 in every floating type
 
 
 @with_slopes(lambda _, x: jnp.sign(x))
@@ -137,11 +138,9 @@ def over_largest(x: Array) -> tuple[Array, Array]:
 def logsumexp(x: Array) -> Array:
     """Log of the sum of exp over the last axis; -inf with gradient 0 where all are -inf."""
     largest = jax.lax.stop_gradient(jnp.max(x, axis=-1, keepdims=True, initial=-jnp.inf))
-    shift = jnp.where(jnp.isinf(largest), 0, largest)
-    total = jnp.sum(jnp.exp(x - shift), axis=-1)
+    total = jnp.sum(jnp.exp(below(x, largest)), axis=-1)
     empty = total == 0
-    log_total = jnp.where(empty, -jnp.inf, jnp.log(jnp.where(empty, 1, total)))
-    return log_total + jnp.squeeze(shift, axis=-1)
+    return jnp.log(jnp.where(empty, 1, total)) + jnp.squeeze(largest, axis=-1)
 
 
 def log_softmax(x: Array) -> Array:
@@ -153,10 +152,11 @@ def log_softmax(x: Array) -> Array:
         return x  # nothing has no largest entry
     is_top = is_label(jnp.argmax(x, axis=-1), x)
     top = jnp.sum(jnp.where(is_top, x, 0), axis=-1, keepdims=True)
-    own = jnp.where(jnp.isnan(x), x, 0)  # a constant, else 1 - 1 in the gradient
-    below = jnp.where(is_top, own, x - jnp.maximum(top, LOWEST))
-    rest = jnp.sum(jnp.where(is_top, 0, jnp.exp(below)), axis=-1, keepdims=True)
-    return jnp.where(x == -jnp.inf, -jnp.inf, below - jnp.log1p(rest))
+    lost = jnp.isnan(x) | (x == -jnp.inf)
+    own = jnp.where(lost, x, 0)  # a constant, else 1 - 1 in the gradient
+    lag = jnp.where(is_top, own, x - jnp.where(top == -jnp.inf, 0, top))
+    rest = jnp.sum(jnp.where(is_top, 0, jnp.exp(lag)), axis=-1, keepdims=True)
+    return lag - jnp.log1p(rest)
 
 
 def log_odds_against(logits: Array, labels: Array) -> Array:
@@ -169,14 +169,22 @@ def log_odds_against(logits: Array, labels: Array) -> Array:
 
 def soft_cap(x: Array, cap: ArrayLike) -> Array:
     """Cap times tanh(x / cap), so that entries stay between -cap and cap; -inf stays -inf."""
-    masked = x == -jnp.inf
-    return jnp.where(masked, -jnp.inf, jnp.tanh(jnp.where(masked, 0, x) / cap) * cap)
+    far = jnp.abs(x) > _CAPPED * cap
+    capped = jnp.where(far, jnp.sign(x), jnp.tanh(jnp.where(far, 0, x) / cap)) * cap
+    return jnp.where(x == -jnp.inf, -jnp.inf, capped)
 
 
+@with_slopes(
+    lambda _, scores, temperature: jnp.where(jnp.isinf(scores), 1, 1 / temperature),
+    lambda value, scores, temperature: jnp.where(jnp.isinf(scores), 0, -value / temperature),
+)
 def cooled(scores: Array, temperature: ArrayLike) -> Array:
-    """The quotient; an infinite score stays so, without a slope in the temperature."""
-    endless = jnp.isinf(scores)
-    return jnp.where(endless, scores, jnp.where(endless, 0, scores) / temperature)
+    """The quotient; an infinite score stays so, without a slope in the temperature.
+
+    A finite one stays finite, as it would else count as masked.
+    """
+    finite = clip(scores / temperature, lowest(scores), -lowest(scores))
+    return jnp.where(jnp.isinf(scores), scores, finite)
 
 
 def is_diagonal(like: Array) -> Array:

@@ -14,21 +14,23 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 
-LOWEST = -3e38  # finite in single precision, and below every logit
+from jaxloss.numerics.slopes import with_slopes
+
 _SINGLE = 4  # bytes
 _TILES = range(64, 8193)  # widths
 _FEWEST_TILES = 4
 _SAFE_SUM = 1e15  # and its inverse: so far from the ends of the range that products stay inside
-_LARGEST = 40.0  # above the log of it; cuts what is of no account, as it may overflow: the label's
+_LARGEST = 40.0  # above the log of it; stands for an infinite logit, and for the label's, not used
 
 
 class Parts(NamedTuple):
     """The logits of an example in two parts, and what both are shifted by.
 
     Attributes:
-        rivals: Log-sum-exp of all classes but the label's, less the shift; finite.
+        rivals: Log-sum-exp of all classes but the label's, less the shift; -inf without any.
         own: The logit of the label, less the shift.
-        shift: A number of the size of the logits, a constant of the derivative.
+        shift: A number of the size of the logits, a constant of the derivative; +inf where the
+            largest of the others is.
     """
 
     rivals: Array
@@ -37,20 +39,41 @@ class Parts(NamedTuple):
 
     @property
     def log_odds_against(self) -> Array:
-        """Of the label; +inf where it is masked, and very low where all others are."""
-        return self.rivals - self.own
+        """Of the label; +inf where it is masked, and else -inf where all others are."""
+        return exceeding(self.rivals, self.own)
 
     @property
     def normaliser(self) -> Array:
         """Log-sum-exp of all classes, less the shift; -inf with gradient 0 where all are masked."""
-        whole = jnp.logaddexp(self.rivals, self.own)
-        return jnp.where(whole > LOWEST, whole, -jnp.inf)
+        masked = _both_masked(self.rivals, self.own)
+        whole = jnp.logaddexp(jnp.where(masked, 0, self.rivals), self.own)
+        return jnp.where(masked, -jnp.inf, whole)
 
 
 def apart(logits: Array, labels: Array) -> Parts:
     """The label's logit and the log-sum-exp of the others, in at least single precision."""
     rivals, shift = _log_rivals(logits, labels)
     return Parts(rivals, entry(logits, labels).astype(shift.dtype) - shift, shift)
+
+
+def exceeding(rivals: Array, own: Array) -> Array:
+    """By how much they exceed the label's score; +inf where it is masked, also if they are too."""
+    return jnp.where(_both_masked(rivals, own), 0, rivals) - own
+
+
+def _both_masked(rivals: Array, own: Array) -> Array:
+    return (rivals == -jnp.inf) & (own == -jnp.inf)
+
+
+@with_slopes(lambda _, x, __: jnp.ones_like(x), lambda _, x, __: -jnp.ones_like(x))
+def below(x: Array, top: Array) -> Array:
+    """The difference to the largest of a row, 0 where both are +inf; -inf where all are."""
+    return jnp.where(x == jnp.inf, 0, x - jnp.maximum(top, lowest(x)))
+
+
+def lowest(x: Array) -> float:
+    """The least finite number in the type of `x`; no logit but -inf lies below it."""
+    return float(np.finfo(x.dtype).min)
 
 
 def is_label(labels: Array, like: Array) -> Array:
@@ -92,8 +115,7 @@ def _log_rivals_rate(
 ) -> tuple[tuple[Array, Array], tuple[Array, Array]]:
     logits, labels = primals
     rivals, shift = _log_rivals(logits, labels)
-    below = _wide_afresh(logits) - shift[..., None]
-    powers = jnp.exp(jnp.minimum(below, _LARGEST))
+    powers = jnp.exp(_below(_wide_afresh(logits), shift))
     rates = _cleared(tangents[0], labels).astype(powers.dtype)
     # The factor of an example stays out of the sum, else each entry is multiplied twice.
     rate = jnp.sum(powers * rates, axis=-1) * jnp.exp(-jnp.maximum(rivals, -_LARGEST))
@@ -107,7 +129,7 @@ def _by_shift(logits: Array, labels: Array) -> tuple[Array, Array]:
 
 
 def _largest_rival(logits: Array, labels: Array) -> Array:
-    """0 if all are masked."""
+    """0 if all are masked, +inf if one is."""
     others = _without_label(wide(lax.stop_gradient(logits)), labels)
     top = jnp.max(others, axis=-1, initial=-jnp.inf)
     return jnp.where(top == -jnp.inf, 0, top)
@@ -115,9 +137,15 @@ def _largest_rival(logits: Array, labels: Array) -> Array:
 
 def _log_shifted(logits: Array, labels: Array, top: Array) -> Array:
     """Differentiable as it is: a loop that is differentiated twice passes the rule by."""
-    total = jnp.sum(jnp.exp(_without_label(wide(logits), labels) - top[..., None]), axis=-1)
+    total = jnp.sum(jnp.exp(_below(_without_label(wide(logits), labels), top)), axis=-1)
     empty = total == 0
-    return jnp.where(empty, LOWEST, jnp.log(jnp.where(empty, 1, total)))
+    return jnp.where(empty, -jnp.inf, jnp.log(jnp.where(empty, 1, total)))
+
+
+def _below(x: Array, shift: Array) -> Array:
+    """The difference, finite where both are +inf: then alone this is not lost in a sum of exp."""
+    finite = jnp.minimum(shift, -lowest(x))
+    return jnp.minimum(x - finite[..., None], _LARGEST)
 
 
 def _by_tiles(logits: Array, labels: Array) -> tuple[Array, Array]:

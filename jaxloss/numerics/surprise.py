@@ -12,8 +12,8 @@ import jax.numpy as jnp
 from jax import Array, lax
 from jax.custom_derivatives import SymbolicZero
 
-from jaxloss.numerics.elementary import positive_part, tiny, unless_weightless
-from jaxloss.numerics.rivals import LOWEST
+from jaxloss.numerics.elementary import clip, positive_part, tiny, unless_weightless
+from jaxloss.numerics.rivals import below, lowest
 from jaxloss.numerics.slopes import behind_barrier
 
 _STEEP = 1e38  # makes a difference of two logits, however small, one of more than 1
@@ -29,14 +29,16 @@ class Slopes(NamedTuple):
 @jax.custom_jvp
 def expected_surprise(logits: Array, targets: Array) -> Array:
     """Sum of target times -log softmax over the last axis; a target of 0 wins over a mask."""
-    top, rest = _rest(logits)
+    highest, top, rest = _rest(logits)
     logits, targets, _ = behind_barrier((logits, targets, rest))
-    huge, lowest = _each(top, 1 / tiny(top)), _each(top, LOWEST)
+    huge, least = _each(top, 1 / tiny(top)), _each(top, lowest(top))
     # Of what is -inf below the top, the bound leaves a large number where the target is 0.
-    bound = lowest - jnp.abs(targets) * huge * huge * huge
-    own = jnp.sum(targets * -jnp.maximum(logits - top, bound), axis=-1)
+    bound = least - jnp.abs(targets) * huge * huge * huge
+    own = jnp.sum(targets * -jnp.maximum(_lag(logits, top), bound), axis=-1)
     own, mass = behind_barrier((own, jnp.sum(targets, axis=-1)))
-    return own + mass * jnp.log1p(jnp.squeeze(rest, axis=-1))
+    highest, rest = (jnp.squeeze(x, axis=-1) for x in (highest, rest))
+    certain = jnp.where(own > 0, jnp.inf, jnp.where(rest > 0, jnp.nan, 0))
+    return jnp.where(highest == jnp.inf, certain, own + mass * jnp.log1p(rest))
 
 
 def _rule(
@@ -51,22 +53,26 @@ def _rule(
 expected_surprise.defjvp(_rule, symbolic_zeros=True)
 
 
-def _rest(logits: Array) -> tuple[Array, Array]:
-    """The largest logit, and the sum of exponentials over its own, less 1; 0 if all are masked."""
-    top = _top(logits)
-    below = logits - top
-    others = jnp.sum(-jnp.sign(below) * jnp.exp(below), axis=-1, keepdims=True)
+def _rest(logits: Array) -> tuple[Array, Array, Array]:
+    """The largest logit, as it is and as a finite number, and the sum of exp over its own, less 1.
+
+    That sum is 0 if all are masked.
+    """
+    highest = lax.stop_gradient(jnp.max(logits, axis=-1, keepdims=True, initial=-jnp.inf))
+    top = clip(highest, lowest(logits), -lowest(logits))
+    lag = _lag(logits, top)
+    others = jnp.sum(-jnp.sign(lag) * jnp.exp(lag), axis=-1, keepdims=True)
     logits, top, _ = behind_barrier((logits, top, others))
-    # There may be several that are largest.
-    is_top = jnp.maximum(_each(top, 1) + _each(top, _STEEP) * (logits - top), _each(top, 0))
+    # There may be several that are largest, or +inf.
+    near = _each(top, 1) + _each(top, _STEEP) * (logits - top)
+    is_top = jnp.minimum(jnp.maximum(near, _each(top, 0)), _each(top, 1))
     others, tops = behind_barrier((others, jnp.sum(is_top, axis=-1, keepdims=True)))
-    return top, positive_part(others + (tops - 1))
+    return highest, top, positive_part(others + (tops - 1))
 
 
-def _top(logits: Array) -> Array:
-    """The largest logit, a finite constant of the derivative."""
-    highest = jnp.max(logits, axis=-1, keepdims=True, initial=-jnp.inf)
-    return lax.stop_gradient(jnp.maximum(highest, LOWEST))
+def _lag(logits: Array, top: Array) -> Array:
+    """How far they are below the top, where one of +inf is as large as the largest number."""
+    return jnp.minimum(logits, _each(top, -lowest(top))) - top
 
 
 def _each(top: Array, number: float) -> Array:
@@ -77,13 +83,13 @@ def _each(top: Array, number: float) -> Array:
 @jax.custom_jvp
 def _slopes(logits: Array, targets: Array) -> Slopes:
     """With all digits also where the probability of a class is nearly 1."""
-    top, rest = _rest(logits)
-    below = logits - top
+    highest, top, rest = _rest(logits)
+    lag = logits - top  # positive of what is +inf
     mass = jnp.sum(targets, axis=-1, keepdims=True)
     share = mass / (1 + rest)
     of_top = (mass - targets) - rest * share
-    own = unless_weightless(targets, jnp.log1p(rest) - below)
-    return Slopes(jnp.where(below < 0, jnp.exp(below) * share - targets, of_top), own)
+    own = unless_weightless(targets, jnp.log1p(rest) - below(logits, highest))
+    return Slopes(jnp.where(lag < 0, jnp.exp(lag) * share - targets, of_top), own)
 
 
 @_slopes.defjvp
@@ -95,10 +101,11 @@ def _slopes_rates(
 
 def _plain_slopes(logits: Array, targets: Array) -> Slopes:
     """The same, to be differentiated: no logit is left out."""
-    below = logits - _top(logits)
-    powers = jnp.exp(below)
+    highest = lax.stop_gradient(jnp.max(logits, axis=-1, keepdims=True, initial=-jnp.inf))
+    lag = below(logits, highest)
+    powers = jnp.exp(lag)
     total = jnp.sum(powers, axis=-1, keepdims=True)
     total = jnp.where(total == 0, 1, total)
     mass = jnp.sum(targets, axis=-1, keepdims=True)
-    own = unless_weightless(targets, jnp.log(total) - below)
+    own = unless_weightless(targets, jnp.log(total) - lag)
     return Slopes(mass * powers / total - targets, own)

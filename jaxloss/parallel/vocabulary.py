@@ -20,7 +20,7 @@ from jaxloss.losses.classification import (
     with_terms,
 )
 from jaxloss.numerics import divide
-from jaxloss.numerics.rivals import LOWEST, Parts, apart, entry
+from jaxloss.numerics.rivals import Parts, apart, below, entry
 from jaxloss.signature import Signature
 
 
@@ -151,13 +151,13 @@ class Shards:
     def _apart(self, logits: Array, places: Array) -> Parts:
         """The label's logit and the log-sum-exp of the others, on all devices."""
         here = apart(logits, places)
-        some = here.rivals > LOWEST
+        some = here.rivals > -jnp.inf
         highest = lax.pmax(lax.stop_gradient(jnp.where(some, here.shift, -jnp.inf)), self.axis_name)
         shift = jnp.where(highest == -jnp.inf, 0, highest)
-        powers = jnp.exp(here.rivals + (here.shift - shift))
+        powers = jnp.exp(here.rivals + below(here.shift, shift))
         total, own = self._sum((powers, _own_entry(logits, places).astype(shift.dtype)))
         empty = total == 0
-        rivals = jnp.where(empty, LOWEST, jnp.log(jnp.where(empty, 1, total)))
+        rivals = jnp.where(empty, -jnp.inf, jnp.log(jnp.where(empty, 1, total)))
         return Parts(rivals, own - shift, shift)
 
     def _sum(self, numbers: Any) -> Any:

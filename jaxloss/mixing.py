@@ -9,6 +9,8 @@ from jax.typing import ArrayLike
 
 from jaxloss.masking import as_mask, lead, spread
 from jaxloss.numerics import as_array, computing_dtype
+from jaxloss.numerics.ordering import whole
+from jaxloss.numerics.products import explicit_sharding
 
 
 def smooth_labels(targets: ArrayLike, amount: ArrayLike) -> Array:
@@ -114,7 +116,7 @@ def mixup(
     wide = computing_dtype(given)
     share = jax.random.beta(shares, alpha, alpha, (len(given),), wide)
     part, own = lead(share, given.ndim), given.astype(wide)
-    blend = part * own + (1 - part) * own[partners]
+    blend = part * own + (1 - part) * _at(partners, own)
     return Mixture(blend.astype(_floating(given)), partners, share)
 
 
@@ -169,17 +171,23 @@ def cutmix(
     )
     box = rows[:, :, None] & columns[:, None, :]
     share = 1 - jnp.mean(box, axis=(1, 2), dtype=kept.dtype)
-    return Mixture(jnp.where(lead(box, given.ndim), given[partners], given), partners, share)
+    return Mixture(jnp.where(lead(box, given.ndim), _at(partners, given), given), partners, share)
 
 
 def _partners(owner: str, key: Array, count: int, where: ArrayLike | None) -> Array:
     """A random permutation that moves only what counts."""
     if where is None:
         return jax.random.permutation(key, count)
-    counts = spread(as_mask(owner, as_array(where), (count,)), (count,))
+    counts = spread(whole(as_mask(owner, as_array(where), (count,))), (count,))
     drawn = jnp.where(counts, jax.random.uniform(key, (count,)), jnp.inf)
     counted_first = jnp.argsort(~counts)
     return jnp.zeros(count, counted_first.dtype).at[counted_first].set(jnp.argsort(drawn))
+
+
+def _at(partners: Array, examples: Array) -> Array:
+    """The partners' examples, spread over devices as all are."""
+    chosen: Array = examples.at[partners].get(out_sharding=explicit_sharding(examples))
+    return chosen
 
 
 def _floating(inputs: Array) -> Any:

@@ -16,6 +16,7 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from jaxloss.numerics import as_array, computing_dtype, divide, poison, weighted
+from jaxloss.numerics.ordering import spread_as, whole
 from jaxloss.numerics.sizes import is_known
 
 Reduction = Callable[[Array, Array | None], Array]
@@ -243,11 +244,13 @@ def segment_weights(segments: ArrayLike, where: ArrayLike | None = None) -> Arra
         >>> float(jl.Objective(jl.absolute_error)([1.0, 2.0, 3.0, 6.0], [0.0] * 4, weights=weights))
         4.0
     """
-    members = as_array(segments)
-    counted = jnp.ones(members.shape, bool) if where is None else as_array(where)
+    given = as_array(segments)
+    members = whole(given)
+    counted = jnp.ones(members.shape, bool) if where is None else whole(as_array(where))
     sizes = _segment_sizes(counted.astype(jnp.int32), members).astype(jnp.float32)
     known = (members >= 0) & (members < members.shape[-1])
-    return poison(divide(counted.astype(jnp.float32), sizes), known | ~counted)
+    weights = poison(divide(counted.astype(jnp.float32), sizes), known | ~counted)
+    return spread_as(weights, given)
 
 
 def _refuse_scalar(name: str, values: Array) -> None:

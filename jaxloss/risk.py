@@ -16,7 +16,7 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from jaxloss.numerics import as_array, computing_dtype, divide, magnitude, poison
-from jaxloss.numerics.ordering import descending_order
+from jaxloss.numerics.ordering import descending_order, whole
 from jaxloss.numerics.sizes import is_known
 from jaxloss.numerics.special import log_compound, saturating
 from jaxloss.reduction import Average, Reduction, mean
@@ -250,7 +250,7 @@ def _counted(values: Array, weights: Array | None) -> tuple[Array, Array]:
 
 
 def _mean_of_hardest(values: Array, weights: Array | None, count: int) -> Array:
-    values, masses = _counted(values, weights)
+    values, masses = map(whole, _counted(values, weights))
     order = jax.lax.stop_gradient(jnp.where(masses == 0, -jnp.inf, values))
     chosen = jnp.zeros(values.shape, bool).at[_largest(order, count)].set(True)
     return Average.of(values, jnp.where(chosen, masses, 0)).value
@@ -263,7 +263,7 @@ def _largest(values: Array, count: int) -> Array:
 
 
 def _mean_of_worst(values: Array, weights: Array | None, share: ArrayLike) -> Array:
-    values, masses = _counted(values, weights)
+    values, masses = map(whole, _counted(values, weights))
     order = descending_order(values)
     upto = jnp.cumsum(masses[order])
     alpha = jnp.asarray(share, values.dtype)

@@ -2,7 +2,10 @@
 
 import jax
 import jax.numpy as jnp
-from jax import Array
+from jax import Array, P
+from jax.sharding import NamedSharding
+
+from jaxloss.numerics.products import explicit_sharding
 
 _ALL_BITS = 2**31 - 1  # but the sign
 
@@ -47,6 +50,22 @@ def _places(like: Array) -> Array:
     """The place of each entry along the last axis, spread over devices as `like` is."""
     places = jax.lax.broadcasted_iota(jnp.int32, like.shape, like.ndim - 1)
     return places + jnp.zeros_like(like, jnp.int32)
+
+
+def whole(x: Array) -> Array:
+    """The array on every device, where its spread is part of its type: JAX sorts no spread axis."""
+    sharding = explicit_sharding(x)
+    if sharding is None:
+        return x
+    gathered: Array = jax.sharding.reshard(x, NamedSharding(sharding.mesh, P()))
+    return gathered
+
+
+def spread_as(x: Array, like: Array) -> Array:
+    """The array, spread over devices as another of its shape is, where that is part of its type."""
+    sharding = explicit_sharding(like)
+    spread: Array = x if sharding is None else jax.sharding.reshard(x, sharding)
+    return spread
 
 
 def in_order(x: Array, order: Array) -> Array:

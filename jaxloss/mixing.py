@@ -9,8 +9,7 @@ from jax.typing import ArrayLike
 
 from jaxloss.masking import as_mask, lead, spread
 from jaxloss.numerics import as_array, computing_dtype
-from jaxloss.numerics.ordering import whole
-from jaxloss.numerics.products import explicit_sharding
+from jaxloss.numerics.ordering import spread_as, whole
 
 
 def smooth_labels(targets: ArrayLike, amount: ArrayLike) -> Array:
@@ -171,7 +170,8 @@ def cutmix(
     )
     box = rows[:, :, None] & columns[:, None, :]
     share = 1 - jnp.mean(box, axis=(1, 2), dtype=kept.dtype)
-    return Mixture(jnp.where(lead(box, given.ndim), _at(partners, given), given), partners, share)
+    hidden = spread_as(spread(box, given.shape), given)
+    return Mixture(jnp.where(hidden, _at(partners, given), given), partners, share)
 
 
 def _partners(owner: str, key: Array, count: int, where: ArrayLike | None) -> Array:
@@ -186,8 +186,7 @@ def _partners(owner: str, key: Array, count: int, where: ArrayLike | None) -> Ar
 
 def _at(partners: Array, examples: Array) -> Array:
     """The partners' examples, spread over devices as all are."""
-    chosen: Array = examples.at[partners].get(out_sharding=explicit_sharding(examples))
-    return chosen
+    return spread_as(whole(examples)[partners], examples)
 
 
 def _floating(inputs: Array) -> Any:

@@ -89,6 +89,48 @@ def compiled(function, argnums, kind, told, *arrays):
         return jax.jit(jax.value_and_grad(function, argnums)).lower(*structs).compile()
 
 
+BESIDE_LOSSES = {
+    **{name: getattr(jl, name) for name in ("mean", "total", "none", "mean_of_sequences")},
+    "hardest(1)": jl.hardest(1),
+    "hardest(9)": jl.hardest(9),
+    "cvar": jl.cvar(0.3),
+    "tilted": jl.tilted(1.0),
+    "self_paced": jl.self_paced(0.5),
+    "flooded(cvar)": jl.flooded(0.5, jl.cvar(0.3)),
+    "group_averages": lambda x, w: jl.group_averages(x, jnp.int32(9 * x) % 3, 3, w).value,
+    "worst_group": lambda x, w: jl.worst_group(x, jnp.int32(9 * x) % 3, 3, w),
+    "segment_weights": lambda x, w: x * jl.segment_weights(jnp.int32(9 * x) % 4, w > 0.2),
+    "smooth_labels": lambda x, _: jl.smooth_labels(x, 0.1),
+    "mixup": lambda x, w: (
+        jl.mixup(jax.random.key(0), x, 0.3, where=jnp.min(w, axis=1) > 0.2).inputs
+    ),
+    "cutmix": lambda x, _: jl.cutmix(jax.random.key(0), x[..., None, None], 0.3).inputs,
+}
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=str)
+@pytest.mark.parametrize("spec", [P("batch"), P("batch", "classes")], ids=str)
+@pytest.mark.parametrize("name", BESIDE_LOSSES)
+@on_eight_devices
+def test_what_stands_beside_losses_on_a_mesh_is_that_of_one_device(
+    name, kind, spec
+):  # maxtext#4208
+    rng, function = np.random.default_rng(0), BESIDE_LOSSES[name]
+    given = [np.float32(rng.exponential(size=(BATCH, 4))), np.float32(rng.random((BATCH, 4)))]
+
+    @jax.jit
+    def both(values, weights):
+        squares = lambda x: jnp.sum(function(x, weights) ** 2)
+        return function(values, weights), jax.grad(squares)(values)
+
+    mesh = mesh_of(kind)
+    with jax.set_mesh(mesh):
+        found = both(*(jax.device_put(x, NamedSharding(mesh, spec)) for x in given))
+    jax.tree.map(
+        functools.partial(np.testing.assert_allclose, rtol=1e-5, atol=1e-6), found, both(*given)
+    )
+
+
 TERMS = {"label_smoothing": 0.1, "z_loss": 0.01, "softcap": 5.0, "class_weights": 2.0}
 
 

@@ -40,6 +40,25 @@ STORED = json.loads(Path(__file__).with_name("torch_values.json").read_text())
 TORCH = STORED["rows"]
 
 
+WRONG = jnp.eye(SHAPE[-1]).at[0].set(jnp.array([0.0, 0.0, 0.0, 1.0]))
+CERTAIN = {
+    "distribution": jnp.eye(SHAPE[-1])[jnp.arange(SHAPE[0]) % SHAPE[-1]],
+    "probabilities": WRONG[jnp.arange(SHAPE[0]) % SHAPE[-1]],
+    "truths": jnp.eye(*SHAPE),
+    "chances": jnp.eye(*SHAPE)[::-1],
+}
+CERTAIN["log_probabilities"] = jnp.log(CERTAIN["probabilities"])
+CERTAIN["log_distribution"] = jnp.log(CERTAIN["distribution"])
+
+
+def as_version(text):
+    return tuple(map(int, text.split(".")[:2]))
+
+
+def version_of(library):
+    return as_version(pytest.importorskip(library).__version__)
+
+
 @functools.cache
 def functions_of(library):
     return vars(optax.losses if library == "optax" else pytest.importorskip("keras").losses)
@@ -68,10 +87,23 @@ def rows(*libraries):
 @pytest.mark.slow
 @rows("optax", "keras")
 def test_same_value_and_gradient(peer):
+    if peer.below and version_of(peer.library) >= as_version(peer.below):
+        pytest.skip(f"holds below {peer.below}")
     calls = (peer.ours, PUBLIC.copy()), (peer.call, functions_of(peer.library))
     ours, theirs = gradients_and_values((2, 3, 5), moving(peer.ours), *calls)
     for found, expected in zip(ours, theirs, strict=True):
         np.testing.assert_allclose(found, expected, rtol=2e-4, atol=2e-6)
+
+
+@pytest.mark.parametrize("ours", sorted({p.ours for p in PEERS if moving(p.ours) in CERTAIN}))
+def test_gradients_are_known_at_certainty(ours):
+    """At probabilities of 0 and 1, of the right class and of a wrong one, in either argument."""
+    name, given = moving(ours), arrays(SHAPE) | CERTAIN
+
+    def summed(x):
+        return jnp.sum(eval(ours, {"jax": jax, "jnp": jnp} | PUBLIC | given | {name: x}))
+
+    assert not np.any(np.isnan(jax.grad(summed)(given[name])))
 
 
 @rows("torch")

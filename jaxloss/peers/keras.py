@@ -54,8 +54,9 @@ ROWS = (
     ),
     row(
         "kl_divergence(distribution, probabilities)",
-        "kl_divergence(jnp.log(probabilities), distribution)",
-        "targets come first; predictions are logs here",
+        "categorical_cross_entropy(probabilities, distribution) - "
+        "categorical_cross_entropy(distribution, distribution)",
+        "targets come first; not clipped; of logits, `kl_divergence` of their `log_softmax`",
     ),
     row(
         "binary_crossentropy(truths, chances)",
@@ -88,9 +89,9 @@ ROWS = (
         f"{_LAST}; class balance is on where `alpha` is given",
     ),
     row(
-        "categorical_generalized_cross_entropy(labels, probabilities, 0.7)",
-        "generalized_cross_entropy(jnp.log(probabilities), labels, q=0.7)",
-        "labels come first; logits here",
+        "categorical_generalized_cross_entropy(labels, jax.nn.softmax(logits), 0.7)",
+        "generalized_cross_entropy(logits, labels, q=0.7)",
+        "labels come first; logits here, not their softmax",
     ),
     row(
         "categorical_focal_crossentropy(one_hot, logits, alpha=1.0, from_logits=True)",
@@ -110,7 +111,8 @@ ROWS = (
     row(
         "tversky(region, region_chances, alpha=0.6, beta=0.3, axis=-1)",
         "tversky(region_chances, region, alpha=0.3, beta=0.6)",
-        "targets come first; alpha and beta change places",
+        "targets come first; up to Keras 3.15 alpha and beta change places (keras#23333)",
+        below="3.16",
     ),
     row(
         "ctc(spelled, letter_logits)",

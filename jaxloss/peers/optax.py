@@ -2,7 +2,7 @@
 
 from functools import partial
 
-from jaxloss.peers.peer import ZERO_VECTOR, Peer
+from jaxloss.peers.peer import IN_LOGS, ZERO_VECTOR, Peer
 
 row = partial(Peer, "optax")
 
@@ -62,7 +62,7 @@ ROWS = (
     row(
         "kl_divergence(log_probabilities, distribution)",
         "kl_divergence(log_probabilities, distribution)",
-        "off the simplex it is the generalised divergence, Σ t log(t / p) - t + p",
+        f"off the simplex it is the generalised divergence, Σ t log(t / p) - t + p; {IN_LOGS}",
     ),
     row(
         "generalized_kl_divergence(log_probabilities, distribution)",
@@ -71,7 +71,7 @@ ROWS = (
     row(
         "kl_divergence_with_log_targets(log_probabilities, log_distribution)",
         "kl_divergence_with_log_targets(log_probabilities, log_distribution)",
-        "a target of -inf adds 0",
+        f"a target of -inf adds 0; {IN_LOGS}",
     ),
     row(
         "sigmoid_focal_loss(logits, truths, alpha=0.25, gamma=2.0)",

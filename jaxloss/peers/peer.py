@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 ZERO_VECTOR = "the zero vector has similarity 0, and no epsilon spoils small vectors"
 
+IN_LOGS = "the gradient in log p is p - t, not -t, and behind a log_softmax the same"
+
 
 @dataclass(frozen=True)
 class Peer:
@@ -15,9 +17,11 @@ class Peer:
             `torch.nn.functional`.
         ours: Our expression of the same value, of names of `jaxloss`.
         differs: What is to be watched when moving, or nothing.
+        below: The peer's first version of which this is not so, if there is one.
     """
 
     library: str
     call: str
     ours: str
     differs: str = ""
+    below: str | None = None

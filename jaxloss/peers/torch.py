@@ -2,7 +2,7 @@
 
 from functools import partial
 
-from jaxloss.peers.peer import ZERO_VECTOR, Peer
+from jaxloss.peers.peer import IN_LOGS, ZERO_VECTOR, Peer
 
 row = partial(Peer, "torch")
 
@@ -49,7 +49,7 @@ ROWS = (
     row(
         "kl_div(log_probabilities, distribution).sum(-1)",
         "kl_divergence(log_probabilities, distribution)",
-        "a sum over the classes",
+        f"a sum over the classes; {IN_LOGS}",
     ),
     row("soft_margin_loss(scores, signs)", "logistic(scores, signs)"),
     row(

@@ -219,3 +219,8 @@ def in_double(x):
     """Floats in double precision, labels as they are."""
     host = np.asarray(x)
     return host if host.dtype == np.int32 else host.astype(np.float64)
+
+
+def name_of(function):
+    """What a test is called by: the same in each process, as the address of a function is not."""
+    return getattr(function, "__name__", None) or repr(function)

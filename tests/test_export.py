@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from drawing import LARGE, LOSSES, PUBLIC, Case
+from drawing import LARGE, LOSSES, PUBLIC, Case, name_of
 from jax import export
 
 import jaxloss as jl
@@ -115,7 +115,7 @@ def test_cross_entropy_of_many_classes_goes_by_tiles_of_any_number_of_examples(c
     jax.tree.map(close, exported.call(*arrays), derived(*arrays))
 
 
-@pytest.mark.parametrize("reduction", REDUCTIONS, ids=repr)
+@pytest.mark.parametrize("reduction", REDUCTIONS, ids=name_of)
 @pytest.mark.parametrize("given", [late("where"), late("weights"), "all"])
 def test_any_reduction_of_any_number_of_examples(reduction, given):
     @jax.jit

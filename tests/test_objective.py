@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from drawing import PUBLIC
+from drawing import PUBLIC, name_of
 
 import jaxloss as jl
 
@@ -417,7 +417,7 @@ WHERE = np.array([[True, True, False], [True, False, False]])
 WEIGHTS = np.float32([[1, 2, 5], [3, 1, 1]])
 
 
-@pytest.mark.parametrize("reduction", [*REDUCTIONS, jl.none], ids=repr)
+@pytest.mark.parametrize("reduction", [*REDUCTIONS, jl.none], ids=name_of)
 def test_terms_times_their_scales_are_the_value(reduction):
     given = {"where": WHERE, "weights": WEIGHTS}
     objective = sum(
@@ -432,7 +432,7 @@ def test_terms_times_their_scales_are_the_value(reduction):
     np.testing.assert_allclose(summed, objective(PREDICTIONS, TARGETS, **given), rtol=1e-6)
 
 
-@pytest.mark.parametrize("reduction", [*REDUCTIONS, jl.none], ids=repr)
+@pytest.mark.parametrize("reduction", [*REDUCTIONS, jl.none], ids=name_of)
 def test_terms_of_parts_add_up_to_the_whole_or_refuse_to(reduction):
     objective = jl.Objective(jl.squared_error, reduction=reduction)
     parts = [
@@ -450,7 +450,7 @@ def test_terms_of_parts_add_up_to_the_whole_or_refuse_to(reduction):
         first.psum("devices")
 
 
-@pytest.mark.parametrize("reduction", REDUCTIONS[:5], ids=repr)
+@pytest.mark.parametrize("reduction", REDUCTIONS[:5], ids=name_of)
 def test_shares_of_every_additive_reduction_are_the_whole(reduction):
     objective = 2 * jl.Objective(jl.huber, reduction=reduction, delta=1.5)
     masses = {

@@ -263,7 +263,9 @@ def test_triplet_of_refuses_what_is_no_distance():
             jl.triplet_of(loss)
 
     @jl.loss()
-    def scaled(first: jl.domains.Vector, second: jl.domains.Vector, *, margin: jl.domains.Positive):
+    def scaled(
+        first: jl.domains.Vector, second: jl.domains.Vector, *, margin: jl.domains.Positive = 1.0
+    ):
         return jnp.sum(first * second, axis=-1) / margin
 
     with pytest.raises(ValueError, match="both have `margin`"):

@@ -58,7 +58,8 @@ class Batch:
         So all devices have work in each part where the examples are spread over devices.
         """
         every = {i: self._rows(i) for i in self.axes}
-        apart = {i: x.reshape(-1, self.parts, *x.shape[1:]) for i, x in every.items()}
+        each = {i: x.shape[0] // self.parts for i, x in every.items()}
+        apart = {i: x.reshape(each[i], self.parts, *x.shape[1:]) for i, x in every.items()}
         return {i: jnp.swapaxes(x, 0, 1) for i, x in apart.items()}
 
     def part(self, rows: Leaves) -> Given:

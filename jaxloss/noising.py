@@ -11,7 +11,7 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from jaxloss.masking import as_prefix, lead
-from jaxloss.numerics import as_array, computing_dtype
+from jaxloss.numerics import as_array, computing_dtype, quotient
 
 
 def diffuse(clean: ArrayLike, noise: ArrayLike, log_snr: ArrayLike) -> Array:
@@ -153,7 +153,7 @@ def clean_from_noise(noise: ArrayLike, noisy: ArrayLike, log_snr: ArrayLike) -> 
         3.0
     """
     e, z, alpha, sigma = _mixing("clean_from_noise", log_snr, noise=noise, noisy=noisy)
-    return (z - sigma * e) / alpha
+    return quotient(z - sigma * e, alpha)
 
 
 def noise_from_clean(clean: ArrayLike, noisy: ArrayLike, log_snr: ArrayLike) -> Array:
@@ -179,7 +179,7 @@ def noise_from_clean(clean: ArrayLike, noisy: ArrayLike, log_snr: ArrayLike) -> 
         4.0
     """
     x, z, alpha, sigma = _mixing("noise_from_clean", log_snr, clean=clean, noisy=noisy)
-    return (z - alpha * x) / sigma
+    return quotient(z - alpha * x, sigma)
 
 
 def flow(

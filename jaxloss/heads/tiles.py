@@ -12,11 +12,11 @@ from typing import Any, NamedTuple, Self
 import jax
 import jax.numpy as jnp
 from jax import Array
-from jax.nn import softplus
 
 from jaxloss.heads.affine import Affine
 from jaxloss.heads.chunks import PyTree, map_by_chunks
 from jaxloss.numerics import at_label, divide, is_label, logsumexp, poison, soft_cap, weighted
+from jaxloss.numerics.odds import softplus
 from jaxloss.numerics.rivals import Parts, below, lowest
 
 _SHARE = 2.0**-24  # of a class in a sum over fewer than 2**24

@@ -9,12 +9,12 @@ from collections.abc import Callable, Sequence
 
 import jax.numpy as jnp
 from jax import Array
-from jax.nn import softplus
 
 from jaxloss.contract import Loss
 from jaxloss.domains import ArrayDomain, Logits, WholeDomain
 from jaxloss.facts import Facts
 from jaxloss.numerics import log_odds_against
+from jaxloss.numerics.odds import softplus
 from jaxloss.signature import Signature
 
 

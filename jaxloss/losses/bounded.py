@@ -5,18 +5,29 @@ Terms that no prediction changes are left out; each loss says which.
 
 import math
 
-import jax
 import jax.numpy as jnp
 from jax import Array
 
 from jaxloss.contract import loss
 from jaxloss.domains import NonNegativeReal, OpenProbability, PositiveReal, Spread
-from jaxloss.numerics import divide, log, weighted
+from jaxloss.numerics import (
+    log,
+    quotient,
+    reciprocal,
+    relative_excess,
+    unless_weightless,
+    weighted,
+)
+from jaxloss.numerics.slopes import with_slopes
 from jaxloss.numerics.special import (
+    exp_bend,
     exp_remainder,
+    log1p_ratio,
     log_compound,
+    log_quotient,
     log_ratio,
-    log_rising,
+    log_rising_lead,
+    log_rising_rest,
     stirling_remainder,
 )
 from jaxloss.numerics.spread import over_spread
@@ -66,8 +77,8 @@ def negative_binomial_nll(
         Cameron & Trivedi (1986), Econometric models based on count data,
         doi:10.1002/jae.3950010104.
     """
-    thinned = log_compound(mean, dispersion) - weighted(targets, _log_share(mean, dispersion))
-    return thinned - log_rising(targets, dispersion)
+    dispersion = jnp.broadcast_to(dispersion, mean.shape)
+    return _scattered(mean, dispersion, targets) - log_rising_rest(targets, dispersion)
 
 
 @loss(
@@ -155,24 +166,54 @@ def beta_nll(alpha: PositiveReal, beta: PositiveReal, targets: OpenProbability) 
         Ferrari & Cribari-Neto (2004), Beta regression for modelling rates and proportions,
         doi:10.1080/0266476042000214501.
     """
-    total = alpha + beta
-    # KL of the mean from the target, in Stirling's form: log B alone is huge and cancels.
-    above = alpha * exp_remainder(log_ratio(total * targets, alpha))
-    below = beta * exp_remainder(log_ratio(total * (1 - targets), beta))
-    sizes = jnp.stack([alpha, beta, total])
-    norms = stirling_remainder(1 / sizes) - jnp.log(sizes) / 2
-    return above + below + (norms[0] + norms[1] - norms[2] + _HALF_LOG_2PI)
+    less, more = jnp.minimum(alpha, beta), jnp.maximum(alpha, beta)
+    norm = stirling_remainder(reciprocal(less)) - jnp.log(less) / 2 + _HALF_LOG_2PI
+    # A difference of Stirling's remainders of `more` and of the total would lose that of `less`.
+    norm -= log_rising_rest(less, reciprocal(more))
+    return _information(alpha, beta, targets) + norm
 
 
-@jax.custom_jvp
-def _log_share(mean: Array, dispersion: Array) -> Array:
-    """log(mean / (1 + dispersion mean)), whose slopes would cancel at large means."""
-    return log(mean) - jnp.log1p(dispersion * mean)
+def _scattered_by_dispersion(_: Array, mean: Array, dispersion: Array, targets: Array) -> Array:
+    """-(r log((mean + r) / (target + r)))², near 0 half of it: the terms would cancel."""
+    excess = quotient(jnp.abs(mean - targets), 1 + dispersion * jnp.minimum(mean, targets))
+    gap = jnp.sign(mean - targets) * log_compound(excess, dispersion)
+    return -gap * gap * exp_bend(-dispersion * gap)
 
 
-_log_share.defjvps(
-    lambda dmean, _, mean, dispersion: (
-        divide(jnp.ones_like(mean), mean) / (1 + dispersion * mean) * dmean
+@with_slopes(
+    lambda _, mean, dispersion, targets: quotient(
+        relative_excess(mean, targets), 1 + dispersion * mean
     ),
-    lambda ddispersion, _, mean, dispersion: -mean / (1 + dispersion * mean) * ddispersion,
+    _scattered_by_dispersion,
+    lambda _, mean, dispersion, targets: (
+        log1p_ratio(dispersion * mean, dispersion * targets) - unless_weightless(targets, log(mean))
+    ),
 )
+def _scattered(mean: Array, dispersion: Array, targets: Array) -> Array:
+    """(r + y) log((m + r) / (y + r)) + y - y log m: all but the rest of Stirling's formula."""
+    share = log(mean) - jnp.log1p(dispersion * mean)
+    thinned = log_compound(mean, dispersion) - weighted(targets, share)
+    return thinned - log_rising_lead(targets, dispersion)
+
+
+@with_slopes(
+    lambda _, alpha, beta, targets: log_quotient(
+        _lead(alpha, beta, targets), alpha, (alpha + beta) * targets
+    ),
+    lambda _, alpha, beta, targets: log_quotient(
+        -_lead(alpha, beta, targets), beta, (alpha + beta) * (1 - targets)
+    ),
+    lambda _, alpha, beta, targets: (
+        -quotient(_lead(alpha, beta, targets), targets) * reciprocal(1 - targets)
+    ),
+)
+def _information(alpha: Array, beta: Array, targets: Array) -> Array:
+    """KL of the mean from the target times the total: log B alone is huge and cancels."""
+    total = alpha + beta
+    above = alpha * exp_remainder(log_ratio(total * targets, alpha))
+    return above + beta * exp_remainder(log_ratio(total * (1 - targets), beta))
+
+
+def _lead(alpha: Array, beta: Array, targets: Array) -> Array:
+    """By how much alpha exceeds the target's share of the total."""
+    return alpha * (1 - targets) - beta * targets

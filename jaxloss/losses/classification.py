@@ -8,7 +8,6 @@ import math
 
 import jax.numpy as jnp
 from jax import Array, lax
-from jax.nn import softplus
 from jax.typing import ArrayLike
 
 from jaxloss.contract import loss
@@ -29,6 +28,7 @@ from jaxloss.numerics import (
     tiny,
     weighted,
 )
+from jaxloss.numerics.odds import softplus
 from jaxloss.numerics.rivals import Parts, apart, entry, lowest, wide
 from jaxloss.numerics.surprise import expected_surprise
 

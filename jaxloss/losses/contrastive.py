@@ -13,7 +13,7 @@ from jax import Array
 
 from jaxloss.contract import loss
 from jaxloss.domains import Embeddings, Groups, Positive, Unit
-from jaxloss.numerics import divide, log_softmax, logsumexp, positive_part, unit
+from jaxloss.numerics import divide, log_softmax, logsumexp, positive_part, quotient, unit
 from jaxloss.numerics.elementary import inner_products
 from jaxloss.numerics.odds import softplus
 from jaxloss.numerics.pairs import map_pairs, over_sets
@@ -58,7 +58,7 @@ def ntxent(
     """
 
     def of_pairs(cosine: Array, positives: Array, negatives: Array) -> Array:
-        similarity = cosine / temperature
+        similarity = quotient(cosine, temperature)
         against = _log_sum(similarity, negatives)[..., None] - similarity
         return _mean_over(positives, softplus(jnp.where(positives, against, -jnp.inf)))
 
@@ -104,7 +104,7 @@ def supervised_contrastive(
     """
 
     def of_pairs(cosine: Array, positives: Array, negatives: Array) -> Array:
-        others = jnp.where(positives | negatives, cosine / temperature, -jnp.inf)
+        others = jnp.where(positives | negatives, quotient(cosine, temperature), -jnp.inf)
         return _mean_over(positives, -log_softmax(others))
 
     return _by_anchors(of_pairs, embeddings, labels, where)

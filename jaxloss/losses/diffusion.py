@@ -10,6 +10,7 @@ from jax import Array
 
 from jaxloss.domains import NonNegative, Number, Positive
 from jaxloss.losses.denoising import denoising
+from jaxloss.numerics import quotient, reciprocal
 from jaxloss.numerics.odds import sigmoid
 
 
@@ -225,4 +226,4 @@ def edm(log_snr: Array, *, data_scale: Positive = 0.5) -> Array:
         Karras, Aittala, Aila & Laine (2022), Elucidating the design space of diffusion-based
         generative models, arXiv:2206.00364.
     """
-    return 1 + jnp.exp(-log_snr) / data_scale**2
+    return 1 + quotient(jnp.exp(-log_snr), data_scale) * reciprocal(data_scale)

@@ -10,8 +10,10 @@ from jax import Array
 
 from jaxloss.contract import loss
 from jaxloss.domains import Angle, Concentration, Positive, Real, Spread
-from jaxloss.numerics import magnitude
-from jaxloss.numerics.special import log1p_square, log_i0e, log_rising
+from jaxloss.numerics import magnitude, quotient, reciprocal
+from jaxloss.numerics.bends import levelling, sine
+from jaxloss.numerics.slopes import with_slopes
+from jaxloss.numerics.special import log1p_square, log1p_square_lag, log_i0e, log_rising
 from jaxloss.numerics.spread import over_spread
 
 
@@ -102,8 +104,7 @@ def student_t_nll(
     """
     ratio, log_scale = over_spread(targets - location, scale)
     freedom, half = (jnp.asarray(x, ratio.dtype) for x in (degrees_of_freedom, 0.5))
-    tail = (freedom + 1) / 2 * log1p_square(ratio / jnp.sqrt(freedom))
-    return log_scale + tail - log_rising(half, 2 / freedom)
+    return log_scale + _tail(ratio, freedom) - log_rising(half, quotient(2, freedom))
 
 
 @loss(convex=False, elicits="mean direction")
@@ -139,3 +140,26 @@ def von_mises_nll(location: Angle, concentration: Concentration, targets: Angle)
     """
     half = jnp.sin((targets - location) / 2)
     return 2 * concentration * half * half + log_i0e(concentration)
+
+
+@with_slopes(
+    lambda _, ratio, freedom: (
+        ratio
+        * sine(jnp.sqrt(freedom), ratio)
+        * sine(jnp.sqrt(freedom), ratio)
+        * (1 + reciprocal(freedom))
+    ),
+    lambda _, ratio, freedom: (
+        (
+            log1p_square_lag(_over_root(ratio, freedom))
+            - quotient(levelling(_over_root(ratio, freedom)), freedom)
+        )
+        / 2
+    ),
+)
+def _tail(ratio: Array, freedom: Array) -> Array:
+    return (freedom + 1) / 2 * log1p_square(_over_root(ratio, freedom))
+
+
+def _over_root(ratio: Array, freedom: Array) -> Array:
+    return quotient(ratio, jnp.sqrt(freedom))

@@ -13,7 +13,8 @@ from jax import Array
 
 from jaxloss.contract import loss
 from jaxloss.domains import LogProbabilities, OpenUnit, Simplex
-from jaxloss.numerics import divide, log, square_sum, unit, xlogx
+from jaxloss.numerics import divide, expm1, log, square_sum, unit, xlogx
+from jaxloss.numerics.slopes import with_slopes
 from jaxloss.numerics.special import exp_remainder
 
 _NEAR = 0.5  # up to this ratio (or log of one) the forms for nearly equal masses keep more digits
@@ -161,9 +162,15 @@ def jensen_shannon(log_predictions: LogProbabilities, targets: Simplex) -> Array
     tilt = divide(t - p, both)
     near = jnp.abs(tilt) < _NEAR
     small = jnp.where(near, tilt, 0)
-    alike = 2 * small * jnp.arctanh(small) + jnp.log1p(-small * small)
+    alike = _tilt_entropy(small)
     unlike = xlogx(divide(2 * p, both)) + xlogx(divide(2 * t, both))
     return jnp.sum(both / 4 * jnp.where(near, alike, unlike), axis=-1)
+
+
+@with_slopes(lambda _, tilt: jnp.log1p(tilt) - jnp.log1p(-tilt))
+def _tilt_entropy(tilt: Array) -> Array:
+    """(1 + x) log(1 + x) + (1 - x) log(1 - x), whose terms cancel near 0."""
+    return 2 * tilt * jnp.arctanh(tilt) + jnp.log1p(-tilt * tilt)
 
 
 def _entropy_of_two(mixture: float) -> float:
@@ -209,7 +216,7 @@ def generalized_jensen_shannon(
     gap = jnp.where(absent, 0, log_predictions) - jnp.where(absent, 0, log_targets)
     less = gap <= 0
     weight = jnp.where(less, 1 - mixture, mixture)  # in the mixture, of the smaller mass
-    over_larger = jnp.log1p(weight * jnp.expm1(jnp.where(less, gap, -gap)))
+    over_larger = jnp.log1p(weight * expm1(jnp.where(less, gap, -gap)))
     over_target = over_larger + jnp.where(less, 0, gap)  # the log of the mixture over it
     over_prediction = over_larger - jnp.where(less, gap, 0)
     p, t = jnp.exp(log_predictions), jnp.exp(log_targets)

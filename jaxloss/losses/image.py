@@ -19,8 +19,8 @@ from jax.typing import ArrayLike
 
 from jaxloss.contract import loss
 from jaxloss.domains import Image, Positive
+from jaxloss.numerics import expm1, magnitude, norm, quotient
 from jaxloss.numerics import log as log_or_infinite
-from jaxloss.numerics import magnitude, norm
 from jaxloss.numerics.windows import HEIGHT, WIDTH, Moments, halved, moments
 
 Lack = Callable[[Array, Array], Array]
@@ -133,7 +133,7 @@ def ms_ssim(
         log_similarity += weight * _log_of_rest(_mean_lack(_of_structure, pair, k1, k2))
         pair = halved(pair)
     log_similarity += coarsest * _log_of_rest(_mean_lack(_of_both, pair, k1, k2))
-    return jnp.mean(-jnp.expm1(log_similarity), axis=-1)
+    return jnp.mean(-expm1(log_similarity), axis=-1)
 
 
 @loss(convex=False)
@@ -170,7 +170,7 @@ def psnr(images: Image, targets: Image, *, data_range: Positive = 1.0) -> Array:
     *batch, height, width, channels = images.shape
     numbers = prod((height, width, channels))
     error = norm((images - targets).reshape(*batch, numbers))  # scaled: no square vanishes
-    return 20 / log(10) * log_or_infinite(error / sqrt(numbers) / data_range)
+    return 20 / log(10) * log_or_infinite(quotient(error / sqrt(numbers), data_range))
 
 
 @loss(convex=True, supremum=inf)
@@ -246,7 +246,7 @@ def isotropic_total_variation(images: Image) -> Array:
 
 def _pair(images: Array, targets: Array, data_range: ArrayLike) -> Array:
     """Sum and difference, over the range, along a new first axis."""
-    return jnp.stack([images + targets, images - targets]) / data_range
+    return quotient(jnp.stack([images + targets, images - targets]), data_range)
 
 
 def _of_both(luminance: Array, structure: Array) -> Array:
@@ -278,8 +278,8 @@ def _mean_lack_and_change(kind: Lack, given: Given, changes: Given) -> tuple[Arr
 def _mean_over_places(kind: Lack, found: Moments, k1: ArrayLike, k2: ArrayLike) -> Array:
     """Of the shortfalls from 1 of the similarities of the means, and of the variations."""
     (sum_mean, mean), (sum_variance, variance) = found
-    luminance = 2 * mean**2 / (sum_mean**2 + mean**2 + 2 * k1**2)
-    structure = 2 * variance / (sum_variance + variance + 2 * k2**2)
+    luminance = quotient(2 * mean**2, sum_mean**2 + mean**2 + 2 * k1**2)
+    structure = quotient(2 * variance, sum_variance + variance + 2 * k2**2)
     return jnp.mean(kind(luminance, structure), axis=(HEIGHT, WIDTH))
 
 

@@ -10,7 +10,7 @@ from jax import Array
 
 from jaxloss.contract import loss
 from jaxloss.domains import Label, LogProbabilities, NonNegativeReal, Real, Variance
-from jaxloss.numerics import at_label, divide, log, log_unless, tiny, unless_weightless
+from jaxloss.numerics import at_label, log, log_unless, relative_excess, tiny, unless_weightless
 from jaxloss.numerics.slopes import with_slopes
 from jaxloss.numerics.spread import over_spread
 
@@ -178,7 +178,7 @@ def nll(log_probabilities: LogProbabilities, labels: Label) -> Array:
 
 
 @with_slopes(
-    lambda _, rates, targets: 1 - divide(targets, rates),
+    lambda _, rates, targets: relative_excess(rates, targets),
     lambda _, rates, targets: -jnp.where((rates == 0) & (targets == 0), 0, log(rates)),
 )
 def _poisson(rates: Array, targets: Array) -> Array:

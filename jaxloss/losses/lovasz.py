@@ -13,7 +13,7 @@ from jax import Array
 
 from jaxloss.contract import loss
 from jaxloss.domains import PixelLabels, PixelLogits, PixelScores, PixelSigns
-from jaxloss.numerics import divide, is_label, log_softmax, positive_part
+from jaxloss.numerics import divide, expm1, is_label, log_softmax, positive_part
 from jaxloss.numerics.ordering import descending_order, in_order
 
 
@@ -90,7 +90,7 @@ def lovasz_softmax(logits: PixelLogits, labels: PixelLabels, *, where: Array) ->
         Berman, Rannen Triki & Blaschko (2018), The Lovász-Softmax loss, arXiv:1705.08790.
     """
     log_p, own = log_softmax(logits), is_label(labels, logits)
-    errors = jnp.where(own, -jnp.expm1(log_p), jnp.exp(log_p))
+    errors = jnp.where(own, -expm1(log_p), jnp.exp(log_p))
     inside = jnp.swapaxes(own, -1, -2)
     counts = jnp.broadcast_to(where[..., None, :], inside.shape)
     values = _jaccard_extension(jnp.swapaxes(errors, -1, -2), inside, counts)

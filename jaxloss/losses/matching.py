@@ -12,7 +12,7 @@ from jax.typing import ArrayLike
 
 from jaxloss.contract import loss
 from jaxloss.domains import Embeddings, Number, Positive
-from jaxloss.numerics import cosines, unit
+from jaxloss.numerics import cosines, quotient, unit
 from jaxloss.numerics.elementary import inner_products
 from jaxloss.numerics.matches import Rivalry, Side, match_by_blocks
 from jaxloss.numerics.odds import softplus
@@ -163,4 +163,4 @@ def siglip(
 
 
 def _cooled(temperature: ArrayLike, rows: Array, columns: Array) -> Array:
-    return jnp.divide(inner_products(rows, columns), temperature)
+    return quotient(inner_products(rows, columns), temperature)

@@ -2,13 +2,13 @@
 
 import math
 
-import jax
 import jax.numpy as jnp
 from jax import Array
 
 from jaxloss.contract import loss
 from jaxloss.domains import MultiHot, Positive, Scores
 from jaxloss.numerics import weighted
+from jaxloss.numerics.odds import softplus
 from jaxloss.numerics.ordering import descending_order, in_order
 
 
@@ -86,7 +86,7 @@ def multilabel_soft_margin(scores: Scores, labels: MultiHot) -> Array:
         Dembczyński, Waegeman, Cheng & Hüllermeier (2012), On label dependence and loss
         minimization in multi-label classification, doi:10.1007/s10994-012-5285-8.
     """
-    surprises = jax.nn.softplus((1 - 2 * labels) * scores)
+    surprises = softplus((1 - 2 * labels) * scores)
     return jnp.sum(surprises / scores.shape[-1], axis=-1)  # divided first: the sum may overflow
 
 

@@ -11,12 +11,12 @@ from collections.abc import Callable
 
 import jax.numpy as jnp
 from jax import Array
-from jax.nn import softplus
 
 from jaxloss.contract import Loss, loss
 from jaxloss.domains import Label, Logits, NonNegative, Unit
 from jaxloss.facts import Facts
 from jaxloss.numerics import log_odds_against, weighted
+from jaxloss.numerics.odds import softplus
 from jaxloss.numerics.special import saturating
 from jaxloss.signature import Signature
 

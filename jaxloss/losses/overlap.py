@@ -9,7 +9,7 @@ from jax import Array
 
 from jaxloss.contract import loss
 from jaxloss.domains import NonNegative, Positive, Region, Regions
-from jaxloss.numerics import divide
+from jaxloss.numerics import divide, quotient, reciprocal
 from jaxloss.numerics.norms import magnitude_power
 
 
@@ -183,7 +183,7 @@ def focal_tversky(
     """
     right, extra, missed = _overlap(probabilities, targets, where)
     wrong = extra * alpha + missed * beta
-    return magnitude_power(divide(wrong, wrong + right + smooth), 1 / gamma)
+    return magnitude_power(divide(wrong, wrong + right + smooth), reciprocal(gamma))
 
 
 @loss(convex=False, supremum=1.0)
@@ -240,4 +240,4 @@ def _inverse_square(volumes: Array) -> Array:
     """In proportion to 1 / volume²; the smallest volume gets 1, as do those that are 0."""
     some = volumes > 0
     smallest = jnp.min(jnp.where(some, volumes, jnp.inf), axis=-1, keepdims=True, initial=jnp.inf)
-    return jnp.where(some, smallest / jnp.where(some, volumes, 1), 1) ** 2
+    return jnp.where(some, quotient(smallest, jnp.where(some, volumes, 1)), 1) ** 2

@@ -12,7 +12,7 @@ from jax.typing import ArrayLike
 
 from jaxloss.contract import loss
 from jaxloss.domains import Embeddings, NonNegative
-from jaxloss.numerics import is_diagonal, positive_part
+from jaxloss.numerics import is_diagonal, positive_part, reciprocal
 from jaxloss.numerics.moments import Batch, centred, products, square_sums
 
 
@@ -145,7 +145,7 @@ def _correlations(batch: Batch, first: Array, second: Array) -> Array:
     """Of each feature of the first with each of the second; 0 where one is constant."""
     x, y = centred(batch, first).values, centred(batch, second).values
     both, *own = batch.summed((products(x, y), square_sums(x), square_sums(y)))
-    rows, columns = (jnp.where(square == 0, 0, 1 / _root(square)) for square in own)
+    rows, columns = (jnp.where(square == 0, 0, reciprocal(_root(square))) for square in own)
     return both * rows[..., :, None] * columns[..., None, :]
 
 

@@ -12,15 +12,19 @@ from jax.typing import ArrayLike
 
 from jaxloss.contract import distance
 from jaxloss.domains import NonNegative, Positive
-from jaxloss.numerics import positive_part, tiny
+from jaxloss.numerics import positive_part, quotient, tiny
 from jaxloss.numerics.bends import (
+    altitude,
     hypot,
     hypot_excess,
     log_hyperbolic_cosine,
     magnitude_less_log1p,
     ramp,
+    softsign,
+    versine,
 )
 from jaxloss.numerics.slopes import with_slopes
+from jaxloss.numerics.special import mean_excess
 
 
 @distance(
@@ -137,7 +141,7 @@ def pseudo_huber(residual: Array, *, delta: Positive = 1.0) -> Array:
     References:
         Hartley & Zisserman (2004), Multiple View Geometry, A6.8, doi:10.1017/CBO9780511811685.
     """
-    return hypot_excess(residual, delta) * delta
+    return _pseudo_huber(residual, delta)
 
 
 @distance(
@@ -284,10 +288,23 @@ def _smooth_l1(residual: Array, beta: ArrayLike) -> Array:
 
 
 @with_slopes(
-    lambda _, residual, scale: residual / (scale + jnp.abs(residual)) * scale,
-    lambda loss, residual, scale: (
-        2 * loss / scale - residual / (scale + jnp.abs(residual)) * residual
-    ),
+    lambda _, residual, delta: altitude(residual, delta),
+    lambda _, residual, delta: hypot_excess(residual, delta) * versine(residual, delta),
+)
+def _pseudo_huber(residual: Array, delta: ArrayLike) -> Array:
+    return hypot_excess(residual, delta) * delta
+
+
+@with_slopes(
+    lambda _, residual, scale: softsign(residual, scale),
+    lambda _, residual, scale: _fair_lag(quotient(jnp.abs(residual), scale)) * scale,
 )
 def _fair(residual: Array, scale: ArrayLike) -> Array:
     return magnitude_less_log1p(residual / scale) * scale * scale
+
+
+@with_slopes(lambda _, x: quotient(x, 1 + x) ** 2)
+def _fair_lag(x: Array) -> Array:
+    """2 (x - log(1 + x)) - x² / (1 + x) for x >= 0, whose terms cancel near 0: it is x³ / 3."""
+    share = x / (2 + x)
+    return x * (x / (1 + x) * share - 4 / (2 + x) * mean_excess(x))

@@ -7,7 +7,7 @@ from jax import Array
 
 from jaxloss.contract import loss
 from jaxloss.domains import NonNegativeReal, NonZeroReal, Real
-from jaxloss.numerics import tiny
+from jaxloss.numerics import quotient, reciprocal, tiny
 from jaxloss.numerics.slopes import with_slopes
 from jaxloss.numerics.special import square_of_log1p_ratio
 
@@ -127,8 +127,8 @@ def squared_log_error(predictions: NonNegativeReal, targets: NonNegativeReal) ->
 
 
 @with_slopes(
-    lambda _, x, y: jnp.sign(x - y) / jnp.abs(y),
-    lambda _, x, y: jnp.sign(y - x) / jnp.abs(y) * (x / y),
+    lambda _, x, y: quotient(jnp.sign(x - y), jnp.abs(y)),
+    lambda _, x, y: quotient(jnp.sign(y - x), jnp.abs(y)) * quotient(x, y),
 )
 def _share(x: Array, y: Array) -> Array:
     return jnp.abs(x - y) / jnp.abs(y)
@@ -137,7 +137,7 @@ def _share(x: Array, y: Array) -> Array:
 def _share_by_first(_: Array, x: Array, y: Array) -> Array:
     """The slope in x: 0 where the signs differ, or both are 0."""
     size = jnp.where((x == 0) & (y == 0), 1, _mean_size(x, y))
-    return jnp.sign(x - y) * ((jnp.abs(y) + jnp.sign(x) * y) / size / 2) / size
+    return jnp.sign(x - y) * (quotient(jnp.abs(y) + jnp.sign(x) * y, size) / 2 * reciprocal(size))
 
 
 @with_slopes(_share_by_first, lambda _, x, y: _share_by_first(_, y, x))

@@ -5,19 +5,24 @@ of the mean where the noise is Gaussian with standard deviation 1: multiply it b
 standard deviation. The price of forgetting is convexity; `barron` goes all the way by choice.
 """
 
-import functools
 import math
 
-import jax
 import jax.numpy as jnp
 from jax import Array
 
 from jaxloss.contract import distance
 from jaxloss.domains import Extended, Positive
-from jaxloss.numerics import rounding
-from jaxloss.numerics.bends import biweight, levelling, well
+from jaxloss.numerics import positive_part, quotient, rounding
+from jaxloss.numerics.bends import biweight, levelling, receding, sine, well
 from jaxloss.numerics.slopes import with_slopes
-from jaxloss.numerics.special import compound, log1p_square, times_exp
+from jaxloss.numerics.special import (
+    compound,
+    lagging_compound,
+    log1p_square,
+    log1p_square_lag,
+    times_exp,
+    well_lag,
+)
 
 
 @distance(
@@ -57,6 +62,14 @@ def cauchy(residual: Array, *, scale: Positive = 2.3849) -> Array:
         Holland & Welsch (1977), Robust regression using iteratively reweighted least-squares,
         doi:10.1080/03610927708827533.
     """
+    return _cauchy(residual, scale)
+
+
+@with_slopes(
+    lambda _, residual, scale: residual * sine(scale, residual) * sine(scale, residual),
+    lambda _, residual, scale: log1p_square_lag(quotient(residual, scale)) * scale,
+)
+def _cauchy(residual: Array, scale: Array) -> Array:
     return log1p_square(residual / scale) * scale * scale / 2
 
 
@@ -98,6 +111,14 @@ def geman_mcclure(residual: Array, *, scale: Positive = 3.7874) -> Array:
         Geman & McClure (1985), Bayesian image analysis: an application to single photon emission
         tomography; in this form Barron (2019), arXiv:1701.03077.
     """
+    return _geman_mcclure(residual, scale)
+
+
+@with_slopes(
+    lambda _, residual, scale: residual * receding(quotient(residual, scale)) ** 2,
+    lambda _, residual, scale: levelling(quotient(residual, scale)) ** 2 * scale,
+)
+def _geman_mcclure(residual: Array, scale: Array) -> Array:
     return levelling(residual / scale) * scale * scale / 2
 
 
@@ -141,6 +162,14 @@ def welsch(residual: Array, *, scale: Positive = 2.9846) -> Array:
         Holland & Welsch (1977), Robust regression using iteratively reweighted least-squares,
         doi:10.1080/03610927708827533.
     """
+    return _welsch(residual, scale)
+
+
+@with_slopes(
+    lambda _, residual, scale: residual * jnp.exp(-(quotient(residual, scale) ** 2)),
+    lambda _, residual, scale: well_lag(quotient(residual, scale)) * scale,
+)
+def _welsch(residual: Array, scale: Array) -> Array:
     return well(residual / scale) * scale * scale / 2
 
 
@@ -182,7 +211,21 @@ def tukey(residual: Array, *, scale: Positive = 4.6851) -> Array:
         Beaton & Tukey (1974), The fitting of power series, meaning polynomials, illustrated on
         band-spectroscopic data, doi:10.1080/00401706.1974.10489171.
     """
+    return _tukey(residual, scale)
+
+
+@with_slopes(
+    lambda _, residual, scale: residual * positive_part(1 - quotient(residual, scale) ** 2) ** 2,
+    lambda _, residual, scale: _tukey_lag(quotient(residual, scale)) * scale / 3,
+)
+def _tukey(residual: Array, scale: Array) -> Array:
     return biweight(residual / scale) * scale * scale / 6
+
+
+def _tukey_lag(x: Array) -> Array:
+    """1 - (1 - x²)³ - 3 x² (1 - x²)² for |x| <= 1, without the differences from 1."""
+    square = jnp.minimum(x * x, 1)
+    return square * square * (3 - 2 * square)
 
 
 def _steepest_barron(alpha: float, scale: float) -> float:
@@ -248,26 +291,14 @@ def barron(residual: Array, *, alpha: Extended = 1.0, scale: Positive = 1.0) -> 
     """
     largest = 1 / rounding(residual)
     shape = jnp.maximum(jnp.minimum(alpha, largest), -largest)
-    return _barron(residual / scale, shape)
+    return _barron(quotient(residual, scale), shape)
 
 
-def _barron_by_shape(_: Array, x: Array, alpha: Array) -> Array:
-    """The slope in alpha, of whose closed form little would be left at 0 and at 2."""
-    formula = functools.partial(_barron_formula, x)
-    slope: Array = jax.jvp(formula, (alpha,), (jnp.ones_like(alpha),))[1]
-    return slope
-
-
-def _barron_by_residual(_: Array, x: Array, alpha: Array) -> Array:
-    return times_exp(x, (alpha / 2 - 1) * log1p_square(x / jnp.sqrt(_bend(alpha))))
-
-
-@with_slopes(_barron_by_residual, _barron_by_shape)
+@with_slopes(
+    lambda _, x, alpha: _barron_by_residual(x, alpha),
+    lambda _, x, alpha: _barron_by_shape(x, alpha),
+)
 def _barron(x: Array, alpha: Array) -> Array:
-    return _barron_formula(x, alpha)
-
-
-def _barron_formula(x: Array, alpha: Array) -> Array:
     """With z / b + 1 split off the power from alpha = 1 on: no digits are lost where b is near 0.
 
     It is (z q + b (q - 1)) / a with q = (z / b + 1)^(a / 2 - 1); the choice is among numbers, of
@@ -281,6 +312,32 @@ def _barron_formula(x: Array, alpha: Array) -> Array:
     weight = jnp.where(whole, b * power / divisor, b / 2)
     root = times_exp(x, power / 2 * growth)
     return jnp.where(whole, 1 / divisor, 0) * root * root + weight * compound(growth, power)
+
+
+def _barron_curvature(_: Array, x: Array, alpha: Array) -> Array:
+    """The derivative q (1 + (a - 1) z / b) / (1 + z / b), whose terms would cancel at a = 1."""
+    steep = _over_bend(x, alpha)
+    growing = receding(steep) + (alpha - 1) * levelling(steep)
+    return times_exp(growing, (alpha / 2 - 1) * log1p_square(steep))
+
+
+@with_slopes(
+    _barron_curvature,
+    lambda slope, x, alpha: slope / 2 * log1p_square_lag(_over_bend(x, alpha)),
+)
+def _barron_by_residual(x: Array, alpha: Array) -> Array:
+    """The derivative x q in x."""
+    return times_exp(x, (alpha / 2 - 1) * log1p_square(_over_bend(x, alpha)))
+
+
+def _barron_by_shape(x: Array, alpha: Array) -> Array:
+    """The derivative in alpha: the integral over x of that of x q, as its closed form cancels."""
+    growth = log1p_square(_over_bend(x, alpha))
+    return _bend(alpha) / 4 * lagging_compound(growth, alpha / 2)
+
+
+def _over_bend(x: Array, alpha: Array) -> Array:
+    return quotient(x, jnp.sqrt(_bend(alpha)))
 
 
 def _bend(alpha: Array) -> Array:

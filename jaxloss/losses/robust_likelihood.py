@@ -9,6 +9,7 @@ from jax import Array
 from jaxloss.contract import distance
 from jaxloss.domains import Positive, ZeroToTwo
 from jaxloss.losses.robust import barron
+from jaxloss.numerics import rounding
 
 # Nodes and weights of the double exponential rule for the integral from 0 to infinity, of which
 # 121 give 11 digits for every shape (Takahasi & Mori 1974, doi:10.2977/prims/1195192451).
@@ -61,12 +62,14 @@ def barron_nll(residual: Array, *, alpha: ZeroToTwo = 1.0, scale: Positive = 1.0
     return (
         barron.rho(residual, alpha=alpha, scale=scale)
         + jnp.log(scale)
-        + _log_mass(jnp.asarray(alpha))
+        + _log_mass(jnp.asarray(alpha, residual.dtype))
     )
 
 
 def _log_mass(alpha: Array) -> Array:
     """The log of the integral of exp(-barron) over the whole line."""
-    nodes = jnp.asarray(_NODES, jnp.result_type(alpha, jnp.float32))
-    density = jnp.exp(-barron.rho(nodes, alpha=alpha))
-    return jnp.log(2 * jnp.sum(density * jnp.asarray(_WEIGHTS, nodes.dtype)))
+    nodes, weights = (jnp.asarray(x, alpha.dtype) for x in (_NODES, _WEIGHTS))
+    # Far out, where the density is 0, the derivatives of its exponent overflow.
+    dense = barron.rho(nodes, alpha=alpha) < 1 / rounding(alpha)
+    density = jnp.exp(-barron.rho(jnp.where(dense, nodes, 0), alpha=alpha))
+    return jnp.log(2 * jnp.sum(jnp.where(dense, density, 0) * weights))

@@ -8,11 +8,11 @@ import math
 
 import jax.numpy as jnp
 from jax import Array, lax
-from jax.nn import softplus
 
 from jaxloss.contract import loss
 from jaxloss.domains import Label, Logits
 from jaxloss.numerics import is_label, log_odds_against, log_softmax, square_sum
+from jaxloss.numerics.odds import softplus
 from jaxloss.numerics.rivals import apart, entry, exceeding, lowest
 from jaxloss.numerics.slopes import with_slopes
 

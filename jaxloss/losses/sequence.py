@@ -19,7 +19,7 @@ from jax import Array
 from jaxloss.contract import loss
 from jaxloss.domains import FrameCounts, FrameLogits, LabelCounts, NonNegative, SequenceLabels
 from jaxloss.masking import select
-from jaxloss.numerics import at_label, is_label, log_softmax
+from jaxloss.numerics import at_label, is_label, log_softmax, quotient, reciprocal
 from jaxloss.numerics.products import explicit_sharding
 
 Pair = tuple[Array, Array]
@@ -247,7 +247,7 @@ def _shares(x: Array, y: Array) -> Pair:
     """
     gap = jnp.where((x == -jnp.inf) & (y == -jnp.inf), 0, x - y)
     ratio = jnp.exp(-jnp.abs(gap))
-    more, less = 1 / (1 + ratio), ratio / (1 + ratio)
+    more, less = reciprocal(1 + ratio), quotient(ratio, 1 + ratio)
     return jnp.where(x >= y, more, less), jnp.where(x >= y, less, more)
 
 

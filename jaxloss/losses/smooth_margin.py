@@ -11,8 +11,9 @@ from jax import Array
 
 from jaxloss.contract import margin
 from jaxloss.domains import Positive
-from jaxloss.numerics import positive_part
+from jaxloss.numerics import positive_part, quotient
 from jaxloss.numerics.odds import sigmoid, softplus
+from jaxloss.numerics.slopes import with_slopes
 
 
 @margin(
@@ -141,9 +142,7 @@ def dwd(m: Array, *, q: Positive = 1.0) -> Array:
         Wang & Zou (2018), Another look at distance-weighted discrimination,
         doi:10.1111/rssb.12244.
     """
-    joint = q / (q + 1)
-    beyond = jnp.maximum(m, joint)  # keeps the power away from 0 and from negative numbers
-    return positive_part(joint - m) + (joint / beyond) ** q / (q + 1)
+    return _dwd(m, q)
 
 
 @margin(
@@ -225,6 +224,21 @@ def unhinged(m: Array) -> Array:
         of being unhinged, arXiv:1505.07634.
     """
     return 1 - m
+
+
+def _joint_share(m: Array, q: Array) -> Array:
+    """The joint over the margin beyond it, and 1 up to it."""
+    joint = quotient(q, q + 1)
+    return quotient(joint, jnp.maximum(m, joint))
+
+
+@with_slopes(
+    lambda _, m, q: -(_joint_share(m, q) ** (q + 1)),
+    lambda _, m, q: quotient(_joint_share(m, q) ** q, q + 1) * jnp.log(_joint_share(m, q)),
+)
+def _dwd(m: Array, q: Array) -> Array:
+    """The tail has the value 1 / (q + 1) and the slope -1 at the joint q / (q + 1)."""
+    return positive_part(q / (q + 1) - m) + _joint_share(m, q) ** q / (q + 1)
 
 
 def _dwd_link(score: Array, joint: Array, power: Array) -> Array:

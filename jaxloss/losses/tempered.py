@@ -10,7 +10,7 @@ from jax.typing import ArrayLike
 
 from jaxloss.contract import loss
 from jaxloss.domains import AtLeastOne, Label, Logits, Unit
-from jaxloss.numerics import at_label, is_label
+from jaxloss.numerics import at_label, is_label, quotient, reciprocal
 from jaxloss.numerics.special import exp_bend, log_compound, saturating
 
 _NEWTON_STEPS = 20  # 8 are enough for all but contrived gaps, where bisection helps
@@ -61,7 +61,9 @@ def bi_tempered_logistic(
     masked = surprises == jnp.inf
     powers = jnp.exp(-jnp.where(masked, 0, surprises) * (1 + degree))
     rivals = jnp.where(masked | is_label(labels, logits), 0, powers)
-    return jnp.sum(rivals, axis=-1) / (1 + degree) + _regret(at_label(surprises, labels), degree)
+    return quotient(jnp.sum(rivals, axis=-1), 1 + degree) + _regret(
+        at_label(surprises, labels), degree
+    )
 
 
 def _regret(surprise: Array, degree: Array) -> Array:
@@ -115,7 +117,7 @@ def _implicitly(primals: tuple[Array, Array], tangents: tuple[Array, Array]) -> 
     least = _least_surprise(*primals)
     _, slope = _excess_and_slope(least, *primals)
     _, change = jax.jvp(functools.partial(_excess, least), primals, tangents)
-    return least, -change / slope
+    return least, -change * reciprocal(slope)
 
 
 def _excess(least: Array, gaps: Array, rate: Array) -> Array:

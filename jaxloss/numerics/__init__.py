@@ -10,6 +10,7 @@ from jaxloss.numerics.elementary import computing_dtype as computing_dtype
 from jaxloss.numerics.elementary import cooled as cooled
 from jaxloss.numerics.elementary import cosines as cosines
 from jaxloss.numerics.elementary import divide as divide
+from jaxloss.numerics.elementary import expm1 as expm1
 from jaxloss.numerics.elementary import is_diagonal as is_diagonal
 from jaxloss.numerics.elementary import log as log
 from jaxloss.numerics.elementary import log_odds_against as log_odds_against
@@ -21,9 +22,13 @@ from jaxloss.numerics.elementary import nan_below_zero as nan_below_zero
 from jaxloss.numerics.elementary import norm as norm
 from jaxloss.numerics.elementary import poison as poison
 from jaxloss.numerics.elementary import positive_part as positive_part
+from jaxloss.numerics.elementary import quotient as quotient
+from jaxloss.numerics.elementary import reciprocal as reciprocal
+from jaxloss.numerics.elementary import relative_excess as relative_excess
 from jaxloss.numerics.elementary import rounding as rounding
 from jaxloss.numerics.elementary import soft_cap as soft_cap
 from jaxloss.numerics.elementary import square_sum as square_sum
+from jaxloss.numerics.elementary import tanh as tanh
 from jaxloss.numerics.elementary import tiny as tiny
 from jaxloss.numerics.elementary import unit as unit
 from jaxloss.numerics.elementary import unknown as unknown

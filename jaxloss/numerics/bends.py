@@ -6,7 +6,14 @@ import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike
 
-from jaxloss.numerics.elementary import positive_part, rounding, unknown
+from jaxloss.numerics.elementary import (
+    positive_part,
+    quotient,
+    reciprocal,
+    rounding,
+    tanh,
+    unknown,
+)
 from jaxloss.numerics.polynomial import polynomial
 from jaxloss.numerics.slopes import with_slopes
 
@@ -33,7 +40,7 @@ _HALF_SIDE = 1 / (1 + math.exp(2 * _NEARER))  # the weight of exp(-x) in 2 cosh(
 def ramp(x: Array, width: ArrayLike) -> Array:
     """sign(x), within `width` >= 0 of 0 the straight line x / width."""
     inside = jnp.abs(x) < width
-    return jnp.where(inside, x / jnp.where(inside, width, 1), jnp.sign(x))
+    return jnp.where(inside, quotient(x, jnp.where(inside, width, 1)), jnp.sign(x))
 
 
 @with_slopes(
@@ -45,25 +52,56 @@ def beyond(x: Array, width: ArrayLike) -> Array:
     return positive_part(jnp.abs(x) - width)
 
 
-@with_slopes(lambda length, x, _: x / length, lambda length, _, y: y / length)
+@with_slopes(lambda _, x, y: sine(x, y), lambda _, x, y: sine(y, x))
 def hypot(x: Array, y: ArrayLike) -> Array:
-    """sqrt(x² + y²) for y > 0, scaled before squaring; differentiation would undo the scaling."""
-    size = jnp.abs(x)
-    larger = jnp.maximum(size, y)
-    share = jnp.minimum(size, y) / larger
+    """sqrt(x² + y²), not both 0, scaled before squaring; differentiation would undo the scaling."""
+    size, other = jnp.abs(x), jnp.abs(y)
+    larger = jnp.maximum(size, other)
+    share = jnp.minimum(size, other) / larger
     return larger * jnp.sqrt(1 + share * share) + 0 * size  # a sum of the rest may lose its NaN
 
 
+# Of angles: sines are differentiated by cosines, not as 1 / length - x² / length³, which cancels.
 @with_slopes(
-    lambda _, x, y: x / hypot(x, y),
-    lambda excess, x, y: -excess / hypot(x, y),
+    lambda _, x, y: reciprocal(hypot(x, y)) * sine(y, x) * sine(y, x),
+    lambda _, x, y: -reciprocal(hypot(x, y)) * sine(y, x) * sine(x, y),
 )
+def sine(x: ArrayLike, y: ArrayLike) -> Array:
+    """The ratio x / sqrt(x² + y²): the sine of the angle whose cosine is `sine(y, x)`."""
+    return jnp.divide(x, hypot(x, y))
+
+
+@with_slopes(
+    lambda _, x, y: reciprocal(hypot(x, y)) * sine(y, x) * sine(x, y),
+    lambda _, x, y: -reciprocal(hypot(x, y)) * sine(x, y) * sine(x, y),
+)
+def versine(x: Array, y: ArrayLike) -> Array:
+    """1 - y / sqrt(x² + y²) for y > 0: 1 less the cosine, without the cancellation at small x."""
+    return hypot_excess(x, y) / hypot(x, y)
+
+
+@with_slopes(lambda _, x, y: sine(x, y), lambda _, x, y: -versine(x, y))
 def hypot_excess(x: Array, y: ArrayLike) -> Array:
     """sqrt(x² + y²) - y for y > 0, without the cancellation at small x."""
     return x * (x / (hypot(x, y) + y))
 
 
-@with_slopes(lambda _, x: x / (1 + jnp.abs(x)))
+@with_slopes(lambda _, x, y: sine(y, x) ** 3, lambda _, x, y: sine(x, y) ** 3)
+def altitude(x: Array, y: ArrayLike) -> Array:
+    """The ratio x y / sqrt(x² + y²): the altitude of a right triangle with these legs."""
+    return x * sine(y, x)
+
+
+@with_slopes(
+    lambda _, x, y: quotient(y, y + jnp.abs(x)) ** 2,
+    lambda _, x, y: jnp.sign(x) * quotient(x, y + jnp.abs(x)) ** 2,
+)
+def softsign(x: Array, y: ArrayLike) -> Array:
+    """The product x y / (|x| + y) for y > 0: x near 0, and y times its sign far out."""
+    return x / (y + jnp.abs(x)) * y
+
+
+@with_slopes(lambda _, x: softsign(x, 1.0))
 def magnitude_less_log1p(x: Array) -> Array:
     """|x| - log(1 + |x|), near 0 by the series of log(1 + x) in x / (2 + x)."""
     size = jnp.abs(x)
@@ -75,7 +113,7 @@ def magnitude_less_log1p(x: Array) -> Array:
     return z * (near + square * series) + (far - jnp.log1p(far / (1 + near)))
 
 
-@with_slopes(lambda _, x: jnp.tanh(x))
+@with_slopes(lambda _, x: tanh(x))
 def log_hyperbolic_cosine(x: Array) -> Array:
     """log(cosh(x)), near 0 by its series, and from there by what the rest of |x| adds."""
     size = jnp.abs(x)
@@ -85,7 +123,13 @@ def log_hyperbolic_cosine(x: Array) -> Array:
     return series + (far + jnp.log1p(_HALF_SIDE * jnp.expm1(-2 * far)))
 
 
-@with_slopes(lambda _, x: 2 * x / (1 + x * x) ** 2)
+@with_slopes(lambda share, x: -2 * sine(x, 1.0) * sine(1.0, x) * share)
+def receding(x: Array) -> Array:
+    """1 / (1 + x²)."""
+    return sine(1.0, x) ** 2
+
+
+@with_slopes(lambda _, x: 2 * x * receding(x) ** 2)
 def levelling(x: Array) -> Array:
     """x² / (1 + x²), whose square stops where the limit is reached, so as not to overflow."""
     near = jnp.minimum(jnp.abs(x), 1 / rounding(x) + unknown(x))

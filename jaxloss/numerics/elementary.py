@@ -4,10 +4,15 @@ Each guards the input of a dangerous operation and selects after it: a product w
 remove a NaN, neither from a value nor from a gradient.
 """
 
+import functools
+import operator
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
+from jax.custom_derivatives import SymbolicZero
 from jax.typing import ArrayLike
 
 from jaxloss.masking import lead
@@ -54,10 +59,49 @@ def unless_weightless(weight: ArrayLike, value: Array) -> Array:
     return jnp.where(jnp.equal(weight, 0) & jnp.isinf(value), 0, value)
 
 
+@jax.custom_jvp
+def reciprocal(x: ArrayLike) -> Array:
+    """1 / x, differentiated as -(1/x dx) 1/x to all orders.
+
+    JAX's rules of division have x² in them, which is 0 or infinite for x below 1e-19 or above 1e19.
+    """
+    return jnp.divide(1, x)
+
+
+@reciprocal.defjvp
+def _reciprocal_rule(given: tuple[Array], change: tuple[Array]) -> tuple[Array, Array]:
+    value = reciprocal(*given)
+    return value, -(value * change[0]) * value
+
+
+@jax.custom_jvp
+def quotient(numerator: ArrayLike, denominator: ArrayLike) -> Array:
+    """The ratio n / d, differentiated as (dn - n/d dd) 1/d to all orders, likewise without d²."""
+    return jnp.divide(numerator, denominator)
+
+
+def _quotient_rule(
+    given: tuple[Any, Any], change: tuple[Array | SymbolicZero, Array | SymbolicZero]
+) -> tuple[Array, Array]:
+    value, (numerator, denominator) = quotient(*given), change
+    rates = [] if isinstance(numerator, SymbolicZero) else [numerator]
+    if not isinstance(denominator, SymbolicZero):
+        rates.append(-(value * denominator))
+    return value, functools.reduce(operator.add, rates) * reciprocal(given[1])
+
+
+quotient.defjvp(_quotient_rule, symbolic_zeros=True)
+
+
 def divide(numerator: Array, denominator: Array) -> Array:
     """The quotient, and 0 with zero gradient where the denominator is 0."""
     empty = denominator == 0
-    return jnp.where(empty, 0, numerator) / jnp.where(empty, 1, denominator)
+    return quotient(jnp.where(empty, 0, numerator), jnp.where(empty, 1, denominator))
+
+
+def relative_excess(x: Array, y: Array) -> Array:
+    """1 - y / x as (x - y) / x, which has all digits where y is near x; 1 where x is 0."""
+    return jnp.where(x == 0, 1, divide(x - y, x))
 
 
 def poison(value: Array, valid: Array) -> Array:
@@ -67,6 +111,25 @@ def poison(value: Array, valid: Array) -> Array:
     """
     factor = jnp.where(valid, jnp.ones((), value.dtype), jnp.nan)
     return value * lead(factor, value.ndim)
+
+
+@with_slopes(lambda _, x: jnp.exp(x))
+def expm1(x: Array) -> Array:
+    """exp(x) - 1, whose derivative in JAX is its value + 1, which is 0 where exp is small."""
+    return jnp.expm1(x)
+
+
+@with_slopes(lambda _, x: _sech_square(x))
+def tanh(x: Array) -> Array:
+    """The hyperbolic tangent, whose derivative in JAX is 1 - tanh², which is 0 far out."""
+    return jnp.tanh(x)
+
+
+@with_slopes(lambda square, x: -2 * tanh(x) * square)
+def _sech_square(x: Array) -> Array:
+    """1 / cosh(x)²."""
+    decay = jnp.exp(-2 * jnp.abs(x))
+    return 4 * decay / (1 + decay) ** 2
 
 
 @with_slopes(lambda _, x: divide(jnp.ones_like(x), x))
@@ -111,7 +174,7 @@ def unit(x: Array) -> Array:
     """X over its Euclidean norm along the last axis; the zero vector stays zero, gradient 0."""
     scaled, largest = over_largest(x)
     length = jnp.sqrt(square_sum(scaled))[..., None]
-    return jnp.where(largest == 0, 0, scaled / length)
+    return jnp.where(largest == 0, 0, quotient(scaled, length))
 
 
 def cosines(x: Array, y: Array) -> Array:
@@ -132,7 +195,7 @@ def over_largest(x: Array) -> tuple[Array, Array]:
     """X over its largest magnitude, a constant of the derivative; ones for the zero vector."""
     largest = jax.lax.stop_gradient(jnp.max(jnp.abs(x), axis=-1, keepdims=True, initial=0))
     zero = largest == 0
-    return jnp.where(zero, 1, x / jnp.where(zero, 1, largest)), largest
+    return jnp.where(zero, 1, quotient(x, jnp.where(zero, 1, largest))), largest
 
 
 def logsumexp(x: Array) -> Array:
@@ -170,13 +233,15 @@ def log_odds_against(logits: Array, labels: Array) -> Array:
 def soft_cap(x: Array, cap: ArrayLike) -> Array:
     """Cap times tanh(x / cap), so that entries stay between -cap and cap; -inf stays -inf."""
     far = jnp.abs(x) > _CAPPED * cap
-    capped = jnp.where(far, jnp.sign(x), jnp.tanh(jnp.where(far, 0, x) / cap)) * cap
+    capped = jnp.where(far, jnp.sign(x), tanh(quotient(jnp.where(far, 0, x), cap))) * cap
     return jnp.where(x == -jnp.inf, -jnp.inf, capped)
 
 
 @with_slopes(
-    lambda _, scores, temperature: jnp.where(jnp.isinf(scores), 1, 1 / temperature),
-    lambda value, scores, temperature: jnp.where(jnp.isinf(scores), 0, -value / temperature),
+    lambda _, scores, temperature: jnp.where(jnp.isinf(scores), 1, reciprocal(temperature)),
+    lambda value, scores, temperature: jnp.where(
+        jnp.isinf(scores), 0, -quotient(value, temperature)
+    ),
 )
 def cooled(scores: Array, temperature: ArrayLike) -> Array:
     """The quotient; an infinite score stays so, without a slope in the temperature.

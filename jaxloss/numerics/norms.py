@@ -5,7 +5,7 @@ import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike
 
-from jaxloss.numerics.elementary import divide, over_largest, rounding, tiny
+from jaxloss.numerics.elementary import divide, expm1, over_largest, reciprocal, rounding, tiny
 
 
 def p_norm(x: Array, p: ArrayLike) -> Array:
@@ -16,7 +16,7 @@ def p_norm(x: Array, p: ArrayLike) -> Array:
     scaled, largest = over_largest(x)
     degree = _finite(p, x)
     total = jnp.sum(magnitude_power(scaled, degree), axis=-1)
-    return jnp.squeeze(largest, axis=-1) * total ** (1 / degree)
+    return jnp.squeeze(largest, axis=-1) * total ** reciprocal(degree)
 
 
 @jax.custom_jvp
@@ -78,7 +78,7 @@ signed_power.defjvps(lambda dx, _, x, p: p * magnitude_power(x, p - 1) * dx, _by
 
 def _shortfall(ratio: Array, power: Array) -> Array:
     """1 - (1 - ratio)^power for ratios in [0, 1]."""
-    return -jnp.expm1(power * jnp.log1p(-jnp.minimum(ratio, 1)))
+    return -expm1(power * jnp.log1p(-jnp.minimum(ratio, 1)))
 
 
 def _finite(p: ArrayLike, like: Array) -> Array:

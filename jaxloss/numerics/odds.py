@@ -10,7 +10,7 @@ import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
 
-from jaxloss.numerics.elementary import unless_weightless
+from jaxloss.numerics.elementary import tanh, unless_weightless
 from jaxloss.numerics.slopes import with_slopes
 
 _CERTAIN = 1e3  # log-odds beyond which p or 1 - p is 0 in every floating type
@@ -36,10 +36,16 @@ def _chances_and_change(
     return chances, (rate, -rate)
 
 
-@with_slopes(lambda _, x: sigmoid(x) * sigmoid(-x))
+@with_slopes(lambda _, x: _bell(x))
 def sigmoid(x: Array) -> Array:
     """1 / (1 + exp(-x)), whose slope keeps its digits on both sides."""
     return jax.lax.logistic(x)
+
+
+@with_slopes(lambda bell, x: -bell * tanh(x / 2))
+def _bell(x: Array) -> Array:
+    """The density of the logistic distribution, whose slope keeps its digits near 0 too."""
+    return sigmoid(x) * sigmoid(-x)
 
 
 @with_slopes(lambda _, x: sigmoid(x))

@@ -4,24 +4,35 @@ Differences of log Γ lose all digits at large arguments, exp(x) - 1 - x at smal
 series or sums of small terms, so that a rate or a dispersion of 0 is an ordinary point.
 """
 
+import functools
 import math
 import operator
 from itertools import accumulate
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 from jax.scipy.special import i0e, i1e
 from jax.typing import ArrayLike
 
-from jaxloss.numerics.bends import hypot
-from jaxloss.numerics.elementary import clip, rounding, unknown
+from jaxloss.numerics.bends import levelling, receding, sine
+from jaxloss.numerics.elementary import (
+    clip,
+    expm1,
+    quotient,
+    reciprocal,
+    rounding,
+    unknown,
+)
 from jaxloss.numerics.polynomial import polynomial
 from jaxloss.numerics.slopes import with_slopes
 
 _SERIES = 0.5  # below it a series beats the closed form, which cancels
 _SINGLE = 1e-10  # between the roundings of single and double precision
 _BESSEL_FAR = 50.0  # beyond it 15 terms of the asymptotic series are exact in double precision
+_GAUSS = 4.0  # up to this exponent 16 nodes of Gauss' rule have all digits, 8 those of single
+_HIGH = 2.0  # a rate from which on terms in its reciprocal are small
 _BESSEL = tuple(accumulate(((2 * k - 1) ** 2 / (8 * k) for k in range(1, 16)), operator.mul))
 
 
@@ -35,7 +46,9 @@ def mean_excess(x: Array) -> Array:
 
 
 mean_excess.defjvps(
-    lambda dx, _, x: (x / 4 - (1 + x) * _mean_excess_ratio(x)) / (1 + x) / (1 + x / 2) * dx
+    lambda dx, _, x: (
+        quotient(x / 4 - (1 + x) * _mean_excess_ratio(x), 1 + x) * (reciprocal(1 + x / 2) * dx)
+    )
 )
 
 
@@ -44,9 +57,10 @@ def _mean_excess_ratio(x: Array) -> Array:
     near = x < _SERIES
     small, large = jnp.where(near, x, 0), jnp.where(near, 1, x)
     odd = range(3, 28 if rounding(x) < _SINGLE else 16, 2)
-    series = polynomial((small / (2 + small)) ** 2, tuple(1 / n for n in odd))
-    excess = (1 / large + 0.5) * jnp.log1p(large) - 1
-    return jnp.where(near, small / (2 + small) ** 2 * series, excess / large)
+    share = quotient(small, 2 + small)
+    series = polynomial(share**2, tuple(1 / n for n in odd))
+    excess = (reciprocal(large) + 0.5) * jnp.log1p(large) - 1
+    return jnp.where(near, share * reciprocal(2 + small) * series, quotient(excess, large))
 
 
 # Bernoulli numbers over 2k (2k - 1): the asymptotic series of log Γ in odd powers of 1 / x.
@@ -67,8 +81,8 @@ def stirling_remainder(b: Array) -> Array:
 
     Gudermann's steps lead from x to x + 8, where the asymptotic series has all digits.
     """
-    steps = jnp.stack([b / (1 + j * b) for j in range(8)])
-    last = b / (1 + 8 * b)
+    steps = jnp.stack([quotient(b, 1 + j * b) for j in range(8)])
+    last = quotient(b, 1 + 8 * b)
     return jnp.sum(mean_excess(steps), axis=0) + last * polynomial(last * last, _STIRLING)
 
 
@@ -77,10 +91,33 @@ def log_rising(count: Array, step: Array) -> Array:
 
     It is log(Γ(r + count) / Γ(r)) - count log r at r = 1 / step, free of differences of log Γ.
     """
+    return log_rising_lead(count, step) + log_rising_rest(count, step)
+
+
+def log_rising_lead(count: Array, step: Array) -> Array:
+    """The integral of log(1 + t step) over t from 0 to count, by which the sum grows."""
     x = step * count
-    whole = count * (x / 2 + (1 + x) * mean_excess(x)) / (1 + x / 2)
-    both = jnp.stack(jnp.broadcast_arrays(step, step / (1 + x)))
-    return whole - jnp.log1p(x) / 2 + jnp.diff(stirling_remainder(both), axis=0)[0]
+    return count * quotient(x / 2 + (1 + x) * mean_excess(x), 1 + x / 2)
+
+
+def log_rising_rest(count: Array, step: Array) -> Array:
+    """`log_rising` less its lead, with all digits at small counts too.
+
+    That is half a logarithm and a difference of two `stirling_remainder`. Each of Gudermann's
+    steps and each power of the series is subtracted by itself: the count is a factor of them all.
+    """
+    steps = jnp.stack([quotient(step, 1 + j * step) for j in range(8)])
+    shares = quotient(count * steps, 1 + (count + 1) * steps)
+    gaps = log_compound(shares, steps) + jnp.log1p(shares * steps) / 2
+    gaps -= count * jnp.log1p(quotient(steps, 1 + count * steps))
+    last = quotient(step, 1 + 8 * step)
+    after = quotient(last, 1 + count * last)
+    slope, power, mixed = jnp.zeros_like(after), after, jnp.ones_like(after)
+    for coefficient in _STIRLING:
+        slope += coefficient * mixed  # (last^n - after^n) / (last - after) for odd n
+        mixed = mixed * last * last + power * (last + after)
+        power *= after * after
+    return -jnp.log1p(step * count) / 2 - jnp.sum(gaps, axis=0) - count * last * after * slope
 
 
 def log_i0e(x: Array) -> Array:
@@ -89,7 +126,7 @@ def log_i0e(x: Array) -> Array:
     Far out by the asymptotic series: the slope -1 + I1(x) / I0(x) would cancel.
     """
     far = x > _BESSEL_FAR
-    b = 1 / jnp.where(far, x, _BESSEL_FAR)
+    b = reciprocal(jnp.where(far, x, _BESSEL_FAR))
     return jnp.where(
         far,
         jnp.log1p(b * polynomial(b, _BESSEL)) + jnp.log(b / (2 * math.pi)) / 2,
@@ -107,7 +144,7 @@ _log_i0e_near.defjvps(  # the right-hand slope at 0, where that of i0e in JAX is
 )
 
 
-@with_slopes(lambda _, x: 1 / (1 + x * x))
+@with_slopes(lambda _, x: receding(x))
 def arctan(x: Array) -> Array:
     """The arc tangent: a series once the angle has been halved twice, by arithmetic alone."""
     far = 1 / rounding(x) ** 2  # where the angle is a right one to all digits
@@ -120,7 +157,7 @@ def arctan(x: Array) -> Array:
     return 4 * (part + part * series)
 
 
-@with_slopes(lambda _, x: 2 / hypot(x, 1.0) * (x / hypot(x, 1.0)))
+@with_slopes(lambda _, x: 2 * sine(x, 1.0) * sine(1.0, x))
 def log1p_square(x: Array) -> Array:
     """log(1 + x²), also where the square overflows: there the 1 is far below rounding."""
     size, far = jnp.abs(x), 1 / rounding(x)
@@ -128,9 +165,28 @@ def log1p_square(x: Array) -> Array:
     return jnp.log1p(near * near) + 2 * jnp.log(jnp.maximum(size / far, 1 + unknown(x)))
 
 
+@with_slopes(lambda _, x: 2 * sine(x, 1.0) * sine(1.0, x) * levelling(x))
+def log1p_square_lag(x: Array) -> Array:
+    """log(1 + x²) - x² / (1 + x²), whose terms cancel near 0: it is x⁴ / 2."""
+    size, far = jnp.abs(x), 1 / rounding(x)
+    near = jnp.minimum(size, far) ** 2
+    share = near / (2 + near)
+    excess = levelling(x) * share + 2 * share * mean_excess(near)
+    return excess + 2 * jnp.log(jnp.maximum(size / far, 1 + unknown(x)))
+
+
+@with_slopes(lambda _, x: 2 * x * x * x * jnp.exp(-x * x))
+def well_lag(x: Array) -> Array:
+    """1 - exp(-x²) - x² exp(-x²), whose terms cancel near 0: it is x⁴ / 2."""
+    square = jnp.minimum(jnp.abs(x), 1 / rounding(x) + unknown(x)) ** 2
+    near = jnp.minimum(square, 1)
+    far = -jnp.expm1(-square) - square * jnp.exp(-square)
+    return jnp.where(square < 1, jnp.exp(-near) * exp_remainder(near), far)
+
+
 @with_slopes(
-    lambda _, x, y: 2 * log1p_ratio(x, y) / (1 + x),
-    lambda _, x, y: -2 * log1p_ratio(x, y) / (1 + y),
+    lambda _, x, y: quotient(2 * log1p_ratio(x, y), 1 + x),
+    lambda _, x, y: -quotient(2 * log1p_ratio(x, y), 1 + y),
 )
 def square_of_log1p_ratio(x: Array, y: Array) -> Array:
     """The square of log((1 + x) / (1 + y)) for x, y >= 0."""
@@ -138,19 +194,22 @@ def square_of_log1p_ratio(x: Array, y: Array) -> Array:
     return size * size
 
 
+@with_slopes(lambda _, x, __: reciprocal(1 + x), lambda _, __, y: -reciprocal(1 + y))
 def log1p_ratio(x: Array, y: Array) -> Array:
     """log((1 + x) / (1 + y)) for x, y >= 0, exact where they are nearly equal or far apart."""
-    return _log_quotient(x - y, 1 + x, 1 + y)
+    return log_quotient(x - y, 1 + x, 1 + y)
 
 
+@with_slopes(lambda _, x, __: reciprocal(x), lambda _, __, y: -reciprocal(y))
 def log_ratio(x: Array, y: Array) -> Array:
     """log(x / y) for x, y > 0, exact where they are nearly equal or far apart."""
-    return _log_quotient(x - y, x, y)
+    return log_quotient(x - y, x, y)
 
 
-def _log_quotient(gap: Array, x: Array, y: Array) -> Array:
+def log_quotient(gap: Array, x: Array, y: Array) -> Array:
     """log(x / y) where their difference is known better than they are."""
-    return jnp.log1p(jnp.maximum(gap, 0) / y) - jnp.log1p(jnp.maximum(-gap, 0) / x)
+    above, below = jnp.maximum(gap, 0), jnp.maximum(-gap, 0)
+    return jnp.log1p(quotient(above, y)) - jnp.log1p(quotient(below, x))
 
 
 def _compound_by_rate(y: Array, x: Array, rate: ArrayLike) -> Array:
@@ -159,7 +218,7 @@ def _compound_by_rate(y: Array, x: Array, rate: ArrayLike) -> Array:
     near = jnp.abs(exponent) < _SERIES
     small = jnp.where(near, exponent, 0)
     series = x * x * jnp.exp(small) * exp_bend(-small)
-    return jnp.where(near, series, (x * jnp.exp(exponent) - y) / jnp.where(near, 1, rate))
+    return jnp.where(near, series, quotient(x * jnp.exp(exponent) - y, jnp.where(near, 1, rate)))
 
 
 # The slope of expm1 would be 1 + expm1, of which little is left where exp is small.
@@ -171,14 +230,59 @@ def compound(x: Array, rate: ArrayLike) -> Array:
     return jnp.where(straight, 1, 0) * x + over_rate * jnp.expm1(rate * x)
 
 
+@with_slopes(
+    lambda _, __, exponent: jnp.exp(exponent),
+    lambda product, *_: product,
+)
+def times_exp(x: Array, exponent: Array) -> Array:
+    """The product x exp(exponent), whose slopes overflow no sooner than it does."""
+    root = jnp.exp(exponent / 2)
+    return x * root * root
+
+
+@with_slopes(
+    lambda _, x, rate: times_exp(exp_remainder(-x), rate * x),
+    lambda _, x, rate: _lagging_compound_by_rate(x, rate),
+)
+def lagging_compound(x: Array, rate: Array) -> Array:
+    """The integral of exp(rate t) (exp(-t) - 1 + t) over t from 0 to x >= 0.
+
+    It is the slope of `compound` in the rate less its lead over that at rate - 1, which near 0,
+    where it is x³ / 6, and at high rates is nothing beside its terms.
+    """
+    return _lagging_compound(x, rate)
+
+
+def _lagging_compound_by_rate(x: Array, rate: Array) -> Array:
+    formula = functools.partial(_lagging_compound, x)
+    slope: Array = jax.jvp(formula, (rate,), (jnp.ones_like(rate),))[1]
+    return slope
+
+
+def _lagging_compound(x: Array, rate: Array) -> Array:
+    """Near 0 by Gauss' rule, else by the closed form that is best at the rate."""
+    near, high = x * (1 + jnp.abs(rate)) < _GAUSS, jnp.abs(rate) > _HIGH
+    small, large = jnp.where(near, x, 0), jnp.where(near, 1, x)
+    low, fast = jnp.where(high, 0, rate), jnp.where(high, rate, 2 * _HIGH)
+    places, weights = np.polynomial.legendre.leggauss(16 if rounding(x) < _SINGLE else 8)
+    points = jnp.stack([small * float((1 + place) / 2) for place in places], axis=-1)
+    shares = jnp.broadcast_to(jnp.asarray(weights / 2, x.dtype), points.shape)
+    inner = jnp.exp(rate * points) * exp_remainder(-points) * shares
+    value = compound(large, low)
+    slow = _compound_by_rate(value, large, low) - value + compound(large, low - 1)
+    root = fast * fast * exp_remainder(-large) - fast * large + 1
+    quick = quotient(quotient(times_exp(root, fast * large) - 1, fast * fast), fast - 1)
+    return jnp.where(near, small * jnp.sum(inner, axis=-1), jnp.where(high, quick, slow))
+
+
 def saturating(x: Array, rate: ArrayLike) -> Array:
     """(1 - exp(-rate x)) / rate for x >= 0, also where x is infinite: it is x at rate 0."""
     endless = x == jnp.inf
     value = -compound(-jnp.where(endless, 0, x), rate)
-    return jnp.where(endless, 1 / jnp.where(endless, rate, 1), value)
+    return jnp.where(endless, reciprocal(jnp.where(endless, rate, 1)), value)
 
 
-@with_slopes(lambda _, x: jnp.expm1(x))
+@with_slopes(lambda _, x: expm1(x))
 def exp_remainder(x: Array) -> Array:
     """exp(x) - 1 - x, by its series near 0, where the terms cancel.
 
@@ -194,33 +298,19 @@ def exp_bend(x: Array) -> Array:
     """(exp(x) - 1 - x) / x², by its series near 0, where it is 1/2."""
     near = jnp.abs(x) < _SERIES
     far = jnp.where(near, 1, x)
-    return jnp.where(near, _exp_bend_series(jnp.where(near, x, 0)), (jnp.expm1(far) - far) / far**2)
+    bend = quotient(expm1(far) - far, far) * reciprocal(far)
+    return jnp.where(near, _exp_bend_series(jnp.where(near, x, 0)), bend)
 
 
-@jax.custom_jvp
+@with_slopes(
+    lambda _, x, rate: reciprocal(1 + rate * x),
+    lambda y, _, rate: -y * y * exp_bend(-rate * y),
+)
 def log_compound(x: Array, rate: Array) -> Array:
     """log(1 + rate x) / rate for x, rate >= 0, the inverse of `compound`: it is x at rate 0."""
     growth = jnp.asarray(rate * x)
     near = growth < rounding(growth)
     return jnp.where(near, x, jnp.log1p(growth) / jnp.where(near, 1, rate))
-
-
-log_compound.defjvps(
-    lambda dx, _, x, rate: dx / (1 + rate * x),
-    lambda drate, y, _, rate: -y * y * exp_bend(-rate * y) * drate,
-)
-
-
-@jax.custom_jvp
-def times_exp(x: Array, exponent: Array) -> Array:
-    """The product x exp(exponent), whose slopes overflow no sooner than it does."""
-    return x * jnp.exp(exponent)
-
-
-times_exp.defjvps(
-    lambda dx, _, __, exponent: jnp.exp(exponent) * dx,
-    lambda dexponent, product, *_: product * dexponent,
-)
 
 
 def _exp_bend_series(x: Array) -> Array:

@@ -3,7 +3,7 @@
 import jax.numpy as jnp
 from jax import Array
 
-from jaxloss.numerics.elementary import tiny
+from jaxloss.numerics.elementary import quotient, reciprocal, tiny
 from jaxloss.numerics.slopes import with_slopes
 
 
@@ -14,8 +14,8 @@ def over_spread(error: Array, spread: Array) -> tuple[Array, Array]:
 
 
 @with_slopes(
-    lambda _, error, spread: 1 / jnp.where(_both_zero(error, spread), 1, spread),
-    lambda ratio, error, spread: -ratio / jnp.where(_both_zero(error, spread), 1, spread),
+    lambda _, error, spread: reciprocal(jnp.where(_both_zero(error, spread), 1, spread)),
+    lambda ratio, error, spread: -quotient(ratio, jnp.where(_both_zero(error, spread), 1, spread)),
 )
 def _ratio(error: Array, spread: Array) -> Array:
     return error / jnp.maximum(spread, tiny(error) - jnp.abs(error))
@@ -23,7 +23,7 @@ def _ratio(error: Array, spread: Array) -> Array:
 
 @with_slopes(
     lambda _, error, __: jnp.zeros_like(error),
-    lambda _, error, spread: 1 / jnp.where((error != 0) & (spread == 0), jnp.inf, spread),
+    lambda _, error, spread: reciprocal(jnp.where((error != 0) & (spread == 0), jnp.inf, spread)),
 )
 def _log_spread(error: Array, spread: Array) -> Array:
     return jnp.log(jnp.maximum(spread, jnp.minimum(jnp.abs(error), tiny(error))))

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 from jax import Array, lax
 from jax.custom_derivatives import SymbolicZero
 
-from jaxloss.numerics.elementary import clip, positive_part, tiny, unless_weightless
+from jaxloss.numerics.elementary import clip, positive_part, quotient, tiny, unless_weightless
 from jaxloss.numerics.rivals import below, lowest
 from jaxloss.numerics.slopes import behind_barrier
 
@@ -108,4 +108,4 @@ def _plain_slopes(logits: Array, targets: Array) -> Slopes:
     total = jnp.where(total == 0, 1, total)
     mass = jnp.sum(targets, axis=-1, keepdims=True)
     own = unless_weightless(targets, jnp.log(total) - lag)
-    return Slopes(mass * powers / total - targets, own)
+    return Slopes(quotient(mass * powers, total) - targets, own)

@@ -12,7 +12,7 @@ from jax import Array, lax
 from jaxloss.contract import Loss
 from jaxloss.losses.contrastive import circle, ntxent, supervised_contrastive
 from jaxloss.losses.matching import clip, info_nce, siglip
-from jaxloss.numerics import divide, positive_part, unit
+from jaxloss.numerics import divide, positive_part, quotient, unit
 from jaxloss.numerics.elementary import inner_products
 from jaxloss.numerics.manual import axes_of, vary
 from jaxloss.numerics.odds import softplus
@@ -113,13 +113,13 @@ class Tags(NamedTuple):
 
 
 def _info_nce(spread: Spread, first: Side, second: Side, temperature: Array) -> Array:
-    own = _partners(first, second) / temperature
+    own = quotient(_partners(first, second), temperature)
     rivals, _ = log_sums(spread, _cooled_rivals, temperature, first, second)
     return softplus(rivals - own)
 
 
 def _clip(spread: Spread, first: Side, second: Side, temperature: Array) -> Array:
-    own = _partners(first, second) / temperature
+    own = quotient(_partners(first, second), temperature)
     forward, backward = log_sums(spread, _cooled_rivals, temperature, first, second)
     return (softplus(forward - own) + softplus(backward - own)) / 2
 
@@ -172,7 +172,7 @@ def _over_positives(
 
     def of_pairs(temperature: Array, rows: Side, columns: Side) -> tuple[Any, None]:
         vectors, rivals = rows.moving
-        similarity = _cosines(rows._replace(moving=vectors), columns) / temperature
+        similarity = quotient(_cosines(rows._replace(moving=vectors), columns), temperature)
         positives = _positives(rows, columns)
         count = jnp.sum(positives, axis=1, dtype=similarity.dtype)
         return (_sum_where(positives, form(rivals[:, None] - similarity)), count), None
@@ -184,11 +184,11 @@ def _over_positives(
 
 def _cooled_rivals(temperature: Array, rows: Side, columns: Side) -> Array:
     rivals = _both_count(rows, columns) & ~_same(rows, columns)
-    return jnp.where(rivals, _cosines(rows, columns) / temperature, -jnp.inf)
+    return jnp.where(rivals, quotient(_cosines(rows, columns), temperature), -jnp.inf)
 
 
 def _cooled_negatives(temperature: Array, rows: Side, columns: Side) -> Array:
-    cooled = _cosines(rows, columns) / temperature
+    cooled = quotient(_cosines(rows, columns), temperature)
     return jnp.where(_negatives(rows, columns), cooled, -jnp.inf)
 
 

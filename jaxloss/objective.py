@@ -56,7 +56,7 @@ class Objective:
     __array_ufunc__ = None  # leaves `numpy_number * objective` to `__rmul__`
 
     def __init__(
-        self, loss: Callable[..., Array], *, reduction: Reduction = mean, **hyperparameters: Any
+        self, loss: Callable[..., Array], /, *, reduction: Reduction = mean, **hyperparameters: Any
     ) -> None:
         if isinstance(loss, Objective) or not callable(loss):
             message = f"Objective: `loss` is a function of arrays, got {loss!r}"

@@ -544,6 +544,12 @@ def test_a_constant_is_added_once_and_is_a_leaf():
             error + wrong
 
 
+def test_a_hyper_parameter_may_be_called_as_the_first_argument_is():
+    scaled = lambda p, t, loss: loss * (p - t) ** 2
+    found = jl.Objective(scaled, loss=2.0)(PREDICTIONS, TARGETS)
+    assert float(found) == pytest.approx(2 * np.mean(PREDICTIONS**2))
+
+
 def test_a_function_of_two_results_is_no_loss():
     both = lambda p, t: ((p - t) ** 2, {"accuracy": p})
     both.__name__ = "both"

@@ -3,11 +3,11 @@
 from math import inf
 
 import jax.numpy as jnp
-from jax import Array
+from jax import Array, lax
 
 from jaxloss.contract import loss
 from jaxloss.domains import Vector
-from jaxloss.numerics import square_sum, unit
+from jaxloss.numerics import clip, square_sum, unit
 
 
 @loss(convex=False, lipschitz=inf, smooth=inf, supremum=1.0)
@@ -38,7 +38,7 @@ def cosine_similarity(predictions: Vector, targets: Vector) -> Array:
         Salton, Wong & Yang (1975), A vector space model for automatic indexing,
         doi:10.1145/361219.361220.
     """
-    return jnp.clip(jnp.sum(unit(predictions) * unit(targets), axis=-1), -1, 1)
+    return _within(jnp.sum(unit(predictions) * unit(targets), axis=-1), -1, 1)
 
 
 @loss(convex=False, lipschitz=inf, smooth=inf, supremum=2.0)
@@ -73,4 +73,13 @@ def cosine_distance(predictions: Vector, targets: Vector) -> Array:
     """
     u, v = unit(predictions), unit(targets)
     empty = (square_sum(u) == 0) | (square_sum(v) == 0)
-    return jnp.where(empty, 1 - jnp.sum(u * v, axis=-1), jnp.minimum(square_sum(u - v) / 2, 2))
+    apart = _within(square_sum(u - v) / 2, 0, 2)
+    return jnp.where(empty, 1 - jnp.sum(u * v, axis=-1), apart)
+
+
+def _within(x: Array, low: float, high: float) -> Array:
+    """The number between bounds that only rounding puts it outside of, with the slope 1.
+
+    Where it is clipped to a bound, its own derivative would be halved or lost.
+    """
+    return x + lax.stop_gradient(clip(x, low, high) - x)

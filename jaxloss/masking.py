@@ -1,5 +1,6 @@
 """Masks and weights: boolean or numeric prefixes of a shape, never broadcast to it silently."""
 
+import jax
 import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike
@@ -44,13 +45,22 @@ def select(prefix: Array, chosen: Array, other: ArrayLike) -> Array:
     return jnp.where(lead(prefix, chosen.ndim), chosen, other)
 
 
+def lengthened(mask: Array, shape: Shape) -> Array:
+    """The mask, true for what an array of this shape has further along the mask's last axis."""
+    if mask.shape == shape[: mask.ndim]:
+        return mask
+    more = shape[mask.ndim - 1] - mask.shape[-1]
+    further = [(0, 0, 0)] * (mask.ndim - 1) + [(0, max(more, 0), 0)]
+    return jax.lax.pad(mask, jnp.ones((), bool), further)
+
+
 def hide(mask: Array, benign: float | None, array: Array) -> Array:
     """The array, harmless behind the mask; one that all examples share stays as it is.
 
-    An array with fewer axes than the mask is hidden where the mask is false throughout. As an
-    integer the harmless value is a class, 0.
+    An array with fewer axes than the mask is hidden where the mask is false throughout, one of more
+    elements than the mask not beyond it. As an integer the harmless value is a class, 0.
     """
     if benign is None:
         return array
     seen = jnp.any(mask, axis=tuple(range(array.ndim, mask.ndim)))
-    return select(seen, array, jnp.asarray(benign).astype(array.dtype))
+    return select(lengthened(seen, array.shape), array, jnp.asarray(benign).astype(array.dtype))

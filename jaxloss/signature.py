@@ -21,6 +21,7 @@ from jaxloss.annotations import (
 from jaxloss.domains import ArrayDomain, HyperDomain
 from jaxloss.masking import Shape, as_mask, hide, lead, spread
 from jaxloss.numerics import as_argument, as_array, computing_dtype, nan_below_zero, poison, unknown
+from jaxloss.numerics.sizes import is_known
 
 _CONCRETE = (int, float, np.generic, np.ndarray, list, tuple)
 
@@ -216,10 +217,12 @@ class Signature:
         leading_event = next(iter(self.arrays.values())).event
         batch = leader[: len(leader) - leading_event]
         if self.couples and len(leader) >= leading_event:
-            return (
-                self.elements(leader)[: len(batch) + domain.event - domain.features]
-                + leader[len(leader) - domain.features :]
-            )
+            elements = self.elements(leader)[: len(batch) + domain.event - domain.features]
+            features = leader[len(leader) - domain.features :]
+            if domain.longer and len(shape) == len(leader):
+                count, own = elements[-1], shape[len(batch)]
+                elements = (*batch, own if is_known(count, own) and own > count else count)
+            return elements + features
         if domain.shared and _stretches(shape, leader):
             return shape
         if len(leader) < leading_event:

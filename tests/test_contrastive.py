@@ -337,3 +337,46 @@ def test_no_platform_may_round_the_factors_of_the_cosines(loss):
     products = [line for line in lowered.splitlines() if "dot_general" in line]
     assert products
     assert all("HIGHEST, HIGHEST" in line for line in products)
+
+
+QUEUE = np.random.default_rng(7).normal(size=(9, X.shape[-1])).astype(np.float32)
+
+
+@pytest.mark.parametrize("memory", [None, 64])
+def test_keys_of_no_query_are_further_rivals(memory, monkeypatch):
+    """A queue or hard negatives: info-nce-pytorch#3, pytorch-metric-learning#686."""
+    if memory is not None:
+        monkeypatch.setattr("jaxloss.numerics.pairs._LEAST_MEMORY", memory)
+    jax.clear_caches()
+    keys, where = np.concatenate([Y, QUEUE]), np.arange(len(X)) % 3 != 1
+
+    def plain(queries, keys):
+        unit = lambda x: x / jnp.linalg.norm(x, axis=-1, keepdims=True)
+        logits = unit(queries) @ unit(keys).T / 0.2
+        return jl.softmax_cross_entropy_with_integer_labels(logits, jnp.arange(len(queries)))
+
+    def summed(loss):
+        def total(queries, keys):
+            values = loss(queries, keys)
+            return jnp.sum(values), values
+
+        return jax.jit(jax.value_and_grad(total, (0, 1), has_aux=True))
+
+    ours = functools.partial(jl.info_nce, temperature=0.2)
+    jax.tree.map(close, summed(ours)(X, keys), summed(plain)(X, keys))
+    few = ours(X[where], np.concatenate([Y[where], QUEUE]))
+    dirty = np.where(where[:, None], X, np.nan), keys.copy()
+    dirty[1][: len(X)][~where] = np.nan
+    close(ours(*dirty, where=where)[where], few)
+    objective = jl.Objective(jl.info_nce, temperature=0.2)
+    close(objective(*dirty, where=where), np.mean(few))
+    stacked = [np.stack([x, x[::-1]]) for x in (X, keys)]
+    close(ours(*stacked)[0], ours(X, keys))
+
+
+def test_fewer_keys_than_queries_or_other_features_are_refused():
+    for keys in (Y[:-1], Y[:, :-1], np.concatenate([Y, QUEUE])[:, :-1], Y[None]):
+        with pytest.raises(ValueError, match="info_nce: `keys` does not fit"):
+            jl.info_nce(X, keys)
+    with pytest.raises(ValueError, match="clip: `second` does not fit"):
+        jl.clip(X, np.concatenate([Y, QUEUE]))

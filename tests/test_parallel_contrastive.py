@@ -73,6 +73,25 @@ def test_values_and_slopes_are_those_of_the_whole_batch(maker, name, hidden):
             np.testing.assert_allclose(found, expected, rtol=1e-10, atol=1e-12)
 
 
+@pytest.mark.parametrize("maker", MAKERS)
+@on_eight_devices
+def test_each_device_may_have_keys_that_belong_to_no_query(maker):
+    """They come after those of its own queries, and in the whole batch after all others."""
+    first, second = (x.astype(np.float32) for x in drawn("info_nce"))
+    queue = np.random.default_rng(3).normal(size=(16, FEATURES)).astype(np.float32)
+    pieces = [(8, -1, FEATURES), (8, -1, FEATURES)]
+    keys = np.concatenate([x.reshape(s) for x, s in zip((second, queue), pieces, strict=True)], 1)
+    spread = over(8, MAKERS[maker](jl.info_nce, "batch"), SPREAD, SPREAD)
+    shared = lambda x, y: jnp.sum(jnp.sin(spread(x, y)))
+    whole = lambda x, y, z: jnp.sum(jnp.sin(jl.info_nce(x, jnp.concatenate([y, z]))))
+    value, slopes = jax.jit(jax.value_and_grad(shared, (0, 1)))(first, keys.reshape(-1, FEATURES))
+    wanted, expected = jax.value_and_grad(whole, (0, 1, 2))(first, second, queue)
+    np.testing.assert_allclose(value, wanted, rtol=1e-5)
+    found = np.split(slopes[1].reshape(8, -1, FEATURES), [COUNT // 8], axis=1)
+    for ours, theirs in zip((slopes[0], *found), expected, strict=True):
+        np.testing.assert_allclose(ours.reshape(theirs.shape), theirs, rtol=1e-4, atol=1e-5)
+
+
 @pytest.mark.parametrize("name", ["siglip", "clip"])
 @on_eight_devices
 def test_what_a_device_of_a_ring_holds_does_not_grow_with_their_number(name):

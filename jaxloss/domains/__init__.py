@@ -48,6 +48,7 @@ from jaxloss.domains.sets import FrameCounts as FrameCounts
 from jaxloss.domains.sets import FrameLogits as FrameLogits
 from jaxloss.domains.sets import Groups as Groups
 from jaxloss.domains.sets import ItemScores as ItemScores
+from jaxloss.domains.sets import Keys as Keys
 from jaxloss.domains.sets import LabelCounts as LabelCounts
 from jaxloss.domains.sets import PixelLabels as PixelLabels
 from jaxloss.domains.sets import PixelLogits as PixelLogits

@@ -1,5 +1,6 @@
 """The types of arrays whose events are sets or sequences: items, pixels, frames, embeddings."""
 
+from dataclasses import replace
 from typing import Annotated
 
 from jax import Array
@@ -119,16 +120,15 @@ SequenceLabels = Annotated[
         padded="LabelCounts",
     ),
 ]
-Embeddings = Annotated[
-    Array,
-    ArrayDomain(
-        "Embeddings",
-        "vectors of any length over the last two axes, elements and features",
-        event=2,
-        features=1,
-        least=(1,),
-    ),
-]
+_EMBEDDINGS = ArrayDomain(
+    "Embeddings",
+    "vectors of any length over the last two axes, elements and features",
+    event=2,
+    features=1,
+    least=(1,),
+)
+Embeddings = Annotated[Array, _EMBEDDINGS]
+Keys = Annotated[Array, replace(_EMBEDDINGS, longer=True)]
 Groups = Annotated[
     Array,
     WholeDomain(

@@ -11,7 +11,7 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from jaxloss.contract import loss
-from jaxloss.domains import Embeddings, Number, Positive
+from jaxloss.domains import Embeddings, Keys, Number, Positive
 from jaxloss.numerics import cosines, quotient, unit
 from jaxloss.numerics.elementary import inner_products
 from jaxloss.numerics.matches import Rivalry, Side, match_by_blocks
@@ -21,7 +21,7 @@ from jaxloss.numerics.pairs import SUMS, Extent, fold_pairs
 
 @loss(convex=False, lipschitz=inf, smooth=inf)
 def info_nce(
-    queries: Embeddings, keys: Embeddings, *, temperature: Positive = 0.07, where: Array
+    queries: Embeddings, keys: Keys, *, temperature: Positive = 0.07, where: Array
 ) -> Array:
     """Cross-entropy that finds the key of a query among all keys.
 
@@ -29,9 +29,11 @@ def info_nce(
 
     Args:
         queries: One vector for each element, of any length, shape `[..., elements, features]`.
-        keys: The vectors that they belong to, in this order, shape `[..., elements, features]`.
+        keys: The vectors that they belong to, in this order, and after them any number that belong
+            to no query, such as a queue or hard negatives, shape `[..., keys, features]`.
         temperature: The difference of cosines that counts, > 0.
-        where: Which elements count, boolean, shape `[..., elements]` or a prefix; all by default.
+        where: Which queries count, with the key of each, boolean, shape `[..., elements]` or a
+            prefix; all by default. Keys that belong to no query always count.
 
     Returns:
         One value per query, shape `[..., elements]`, in nats. A zero vector has cosine 0 and
@@ -46,6 +48,9 @@ def info_nce(
         >>> queries, keys = [[1.0, 0.0], [0.0, 2.0]], [[3.0, 0.0], [4.0, 0.0]]
         >>> [round(x, 4) for x in jl.info_nce(queries, keys).tolist()]
         [0.6931, 0.6931]
+        >>> queue = [[0.0, 1.0]]
+        >>> [round(x, 4) for x in jl.info_nce(queries, keys + queue, temperature=1.0).tolist()]
+        [0.862, 1.5514]
 
     Limits:
         `softmax_cross_entropy_with_integer_labels` of the cosines over the temperature, where the

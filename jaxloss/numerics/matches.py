@@ -10,6 +10,7 @@ from jax import Array
 from jax.custom_derivatives import SymbolicZero
 from jax.typing import ArrayLike
 
+from jaxloss.masking import lengthened
 from jaxloss.numerics.pairs import LOG_SUMS, SUMS, Extent, extent, fold_pairs, over_sets
 
 Sums = tuple[Array, Array, Any]  # of columns None where they are left out
@@ -41,11 +42,16 @@ class Side(NamedTuple):
 def match_by_blocks(
     of_sides: Callable[[Side, Side, Extent], Array], first: Array, second: Array, where: Array
 ) -> Array:
-    """The function of either side and of how large a block may be, over all leading axes."""
+    """The function of either side and of how large a block may be, over all leading axes.
+
+    What the second side has further than the first matches none of it.
+    """
 
     def of_set(memory: int, first: Array, second: Array, where: Array) -> Array:
-        positions = jnp.arange(1, where.shape[0] + 1)
-        rows, columns = (Side(x, positions, where) for x in (first, second))
+        rows, columns = (
+            Side(x, jnp.arange(1, x.shape[0] + 1), lengthened(where, x.shape))
+            for x in (first, second)
+        )
         return of_sides(rows, columns, extent(first, second, memory))
 
     return over_sets(of_set, first, second, where)

@@ -12,6 +12,7 @@ from jax import Array, lax
 from jaxloss.contract import Loss
 from jaxloss.losses.contrastive import circle, ntxent, supervised_contrastive
 from jaxloss.losses.matching import clip, info_nce, siglip
+from jaxloss.masking import lengthened
 from jaxloss.numerics import divide, positive_part, quotient, unit
 from jaxloss.numerics.elementary import inner_products
 from jaxloss.numerics.manual import axes_of, vary
@@ -29,7 +30,8 @@ def in_ring(loss: Loss[...], axis_name: str) -> Loss[...]:
     Args:
         loss: `info_nce`, `clip`, `siglip`, `ntxent`, `supervised_contrastive` or `circle`.
         axis_name: The axis of the mesh that the batch is spread over, the same number of elements
-            on each device; those that do not count are masked by `where`.
+            on each device; those that do not count are masked by `where`. Keys of `info_nce` that
+            belong to no query come after those of the device's own queries.
 
     Returns:
         A loss of the device's own elements, with the hyper-parameters of `loss`. It gives their
@@ -205,7 +207,7 @@ def _lacking(shared: Any, rows: Side, columns: Side) -> Array:
 
 
 def _partners(first: Side, second: Side) -> Array:
-    return jnp.sum(first.moving * second.moving, axis=-1)
+    return jnp.sum(first.moving * second.moving[: first.moving.shape[0]], axis=-1)
 
 
 def _cosines(rows: Side, columns: Side) -> Array:
@@ -269,10 +271,19 @@ def _of_set(
     where: Array,
     *arrays: Array,
 ) -> Array:
-    """The form of the own elements of one set, or of two that match one to one."""
+    """The form of the own elements of one set, or of two of which the first matches the second."""
     first, other = arrays
     places = lax.axis_index(spread.axis_name) * where.shape[0] + jnp.arange(1, where.shape[0] + 1)
     one_set = jnp.issubdtype(other.dtype, jnp.integer)
     tags = Tags(other if one_set else places, places, where)
-    sides = [Side(unit(x), tags) for x in (first, first if one_set else other)]
+    sides = [Side(unit(x), _lengthened(tags, x)) for x in (first, first if one_set else other)]
     return form(spread, *sides, **vary(hyper, axes_of(tags)))
+
+
+def _lengthened(tags: Tags, vectors: Array) -> Tags:
+    """The tags, and for further vectors those of elements that belong to no other and count."""
+    more = vectors.shape[0] - tags.counted.shape[0]
+    if not more:
+        return tags
+    groups, places = (jnp.pad(x, (0, more)) for x in (tags.groups, tags.places))  # no place is 0
+    return Tags(groups, places, lengthened(tags.counted, vectors.shape))

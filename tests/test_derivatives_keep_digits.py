@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import mpmath
 import numpy as np
 import pytest
-from drawing import LARGE, LOSSES, PUBLIC, Case
+from drawing import LARGE, LOSSES, PUBLIC, Case, in_double
 
 import jaxloss as jl
 from jaxloss.contract import Distance, Margin
@@ -17,9 +17,14 @@ pytestmark = pytest.mark.default_flags  # fused, x - x and x / x are simplified
 
 ONE_NUMBER = {name: loss for name, loss in LOSSES.items() if isinstance(loss, (Distance, Margin))}
 SCALES = {"scale", "delta", "beta", "epsilon", "margin"}  # in the unit of the residual
-FREE = {"Real", "SharedReal", "Variance", "Spread", "PositiveReal", "NonNegativeReal"}
-FREE |= {"Vector", "Point", "Embeddings", "NonZeroReal"}  # numbers of any size
-SHARES = {"Region", "Regions", "Image", "FeatureMap", "Relevance"}  # numbers as small as one likes
+FREE = {"Real", "Variance", "Spread", "PositiveReal", "NonNegativeReal", "NonZeroReal"}
+LIKELY = [  # of numbers that are as large or as small as one likes
+    name
+    for name, loss in LOSSES.items()
+    if loss.contract.elementwise
+    and {domain.name for domain in loss.contract.arrays.values()} <= FREE | {"OpenProbability"}
+    and name not in ONE_NUMBER
+]
 RESIDUALS = np.array([1e-4, 3e-3, 0.05, 0.3, 0.7, 1.9, 3, 20, 300, 1e4])
 
 
@@ -69,6 +74,37 @@ def negative_powers(program):
 
 def is_program(x):
     return hasattr(x, "eqns")
+
+
+@pytest.mark.parametrize("size", [1e-25, 1e-20, 1e20])
+@each(LIKELY)
+def test_gradients_are_those_in_double_precision_where_all_numbers_are_small_or_large(name, size):
+    """And those of double precision have squares enough."""
+    case = Case(LOSSES[name])
+    pairs = zip(case.ordinary(), case.domains, strict=True)
+    arrays = tuple(np.float32(x * size) if d.name in FREE else x for x, d in pairs)
+    found = gradients(case.loss)(arrays)
+    with jax.enable_x64(True):
+        wanted = gradients(case.loss)(tuple(in_double(x) for x in arrays))
+    limits = np.finfo(np.float32)
+    if np.all(np.isfinite(found[0])):  # the value itself is in reach
+        for x, exact in zip(found[1], wanted[1], strict=True):
+            shown = np.abs(exact) < limits.max
+            np.testing.assert_allclose(x[shown], exact[shown], rtol=1e-3, atol=100 * limits.tiny)
+
+
+@functools.cache
+def gradients(loss):
+    """The values, and their gradients in the arrays."""
+    case = Case(loss)
+
+    @jax.jit
+    def derived(arrays):
+        moving, whole = case.split(arrays)
+        values, back = jax.vjp(lambda moved: loss(*whole(moved)), moving)
+        return values, back(jnp.ones_like(values))[0]
+
+    return lambda arrays: jax.tree.map(np.asarray, derived(arrays))
 
 
 @each(ONE_NUMBER)

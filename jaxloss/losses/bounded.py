@@ -181,8 +181,8 @@ def _scattered_by_dispersion(_: Array, mean: Array, dispersion: Array, targets: 
 
 
 @with_slopes(
-    lambda _, mean, dispersion, targets: quotient(
-        relative_excess(mean, targets), 1 + dispersion * mean
+    lambda _, mean, dispersion, targets: (
+        relative_excess(mean, targets) * reciprocal(1 + dispersion * mean)
     ),
     _scattered_by_dispersion,
     lambda _, mean, dispersion, targets: (
@@ -197,14 +197,10 @@ def _scattered(mean: Array, dispersion: Array, targets: Array) -> Array:
 
 
 @with_slopes(
-    lambda _, alpha, beta, targets: log_quotient(
-        _lead(alpha, beta, targets), alpha, (alpha + beta) * targets
-    ),
-    lambda _, alpha, beta, targets: log_quotient(
-        -_lead(alpha, beta, targets), beta, (alpha + beta) * (1 - targets)
-    ),
+    lambda _, alpha, beta, targets: _log_share_ratio(alpha, beta, targets, 1 - targets),
+    lambda _, alpha, beta, targets: _log_share_ratio(beta, alpha, 1 - targets, targets),
     lambda _, alpha, beta, targets: (
-        -quotient(_lead(alpha, beta, targets), targets) * reciprocal(1 - targets)
+        -quotient(_lead(alpha, beta, targets, 1 - targets), targets) * reciprocal(1 - targets)
     ),
 )
 def _information(alpha: Array, beta: Array, targets: Array) -> Array:
@@ -214,6 +210,13 @@ def _information(alpha: Array, beta: Array, targets: Array) -> Array:
     return above + beta * exp_remainder(log_ratio(total * (1 - targets), beta))
 
 
-def _lead(alpha: Array, beta: Array, targets: Array) -> Array:
-    """By how much alpha exceeds the target's share of the total."""
-    return alpha * (1 - targets) - beta * targets
+def _log_share_ratio(own: Array, other: Array, target: Array, rest: Array) -> Array:
+    """Log of the share that one concentration has of both, over its target."""
+    total = own + other
+    lead = quotient(_lead(own, other, target, rest), total)
+    return log_quotient(lead, quotient(own, total), target)
+
+
+def _lead(own: Array, other: Array, target: Array, rest: Array) -> Array:
+    """By how much a concentration exceeds its target share, 1 - rest, of the total."""
+    return own * rest - other * target

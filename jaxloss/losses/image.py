@@ -19,7 +19,7 @@ from jax.typing import ArrayLike
 
 from jaxloss.contract import loss
 from jaxloss.domains import Image, Positive
-from jaxloss.numerics import expm1, magnitude, norm, quotient
+from jaxloss.numerics import divide, expm1, magnitude, norm, quotient
 from jaxloss.numerics import log as log_or_infinite
 from jaxloss.numerics.windows import HEIGHT, WIDTH, Moments, halved, moments
 
@@ -278,8 +278,8 @@ def _mean_lack_and_change(kind: Lack, given: Given, changes: Given) -> tuple[Arr
 def _mean_over_places(kind: Lack, found: Moments, k1: ArrayLike, k2: ArrayLike) -> Array:
     """Of the shortfalls from 1 of the similarities of the means, and of the variations."""
     (sum_mean, mean), (sum_variance, variance) = found
-    luminance = quotient(2 * mean**2, sum_mean**2 + mean**2 + 2 * k1**2)
-    structure = quotient(2 * variance, sum_variance + variance + 2 * k2**2)
+    luminance = divide(2 * mean**2, sum_mean**2 + mean**2 + 2 * k1**2)
+    structure = divide(2 * variance, sum_variance + variance + 2 * k2**2)
     return jnp.mean(kind(luminance, structure), axis=(HEIGHT, WIDTH))
 
 

@@ -240,7 +240,7 @@ def soft_cap(x: Array, cap: ArrayLike) -> Array:
 @with_slopes(
     lambda _, scores, temperature: jnp.where(jnp.isinf(scores), 1, reciprocal(temperature)),
     lambda value, scores, temperature: jnp.where(
-        jnp.isinf(scores), 0, -quotient(value, temperature)
+        jnp.isinf(scores), 0, -value * reciprocal(temperature)
     ),
 )
 def cooled(scores: Array, temperature: ArrayLike) -> Array:

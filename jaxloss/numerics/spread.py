@@ -3,7 +3,7 @@
 import jax.numpy as jnp
 from jax import Array
 
-from jaxloss.numerics.elementary import quotient, reciprocal, tiny
+from jaxloss.numerics.elementary import reciprocal, tiny
 from jaxloss.numerics.slopes import with_slopes
 
 
@@ -15,7 +15,9 @@ def over_spread(error: Array, spread: Array) -> tuple[Array, Array]:
 
 @with_slopes(
     lambda _, error, spread: reciprocal(jnp.where(_both_zero(error, spread), 1, spread)),
-    lambda ratio, error, spread: -quotient(ratio, jnp.where(_both_zero(error, spread), 1, spread)),
+    lambda ratio, error, spread: (
+        -ratio * reciprocal(jnp.where(_both_zero(error, spread), 1, spread))
+    ),
 )
 def _ratio(error: Array, spread: Array) -> Array:
     return error / jnp.maximum(spread, tiny(error) - jnp.abs(error))

@@ -131,6 +131,7 @@ from jaxloss.losses.multiclass import crammer_singer as crammer_singer
 from jaxloss.losses.multiclass import one_hot_absolute_error as one_hot_absolute_error
 from jaxloss.losses.multiclass import one_hot_squared_error as one_hot_squared_error
 from jaxloss.losses.multiclass import one_vs_all as one_vs_all
+from jaxloss.losses.multiclass import one_vs_each as one_vs_each
 from jaxloss.losses.multiclass import weston_watkins as weston_watkins
 
 # several labels an example

@@ -18,6 +18,7 @@ BATCH, ELEMENTS, CLASSES = 6, 5, 4
 IMAGE = (3, 3, 2)  # few pixels, as each is drawn by itself
 MADE = (
     jl.one_vs_all(jl.hinge),
+    jl.one_vs_each(jl.squared_hinge),
     jl.taylor_cross_entropy(order=3),
     jl.fenchel_young(jax.nn.logsumexp),
     jl.ranking(jl.logistic),

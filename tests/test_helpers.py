@@ -89,6 +89,7 @@ MAKERS_AND_FUNCTIONS_OF_FUNCTIONS = {
     "margin",
     "mixed",
     "one_vs_all",
+    "one_vs_each",
     "perceptual",
     "ranking",
     "taylor_cross_entropy",

@@ -22,6 +22,7 @@ ONE_HOT = np.eye(4, dtype=np.float32)[LABELS]
 close = functools.partial(np.testing.assert_allclose, rtol=2e-6, atol=1e-6)
 hinges = jl.one_vs_all(jl.hinge)
 logistics = jl.one_vs_all(jl.logistic)
+squares = jl.one_vs_each(jl.squared_hinge)
 
 
 @functools.cache
@@ -43,6 +44,9 @@ ORACLE = [
     (jl.weston_watkins, [0, 3, -1], 2, {}, 7.0, [1, 1, -2]),
     (jl.weston_watkins, [0, 3, -1], 1, {"margin": 3.5}, 0.5, [1, -1, 0]),
     (jl.weston_watkins, [3], 0, {}, 0.0, [0]),
+    (squares, [2, 1.5, 1.25], 0, {}, 1 / 4 + 1 / 16, [-3 / 2, 1, 1 / 2]),
+    (squares, [0, 3, -1], 2, {}, 4 + 25, [4, 10, -14]),
+    (squares, [3], 0, {}, 0.0, [0]),
     (jl.one_hot_absolute_error, [0.5, 0.25, -2], 0, {}, 2.75, [-1, 1, -1]),
     (jl.one_hot_absolute_error, [1, 0, 0], 0, {}, 0.0, [0, 0, 0]),
     (jl.one_hot_squared_error, [0.5, 0.25, -2], 0, {}, 4.3125, [-1, 0.5, -4]),
@@ -71,6 +75,15 @@ def test_all_margins_agree_for_two_classes():
 
 def test_one_vs_all_of_logistic_is_binary_cross_entropy_of_every_class():
     close(logistics(SCORES, LABELS), jl.sigmoid_binary_cross_entropy(SCORES, ONE_HOT).sum(-1))
+
+
+def test_one_vs_each_of_hinge_is_weston_watkins_and_its_square_as_in_pytorch():
+    """pytorch#104844: `torch.nn.MultiMarginLoss(p=2)` is the mean over the classes."""
+    close(jl.one_vs_each(jl.hinge)(SCORES, LABELS), jl.weston_watkins(SCORES, LABELS))
+    rows = np.arange(len(LABELS))
+    lacks = np.maximum(0, 0.5 + SCORES - SCORES[rows, LABELS][:, None]) ** 2
+    lacks[rows, LABELS] = 0
+    close(squares(SCORES, LABELS, margin=0.5) / 4, lacks.mean(-1))
 
 
 def test_one_hot_errors_are_sums_of_distances():

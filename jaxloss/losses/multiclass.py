@@ -1,6 +1,7 @@
 """Losses of one real score a class and the label of the true class; the largest score wins.
 
-`one_vs_all` sums any margin-based loss over the classes. `crammer_singer` and `weston_watkins`
+`one_vs_all` sums any margin-based loss over the classes, `one_vs_each` over the label's leads over
+the other ones. `crammer_singer` and `weston_watkins`
 compare the true class's score with its rivals'. The one-hot errors regress on the label.
 """
 
@@ -16,6 +17,7 @@ from jaxloss.annotations import domains_of
 from jaxloss.contract import Loss, Margin, loss
 from jaxloss.domains import Label, Positive, Scores
 from jaxloss.facts import Constant, Facts
+from jaxloss.losses.margin import hinge
 from jaxloss.numerics import at_label, is_label, magnitude, positive_part, square_sum
 from jaxloss.numerics.rivals import exceeding
 from jaxloss.signature import Signature
@@ -54,6 +56,48 @@ def one_vs_all(binary: Margin[...]) -> Loss[...]:
     arrays = domains_of({"scores": Scores, "labels": Label})
     contract = Signature(function.__name__, arrays, binary.contract.hyperparameters)
     return Loss(function, contract, _implied(binary.facts), recipe=(one_vs_all, (binary,)))
+
+
+@functools.cache
+def one_vs_each(binary: Margin[...]) -> Loss[...]:
+    """Make a loss over classes of a margin-based loss: the label against each other class.
+
+        Σ_{j != y} psi(o_y - o_j),   psi = binary.psi,   o = scores,   y = label
+
+    Args:
+        binary: A margin-based loss, such as `squared_hinge` or `logistic`.
+
+    Returns:
+        A loss of `scores`, shape `[..., classes]`, and integer `labels`, shape `[...]`, with the
+        hyper-parameters of `binary`; the same object each time.
+
+    Use when only the differences of scores are to mean something, each with a margin of its own.
+    Avoid when classes are very many: all of them count, the hopeless ones too.
+
+    Example:
+        >>> import jaxloss as jl
+        >>> float(jl.one_vs_each(jl.squared_hinge)([2.0, 1.5, 1.25], 0))
+        0.3125
+
+    Limits:
+        one_vs_each(hinge) is `weston_watkins`. With two classes, `binary` of the difference of the
+        scores.
+
+    References:
+        Zhang (2004), Statistical analysis of some multi-category large margin classification
+        methods, JMLR 5:1225-1251, section 4.3.
+    """
+    function = _summed_over_rivals(binary)
+    arrays = domains_of({"scores": Scores, "labels": Label})
+    contract = Signature(function.__name__, arrays, binary.contract.hyperparameters)
+    facts = Facts(
+        convex=binary.facts.convex,
+        strictly_convex=False,  # a number added to all scores changes nothing
+        lipschitz=_if_infinite(binary.facts.lipschitz),
+        smooth=_if_infinite(binary.facts.smooth),
+        supremum=_if_infinite(binary.facts.supremum),
+    )
+    return Loss(function, contract, facts, recipe=(one_vs_each, (binary,)))
 
 
 @loss(
@@ -128,15 +172,13 @@ def weston_watkins(scores: Scores, labels: Label, *, margin: Positive = 1.0) -> 
         0.75
 
     Limits:
-        With two classes, `crammer_singer` and `hinge` of the difference of the scores.
+        With two classes, `crammer_singer` and `hinge` of the difference of the scores;
+        `one_vs_each(hinge)`.
 
     References:
         Wang & Scott (2020), Weston-Watkins hinge loss and ordered partitions, arXiv:2006.07346.
     """
-    own = is_label(labels, scores)
-    rivals = jnp.where(own, -jnp.inf, scores)
-    shortfalls = positive_part(exceeding(rivals, at_label(scores, labels)[..., None]) + margin)
-    return jnp.sum(jnp.where(own, 0, shortfalls), axis=-1)
+    return _over_rivals(functools.partial(hinge.psi, margin=margin), scores, labels)
 
 
 @loss(
@@ -240,6 +282,36 @@ def _summed_over_classes(binary: Margin[...]) -> Callable[..., Array]:
         One value per example, shape `[...]`.
     """
     return function
+
+
+def _summed_over_rivals(binary: Margin[...]) -> Callable[..., Array]:
+    """The bare function of `one_vs_each`, with a name and a text of its own."""
+
+    def function(scores: Array, labels: Array, **hyperparameters: Any) -> Array:
+        return _over_rivals(functools.partial(binary.psi, **hyperparameters), scores, labels)
+
+    function.__name__ = function.__qualname__ = f"one_vs_each({binary.__name__})"
+    function.__doc__ = f"""Sum of `{binary.__name__}` of the label's leads over all other classes.
+
+        Σ_{{j != y}} psi(o_y - o_j),   psi = {binary.__name__},   o = scores,   y = label
+
+    Args:
+        scores: One real score a class, shape `[..., classes]`.
+        labels: The true class, an integer in [0, classes), shape `[...]`.
+        **hyperparameters: Those of `{binary.__name__}`.
+
+    Returns:
+        One value per example, shape `[...]`.
+    """
+    return function
+
+
+def _over_rivals(psi: Callable[..., Array], scores: Array, labels: Array) -> Array:
+    """The sum of a function of the label's lead over each other class."""
+    own = is_label(labels, scores)
+    rivals = jnp.where(own, -jnp.inf, scores)
+    leads = -exceeding(rivals, at_label(scores, labels)[..., None])
+    return jnp.sum(jnp.where(own, 0, psi(jnp.where(own, 0, leads))), axis=-1)
 
 
 def _implied(binary: Facts) -> Facts:

@@ -58,6 +58,11 @@ ROWS = (
         "a sum over the classes, not a mean",
     ),
     row(
+        "multi_margin_loss(scores, labels, p=2)",
+        "one_vs_each(squared_hinge)(scores, labels) / scores.shape[-1]",
+        "a sum over the classes, not a mean",
+    ),
+    row(
         "cosine_similarity(predictions, targets, dim=-1)",
         "cosine_similarity(predictions, targets)",
         ZERO_VECTOR,

@@ -108,3 +108,18 @@ def test_cosines_of_nearly_the_same_direction_have_their_whole_slope(sign):
 def test_ranking_softmax_has_a_slope_in_a_relevance_of_0():
     slope = jax.grad(jl.ranking_softmax, 1)(jnp.zeros(2), jnp.array([1.0, 0.0]))
     np.testing.assert_allclose(slope, np.log(2), rtol=1e-6)
+
+
+def test_where_a_spread_is_0_all_likelihoods_have_the_same_slope_in_it():
+    """-inf beside an error: the least spread is better, whatever the tails."""
+    for loss in (jl.student_t_nll, jl.gaussian_nll, jl.laplace_nll):
+        value, slopes = jax.value_and_grad(loss, (0, 1, 2))(0.0, 0.0, 1.5)
+        assert value == np.inf
+        assert slopes[1] == -np.inf
+        assert slopes[0] == -slopes[2] < 0
+    assert slopes_at_0(jl.student_t_nll) == pytest.approx((-10 / 3, 10 / 3))
+
+
+def slopes_at_0(loss):
+    """In the location and in the target, of a spread of 0."""
+    return tuple(map(float, jax.grad(loss, (0, 2))(0.0, 0.0, 1.5)))

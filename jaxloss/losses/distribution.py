@@ -11,10 +11,10 @@ from jax import Array
 from jaxloss.contract import loss
 from jaxloss.domains import Angle, Concentration, Positive, Real, Spread
 from jaxloss.numerics import magnitude, quotient, reciprocal
-from jaxloss.numerics.bends import levelling, sine
+from jaxloss.numerics.bends import hypot, levelling, sine
 from jaxloss.numerics.slopes import with_slopes
 from jaxloss.numerics.special import log1p_square, log1p_square_lag, log_i0e, log_rising
-from jaxloss.numerics.spread import over_spread
+from jaxloss.numerics.spread import over_spread, positive_spread
 
 
 @loss(
@@ -102,9 +102,14 @@ def student_t_nll(
         Lange, Little & Taylor (1989), Robust statistical modeling using the t distribution,
         doi:10.1080/01621459.1989.10478852.
     """
-    ratio, log_scale = over_spread(targets - location, scale)
-    freedom, half = (jnp.asarray(x, ratio.dtype) for x in (degrees_of_freedom, 0.5))
-    return log_scale + _tail(ratio, freedom) - log_rising(half, quotient(2, freedom))
+    error = targets - location
+    scale = jnp.broadcast_to(scale, error.shape)
+    freedom, half = (jnp.asarray(x, error.dtype) for x in (degrees_of_freedom, 0.5))
+    return (
+        over_spread(error, scale)[1]
+        + _tail(error, scale, freedom)
+        - log_rising(half, quotient(2, freedom))
+    )
 
 
 @loss(convex=False, elicits="mean direction")
@@ -142,24 +147,36 @@ def von_mises_nll(location: Angle, concentration: Concentration, targets: Angle)
     return 2 * concentration * half * half + log_i0e(concentration)
 
 
+# Of error and scale at once: where the scale is 0, the ratio is infinite and its own slope 0.
 @with_slopes(
-    lambda _, ratio, freedom: (
-        ratio
-        * sine(jnp.sqrt(freedom), ratio)
-        * sine(jnp.sqrt(freedom), ratio)
-        * (1 + reciprocal(freedom))
+    lambda _, error, scale, freedom: (
+        (freedom + 1) * _share(error, scale, freedom) * reciprocal(_length(error, scale, freedom))
     ),
-    lambda _, ratio, freedom: (
+    lambda _, error, scale, freedom: (
+        -(freedom + 1)
+        * _share(error, scale, freedom)
+        * _share(error, scale, freedom)
+        * reciprocal(positive_spread(error, scale))
+    ),
+    lambda _, error, scale, freedom: (
         (
-            log1p_square_lag(_over_root(ratio, freedom))
-            - quotient(levelling(_over_root(ratio, freedom)), freedom)
+            log1p_square_lag(_over_root(error, scale, freedom))
+            - quotient(levelling(_over_root(error, scale, freedom)), freedom)
         )
         / 2
     ),
 )
-def _tail(ratio: Array, freedom: Array) -> Array:
-    return (freedom + 1) / 2 * log1p_square(_over_root(ratio, freedom))
+def _tail(error: Array, scale: Array, freedom: Array) -> Array:
+    return (freedom + 1) / 2 * log1p_square(_over_root(error, scale, freedom))
 
 
-def _over_root(ratio: Array, freedom: Array) -> Array:
-    return quotient(ratio, jnp.sqrt(freedom))
+def _over_root(error: Array, scale: Array, freedom: Array) -> Array:
+    return quotient(over_spread(error, scale)[0], jnp.sqrt(freedom))
+
+
+def _share(error: Array, scale: Array, freedom: Array) -> Array:
+    return sine(error, jnp.sqrt(freedom) * positive_spread(error, scale))
+
+
+def _length(error: Array, scale: Array, freedom: Array) -> Array:
+    return hypot(error, jnp.sqrt(freedom) * positive_spread(error, scale))

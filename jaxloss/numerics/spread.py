@@ -14,10 +14,8 @@ def over_spread(error: Array, spread: Array) -> tuple[Array, Array]:
 
 
 @with_slopes(
-    lambda _, error, spread: reciprocal(jnp.where(_both_zero(error, spread), 1, spread)),
-    lambda ratio, error, spread: (
-        -ratio * reciprocal(jnp.where(_both_zero(error, spread), 1, spread))
-    ),
+    lambda _, error, spread: reciprocal(positive_spread(error, spread)),
+    lambda ratio, error, spread: -ratio * reciprocal(positive_spread(error, spread)),
 )
 def _ratio(error: Array, spread: Array) -> Array:
     return error / jnp.maximum(spread, tiny(error) - jnp.abs(error))
@@ -31,5 +29,6 @@ def _log_spread(error: Array, spread: Array) -> Array:
     return jnp.log(jnp.maximum(spread, jnp.minimum(jnp.abs(error), tiny(error))))
 
 
-def _both_zero(error: Array, spread: Array) -> Array:
-    return (error == 0) & (spread == 0)
+def positive_spread(error: Array, spread: Array) -> Array:
+    """The spread, and 1 where the error is 0 too: there their ratio has no slope in it."""
+    return jnp.where((error == 0) & (spread == 0), 1, spread)

@@ -65,6 +65,8 @@ def test_an_infinite_logit_is_the_limit(case, infinite):
     limit, limit_slope = in_limit(case, exact)
     np.testing.assert_allclose(value, limit, rtol=2e-5, atol=1e-5)
     known = np.isfinite(limit_slope)
+    if case.loss is jl.ctc:  # which has the gradient 0 where no alignment is possible
+        known[np.isinf(limit)] = False
     np.testing.assert_allclose(slope[known], limit_slope[known], rtol=1e-3, atol=1e-4)
 
 

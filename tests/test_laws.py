@@ -271,7 +271,8 @@ def test_double_precision_is_kept_and_hyper_parameters_do_not_cause_it(case):
     with jax.enable_x64(True):
         numbers = jax.tree.map(lambda x: jnp.asarray(x, jnp.float64), case.some_hyper)
         assert dtype(single, numbers) == np.float32
-        assert dtype([in_double(x) for x in single], case.some_hyper) == np.float64
+        for hyper in (case.some_hyper, {}):  # the defaults too
+            assert strictly(dtype, [in_double(x) for x in single], hyper) == np.float64
 
 
 @of_each({name: x for name, x in LOSSES.items() if len(x.contract.arrays) > 1})

@@ -86,3 +86,10 @@ def test_the_shape_of_the_noise_is_learned(tail, alpha):
     assert float(found["centre"]) == pytest.approx(3.0, abs=0.15)
     truth = -getattr(scipy.stats, tail).logpdf(noise, scale=2.0).mean()
     assert float(value(found)) == pytest.approx(truth, abs=0.03)
+
+
+@pytest.mark.usefixtures("double")
+def test_the_defaults_are_of_the_type_of_the_residual():
+    with jax.numpy_dtype_promotion("strict"):
+        assert jl.barron_nll(np.float64(0.5), np.float64(0)).dtype == np.float64
+        assert jl.barron_nll(np.float32(0.5), np.float32(0)).dtype == np.float32

@@ -106,10 +106,11 @@ def log_rising_rest(count: Array, step: Array) -> Array:
     That is half a logarithm and a difference of two `stirling_remainder`. Each of Gudermann's
     steps and each power of the series is subtracted by itself: the count is a factor of them all.
     """
-    steps = jnp.stack([quotient(step, 1 + j * step) for j in range(8)])
-    shares = quotient(count * steps, 1 + (count + 1) * steps)
+    count, step = jnp.broadcast_arrays(count, step)
+    steps, counts = jnp.stack([quotient(step, 1 + j * step) for j in range(8)]), count[None]
+    shares = quotient(counts * steps, 1 + (counts + 1) * steps)
     gaps = log_compound(shares, steps) + jnp.log1p(shares * steps) / 2
-    gaps -= count * jnp.log1p(quotient(steps, 1 + count * steps))
+    gaps -= counts * jnp.log1p(quotient(steps, 1 + counts * steps))
     last = quotient(step, 1 + 8 * step)
     after = quotient(last, 1 + count * last)
     slope, power, mixed = jnp.zeros_like(after), after, jnp.ones_like(after)

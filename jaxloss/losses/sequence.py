@@ -212,7 +212,7 @@ def _log_emitted(log_p: Array, symbols: Array) -> Pair:
     # No log-probability is positive: there 1 stands for log 0, which times 0 would be NaN.
     coded = jnp.where(log_p == -jnp.inf, 1, log_p)
     of_labels = _summed(coded, _is_class(symbols, log_p))
-    impossible = (symbols == _PADDING) | (of_labels > 0)
+    impossible = (symbols == _PADDING)[None] | (of_labels > 0)
     return _of_blank(log_p), jnp.where(impossible, -jnp.inf, of_labels)
 
 

@@ -5,10 +5,12 @@ all that is communicated, however many elements there are.
 """
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import jax
+import jax.numpy as jnp
 from jax import Array
 
 from jaxloss.contract import Loss
@@ -96,6 +98,12 @@ class SpreadSignature(Signature):
     """The contract of a loss of sets whose elements are spread over devices."""
 
     axis_name: str = field(kw_only=True)
+
+    def valid(self, arrays: Sequence[Array], numbers: Mapping[str, Any]) -> Array:
+        """In which sets all values lie inside their domains, on all devices."""
+        own = super().valid(arrays, numbers).astype(jnp.int32)
+        everywhere: Array = jax.lax.pmin(own, self.axis_name)
+        return everywhere > 0
 
     def anywhere(self, counted: Array) -> Array:
         """Which sets have elements on any device."""

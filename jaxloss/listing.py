@@ -13,7 +13,10 @@ T = TypeVar("T")
 # The first line of a docstring, of a file and of what is decorated with facts, as by
 # `@distance(convex=True)`.
 _OF_FILE = re.compile(r'\A"""(.+?)(?:"""|$)', re.MULTILINE)
-_OF_LOSS = re.compile(r'^@\w+\([^@]*?\)\ndef (\w+)\(.*?"""(.+?)(?:"""|$)', re.MULTILINE | re.DOTALL)
+_OF_LOSS = re.compile(
+    r'^@(?!with_slopes)\w+\([^@]*?\)\ndef (\w+)\(.*?"""(.+?)(?:"""|$)',
+    re.MULTILINE | re.DOTALL,
+)
 
 
 class Listed(NamedTuple):

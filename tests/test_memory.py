@@ -14,11 +14,12 @@ pytestmark = pytest.mark.slow
 COUNT = 2**16
 SLACK = 0.1  # bytes per element: constants and partial sums
 ANGLE, BESSEL, GAMMA, RATIO = "halved angles", "a Bessel function", "gamma functions", "a ratio"
-POWER = "a power of the error over its scale"
+POWER = "a power of the error over its scale, in two factors, as its square underflows"
 ALLOWED = {  # beside value and gradient in the first array, and in all predictions
     "barron": (4, 4, POWER),
     "barron_nll": (4, 4, POWER),
     "beta_nll": (760, 1170, GAMMA),
+    "cauchy": (4, 4, POWER),
     "gamma_nll": (216, 216, GAMMA),
     "negative_binomial_nll": (345, 404, GAMMA),
     "student_t_nll": (0, 4, RATIO),

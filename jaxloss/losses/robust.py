@@ -66,7 +66,7 @@ def cauchy(residual: Array, *, scale: Positive = 2.3849) -> Array:
 
 
 @with_slopes(
-    lambda _, residual, scale: residual * jnp.square(sine(scale, residual)),
+    lambda _, residual, scale: residual * sine(scale, residual) * sine(scale, residual),
     lambda _, residual, scale: log1p_square_lag(quotient(residual, scale)) * scale,
 )
 def _cauchy(residual: Array, scale: Array) -> Array:

@@ -1,8 +1,8 @@
 """Losses of one real score a class and the label of the true class; the largest score wins.
 
 `one_vs_all` sums any margin-based loss over the classes, `one_vs_each` over the label's leads over
-the other ones. `crammer_singer` and `weston_watkins`
-compare the true class's score with its rivals'. The one-hot errors regress on the label.
+the other ones. `crammer_singer` and `weston_watkins` compare the true class's score with those of
+the others. The one-hot errors regress on the label.
 """
 
 import functools
@@ -268,20 +268,9 @@ def _summed_over_classes(binary: Margin[...]) -> Callable[..., Array]:
         signs = jnp.where(is_label(labels, scores), 1.0, -1.0)
         return jnp.sum(binary.psi(signs * scores, **hyperparameters), axis=-1)
 
-    function.__name__ = function.__qualname__ = f"one_vs_all({binary.__name__})"
-    function.__doc__ = f"""Sum of `{binary.__name__}` over classes, each against all others.
-
-        psi(o_y) + Σ_{{j != y}} psi(-o_j),   psi = {binary.__name__},   o = scores,   y = label
-
-    Args:
-        scores: One real score a class, shape `[..., classes]`.
-        labels: The true class, an integer in [0, classes), shape `[...]`.
-        **hyperparameters: Those of `{binary.__name__}`.
-
-    Returns:
-        One value per example, shape `[...]`.
-    """
-    return function
+    summary = f"Sum of `{binary.__name__}` over classes, each against all others."
+    formula = f"psi(o_y) + Σ_{{j != y}} psi(-o_j),   psi = {binary.__name__}"
+    return _documented(function, one_vs_all, binary, summary, formula)
 
 
 def _summed_over_rivals(binary: Margin[...]) -> Callable[..., Array]:
@@ -290,10 +279,23 @@ def _summed_over_rivals(binary: Margin[...]) -> Callable[..., Array]:
     def function(scores: Array, labels: Array, **hyperparameters: Any) -> Array:
         return _over_rivals(functools.partial(binary.psi, **hyperparameters), scores, labels)
 
-    function.__name__ = function.__qualname__ = f"one_vs_each({binary.__name__})"
-    function.__doc__ = f"""Sum of `{binary.__name__}` of the label's leads over all other classes.
+    summary = f"Sum of `{binary.__name__}` of the label's leads over all other classes."
+    formula = f"Σ_{{j != y}} psi(o_y - o_j),   psi = {binary.__name__}"
+    return _documented(function, one_vs_each, binary, summary, formula)
 
-        Σ_{{j != y}} psi(o_y - o_j),   psi = {binary.__name__},   o = scores,   y = label
+
+def _documented(
+    function: Callable[..., Array],
+    maker: Callable[..., Any],
+    binary: Margin[...],
+    summary: str,
+    formula: str,
+) -> Callable[..., Array]:
+    """The function under the name of what made it, with a text of its own."""
+    function.__name__ = function.__qualname__ = f"{maker.__name__}({binary.__name__})"
+    function.__doc__ = f"""{summary}
+
+        {formula},   o = scores,   y = label
 
     Args:
         scores: One real score a class, shape `[..., classes]`.

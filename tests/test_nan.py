@@ -57,6 +57,8 @@ def test_nan_is_lost_in_no_row_of_many_classes(name, count, classes):
         for entry in (0, classes // 2, classes - 1):
             arrays = changed([logits, labels], 0, place, entry, np.nan)
             assert_lost_nowhere(Case(LOSSES[name]), arrays, place, {})
+            arrays = changed(arrays, 0, place, 1, np.inf)
+            assert_lost_nowhere(Case(LOSSES[name]), arrays, place, {})
 
 
 REDUCTIONS = {

@@ -18,7 +18,6 @@ from jaxloss.numerics.elementary import log_softmax as log_softmax
 from jaxloss.numerics.elementary import log_unless as log_unless
 from jaxloss.numerics.elementary import logsumexp as logsumexp
 from jaxloss.numerics.elementary import magnitude as magnitude
-from jaxloss.numerics.elementary import nan_below_zero as nan_below_zero
 from jaxloss.numerics.elementary import norm as norm
 from jaxloss.numerics.elementary import poison as poison
 from jaxloss.numerics.elementary import positive_part as positive_part
@@ -31,7 +30,6 @@ from jaxloss.numerics.elementary import square_sum as square_sum
 from jaxloss.numerics.elementary import tanh as tanh
 from jaxloss.numerics.elementary import tiny as tiny
 from jaxloss.numerics.elementary import unit as unit
-from jaxloss.numerics.elementary import unknown as unknown
 from jaxloss.numerics.elementary import unless_weightless as unless_weightless
 from jaxloss.numerics.elementary import weighted as weighted
 from jaxloss.numerics.elementary import xlogx as xlogx
@@ -39,3 +37,5 @@ from jaxloss.numerics.ordering import descending_order as descending_order
 from jaxloss.numerics.ordering import in_order as in_order
 from jaxloss.numerics.rivals import at_label as at_label
 from jaxloss.numerics.rivals import is_label as is_label
+from jaxloss.numerics.unknown import nan_below_zero as nan_below_zero
+from jaxloss.numerics.unknown import unknown as unknown

@@ -12,10 +12,10 @@ from jaxloss.numerics.elementary import (
     reciprocal,
     rounding,
     tanh,
-    unknown,
 )
 from jaxloss.numerics.polynomial import polynomial
 from jaxloss.numerics.slopes import with_slopes
+from jaxloss.numerics.unknown import unknown
 
 _NEAR = 0.5  # below it a series beats the closed form, which cancels
 _NEARER = 0.25  # where the terms of the series fall more slowly

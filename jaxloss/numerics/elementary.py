@@ -18,6 +18,7 @@ from jax.typing import ArrayLike
 from jaxloss.masking import lead
 from jaxloss.numerics.rivals import apart, below, is_label, lowest
 from jaxloss.numerics.slopes import with_slopes
+from jaxloss.numerics.unknown import unknown
 
 _SINGLE = 4  # bytes
 _CAPPED = 1e3  # multiples of the cap, at which tanh is 1 in every floating type
@@ -27,16 +28,6 @@ _CAPPED = 1e3  # multiples of the cap, at which tanh is 1 in every floating type
 def magnitude(x: Array) -> Array:
     """|x| with gradient 0 at 0, where `jax.grad(jnp.abs)` is 1, and NaN at NaN."""
     return jnp.abs(x)
-
-
-def unknown(x: ArrayLike) -> Array:
-    """0, and NaN where x is NaN, which maximum and minimum lose in a sum of XLA's on a CPU."""
-    return 0 * jnp.abs(jnp.sign(x))
-
-
-def nan_below_zero(x: ArrayLike) -> Array:
-    """0, and NaN for negative x or NaN, without a comparison: sums of it stay one pass."""
-    return 0 / (1 + jnp.sqrt(x))
 
 
 def positive_part(x: ArrayLike) -> Array:

@@ -15,6 +15,7 @@ import numpy as np
 from jax import Array, lax
 
 from jaxloss.numerics.slopes import with_slopes
+from jaxloss.numerics.unknown import unknown
 
 _SINGLE = 4  # bytes
 _TILES = range(64, 8193)  # widths
@@ -145,7 +146,7 @@ def _log_shifted(logits: Array, labels: Array, top: Array) -> Array:
 def _below(x: Array, shift: Array) -> Array:
     """The difference, finite where both are +inf: then alone this is not lost in a sum of exp."""
     finite = jnp.minimum(shift, -lowest(x))
-    return jnp.minimum(x - finite[..., None], _LARGEST)
+    return jnp.minimum(x - finite[..., None], _LARGEST + unknown(x))
 
 
 def _by_tiles(logits: Array, labels: Array) -> tuple[Array, Array]:
@@ -209,7 +210,7 @@ def _without_label(x: Array, labels: Array) -> Array:
     places = lax.broadcasted_iota(x.dtype, x.shape, x.ndim - 1)
     label = labels.astype(x.dtype)[..., None]
     half = 0 * label + 0.5  # as broadcasts of one number, those of several sums would be shared
-    return jnp.minimum(x, (jnp.abs(places - label) - half) * (half * jnp.inf))
+    return jnp.minimum(x, (jnp.abs(places - label) - half) * (half * jnp.inf) + unknown(x))
 
 
 def _is_narrow(x: Array) -> bool:

@@ -23,10 +23,10 @@ from jaxloss.numerics.elementary import (
     quotient,
     reciprocal,
     rounding,
-    unknown,
 )
 from jaxloss.numerics.polynomial import polynomial
 from jaxloss.numerics.slopes import with_slopes
+from jaxloss.numerics.unknown import unknown
 
 _SERIES = 0.5  # below it a series beats the closed form, which cancels
 _SINGLE = 1e-10  # between the roundings of single and double precision

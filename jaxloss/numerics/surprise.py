@@ -15,6 +15,7 @@ from jax.custom_derivatives import SymbolicZero
 from jaxloss.numerics.elementary import clip, positive_part, quotient, tiny, unless_weightless
 from jaxloss.numerics.rivals import below, lowest
 from jaxloss.numerics.slopes import behind_barrier
+from jaxloss.numerics.unknown import unknown
 
 _STEEP = 1e38  # makes a difference of two logits, however small, one of more than 1
 
@@ -37,7 +38,7 @@ def expected_surprise(logits: Array, targets: Array) -> Array:
     own = jnp.sum(targets * -jnp.maximum(_lag(logits, top), bound), axis=-1)
     own, mass = behind_barrier((own, jnp.sum(targets, axis=-1)))
     highest, rest = (jnp.squeeze(x, axis=-1) for x in (highest, rest))
-    certain = jnp.where(own > 0, jnp.inf, jnp.where(rest > 0, jnp.nan, 0))
+    certain = jnp.where(own > 0, jnp.inf, jnp.where(rest > 0, jnp.nan, 0)) + unknown(rest)
     return jnp.where(highest == jnp.inf, certain, own + mass * jnp.log1p(rest))
 
 
@@ -72,7 +73,7 @@ def _rest(logits: Array) -> tuple[Array, Array, Array]:
 
 def _lag(logits: Array, top: Array) -> Array:
     """How far they are below the top, where one of +inf is as large as the largest number."""
-    return jnp.minimum(logits, _each(top, -lowest(top))) - top
+    return jnp.minimum(logits, _each(top, -lowest(top)) + unknown(logits)) - top
 
 
 def _each(top: Array, number: float) -> Array:

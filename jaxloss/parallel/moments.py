@@ -6,7 +6,7 @@ all that is communicated, however many elements there are.
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import jax
@@ -96,8 +96,6 @@ def _global_moments(loss: Loss[...], axis_name: str) -> Loss[...]:
 @dataclass(frozen=True)
 class SpreadSignature(Signature):
     """The contract of a loss of sets whose elements are spread over devices."""
-
-    axis_name: str = field(kw_only=True)
 
     def valid(self, arrays: Sequence[Array], numbers: Mapping[str, Any]) -> Array:
         """In which sets all values lie inside their domains, on all devices."""

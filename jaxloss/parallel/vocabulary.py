@@ -6,7 +6,7 @@ communicated.
 
 import functools
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import jax.numpy as jnp
@@ -97,8 +97,6 @@ def _vocabulary_parallel_cross_entropy(axis_name: str) -> Loss[...]:
 @dataclass(frozen=True)
 class ShardedSignature(Signature):
     """The contract of a loss of one block of the classes, with labels from all of them."""
-
-    axis_name: str = field(kw_only=True)
 
     def inside(self, arrays: Sequence[Array]) -> dict[str, Array]:
         """Of each array, which entries lie in its domain."""

@@ -160,8 +160,8 @@ class Objective:
 
         Raises:
             ValueError: The masses are not those of the terms, or a term is no sum of shares: it is
-                reduced by neither `mean` nor `total`, or takes these examples as one event, such as
-                a set, with no batch axis in front.
+                reduced by another than those that add up, which `terms` names, or takes these
+                examples as one event, such as a set, with no batch axis in front.
 
         Example:
             >>> import jax.numpy as jnp, jaxloss as jl

@@ -253,6 +253,9 @@ def segment_weights(segments: ArrayLike, where: ArrayLike | None = None) -> Arra
     return spread_as(weights, given)
 
 
+ADDITIVE = [name for name, made in list(globals().items()) if isinstance(made, Additive)]
+
+
 def _refuse_scalar(name: str, values: Array) -> None:
     if not values.ndim:
         raise ValueError(f"{name}: `values` has a first axis, got a single number; use `mean`")

@@ -15,7 +15,16 @@ from jaxloss.contract import Loss, SummedLoss
 from jaxloss.masking import Shape, as_mask, as_prefix, hide, select, spread
 from jaxloss.numerics import as_array, computing_dtype, divide
 from jaxloss.parts import Path, PyTree, own_mask, part_of
-from jaxloss.reduction import Additive, Average, Reduction, Sum, Undivided, mean, total
+from jaxloss.reduction import (
+    ADDITIVE,
+    Additive,
+    Average,
+    Reduction,
+    Sum,
+    Undivided,
+    mean,
+    total,
+)
 
 
 @partial(
@@ -96,7 +105,7 @@ class Term:
         given = predictions, targets, where, weights
         if isinstance(self.loss, SummedLoss) and self.reduction in (mean, total):
             return self._scaled(self._swept(self.loss, *given))
-        return self._scaled(self.reduction(*self._measure(*given)))
+        return self._scaled(self.reduction(*self.measure(*given)))
 
     def _scaled(self, reduced: Array) -> Array:
         return jnp.asarray(self.scale).astype(reduced.dtype) * reduced
@@ -111,8 +120,8 @@ class Term:
             own = self.loss.total(*arrays, weights=numbers, counted=counted, **self.traced)
             return Average(own, mass) if self.reduction is mean else Sum(own, mass)
         if isinstance(self.reduction, Additive):
-            return self.reduction.average(*self._measure(*given))
-        return Undivided.by(self.reduction, *self._measure(*given))
+            return self.reduction.average(*self.measure(*given))
+        return Undivided.by(self.reduction, *self.measure(*given))
 
     def share(
         self,
@@ -125,7 +134,8 @@ class Term:
         """What these examples add to the value over examples of this mass altogether."""
         if not self._adds_up:
             message = f"Objective.share: {self.name} is no sum over examples but reduced by "
-            raise ValueError(f"{message}{_name(self.reduction)}; use `mean` or `total`")
+            adding = ", ".join(f"`{name}`" for name in ADDITIVE)
+            raise ValueError(f"{message}{_name(self.reduction)}; use one that adds up: {adding}")
         self.refuse_parts("Objective.share", predictions, targets)
         parts = predictions, targets, where, weights
         if isinstance(self.loss, SummedLoss) and self.reduction in (mean, total):
@@ -201,7 +211,7 @@ class Term:
         alien = not isinstance(self.loss, Loss) and array.ndim < mask.ndim
         return array if alien else hide(mask, benign, array)
 
-    def _measure(
+    def measure(
         self, predictions: PyTree, targets: PyTree, where: PyTree, weights: PyTree
     ) -> tuple[Array, Array | None]:
         """One value per example, 0 behind the mask, and what each counts."""

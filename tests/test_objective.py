@@ -467,6 +467,15 @@ def test_shares_of_every_additive_reduction_are_the_whole(reduction):
     np.testing.assert_allclose(sum(shares), whole, rtol=1e-6)
 
 
+def test_every_additive_reduction_is_named_where_another_is_refused():
+    objective = jl.Objective(jl.huber, reduction=jl.hardest(2))
+    with pytest.raises(ValueError, match="use one that adds up") as refusal:
+        objective.share(PREDICTIONS, TARGETS, {"huber": 3})
+    for name in map(name_of, REDUCTIONS[:5]):
+        assert f"`{name}`" in str(refusal.value)
+        assert f"`{name}`" in jl.Objective.terms.__doc__
+
+
 def test_a_term_is_found_by_the_name_it_is_given():
     objective = jl.Objective(jl.squared_error) + 2 * jl.Objective(jl.huber).at("x").called("kl")
     assert list(objective.named) == ["squared_error", "kl"]

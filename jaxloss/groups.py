@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike
 
-from jaxloss.numerics import as_array, computing_dtype, log, poison
+from jaxloss.numerics import as_array, computing_dtype, log, poison, unless_weightless
 from jaxloss.reduction import Average
 
 
@@ -111,7 +111,9 @@ def group_dro_weights(weights: ArrayLike, losses: ArrayLike, step_size: ArrayLik
         step_size: The number η > 0, in the inverse unit of the loss.
 
     Returns:
-        The new weights, shape `[groups]`, with which the losses are summed.
+        The new weights, shape `[groups]`, with which the losses are summed. A weight of 0 stays 0,
+        whatever the loss, also an infinite one; a group of weight > 0 with an infinite loss has no
+        finite share and gives NaN.
 
     Use when every group is to be served and a batch holds few examples of some.
     Avoid when the model fits every example: all groups then have the loss 0 on training data, and
@@ -146,5 +148,6 @@ def group_dro_weights(weights: ArrayLike, losses: ArrayLike, step_size: ArrayLik
     """
     chances, reached = as_array(weights), jax.lax.stop_gradient(as_array(losses))
     dtype = computing_dtype(chances, reached)
+    chances = chances.astype(dtype)
     gain = jnp.asarray(step_size, dtype) * reached.astype(dtype)
-    return jax.nn.softmax(log(chances.astype(dtype)) + gain)
+    return jax.nn.softmax(log(chances) + unless_weightless(chances, gain))

@@ -347,6 +347,12 @@ def test_group_dro_weights_are_probabilities_and_constants():
     np.testing.assert_array_equal(slopes, 0)
 
 
+@pytest.mark.parametrize("loss", [np.inf, -np.inf, 3e38, 1.0])
+def test_a_group_of_weight_0_keeps_it_whatever_its_loss(loss):
+    found = jax.jit(jl.group_dro_weights)(np.float32([0, 0.5, 0.5]), np.float32([loss, 2, 2]), 9.0)
+    np.testing.assert_array_equal(found, [0, 0.5, 0.5])
+
+
 @pytest.mark.parametrize("count", [2, 40])
 def test_few_and_many_hardest_are_those_of_a_sort(count):
     values = np.random.default_rng(4).normal(size=64).astype(np.float32)

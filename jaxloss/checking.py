@@ -1,7 +1,7 @@
 """An objective that stops at the first bad value and says where it is, also under `jit`."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import jax
@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from jaxloss.contract import Loss
 from jaxloss.objective import Objective, as_arrays
 from jaxloss.parts import PyTree
-from jaxloss.reduction import none
 from jaxloss.signature import Signature
 from jaxloss.term import Term
 
@@ -36,7 +35,7 @@ class Checked:
     ) -> Array:
         """The value of the objective, once the host has found nothing bad."""
         value = self.objective(predictions, targets, where=where, weights=weights)
-        given = as_arrays((predictions, targets, where))
+        given = as_arrays((predictions, targets, where, weights))
         for term in self.objective.named.values():
             if isinstance(term.loss, Loss):
                 # A factor, because a summand would not be waited for by the gradient.
@@ -49,10 +48,11 @@ def checked(objective: Objective) -> Checked:
 
     Inside `jit` values cannot be refused while tracing, so a bad label makes NaN. This function
     looks at the values on the host instead, when they are there: labels, probabilities, rates and
-    all other arrays of the losses, but for what is masked, the hyper-parameters, and the values of
-    the losses, which are NaN where numbers in their domains, such as inf, are too large for the
-    formula. That costs a copy to the host each step, and a second evaluation where it is not under
-    `jit`: for finding the fault, not for training.
+    all other arrays of the losses, but for what is masked, the hyper-parameters, the values of the
+    losses, which are NaN where numbers in their domains, such as inf, are too large for the
+    formula, and the weights, where they make NaN of values. That costs a copy to the host each
+    step, and a second evaluation where it is not under `jit`: for finding the fault, not for
+    training.
 
     Args:
         objective: What to evaluate. Terms whose loss is not of jaxloss are not looked at.
@@ -88,20 +88,22 @@ class Seen:
         numbers: The hyper-parameters, by name.
         inside: Of each of both, which entries lie in its domain, as compiled code judges them.
         values: The loss of each example, 0 behind the mask.
+        amounts: What each example counts, if not all the same.
+        reduced: What the reduction makes of values and weights.
     """
 
     arrays: Mapping[str, Array]
     numbers: Mapping[str, Array]
     inside: Mapping[str, Array]
     values: Array
+    amounts: Array | None
+    reduced: Array
 
 
-def _look(
-    term: Term, contract: Signature, predictions: PyTree, targets: PyTree, where: PyTree
-) -> Array:
+def _look(term: Term, contract: Signature, *given: PyTree) -> Array:
     """One, once the host has found nothing bad in what the term's loss is given and gives."""
-    given = jax.lax.stop_gradient((term, predictions, targets, where))
-    seen, one = _seen(contract, *given), jnp.ones((), jnp.float32)
+    still = jax.lax.stop_gradient((term, *given))
+    seen, one = _seen(contract, *still), jnp.ones((), jnp.float32)
     if not any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(seen)):
         _refuse_bad(contract, seen)
         return one
@@ -115,15 +117,20 @@ def _look(
 
 
 def _seen(
-    contract: Signature, term: Term, predictions: PyTree, targets: PyTree, where: PyTree
+    contract: Signature,
+    term: Term,
+    predictions: PyTree,
+    targets: PyTree,
+    where: PyTree,
+    weights: PyTree,
 ) -> Seen:
     arrays, _ = term.inputs(predictions, targets, where)
     numbers = {k: jnp.asarray(v) for k, v in term.traced.items() if v is not None}
     contained = {k: contract.hyperparameters[k].domain.contains(v) for k, v in numbers.items()}
     inside = contract.inside(contract.cast(arrays)) | contained
-    each = replace(term, scale=1.0, reduction=none)
-    values = each.value(predictions, targets, where, None)
-    return Seen(dict(zip(contract.arrays, arrays, strict=True)), numbers, inside, values)
+    values, amounts = term.measure(predictions, targets, where, weights)
+    of_arrays = dict(zip(contract.arrays, arrays, strict=True))
+    return Seen(of_arrays, numbers, inside, values, amounts, term.reduction(values, amounts))
 
 
 def _refuse_bad(contract: Signature, seen: Seen) -> None:
@@ -138,6 +145,13 @@ def _refuse_bad(contract: Signature, seen: Seen) -> None:
         raise ValueError(
             f"{contract.name}: the value{bad}, as numbers that lie in their domains are too large "
             f"for the formula: {''.join(large)}wanted are smaller ones"
+        )
+    amounts = np.ones(()) if seen.amounts is None else np.asarray(seen.amounts)
+    bad = _first(amounts, ~(np.isfinite(amounts) & (amounts >= 0)))
+    if bad and np.any(np.isnan(seen.reduced)):
+        raise ValueError(
+            f"{contract.name}: the weight{bad}, wanted in `weights` are finite numbers >= 0, and "
+            "`where` hides what is not to count"
         )
 
 

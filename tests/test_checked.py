@@ -134,6 +134,56 @@ def test_numbers_too_large_for_the_formula_are_named():
         loss([0.0, 0.0], [0.0, jnp.inf])
 
 
+WEIGHTED = {
+    "mean": jl.mean,
+    "total": jl.total,
+    "none": jl.none,
+    "mean_by_count": jl.mean_by_count,
+    "mean_by_batch": jl.mean_by_batch,
+    "mean_of_sequences": jl.mean_of_sequences,
+    "hardest": jl.hardest(2),
+    "cvar": jl.cvar(0.5),
+    "tilted": jl.tilted(1.0),
+    "self_paced": jl.self_paced(9.0),
+}
+
+
+@pytest.mark.parametrize("reduction", WEIGHTED.values(), ids=WEIGHTED)
+@pytest.mark.parametrize("weight", [np.nan, np.inf, -np.inf, -1.0, -3.0, 0.0, 1e38])
+def test_weights_are_refused_exactly_where_they_make_nan(reduction, weight):
+    objective = 2 * jl.Objective(jl.huber, reduction=reduction)
+    loss, shape = jl.checked(objective), np.ones((3, 2), np.float32)
+    weights, but_that = np.float32([1, weight, 1]), np.array([True, False, True])
+    arrays = shape * np.float32([[1], [2], [3]]), 0 * shape
+    bad = np.isnan(jax.jit(objective)(*arrays, weights=weights)).any()
+    assert bad or not np.isnan(weight)
+    for transform in (lambda f: f, jax.jit):
+        called = transform(loss)
+        if bad:
+            with pytest.raises(
+                REFUSAL, match=r"huber: the weight\[1, 0\] is .*wanted in `weights`"
+            ):
+                jax.block_until_ready(called(*arrays, weights=weights))
+        else:
+            assert not np.isnan(called(*arrays, weights=weights)).any()
+        assert not np.isnan(called(*arrays, weights=weights, where=but_that)).any()
+
+
+def test_weights_of_a_part_and_of_sets_are_looked_at():
+    sets = np.random.default_rng(0).normal(size=(2, 4, 3))
+    one = jl.Objective(jl.ntxent).at("a")
+    given = {"a": np.float32(sets)}, {"a": np.int32([[0, 0, 1, 1]] * 2)}
+    weights = {"a": np.float32([1, np.nan])}
+    with pytest.raises(ValueError, match=r"ntxent: the weight\[1, 0\] is nan"):
+        jl.checked(one)(*given, weights=weights)
+    known = {"a": np.array([[True] * 4, [False] * 4])}
+    assert not np.isnan(jl.checked(one)(*given, weights=weights, where=known))
+    scores, relevance = np.float32(sets[..., 0]), np.ones((2, 4), np.float32)
+    ranked = jl.checked(jl.Objective(jl.ranking_softmax))
+    with pytest.raises(ValueError, match=r"ranking_softmax: the weight\[1\] is nan"):
+        ranked(scores, relevance, weights=weights["a"])
+
+
 def test_an_option_that_is_none_is_passed_over():
     objective = jl.Objective(jl.softmax_cross_entropy_with_integer_labels, label_smoothing=None)
     assert jl.checked(objective)(LOGITS, GOOD) == objective(LOGITS, GOOD)

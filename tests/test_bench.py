@@ -210,6 +210,13 @@ def test_list_shows_cases_and_goals(capsys):
         (["--peer", "tensorflow"], "no peer `tensorflow`, there are optax"),
         (["--peer", "tokamax"], "tokamax is not installed"),
         (["--goals", "fame"], "no goal `fame`, there are temporaries"),
+        (["--list", "--json"], "--list lists the cases and goals, and measures nothing: leave out"),
+        (["--goals", "--list", "--quick"], "measures nothing: leave out --goals, --quick"),
+        (["--scale", "--loss", "huber", "--memory"], "runs none: leave out --loss, --memory"),
+        (["--scale", "h100:64x8", "--goals"], "runs none: leave out --goals"),
+        (["--goals", "head", "--case", "huber@8"], "what its rows name: leave out --case"),
+        (["--goals", "--dtype", "bfloat16", "--peer", "optax"], "rows name: leave out --dtype"),
+        (["--goals", "--quantity", "eager", "--memory"], "leave out --quantity, --memory"),
     ],
 )
 def test_mistakes_exit_with_2_and_a_hint(arguments, words, capsys):

@@ -36,15 +36,22 @@ exit codes:
 DTYPES = ("float32", "bfloat16")
 QUANTITIES = ("value", "gradient", "eager", "compile")
 
+# Options that say all that is done, and those that they go with.
+_BY_ITSELF: dict[str, tuple[str, tuple[str, ...]]] = {
+    "list": ("lists the cases and goals, and measures nothing", ()),
+    "scale": ("compiles programs of its own, and runs none", ()),
+    "goals": ("measures what its rows name", ("peer", "quick", "repeats", "json")),
+}
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the command and give it its options."""
     parser.description, parser.epilog = DESCRIPTION, EPILOG
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     what = parser.add_argument_group("what is measured")
-    what.add_argument("--loss", action="append", default=[], metavar="NAME", help="repeat it")
-    what.add_argument("--case", action="append", default=[], metavar="LOSS@SHAPE", help="repeat it")
-    what.add_argument("--peer", action="append", default=[], metavar="NAME", help="repeat it")
+    what.add_argument("--loss", action="append", metavar="NAME", help="repeat it")
+    what.add_argument("--case", action="append", metavar="LOSS@SHAPE", help="repeat it")
+    what.add_argument("--peer", action="append", metavar="NAME", help="repeat it")
     what.add_argument("--dtype", action="append", choices=DTYPES, help="default: float32")
     what.add_argument(
         "--quantity",
@@ -75,6 +82,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Measure and print; returns the exit code."""
     session = importlib.import_module("jaxloss.bench.session")
     try:
+        _refuse_unread(arguments)
         session.bench(arguments)
     except ValueError as error:
         print(f"jaxloss bench: error: {error}", file=sys.stderr)
@@ -82,6 +90,17 @@ def run(arguments: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         return 130
     return 0
+
+
+def _refuse_unread(arguments: argparse.Namespace) -> None:
+    """Refuse options beside one that makes no use of them."""
+    options = {name: value for name, value in vars(arguments).items() if name != "run"}
+    given = [name for name, value in options.items() if value not in (None, False)]
+    for name, (does, beside) in _BY_ITSELF.items():
+        unread = [other for other in given if other not in (name, *beside)]
+        if name in given and unread:
+            others = ", ".join(f"--{other}" for other in unread)
+            raise ValueError(f"--{name} {does}: leave out {others}")
 
 
 def _count(text: str) -> int:

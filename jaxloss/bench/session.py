@@ -37,7 +37,8 @@ def bench(arguments: argparse.Namespace) -> None:
             print(line, flush=True)
         return
     here = libraries.installed()
-    peers, absent = _peers(arguments.peer, here), _absent(arguments.peer, here)
+    asked = arguments.peer or []
+    peers, absent = _peers(asked, here), _absent(asked, here)
     wanted = [] if arguments.goals is None else _goals(arguments.goals)
     trials = goals.trials(wanted) if wanted else _trials(arguments)
     if not arguments.json:
@@ -94,7 +95,7 @@ def _named(name: str) -> Case:
 
 
 def _trials(arguments: argparse.Namespace) -> list[Trial | Process]:
-    cases = chosen(arguments.loss, arguments.case, quick=arguments.quick)
+    cases = chosen(arguments.loss or [], arguments.case or [], quick=arguments.quick)
     dtypes = arguments.dtype or ["float32"]
     quantities = arguments.quantity or ["value", "gradient"]
     return [

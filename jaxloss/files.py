@@ -8,9 +8,20 @@ from pathlib import Path
 def write(path: Path, text: str) -> None:
     """Put text into a file in UTF-8: whoever reads it finds all of it, or what was there before.
 
+    Newlines stay as they are in the text. What no file in UTF-8 can hold, as the names of some
+    other files, is escaped.
+
+    Raises:
+        OSError: The file cannot be written; it is as it was.
+    """
+    write_bytes(path, text.encode("utf-8", "backslashreplace"))
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Put the content into a file: whoever reads it finds all of it, or what was there before.
+
     It is written beside the file first and then renamed, which no full disk and no interruption can
-    leave half done. Newlines stay as they are in the text. What no file in UTF-8 can hold, as the
-    names of some other files, is escaped.
+    leave half done.
 
     Raises:
         OSError: The file cannot be written; it is as it was.
@@ -21,7 +32,7 @@ def write(path: Path, text: str) -> None:
         if target.exists() and not os.access(target, os.W_OK):  # renaming would not ask
             raise PermissionError("it may not be written")
         with fresh.open("wb") as file:
-            file.write(text.encode("utf-8", "backslashreplace"))
+            file.write(content)
             file.flush()
             os.fsync(file.fileno())
         if target.exists():

@@ -1,6 +1,8 @@
 """One loss for the eye: its entry in the catalog as text, and its shape as a figure."""
 
+import io
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -10,6 +12,7 @@ from jax import Array
 
 from jaxloss.catalog import Entry
 from jaxloss.domains import ArrayDomain
+from jaxloss.files import write_bytes
 
 
 def describe(entry: Entry) -> str:
@@ -68,7 +71,9 @@ def plot(entry: Entry, file: str) -> None:
         panel.set(title=title)
         panel.grid(alpha=0.3)
     figure.supxlabel(label, fontsize="medium")  # one for both panels, as it may be wide
-    figure.savefig(file)
+    drawn, path = io.BytesIO(), Path(file)
+    figure.savefig(drawn, format=path.suffix[1:] or None)
+    write_bytes(path, drawn.getvalue())
 
 
 def _titled(title: str, lines: list[str]) -> str:

@@ -179,6 +179,22 @@ def test_a_file_that_cannot_be_written_stays_as_it_was(tmp_path, capsys, monkeyp
     assert list(tmp_path.iterdir()) == [file]
 
 
+def test_a_disk_that_is_full_leaves_the_drawing_as_it_was(tmp_path, monkeypatch, capsys):
+    file = tmp_path / "shape.svg"
+    file.write_text("drawn before")
+
+    def full(_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    assert main(["show", "huber", "--plot", str(file)]) == 2
+    said = capsys.readouterr().err
+    assert os.strerror(errno.ENOSPC) in said
+    assert str(file) in said
+    assert file.read_text() == "drawn before"
+    assert list(tmp_path.iterdir()) == [file]
+
+
 # terminals
 
 OLD = {"PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "LC_ALL": "C"}

@@ -8,23 +8,24 @@ from jax.typing import ArrayLike
 Shape = tuple[int, ...]
 
 
-def as_mask(owner: str, where: Array, shape: Shape) -> Array:
-    """The mask, once it is boolean and a prefix of `shape`."""
+def as_mask(owner: str, where: Array, *shapes: Shape) -> Array:
+    """The mask, once it is boolean and a prefix of one of the shapes."""
     if where.dtype != jnp.bool_:
         message = (
             f"{owner}: `where` is boolean, got {where.dtype} of shape {where.shape}; "
             "numbers go into `weights`, or compare them first: where=mask > 0"
         )
         raise TypeError(message)
-    return as_prefix(owner, "where", where, shape)
+    return as_prefix(owner, "where", where, *shapes)
 
 
-def as_prefix(owner: str, name: str, array: Array, shape: Shape) -> Array:
-    """The array, once its shape is a prefix of `shape`."""
-    if array.shape != shape[: array.ndim]:
+def as_prefix(owner: str, name: str, array: Array, *shapes: Shape) -> Array:
+    """The array, once its shape is a prefix of one of the shapes."""
+    if not any(array.shape == shape[: array.ndim] for shape in shapes):
         message = (
-            f"{owner}: `{name}` has shape {array.shape}, no prefix of {shape}, the shape of what "
-            "it counts; add or drop axes, nothing is broadcast"
+            f"{owner}: `{name}` has shape {array.shape}, no prefix of "
+            f"{' or '.join(map(str, shapes))}, the shape of what it counts; add or drop axes, "
+            "nothing is broadcast"
         )
         raise ValueError(message)
     return array
@@ -45,12 +46,12 @@ def select(prefix: Array, chosen: Array, other: ArrayLike) -> Array:
     return jnp.where(lead(prefix, chosen.ndim), chosen, other)
 
 
-def lengthened(mask: Array, shape: Shape) -> Array:
-    """The mask, true for what an array of this shape has further along the mask's last axis."""
+def fitted(mask: Array, shape: Shape) -> Array:
+    """The mask as long as an array of this shape along its last axis: true for what is further."""
     if mask.shape == shape[: mask.ndim]:
         return mask
-    more = shape[mask.ndim - 1] - mask.shape[-1]
-    further = [(0, 0, 0)] * (mask.ndim - 1) + [(0, max(more, 0), 0)]
+    more = shape[mask.ndim - 1] - mask.shape[-1]  # below 0 the padding cuts
+    further = [(0, 0, 0)] * (mask.ndim - 1) + [(0, more, 0)]
     return jax.lax.pad(mask, jnp.ones((), bool), further)
 
 
@@ -58,9 +59,10 @@ def hide(mask: Array, benign: float | None, array: Array) -> Array:
     """The array, harmless behind the mask; one that all examples share stays as it is.
 
     An array with fewer axes than the mask is hidden where the mask is false throughout, one of more
-    elements than the mask not beyond it. As an integer the harmless value is a class, 0.
+    elements than the mask not beyond it, one of fewer by as much of the mask. As an integer the
+    harmless value is a class, 0.
     """
     if benign is None:
         return array
     seen = jnp.any(mask, axis=tuple(range(array.ndim, mask.ndim)))
-    return select(lengthened(seen, array.shape), array, jnp.asarray(benign).astype(array.dtype))
+    return select(fitted(seen, array.shape), array, jnp.asarray(benign).astype(array.dtype))

@@ -197,16 +197,22 @@ class Signature:
         """The batch and set axes of the first array, which has this shape."""
         return leader[: len(leader) - next(iter(self.arrays.values())).features]
 
+    def maskable(self, shapes: Sequence[Shape]) -> list[Shape]:
+        """The shapes that a mask of sets is a prefix of: of the elements, and with what follows."""
+        own, pairs = self.elements(shapes[0]), zip(self.arrays.values(), shapes, strict=True)
+        return [own, *(shape[: len(own)] for domain, shape in pairs if domain.longer)]
+
     def conceal(self, where: Array | None, arrays: Sequence[Array]) -> tuple[list[Array], Array]:
         """The arrays, harmless where elements do not count, and which do, one entry for each."""
         if where is None:
             over_features = tuple(range(-next(iter(self.arrays.values())).features, 0))
             like = jnp.any(arrays[0], axis=over_features)  # for how it is spread over devices
             return list(arrays), jnp.ones_like(like)
-        shape = self.elements(arrays[0].shape)
-        mask = as_mask(self.name, as_array(where), shape)
+        shape, *others = self.maskable([array.shape for array in arrays])
+        mask = as_mask(self.name, as_array(where), shape, *others)
         pairs = zip(self.arrays.values(), arrays, strict=True)
-        return [hide(mask, domain.benign, array) for domain, array in pairs], spread(mask, shape)
+        counted = mask if mask.ndim == len(shape) else spread(mask, shape)
+        return [hide(mask, domain.benign, array) for domain, array in pairs], counted
 
     def anywhere(self, counted: Array) -> Array:
         """Which examples count, where they may do so by what is elsewhere too."""

@@ -12,7 +12,7 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from jaxloss.contract import Loss, SummedLoss
-from jaxloss.masking import Shape, as_mask, as_prefix, hide, select, spread
+from jaxloss.masking import Shape, as_mask, as_prefix, fitted, hide, select, spread
 from jaxloss.numerics import as_array, computing_dtype, divide
 from jaxloss.parts import Path, PyTree, own_mask, part_of
 from jaxloss.reduction import (
@@ -189,7 +189,7 @@ class Term:
         arrays = heads if self._has_no_target else (*heads, targets)
         if where is None:
             return arrays, None
-        mask = as_mask("Objective", _single("where", where), self.maskable(arrays))
+        mask = as_mask("Objective", _single("where", where), *self.maskable(arrays))
         pairs = zip(self._benign(len(arrays)), arrays, strict=True)
         harmless = partial(self._harmless, mask)
         return tuple(jax.tree.map(partial(harmless, benign), x) for benign, x in pairs), mask
@@ -221,6 +221,7 @@ class Term:
         values = self._per_example(*arrays, **({"where": mask} if self._couples else {}))
         if mask is not None:
             mask = jnp.any(mask, axis=range(values.ndim, mask.ndim))  # a set counts if any of it
+            mask = fitted(mask, values.shape)
             mask = self.loss.contract.anywhere(mask) if isinstance(self.loss, Loss) else mask
             values = select(mask, values, 0)
         return values, _mass(mask, weights, values)
@@ -259,12 +260,11 @@ class Term:
         array = as_array(values)
         return array.astype(computing_dtype(array))
 
-    def maskable(self, arrays: tuple[PyTree, ...]) -> Shape:
-        """The shape that a mask is a prefix of: of the examples, or of the elements of sets."""
+    def maskable(self, arrays: tuple[PyTree, ...]) -> list[Shape]:
+        """The shapes that a mask is a prefix of: of the examples, or of the elements of sets."""
         if isinstance(self.loss, Loss) and self.loss.contract.couples:
-            return self.loss.contract.elements(arrays[0].shape)
-        shape: Shape = jax.eval_shape(self._per_example, *arrays).shape
-        return shape
+            return self.loss.contract.maskable([array.shape for array in arrays])
+        return [jax.eval_shape(self._per_example, *arrays).shape]
 
     @property
     def _couples(self) -> bool:

@@ -374,6 +374,27 @@ def test_keys_of_no_query_are_further_rivals(memory, monkeypatch):
     close(ours(*stacked)[0], ours(X, keys))
 
 
+def test_a_mask_of_the_keys_hides_further_keys_too():
+    keys, count = np.concatenate([Y, QUEUE]), len(X)
+    where = np.arange(len(keys)) % 3 != 1
+    few = jl.info_nce(X[where[:count]], keys[where])
+    dirty = [np.where(where[: len(x), None], x, np.nan) for x in (X, keys)]
+    np.testing.assert_allclose(jl.info_nce(*dirty, where=where)[where[:count]], few, rtol=1e-5)
+    stacked, both = [np.stack([x, x]) for x in dirty], np.stack([where, where])
+    objective = jl.Objective(jl.info_nce)
+    for reduced in (objective(*dirty, where=where), objective(*stacked, where=both)):
+        np.testing.assert_allclose(reduced, np.mean(few), rtol=1e-5)
+    weights = np.arange(count, dtype=np.float32)
+    weighed = objective(*dirty, where=where, weights=weights)
+    kept = weights[where[:count]]
+    np.testing.assert_allclose(weighed, np.average(few, weights=kept), rtol=1e-5)
+    slopes = jax.jit(jax.grad(objective, 1))(*dirty, where=where)
+    assert np.all(np.isfinite(slopes))
+    assert not np.any(slopes[~where])
+    with pytest.raises(ValueError, match=rf"\({count + 1},\), no prefix of \({count},\) or \("):
+        jl.info_nce(X, keys, where=where[: count + 1])
+
+
 def test_fewer_keys_than_queries_or_other_features_are_refused():
     for keys in (Y[:-1], Y[:, :-1], np.concatenate([Y, QUEUE])[:, :-1], Y[None]):
         with pytest.raises(ValueError, match="info_nce: `keys` does not fit"):

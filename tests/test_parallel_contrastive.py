@@ -1,5 +1,6 @@
 """Contrastive losses of a batch that eight devices share, beside those of the whole batch."""
 
+import functools
 import pickle
 
 import jax
@@ -73,20 +74,30 @@ def test_values_and_slopes_are_those_of_the_whole_batch(maker, name, hidden):
             np.testing.assert_allclose(found, expected, rtol=1e-10, atol=1e-12)
 
 
+@pytest.mark.parametrize("hidden", [False, True])
 @pytest.mark.parametrize("maker", MAKERS)
 @on_eight_devices
-def test_each_device_may_have_keys_that_belong_to_no_query(maker):
+def test_each_device_may_have_keys_that_belong_to_no_query(maker, hidden):
     """They come after those of its own queries, and in the whole batch after all others."""
+    rng, together = np.random.default_rng(3), functools.partial(np.concatenate, axis=1)
     first, second = (x.astype(np.float32) for x in drawn("info_nce"))
-    queue = np.random.default_rng(3).normal(size=(16, FEATURES)).astype(np.float32)
-    pieces = [(8, -1, FEATURES), (8, -1, FEATURES)]
-    keys = np.concatenate([x.reshape(s) for x, s in zip((second, queue), pieces, strict=True)], 1)
-    spread = over(8, MAKERS[maker](jl.info_nce, "batch"), SPREAD, SPREAD)
-    shared = lambda x, y: jnp.sum(jnp.sin(spread(x, y)))
-    whole = lambda x, y, z: jnp.sum(jnp.sin(jl.info_nce(x, jnp.concatenate([y, z]))))
+    queue = rng.normal(size=(16, FEATURES)).astype(np.float32)
+    where = (rng.random(COUNT + 16) > 0.3) | (not hidden)
+    keys = together([x.reshape(8, -1, FEATURES) for x in (second, queue)])
+    known = together([x.reshape(8, -1) for x in np.split(where, [COUNT])]).ravel()
+    loss = MAKERS[maker](jl.info_nce, "batch")
+    spread = over(8, lambda x, y, known: loss(x, y, where=known), SPREAD, SPREAD, SPREAD)
+
+    def shared(x, y):
+        return jnp.sum(jnp.where(where[:COUNT], jnp.sin(spread(x, y, known)), 0))
+
+    def whole(x, y, z):
+        values = jl.info_nce(x, jnp.concatenate([y, z]), where=where)
+        return jnp.sum(jnp.where(where[:COUNT], jnp.sin(values), 0))
+
     value, slopes = jax.jit(jax.value_and_grad(shared, (0, 1)))(first, keys.reshape(-1, FEATURES))
     wanted, expected = jax.value_and_grad(whole, (0, 1, 2))(first, second, queue)
-    np.testing.assert_allclose(value, wanted, rtol=1e-5)
+    np.testing.assert_allclose(value, wanted, rtol=1e-5, atol=1e-5)
     found = np.split(slopes[1].reshape(8, -1, FEATURES), [COUNT // 8], axis=1)
     for ours, theirs in zip((slopes[0], *found), expected, strict=True):
         np.testing.assert_allclose(ours.reshape(theirs.shape), theirs, rtol=1e-4, atol=1e-5)

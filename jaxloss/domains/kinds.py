@@ -50,7 +50,7 @@ class ArrayDomain(Domain):
     axes describe one element. Where a loss was made for so many entries, they are its `width`.
     What all examples have in common, such as a weight, has no batch axes and nothing `benign`.
     A set that may be `longer` than the first array's begins with the partners of its elements; what
-    follows belongs to none of them, and always counts.
+    follows belongs to none of them, and counts unless a mask goes as far.
     Of its last axes each has `least` entries or more, where a mean over nothing would be asked for.
     What is `kept` reaches the function in its own 16 bits, to be widened where it is read; its
     slopes all pass through the value, and so does NaN. Labels that are `indexes` lie below the

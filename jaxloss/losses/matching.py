@@ -33,7 +33,8 @@ def info_nce(
             to no query, such as a queue or hard negatives, shape `[..., keys, features]`.
         temperature: The difference of cosines that counts, > 0.
         where: Which queries count, with the key of each, boolean, shape `[..., elements]` or a
-            prefix; all by default. Keys that belong to no query always count.
+            prefix; or which keys count, with the query of each, shape `[..., keys]`. By default all
+            do. Keys beyond the mask count.
 
     Returns:
         One value per query, shape `[..., elements]`, in nats. A zero vector has cosine 0 and

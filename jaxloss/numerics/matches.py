@@ -10,7 +10,7 @@ from jax import Array
 from jax.custom_derivatives import SymbolicZero
 from jax.typing import ArrayLike
 
-from jaxloss.masking import lengthened
+from jaxloss.masking import fitted
 from jaxloss.numerics.pairs import LOG_SUMS, SUMS, Extent, extent, fold_pairs, over_sets
 
 Sums = tuple[Array, Array, Any]  # of columns None where they are left out
@@ -49,8 +49,7 @@ def match_by_blocks(
 
     def of_set(memory: int, first: Array, second: Array, where: Array) -> Array:
         rows, columns = (
-            Side(x, jnp.arange(1, x.shape[0] + 1), lengthened(where, x.shape))
-            for x in (first, second)
+            Side(x, jnp.arange(1, x.shape[0] + 1), fitted(where, x.shape)) for x in (first, second)
         )
         return of_sides(rows, columns, extent(first, second, memory))
 

@@ -12,7 +12,7 @@ from jax import Array, lax
 from jaxloss.contract import Loss
 from jaxloss.losses.contrastive import circle, ntxent, supervised_contrastive
 from jaxloss.losses.matching import clip, info_nce, siglip
-from jaxloss.masking import lengthened
+from jaxloss.masking import fitted
 from jaxloss.numerics import divide, positive_part, quotient, unit
 from jaxloss.numerics.elementary import inner_products
 from jaxloss.numerics.manual import axes_of, vary
@@ -273,17 +273,15 @@ def _of_set(
 ) -> Array:
     """The form of the own elements of one set, or of two of which the first matches the second."""
     first, other = arrays
-    places = lax.axis_index(spread.axis_name) * where.shape[0] + jnp.arange(1, where.shape[0] + 1)
+    places = lax.axis_index(spread.axis_name) * first.shape[0] + jnp.arange(1, first.shape[0] + 1)
     one_set = jnp.issubdtype(other.dtype, jnp.integer)
     tags = Tags(other if one_set else places, places, where)
-    sides = [Side(unit(x), _lengthened(tags, x)) for x in (first, first if one_set else other)]
+    sides = [Side(unit(x), _tagged(tags, x)) for x in (first, first if one_set else other)]
     return form(spread, *sides, **vary(hyper, axes_of(tags)))
 
 
-def _lengthened(tags: Tags, vectors: Array) -> Tags:
-    """The tags, and for further vectors those of elements that belong to no other and count."""
-    more = vectors.shape[0] - tags.counted.shape[0]
-    if not more:
-        return tags
+def _tagged(tags: Tags, vectors: Array) -> Tags:
+    """The tags, and for further vectors those of elements that belong to no other."""
+    more = vectors.shape[0] - tags.places.shape[0]
     groups, places = (jnp.pad(x, (0, more)) for x in (tags.groups, tags.places))  # no place is 0
-    return Tags(groups, places, lengthened(tags.counted, vectors.shape))
+    return Tags(groups, places, fitted(tags.counted, vectors.shape))

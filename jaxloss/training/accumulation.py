@@ -312,7 +312,7 @@ def _refuse_coupled(term: Term, part: PyTree, whole: PyTree, batched: PyTree, pa
     for few, all_, depends in zip(*map(jax.tree.leaves, (part, whole, batched)), strict=True):
         if depends:
             _refuse_uneven(term, few.shape, all_.shape, parts)
-    _refuse_uneven(term, term.maskable(part), term.maskable(whole), parts)
+    _refuse_uneven(term, term.maskable(part)[0], term.maskable(whole)[0], parts)
 
 
 def _refuse_uneven(term: Term, part: Shape, whole: Shape, parts: int) -> None:

@@ -5,9 +5,8 @@ import os
 import sys
 from collections.abc import Sequence
 
-from jaxloss import command
-from jaxloss.bench import command as measuring
-from jaxloss.legible import make_legible
+from jaxloss.cli import bench, compare
+from jaxloss.cli.legible import make_legible
 from jaxloss.listing import UnknownNameError, listed
 
 _EPILOG = """examples:
@@ -44,8 +43,8 @@ def _parser() -> argparse.ArgumentParser:
         help="train with each of several losses and rank them",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    command.add_arguments(ranking)
-    ranking.set_defaults(run=command.run)
+    compare.add_arguments(ranking)
+    ranking.set_defaults(run=compare.run)
 
     listing = commands.add_parser("list", help="list the losses", description=_list.__doc__)
     listing.add_argument("--family", help="only the losses of this family (a file of losses/)")
@@ -61,9 +60,9 @@ def _parser() -> argparse.ArgumentParser:
     showing.add_argument("--plot", metavar="FILE", help="draw it into FILE (.svg, .png or .pdf)")
     showing.set_defaults(run=_show)
 
-    bench = commands.add_parser("bench", help="measure speed and memory beside other libraries")
-    measuring.add_arguments(bench)
-    bench.set_defaults(run=measuring.run)
+    measuring = commands.add_parser("bench", help="measure speed and memory beside other libraries")
+    bench.add_arguments(measuring)
+    measuring.set_defaults(run=bench.run)
     return parser
 
 
@@ -96,7 +95,7 @@ def _rewrite(arguments: argparse.Namespace) -> int:
 def _show(arguments: argparse.Namespace) -> int:
     """Show a loss: formula, arrays, hyper-parameters, facts, when to use it, where it is from."""
     from jaxloss.catalog import look_up
-    from jaxloss.show import describe, plot
+    from jaxloss.cli.show import describe, plot
 
     try:
         entry = look_up(arguments.name)

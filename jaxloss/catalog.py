@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import jaxloss
-from jaxloss.contract import Loss
-from jaxloss.domains import ArrayDomain
+from jaxloss.core.domains import ArrayDomain
+from jaxloss.core.loss import Loss
+from jaxloss.core.signature import HyperParameter
 from jaxloss.files import decoded, write
 from jaxloss.listing import known
 from jaxloss.peers import PEERS
-from jaxloss.signature import HyperParameter
 
 _WANTED = "a table goes between `<!-- losses -->` and `<!-- /losses -->`, or the same of `peers`"
 _SECTION = re.compile(r"^(Args|Returns|Example|Limits|References|Raises):$|^(Use|Avoid) when ")
@@ -212,7 +212,7 @@ def _entry(name: str, loss: "Loss[Any]") -> Entry:
     hyperparameters = loss.contract.hyperparameters
     return Entry(
         name=name,
-        family=loss.function.__module__.rpartition(".")[2],
+        family=loss.function.__module__.removeprefix("jaxloss.losses.").replace(".", "/"),
         loss=loss,
         arrays=loss.contract.arrays,
         hyperparameters=hyperparameters,

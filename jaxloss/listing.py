@@ -36,9 +36,15 @@ def listed(family: str | None = None) -> dict[str, Listed]:
     Raises:
         UnknownNameError: There is none of that name; the message names the nearest.
     """
-    files = sorted((Path(__file__).parent / "losses").glob("*.py"))
-    every = {file.stem: found for file in files if (found := _read(file)).losses}
-    return every if family is None else {family: known("family", family, every)}
+    root = Path(__file__).parent / "losses"
+    files = {
+        "/".join(file.with_suffix("").relative_to(root).parts): file for file in root.rglob("*.py")
+    }
+    every = {name: found for name in sorted(files) if (found := _read(files[name])).losses}
+    if family is None:
+        return every
+    field = {name: found for name, found in every.items() if name.startswith(f"{family}/")}
+    return field or {family: known("family", family, every)}
 
 
 def known(kind: str, name: str, every: Mapping[str, T]) -> T:

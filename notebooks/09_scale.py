@@ -31,7 +31,7 @@ import numpy as np
 from jax.sharding import AxisType, NamedSharding
 
 import jaxloss as jl
-from jaxloss.bench.traffic import received
+from jaxloss.bench.hlo_traffic import received
 
 jax.config.update("jax_num_cpu_devices", 8)  # before anything is computed
 DEVICES = 8

@@ -13,7 +13,7 @@ import pytest
 import scipy.special
 
 import jaxloss as jl
-from jaxloss.domains import Real, WholeDomain
+from jaxloss.core.domains import Real, WholeDomain
 
 loss = jl.adaptive_softmax((2, 4, 7))
 RNG = np.random.default_rng(6)

@@ -13,7 +13,7 @@ from jax.sharding import PartitionSpec as P
 
 from jaxloss.training.balance import cagrad, mgda, pcgrad, rlw
 from jaxloss.training.gradients import combine, gram
-from jaxloss.training.pace import gradnorm
+from jaxloss.training.gradnorm import gradnorm
 from jaxloss.training.simplex import least_mixture
 
 RULES = {"pcgrad": pcgrad(0), "cagrad": cagrad(0.5), "mgda": mgda(), "rlw": rlw(0)}

@@ -12,30 +12,30 @@ import pytest
 
 from jaxloss.__main__ import main
 from jaxloss.bench import (
-    beside,
     clock,
-    contenders,
-    floor,
     goals,
     inputs,
     libraries,
     memory,
+    peers,
+    programs,
     report,
+    roofline,
     session,
 )
 from jaxloss.bench.cases import CASES, HEAD, LABELLED, Case
 from jaxloss.bench.clock import Pace
-from jaxloss.bench.contenders import Question
 from jaxloss.bench.goals import Goal
-from jaxloss.bench.trial import Reading, Trial
+from jaxloss.bench.measure import Reading, Trial
+from jaxloss.bench.programs import Question
 from jaxloss.catalog import public_losses
 
 SMALL = {HEAD: (8, 4, 6), "ctc": (2, 10, 4), "ssim": (2, 16, 16, 3)}
 COMPARED = [
     (loss, library)
     for loss in (*public_losses(), HEAD)
-    for library, match in beside.matches(loss).items()
-    if match.peer in beside.ROWS
+    for library, match in peers.matches(loss).items()
+    if match.peer in peers.ROWS
 ]
 
 
@@ -66,21 +66,21 @@ def test_peers_compute_what_we_compute(loss, library):
     if library not in libraries.installed():
         pytest.skip(f"{library} is not installed")
     question = Question.of(tiny(loss), "float32", "value")
-    ours = contenders.ours(question).run()
-    theirs = contenders.peer(question, beside.matches(loss)[library]).run()
+    ours = programs.ours(question).run()
+    theirs = programs.peer(question, peers.matches(loss)[library]).run()
     np.testing.assert_allclose(ours, np.asarray(theirs), rtol=2e-4, atol=1e-5)
 
 
 def test_a_loss_is_measured_at_the_hyperparameters_that_most_peers_share():
-    assert beside.matches("huber").keys() == {"optax", "keras", "torch"}
+    assert peers.matches("huber").keys() == {"optax", "keras", "torch"}
     assert Question.of(Case("huber", (4,)), "float32", "value").spelled == "huber(delta=2.0)"
     assert Question.of(Case(LABELLED, (4, 3)), "float32", "value").spelled == LABELLED
-    assert beside.matches("tanimoto") == {}
+    assert peers.matches("tanimoto") == {}
 
 
 def test_a_contender_says_what_the_compiler_says():
     question = Question.of(Case("clip", (64, 8)), "bfloat16", "gradient")
-    plain = contenders.peer(question, beside.matches("clip")["plain"])
+    plain = programs.peer(question, peers.matches("clip")["plain"])
     value, gradients = plain.run()
     assert np.isfinite(value)
     assert {name: str(x.dtype) for name, x in gradients.items()} == dict.fromkeys(
@@ -116,7 +116,7 @@ def test_turns_fill_the_time(pace, once, turns):
 
 
 def test_the_floor_moves_as_many_bytes_as_it_is_told():
-    run = floor.moving(8 * 1024, 1024)
+    run = roofline.moving(8 * 1024, 1024)
     assert [run() for _ in range(3)] == [None] * 3  # in place, so that each call must replace it
 
 
@@ -231,7 +231,7 @@ def test_a_number_of_repeats_is_refused_by_the_parser(capsys):
 
 
 def test_the_options_are_read_without_jax():
-    file = Path(session.__file__).with_name("command.py")
+    file = Path(session.__file__).parents[1] / "cli/bench.py"
     code = f"import runpy, sys; runpy.run_path({str(file)!r}); sys.exit('jax' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
     assert runpy.run_path(str(file))["QUANTITIES"]

@@ -11,7 +11,7 @@ import pytest
 
 from jaxloss.__main__ import main
 from jaxloss.catalog import catalog
-from jaxloss.legible import spelt
+from jaxloss.cli.legible import spelt
 
 # The drawing knows a loss only by the domains of its arrays.
 ONE_OF_EACH_KIND = {

@@ -22,15 +22,15 @@ import pytest
 from scipy.stats import norm
 
 import jaxloss as jl
-from jaxloss import command
 from jaxloss.__main__ import main
+from jaxloss.cli import compare as command
 from jaxloss.compare import Outcome, compare, folder
 from jaxloss.compare.comparison import planned, read
 from jaxloss.compare.folder import claimed
 from jaxloss.compare.sweep.expression import parsed
 from jaxloss.compare.sweep.records import Record, Store
 from jaxloss.compare.sweep.results import Results
-from jaxloss.compare.tasks import drawing
+from jaxloss.compare.tasks import sampling
 from jaxloss.compare.tasks.metrics import Metric, median_error
 from jaxloss.compare.tasks.models import Linear
 from jaxloss.compare.tasks.outputs import BINARY, classes, values
@@ -45,8 +45,8 @@ def line(generator):
     """Five numbers and a tenth of a deviation of noise."""
     inputs = generator.normal(size=(500, 5)).astype(np.float32)
     targets = inputs @ np.arange(1.0, 6.0) / np.sqrt(55) + 0.1 * generator.normal(size=500)
-    parts = drawing.split(500, generator)
-    return drawing.parted(inputs, targets.astype(np.float32), parts)
+    parts = sampling.split(500, generator)
+    return sampling.parted(inputs, targets.astype(np.float32), parts)
 
 
 LINEAR = Task(
@@ -55,7 +55,7 @@ LINEAR = Task(
     story="A linear function of five numbers.",
     noise="outliers",
     draw=line,
-    corrupt=drawing.contaminated,
+    corrupt=sampling.contaminated,
     model=Linear(),
     output=LINE,
     reference="squared_error",

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import jaxloss as jl
-from jaxloss.domains import Embeddings, Positive, Real, Simplex, Variance
+from jaxloss.core.domains import Embeddings, Positive, Real, Simplex, Variance
 
 LOGITS = jnp.zeros((3, 3))
 
@@ -235,7 +235,7 @@ def test_what_is_no_function_and_a_decorator_without_parentheses():
 
 
 def test_annotations_may_be_strings_of_names_in_scope():
-    from jaxloss.domains import NonNegative as OnlyHere
+    from jaxloss.core.domains import NonNegative as OnlyHere
 
     def mine(predictions: "Real", targets: "Real", *, c: "OnlyHere | None" = None):
         return predictions - targets if c is None else c * (predictions - targets)

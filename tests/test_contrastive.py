@@ -346,7 +346,7 @@ QUEUE = np.random.default_rng(7).normal(size=(9, X.shape[-1])).astype(np.float32
 def test_keys_of_no_query_are_further_rivals(memory, monkeypatch):
     """A queue or hard negatives: info-nce-pytorch#3, pytorch-metric-learning#686."""
     if memory is not None:
-        monkeypatch.setattr("jaxloss.numerics.pairs._LEAST_MEMORY", memory)
+        monkeypatch.setattr("jaxloss.kernels.pairwise._LEAST_MEMORY", memory)
     jax.clear_caches()
     keys, where = np.concatenate([Y, QUEUE]), np.arange(len(X)) % 3 != 1
 

@@ -10,7 +10,7 @@ import pytest
 from drawing import LARGE, LOSSES, PUBLIC, Case, in_double
 
 import jaxloss as jl
-from jaxloss.contract import Distance, Margin
+from jaxloss.core.loss import Distance, Margin
 from jaxloss.numerics import quotient
 
 pytestmark = pytest.mark.default_flags  # fused, x - x and x / x are simplified

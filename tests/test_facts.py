@@ -16,7 +16,7 @@ import pytest
 import scipy.optimize
 from drawing import LOSSES, PUBLIC, Case
 
-from jaxloss.contract import Distance, Margin
+from jaxloss.core.loss import Distance, Margin
 
 NEAR = np.unique(np.concatenate([np.linspace(-6, 6, 9601), np.linspace(-30, 30, 1201)]).round(6))
 HALF_LINE = np.concatenate(

@@ -291,7 +291,7 @@ def test_the_gradient_needs_a_fraction_of_the_memory():
 
 
 def test_tokens_at_once_by_default():
-    from jaxloss.heads.chunks import tokens_at_once
+    from jaxloss.kernels.chunking import tokens_at_once
 
     assert tokens_at_once(2**14, 1, 4, None) == 1024
     assert tokens_at_once(128256, 512, 4, None) == 175

@@ -12,8 +12,8 @@ from drawing import BATCH, ELEMENTS, LARGE, LOSSES, PUBLIC, Case, in_double, out
 from hypothesis import HealthCheck, given, settings
 from jax import export
 
-from jaxloss.contract import Distance, Loss, Margin
-from jaxloss.losses.denoising import Denoising
+from jaxloss.core.loss import Distance, Loss, Margin
+from jaxloss.losses.generative.denoising import Denoising
 
 EVERY_EXAMPLE = np.ones(BATCH, bool), np.ones(BATCH, np.float32)  # a mask and weights
 COUPLED = {name: x for name, x in LOSSES.items() if x.contract.couples}

@@ -9,9 +9,9 @@ import pytest
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
 import jaxloss as jl
-from jaxloss.numerics import pairs
-from jaxloss.numerics.matches import Rivalry, Side
-from jaxloss.numerics.pairs import LOG_SUMS, SUMS, Extent, fold_pairs
+from jaxloss.kernels import pairwise
+from jaxloss.kernels.contrastive import Rivalry, Side
+from jaxloss.kernels.pairwise import LOG_SUMS, SUMS, Extent, fold_pairs
 
 pytestmark = pytest.mark.slow
 
@@ -94,8 +94,8 @@ MATCHED = (jl.info_nce, jl.clip, jl.siglip)
 @pytest.fixture
 def _small_blocks(monkeypatch):
     """Room for a few pairs, so that there are many blocks, the last of them not full."""
-    monkeypatch.setattr(pairs, "_LEAST_MEMORY", 200)
-    monkeypatch.setattr(pairs, "_SHARE", 10**9)
+    monkeypatch.setattr(pairwise, "_LEAST_MEMORY", 200)
+    monkeypatch.setattr(pairwise, "_SHARE", 10**9)
 
 
 def derivatives(function, second):

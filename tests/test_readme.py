@@ -31,7 +31,7 @@ def test_one_function_and_one_line_pass_every_law(tmp_path):
 
     recipe = (ROOT / "README.md").read_text().partition("## Adding a loss")[2]
     function, export = BLOCK.findall(recipe)[:2]
-    for file, block in (("losses/regression.py", function), ("__init__.pyi", export)):
+    for file, block in (("losses/regression/huber.py", function), ("__init__.pyi", export)):
         with (tmp_path / "jaxloss" / file).open("a") as module:
             module.write(f"\n\n{block}")
 
@@ -49,7 +49,7 @@ def test_one_function_and_one_line_pass_every_law(tmp_path):
     assert run("jaxloss", "list", "--into", "README.md").returncode == 0
     assert "| `berhu` |" in (tmp_path / "README.md").read_text()
     files = [f"tests/test_{name}.py" for name in ("api", "bench", "cli", "facts", "laws", "memory")]
-    files.append("jaxloss/losses/regression.py")
+    files.append("jaxloss/losses/regression/huber.py")
     all_of_it = ["-k", "berhu or holds_the_tables", "-m", "slow or not slow"]
     laws = run("pytest", *files, *all_of_it, "-q", "-n", "0")
     assert laws.returncode == 0, laws.stdout

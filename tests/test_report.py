@@ -14,7 +14,8 @@ import pytest
 from matplotlib.figure import Figure
 from rich.console import Console
 
-from jaxloss.compare.report import figures, markdown, page, plates, shapes, terminal, view, wording
+from jaxloss.compare.report import markdown, page, report_model, terminal, wording
+from jaxloss.compare.report.figures import loss_curves, panels, plots
 from jaxloss.compare.report.quantities import Scale, p_value, pieces, wrapped
 from jaxloss.compare.statistics.estimates import Estimate
 from jaxloss.compare.statistics.standings import analyse
@@ -74,8 +75,8 @@ def failing(loss, *_):
 
 
 def rendered(results, analysis, predictions=()):
-    told = view.view(results, analysis, predictions, COMMAND, 12.0)
-    return page.render(told, plates.plates(results, analysis))
+    told = report_model.view(results, analysis, predictions, COMMAND, 12.0)
+    return page.render(told, panels.plates(results, analysis))
 
 
 def printed(results, analysis, width=80):
@@ -176,7 +177,9 @@ def test_names_are_broken_between_their_parts_and_lose_nothing():
 @pytest.mark.slow
 def test_every_number_of_the_ranking_is_that_of_the_analysis(trained):
     results, analysis = trained
-    for ranking, level in zip(view.rankings(results, analysis), analysis.levels, strict=True):
+    for ranking, level in zip(
+        report_model.rankings(results, analysis), analysis.levels, strict=True
+    ):
         assert [line.loss for line in ranking.lines] == [standing.loss for standing in level]
         for line, standing in zip(ranking.lines, level, strict=True):
             mean, error = map(number, line.score.split(" ± "))
@@ -199,10 +202,10 @@ def test_page_markdown_and_terminal_show_the_same_numbers(trained, trained_page)
     shown = Page(trained_page)
     rows = {(row[1], row[2]): row for row in shown.rows if len(row) == 6}
     texts = (
-        markdown.render(view.view(results, analysis, (), COMMAND, 12.0)),
+        markdown.render(report_model.view(results, analysis, (), COMMAND, 12.0)),
         printed(results, analysis),
     )
-    for ranking in view.rankings(results, analysis):
+    for ranking in report_model.rankings(results, analysis):
         for line in ranking.lines:
             (row,) = [
                 row
@@ -226,7 +229,7 @@ def test_a_range_is_reported_with_what_was_chosen(trained, trained_page):
     chosen = analysis.standing(RANGED, 1).hyperparameters["q"]
     for text in (
         trained_page,
-        markdown.render(view.view(results, analysis, (), COMMAND, 12.0)),
+        markdown.render(report_model.view(results, analysis, (), COMMAND, 12.0)),
         printed(results, analysis),
     ):
         assert f"q = {chosen:g}" in text
@@ -235,7 +238,7 @@ def test_a_range_is_reported_with_what_was_chosen(trained, trained_page):
 @pytest.mark.slow
 def test_the_further_measures_are_in_the_tables(trained):
     results, analysis = trained
-    text = markdown.render(view.view(results, analysis, (), COMMAND, 12.0))
+    text = markdown.render(report_model.view(results, analysis, (), COMMAND, 12.0))
     for standing in analysis.levels[1]:
         nll = standing.measures["nll"].mean
         cells = [
@@ -292,7 +295,7 @@ def test_names_and_titles_are_text_and_no_markup():
     assert "<b>" not in text
     assert "<i>" not in text
     assert name in "".join(Page(text).text)
-    told = markdown.render(view.view(results, analysis, (), COMMAND, 12.0))
+    told = markdown.render(report_model.view(results, analysis, (), COMMAND, 12.0))
     assert "\\<b\\>$bold$\\</b\\> \\| \\`x\\`" in told
     assert name in printed(results, analysis, 200)
 
@@ -302,7 +305,7 @@ def test_theory_stands_beside_what_was_measured(trained, trained_page):
     results, analysis = trained
     standing = analysis.standing("brier", 1)
     predicted = [Prediction("brier", 0.4, "finds the class", standing)]
-    measured = view.rankings(results, analysis)[1].lines
+    measured = report_model.rankings(results, analysis)[1].lines
     score = next(line.score for line in measured if line.loss == "brier")
     row = next(
         r for r in Page(rendered(results, analysis, predicted)).rows if "finds the class" in r
@@ -330,7 +333,7 @@ def test_a_contender_that_failed_breaks_nothing():
 @pytest.mark.slow
 def test_one_level_and_one_rate_have_no_curves_over_them():
     results, analysis = made(noise=(0.0,), rates=(1e-2,))
-    titles = [plate.title for plate in plates.plates(results, analysis)]
+    titles = [plate.title for plate in panels.plates(results, analysis)]
     assert "Robustness" not in titles
     assert "Learning rate" not in titles
     assert "Learning curves" in titles
@@ -349,7 +352,7 @@ def test_metrics_of_which_less_is_better_are_told_so():
         return {"huber(delta=1)": 30.0, "log_cosh": 70.0}.get(loss, 50.0)
 
     results, analysis = made(task, ("huber(delta=1)", "log_cosh"), score=score)
-    first = view.rankings(results, analysis)[0].lines
+    first = report_model.rankings(results, analysis)[0].lines
     assert first[0].loss == "huber(delta=1)"
     assert [line.verdict for line in first] == ["better", "reference", "worse"]
     assert number(first[0].difference.split(" ± ")[0]) == pytest.approx(-20, abs=0.1)
@@ -372,7 +375,7 @@ def test_many_levels_and_contenders_have_a_line_each():
 
 @pytest.mark.slow
 def test_markdown_tables_have_as_many_cells_in_every_row(trained):
-    found = tables(markdown.render(view.view(*trained, (), COMMAND, 12.0)))
+    found = tables(markdown.render(report_model.view(*trained, (), COMMAND, 12.0)))
     assert len(found) >= 5
     for table in found:
         assert len({len(row) for row in table}) == 1
@@ -385,7 +388,7 @@ def test_the_terminal_cuts_no_number_and_fits(trained, width):
     text = printed(results, analysis, width)
     assert "…" not in text
     assert max(len(line) for line in text.splitlines()) <= width
-    for ranking in view.rankings(results, analysis):
+    for ranking in report_model.rankings(results, analysis):
         for line in ranking.lines:
             assert any(
                 line.score in row and line.difference in row and f" {line.rate} " in row
@@ -501,7 +504,7 @@ def test_the_table_of_temperature_shows_what_its_verdicts_rest_on():
         return level.get(loss.removesuffix(" (again)"), 0.5)
 
     results, analysis = made(noise=(0.0,), rates=(1e-3,), score=score)
-    text = markdown.render(view.view(results, analysis, (), COMMAND, 12.0))
+    text = markdown.render(report_model.view(results, analysis, (), COMMAND, 12.0))
     (table,) = (t for t in tables(text) if t[0][-1] == "shown")
     rows = {row[0]: row[1:] for row in table[2:]}
     assert set(rows) == {"brier", "tanimoto"}
@@ -543,7 +546,7 @@ def lines(axes):
 def test_differences_are_drawn_where_they_are(trained):
     results, analysis = trained
     axes = Figure().subplots()
-    figures.draw_differences(axes, results, analysis, 1)
+    plots.draw_differences(axes, results, analysis, 1)
     drawn = [float(x[0]) for x, _ in lines(axes) if len(x) == 1]
     means = [s.to_reference.difference.mean if s.to_reference else 0 for s in analysis.levels[1]]
     assert drawn == pytest.approx([100 * mean for mean in means])
@@ -552,46 +555,46 @@ def test_differences_are_drawn_where_they_are(trained):
 def test_the_response_to_a_hyperparameter_is_that_of_its_best_rate(trained):
     results, analysis = trained
     grid = results.grids[RANGED]
-    drawn = figures.response(results, RANGED, "q", 1)
+    drawn = plots.response(results, RANGED, "q", 1)
     for variant in range(5):
         validation = grid.validation[variant, 1].mean(-1)
         best = int(np.argmax(validation))
         assert drawn[variant] == grid.test[variant, 1, best, :, -1].mean()
-    assert figures.tuned(results, "brier") == {}
+    assert plots.tuned(results, "brier") == {}
     axes = Figure().subplots()
-    figures.draw_hyperparameter(axes, results, analysis, RANGED, "q")
-    assert lines(axes)[0][0].tolist() == figures.tuned(results, RANGED)["q"]
+    plots.draw_hyperparameter(axes, results, analysis, RANGED, "q")
+    assert lines(axes)[0][0].tolist() == plots.tuned(results, RANGED)["q"]
 
 
 def test_networks_that_failed_are_crosses_at_the_bad_end():
     results, analysis = made(score=lambda _, __, rate: math.nan if rate > 5e-3 else 0.8)
     axes = Figure().subplots()
-    figures.draw_rates(axes, results, analysis, "brier")
+    plots.draw_rates(axes, results, analysis, "brier")
     crosses = [x for x in axes.lines if x.get_marker() == "x" and len(x.get_xdata())]
     assert [list(x.get_xdata()) for x in crosses] == [[1e-2], [1e-2]]
 
 
 def test_the_shape_of_cross_entropy_is_that_of_its_formula(trained):
-    profile = shapes.profiles(*trained)["cross_entropy"]
+    profile = loss_curves.profiles(*trained)["cross_entropy"]
     np.testing.assert_allclose(profile.values, np.log(9 * np.exp(-profile.at) + 1), rtol=1e-4)
     np.testing.assert_allclose(profile.slopes, -9 / (9 + np.exp(profile.at)), rtol=1e-4)
 
 
 def test_losses_are_seen_along_what_they_are_given():
     task = dataclasses.replace(DIGITS, output=BINARY, control=None, contenders=("margin_savage",))
-    logistic = shapes.profiles(*made(task, ("sigmoid_binary_cross_entropy",)))["cross_entropy"]
+    logistic = loss_curves.profiles(*made(task, ("sigmoid_binary_cross_entropy",)))["cross_entropy"]
     np.testing.assert_allclose(logistic.values, np.log1p(np.exp(-logistic.at)), rtol=1e-4)
     numbers = values(Metric("m", "error", median_error, higher=False))
     task = dataclasses.replace(DIGITS, output=numbers, control=None, reference="squared_error")
-    squared = shapes.profiles(*made(task, ("log_cosh",)))["squared_error"]
+    squared = loss_curves.profiles(*made(task, ("log_cosh",)))["squared_error"]
     np.testing.assert_allclose(np.abs(squared.slopes), 2 * np.abs(squared.at), atol=1e-4)
     pictures = dataclasses.replace(numbers, shape=(8, 8))
-    assert shapes.view(pictures) is None
+    assert loss_curves.view(pictures) is None
 
 
 @pytest.mark.slow
 def test_drawing_what_failed_is_no_error():
     results, analysis = made(score=lambda *_: math.nan)
     with contextlib.redirect_stderr(io.StringIO()):
-        assert len(list(plates.plates(results, analysis))) == 6
+        assert len(list(panels.plates(results, analysis))) == 6
     assert json.dumps(wording.findings(results, analysis)).count("nan") == 0

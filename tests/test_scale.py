@@ -12,8 +12,8 @@ from devices import on_eight_devices
 from jax import lax
 
 from jaxloss.bench import scale
+from jaxloss.bench.hlo_traffic import Program, received
 from jaxloss.bench.topologies import devices_of
-from jaxloss.bench.traffic import Program, received
 
 LENGTH, AXIS, BYTES = 96, "devices", 4 * 96
 RING = [(i, (i + 1) % 8) for i in range(8)]

@@ -10,7 +10,7 @@ from jax.sharding import AxisType, NamedSharding, PartitionSpec
 from scipy.special import log_softmax, logsumexp, softmax
 
 import jaxloss as jl
-from jaxloss.numerics.rivals import apart
+from jaxloss.numerics.softmax import apart
 
 CE = jl.softmax_cross_entropy_with_integer_labels
 RNG = np.random.default_rng(0)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import jaxloss as jl
-from jaxloss.numerics.surprise import expected_surprise
+from jaxloss.numerics.soft_cross_entropy import expected_surprise
 
 INF = np.inf
 ROWS = {  # logits, and targets of any mass

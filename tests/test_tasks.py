@@ -18,7 +18,7 @@ from sklearn.linear_model import LogisticRegression
 
 import jaxloss as jl
 from jaxloss.compare.sweep.expression import parsed
-from jaxloss.compare.tasks import drawing, engel, metrics, mnist1d, super_resolution
+from jaxloss.compare.tasks import engel, metrics, mnist1d, sampling, super_resolution
 from jaxloss.compare.tasks.digits import DIGITS
 from jaxloss.compare.tasks.engel import ENGEL
 from jaxloss.compare.tasks.metrics import Metric
@@ -84,7 +84,7 @@ def test_a_split_is_three_fifths_one_and_one(task):
 
 def test_indices_of_a_split_are_a_partition_with_classes_in_proportion():
     labels = np.repeat(np.arange(5), 20)
-    parts = drawing.split(100, np.random.default_rng(3), labels)
+    parts = sampling.split(100, np.random.default_rng(3), labels)
     assert sorted(np.concatenate(parts)) == list(range(100))
     assert [np.bincount(labels[part]).tolist() for part in parts] == [[12] * 5, [4] * 5, [4] * 5]
 
@@ -143,7 +143,7 @@ def test_columns_are_standardised_by_the_training_part_alone():
     r = np.random.default_rng(0)
     columns = r.normal(5, [1, 10, 0], size=(60, 3)).astype(np.float32)
     parts = Parts(columns[:30], columns[30:40] + 100, columns[40:])
-    found, together = (drawing.standardised(parts, together=t) for t in (False, True))
+    found, together = (sampling.standardised(parts, together=t) for t in (False, True))
     centre = columns[:30].mean(0, dtype=np.float64)
     scale = np.array([*columns[:30, :2].std(0, dtype=np.float64), np.inf])
     for given, one, other in zip(parts, found, together, strict=True):
@@ -163,13 +163,13 @@ def test_the_test_part_has_no_say_in_how_inputs_are_scaled(task):
 
 def test_batches_are_whole_and_visit_nobody_twice_in_an_epoch():
     eligible = np.arange(10, 33)
-    drawn = drawing.batches(eligible, 5, 3, np.random.default_rng(0))
+    drawn = sampling.batches(eligible, 5, 3, np.random.default_rng(0))
     assert (drawn.shape, drawn.dtype) == ((3, 4, 5), np.int32)
     for epoch in drawn:
         assert len(np.unique(epoch)) == 20
         assert np.isin(epoch, eligible).all()
     assert not np.array_equal(np.sort(drawn[0], axis=None), np.sort(drawn[1], axis=None))
-    assert drawing.batches(eligible, 64, 2, np.random.default_rng(0)).shape == (2, 1, 23)
+    assert sampling.batches(eligible, 64, 2, np.random.default_rng(0)).shape == (2, 1, 23)
 
 
 # Measures
@@ -299,7 +299,7 @@ def test_a_perceptron_sees_more():
     """Trained as in the sweep, at one rate: 0.68 in the paper, of four times as many signals."""
     data = draw(MNIST1D)
     start = MNIST1D.model.initial(np.random.default_rng(0), (40,), (10,))
-    order = drawing.batches(data.eligible, 64, 20, np.random.default_rng(1))
+    order = sampling.batches(data.eligible, 64, 20, np.random.default_rng(1))
     predicted = trained(MNIST1D, 0.02)(start, data, order.reshape(-1, 64))
     accuracy = reference.accuracy_score(data.targets.test, np.asarray(predicted).argmax(-1))
     assert 0.52 < accuracy < 0.72
@@ -382,7 +382,7 @@ def test_a_trained_line_covers_nine_tenths():
     for seed in range(3):
         data = draw(ENGEL, seed)
         start = ENGEL.model.initial(np.random.default_rng(0), (1,), ())
-        order = drawing.batches(data.eligible, 8, ENGEL.epochs, np.random.default_rng(1))
+        order = sampling.batches(data.eligible, 8, ENGEL.epochs, np.random.default_rng(1))
         found.append(measures(predicted(start, data, order.reshape(-1, 8)), data.targets.test))
     assert np.mean([each["coverage"] for each in found]) == pytest.approx(0.9, abs=0.05)
 
@@ -407,7 +407,7 @@ def test_outliers_lie_above():
     assert np.all(few[changed] > 4.99 * targets.std())
     mean, deviation = 3.0, 2.0
     given = mean + deviation * np.resize([-1.0, 1.0], 9000)
-    gross = (drawing.contaminated(given, 1.0, np.random.default_rng(0)) - mean) / deviation
+    gross = (sampling.contaminated(given, 1.0, np.random.default_rng(0)) - mean) / deviation
     assert stats.kstest(gross, stats.uniform(5, 10).cdf).pvalue > 0.01
 
 
@@ -514,7 +514,7 @@ def test_noise_is_black_or_white_alike():
 def test_training_beats_larger_pixels_and_interpolation():
     data = draw(SUPER_RESOLUTION)
     start = SUPER_RESOLUTION.model.initial(np.random.default_rng(0), (8, 8), (16, 16, 1))
-    order = drawing.batches(data.eligible, 8, SUPER_RESOLUTION.epochs, np.random.default_rng(1))
+    order = sampling.batches(data.eligible, 8, SUPER_RESOLUTION.epochs, np.random.default_rng(1))
     predicted = trained(SUPER_RESOLUTION, 1e-3)(start, data, order.reshape(-1, 8))
     zoom = functools.partial(ndimage.zoom, zoom=2, order=1, mode="nearest", grid_mode=True)
     linear = np.stack([zoom(image) for image in data.inputs.test])[..., None]

@@ -10,7 +10,7 @@ from drawing import LOSSES, ORDINARY_AND_EDGES, Case, in_double
 from test_laws import given_loss
 
 import jaxloss as jl
-from jaxloss.contract import Distance, Margin
+from jaxloss.core.loss import Distance, Margin
 
 STEP = 1e-6
 STEEP = 1e4  # a quotient that is larger tells a step or an infinite derivative

@@ -5,10 +5,10 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from jaxloss.bench import beside, inputs, processes
+from jaxloss.bench import inputs, peers, processes
 from jaxloss.bench.cases import HEAD, LABELLED, SIZES, Case
+from jaxloss.bench.measure import OURS, Reading, Trial
 from jaxloss.bench.processes import Process
-from jaxloss.bench.trial import OURS, Reading, Trial
 from jaxloss.catalog import public_losses
 
 _MANY = SIZES[2]
@@ -196,7 +196,7 @@ def _calls() -> Iterator[Goal]:
     for name in public_losses():
         trial = Trial(inputs.few(name), quantity="eager")
         yield Goal("eager", trial, 1.1, "time", ("jit",))
-        if "optax" in beside.matches(name):
+        if "optax" in peers.matches(name):
             yield _timed("compile", inputs.usual(name), "compile", 1.0, "optax")
 
 

@@ -11,10 +11,10 @@ import jaxloss
 from jaxloss.bench import cases
 from jaxloss.bench.cases import Case
 from jaxloss.catalog import look_up
-from jaxloss.contract import Loss
-from jaxloss.domains import ArrayDomain
+from jaxloss.core.domains import ArrayDomain
+from jaxloss.core.loss import Loss
+from jaxloss.core.masking import Shape
 from jaxloss.listing import UnknownNameError
-from jaxloss.masking import Shape
 
 _FRAMES_PER_LABEL = 5
 _MADE = re.compile(r"(\w+)\((\w+)\)")

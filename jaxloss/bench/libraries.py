@@ -9,7 +9,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jaxloss.bench import plain
+from jaxloss.bench import references
 
 LIBRARIES = ("optax", "keras", "torch", "tokamax", "plain")
 
@@ -32,9 +32,9 @@ def namespace(library: str) -> dict[str, Any]:
     if library == "torch":
         torch = importlib.import_module("torch")
         functions = vars(importlib.import_module("torch.nn.functional"))
-        return {**functions, "torch": torch, "ssim": plain.ssim}
+        return {**functions, "torch": torch, "ssim": references.ssim}
     if library == "keras":
         os.environ["KERAS_BACKEND"] = "jax"  # read where Keras is first imported
-    module = {"optax": "optax.losses", "keras": "keras.losses", "plain": plain.__name__}
+    module = {"optax": "optax.losses", "keras": "keras.losses", "plain": references.__name__}
     functions = vars(importlib.import_module(module.get(library, library)))
     return {"jax": jax, "jnp": jnp, **functions}

@@ -6,9 +6,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-from jaxloss.bench import beside, contenders
+from jaxloss.bench import peers, programs
 from jaxloss.bench.cases import Case
-from jaxloss.bench.contenders import Contender, Question
+from jaxloss.bench.programs import Contender, Question
 
 _STATUS, _RESET = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 _KIB = 1024
@@ -46,8 +46,8 @@ def main(wanted: str) -> None:
 def contender(question: Question, library: str) -> Contender:
     """Ours, or that of a library."""
     if library == "ours":
-        return contenders.ours(question)
-    return contenders.peer(question, beside.matches(question.case.loss)[library])
+        return programs.ours(question)
+    return programs.peer(question, peers.matches(question.case.loss)[library])
 
 
 def _risen(measured: Contender) -> int:

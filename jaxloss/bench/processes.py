@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from jaxloss.bench import clock
-from jaxloss.bench.trial import OURS, Reading
+from jaxloss.bench.measure import OURS, Reading
 
 _TURNS = 7
 _COMPARISON = """

@@ -10,7 +10,7 @@ import jax
 
 from jaxloss.bench import libraries
 from jaxloss.bench.goals import Goal
-from jaxloss.bench.trial import Reading
+from jaxloss.bench.measure import Reading
 
 _COLUMNS = {
     "case": 52,

@@ -13,9 +13,9 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding
 
 import jaxloss as jl
+from jaxloss.bench.hlo_traffic import received
 from jaxloss.bench.topologies import devices_of
-from jaxloss.bench.traffic import received
-from jaxloss.contract import Loss
+from jaxloss.core.loss import Loss
 
 COUNTS = 1, 8, 64, 512
 _AXIS = "devices"

@@ -10,13 +10,13 @@ from typing import Any
 
 import jax
 
-from jaxloss.bench import contenders, goals, inputs, libraries, processes, report, scale, trial
+from jaxloss.bench import goals, inputs, libraries, measure, processes, programs, report, scale
 from jaxloss.bench.cases import CASES, HEAD, HEAVY, QUICK, Case
 from jaxloss.bench.clock import Pace
-from jaxloss.bench.contenders import Question
 from jaxloss.bench.goals import Goal
+from jaxloss.bench.measure import Reading, Trial
 from jaxloss.bench.processes import Process
-from jaxloss.bench.trial import Reading, Trial
+from jaxloss.bench.programs import Question
 from jaxloss.hints import nearest
 
 _PACE, _QUICK_PACE = Pace(seconds=2.5), Pace(seconds=0.3, most=11)
@@ -136,13 +136,13 @@ def _pace(arguments: argparse.Namespace) -> Pace:
 def _measured(
     trials: Iterable[Trial | Process], peers: Sequence[str], pace: Pace, *, quiet: bool
 ) -> list[Reading]:
-    contenders.ours(Question.of(CASES[0], "float32", "gradient"))  # what is slow only at first
+    programs.ours(Question.of(CASES[0], "float32", "gradient"))  # what is slow only at first
     readings: list[Reading] = []
     for each in trials:
         if isinstance(each, Process):
             found = processes.measure(each)
         else:
-            found = trial.measure(each, peers, pace)
+            found = measure.measure(each, peers, pace)
         readings += found
         if not quiet:
             print("\n".join(map(report.line, found)), flush=True)

@@ -8,12 +8,12 @@ import time
 from contextlib import nullcontext
 from typing import Any
 
-from jaxloss.command import options
+from jaxloss.cli.compare import options
 from jaxloss.compare.comparison import Outcome, carried_out, planned
 from jaxloss.compare.folder import PAGE, TEXT, claimed
 from jaxloss.compare.report import markdown, page, terminal, wording
-from jaxloss.compare.report.plates import plates
-from jaxloss.compare.report.view import view
+from jaxloss.compare.report.figures.panels import plates
+from jaxloss.compare.report.report_model import view
 from jaxloss.compare.statistics.standings import Standing
 from jaxloss.compare.sweep import devices
 from jaxloss.compare.tasks.imbalance import imbalanced

@@ -11,8 +11,8 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
+from jaxloss.kernels.matmul import add_product, explicit_sharding
 from jaxloss.numerics import computing_dtype
-from jaxloss.numerics.products import add_product, explicit_sharding
 
 
 class Affine(NamedTuple):

@@ -8,13 +8,13 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from jaxloss.contract import Loss
-from jaxloss.domains import LogProbabilities, Positive, Simplex
-from jaxloss.facts import Facts
+from jaxloss.core.domains import LogProbabilities, Positive, Simplex
+from jaxloss.core.facts import Facts
+from jaxloss.core.loss import Loss
+from jaxloss.core.signature import HyperParameter
+from jaxloss.heads.fused import Parts
 from jaxloss.heads.loss import HeadLoss, HeadSignature, Room, head_arrays
-from jaxloss.heads.sweep import Parts
 from jaxloss.numerics import cooled, log_softmax, poison
-from jaxloss.signature import HyperParameter
 
 
 def _softmax(x: Array) -> Array:

@@ -7,12 +7,12 @@ from typing import Any
 import jax.numpy as jnp
 from jax import Array
 
-from jaxloss.contract import Loss
-from jaxloss.facts import Facts
+from jaxloss.core.facts import Facts
+from jaxloss.core.loss import Loss
+from jaxloss.heads.fused import Parts
 from jaxloss.heads.loss import HeadLoss, HeadSignature, Room, head_arrays, others_of
-from jaxloss.heads.sweep import Parts
-from jaxloss.heads.tiles import Tile
-from jaxloss.losses.classification import softmax_cross_entropy_with_integer_labels
+from jaxloss.heads.online_softmax import Tile
+from jaxloss.losses.classification.cross_entropy import softmax_cross_entropy_with_integer_labels
 from jaxloss.numerics import poison, weighted
 
 

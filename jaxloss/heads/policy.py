@@ -11,7 +11,7 @@ from jax.typing import ArrayLike
 
 from jaxloss.heads.linear import LinearHead, linear_head
 from jaxloss.heads.loss import map_logits
-from jaxloss.losses.classification import softmax_cross_entropy_with_integer_labels
+from jaxloss.losses.classification.cross_entropy import softmax_cross_entropy_with_integer_labels
 from jaxloss.numerics import as_argument, cooled, log_softmax, poison, weighted
 
 

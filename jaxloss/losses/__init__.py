@@ -1,1 +1,1 @@
-"""The losses, one family a file."""
+"""The losses: a folder a field, a file a family."""

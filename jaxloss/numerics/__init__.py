@@ -3,6 +3,8 @@
 What many losses use is exported here, the rest from its file.
 """
 
+from jaxloss.kernels.sorting import descending_order as descending_order
+from jaxloss.kernels.sorting import in_order as in_order
 from jaxloss.numerics.elementary import as_argument as as_argument
 from jaxloss.numerics.elementary import as_array as as_array
 from jaxloss.numerics.elementary import clip as clip
@@ -33,9 +35,7 @@ from jaxloss.numerics.elementary import unit as unit
 from jaxloss.numerics.elementary import unless_weightless as unless_weightless
 from jaxloss.numerics.elementary import weighted as weighted
 from jaxloss.numerics.elementary import xlogx as xlogx
-from jaxloss.numerics.ordering import descending_order as descending_order
-from jaxloss.numerics.ordering import in_order as in_order
-from jaxloss.numerics.rivals import at_label as at_label
-from jaxloss.numerics.rivals import is_label as is_label
-from jaxloss.numerics.unknown import nan_below_zero as nan_below_zero
-from jaxloss.numerics.unknown import unknown as unknown
+from jaxloss.numerics.nan import nan_below_zero as nan_below_zero
+from jaxloss.numerics.nan import unknown as unknown
+from jaxloss.numerics.softmax import at_label as at_label
+from jaxloss.numerics.softmax import is_label as is_label

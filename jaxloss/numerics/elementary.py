@@ -15,10 +15,10 @@ from jax import Array
 from jax.custom_derivatives import SymbolicZero
 from jax.typing import ArrayLike
 
-from jaxloss.masking import lead
-from jaxloss.numerics.rivals import apart, below, is_label, lowest
-from jaxloss.numerics.slopes import with_slopes
-from jaxloss.numerics.unknown import unknown
+from jaxloss.core.masking import lead
+from jaxloss.numerics.custom_jvp import with_slopes
+from jaxloss.numerics.nan import unknown
+from jaxloss.numerics.softmax import apart, below, is_label, lowest
 
 _SINGLE = 4  # bytes
 _CAPPED = 1e3  # multiples of the cap, at which tanh is 1 in every floating type

@@ -16,7 +16,7 @@ from jax import Array
 from jax.scipy.special import i0e, i1e
 from jax.typing import ArrayLike
 
-from jaxloss.numerics.bends import levelling, receding, sine
+from jaxloss.numerics.custom_jvp import with_slopes
 from jaxloss.numerics.elementary import (
     clip,
     expm1,
@@ -24,9 +24,9 @@ from jaxloss.numerics.elementary import (
     reciprocal,
     rounding,
 )
+from jaxloss.numerics.nan import unknown
 from jaxloss.numerics.polynomial import polynomial
-from jaxloss.numerics.slopes import with_slopes
-from jaxloss.numerics.unknown import unknown
+from jaxloss.numerics.robust_kernels import levelling, receding, sine
 
 _SERIES = 0.5  # below it a series beats the closed form, which cancels
 _SINGLE = 1e-10  # between the roundings of single and double precision

@@ -9,14 +9,14 @@ import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
-from jaxloss.contract import Loss
-from jaxloss.losses.contrastive import circle, ntxent, supervised_contrastive
-from jaxloss.losses.matching import clip, info_nce, siglip
-from jaxloss.masking import fitted
+from jaxloss.core.loss import Loss
+from jaxloss.core.masking import fitted
+from jaxloss.losses.embedding.grouped import circle, ntxent, supervised_contrastive
+from jaxloss.losses.embedding.paired import clip, info_nce, siglip
 from jaxloss.numerics import divide, positive_part, quotient, unit
 from jaxloss.numerics.elementary import inner_products
-from jaxloss.numerics.manual import axes_of, vary
-from jaxloss.numerics.odds import softplus
+from jaxloss.numerics.logistic import softplus
+from jaxloss.numerics.shard_map_axes import axes_of, vary
 from jaxloss.parallel.rings import Gathered, Ring, Side, Spread, log_sums, sums
 
 

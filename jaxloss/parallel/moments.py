@@ -13,10 +13,10 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from jaxloss.contract import Loss
-from jaxloss.losses.redundancy import barlow_twins, barlow_twins_of, vicreg, vicreg_of
-from jaxloss.numerics.moments import Batch
-from jaxloss.signature import Signature
+from jaxloss.core.loss import Loss
+from jaxloss.core.signature import Signature
+from jaxloss.kernels.moments import Batch
+from jaxloss.losses.embedding.decorrelation import barlow_twins, barlow_twins_of, vicreg, vicreg_of
 
 _OF_BATCHES: dict[Loss[...], Callable[..., Array]] = {
     barlow_twins: barlow_twins_of,

@@ -15,8 +15,8 @@ import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
+from jaxloss.kernels.pairwise import LOG_SUMS, SUMS, Merge, extent, fold_pairs, nothing_like
 from jaxloss.numerics import logsumexp
-from jaxloss.numerics.pairs import LOG_SUMS, SUMS, Merge, extent, fold_pairs, nothing_like
 
 PyTree = Any
 Meeting = Callable[[PyTree, PyTree], tuple[PyTree, PyTree]]

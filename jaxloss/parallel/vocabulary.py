@@ -12,16 +12,16 @@ from typing import Any
 import jax.numpy as jnp
 from jax import Array, lax
 
-from jaxloss.contract import Loss
-from jaxloss.losses.classification import (
+from jaxloss.core.loss import Loss
+from jaxloss.core.signature import Signature
+from jaxloss.losses.classification.cross_entropy import (
     bounded_by,
     softmax_cross_entropy_with_integer_labels,
     surprises,
     with_terms,
 )
 from jaxloss.numerics import divide
-from jaxloss.numerics.rivals import Parts, apart, below, entry
-from jaxloss.signature import Signature
+from jaxloss.numerics.softmax import Parts, apart, below, entry
 
 
 def vocabulary_parallel_cross_entropy(axis_name: str) -> Loss[...]:

@@ -11,7 +11,7 @@ from jaxloss.training.balance import rlw as rlw
 from jaxloss.training.binding import Bound as Bound
 from jaxloss.training.binding import Outcome as Outcome
 from jaxloss.training.binding import bind as bind
+from jaxloss.training.gradnorm import gradnorm as gradnorm
 from jaxloss.training.learned import constrain as constrain
 from jaxloss.training.learned import uncertainty_weighted as uncertainty_weighted
 from jaxloss.training.learned import unconstrain as unconstrain
-from jaxloss.training.pace import gradnorm as gradnorm

@@ -9,8 +9,8 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from jaxloss.objective import Objective, as_arrays
-from jaxloss.reduction import Average
+from jaxloss.core.objective import Objective, as_arrays
+from jaxloss.core.reduction import Average
 
 PyTree = Any
 Apply = Callable[[PyTree, PyTree], PyTree]

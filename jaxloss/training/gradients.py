@@ -14,7 +14,7 @@ import optax
 from jax import Array
 from jax.sharding import NamedSharding, PartitionSpec
 
-from jaxloss.masking import lead
+from jaxloss.core.masking import lead
 from jaxloss.numerics import computing_dtype
 
 PyTree = Any

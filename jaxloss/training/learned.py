@@ -10,11 +10,11 @@ import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
 
-from jaxloss.contract import Loss
-from jaxloss.domains.kinds import Domain
+from jaxloss.core.domains.base import Domain
+from jaxloss.core.loss import Loss
+from jaxloss.core.objective import Objective
+from jaxloss.core.term import Term
 from jaxloss.numerics import poison
-from jaxloss.objective import Objective
-from jaxloss.term import Term
 
 Numbers = dict[str, dict[str, Array]]
 

@@ -3,8 +3,8 @@
 import re
 from collections.abc import Sequence
 
+from jaxloss.compare.report.report_model import View
 from jaxloss.compare.report.templates import fill
-from jaxloss.compare.report.view import View
 
 
 def render(view: View) -> str:

@@ -4,11 +4,11 @@ from collections.abc import Iterable
 
 from markupsafe import Markup, escape
 
-from jaxloss.compare.report.canvas import LEVELS
-from jaxloss.compare.report.plates import Plate
+from jaxloss.compare.report.figures.panels import Plate
+from jaxloss.compare.report.figures.style import LEVELS
 from jaxloss.compare.report.quantities import NOTHING, pieces
+from jaxloss.compare.report.report_model import View
 from jaxloss.compare.report.templates import fill
-from jaxloss.compare.report.view import View
 
 
 def render(view: View, plates: Iterable[Plate]) -> str:

@@ -12,7 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
-from jaxloss.compare.report import view, wording
+from jaxloss.compare.report import report_model, wording
 from jaxloss.compare.report.quantities import NOTHING, percent, settings, wrapped
 from jaxloss.compare.statistics.standings import Analysis
 from jaxloss.compare.sweep.contenders import Contender
@@ -65,7 +65,7 @@ def progress(plan: Plan, *, quiet: bool = False) -> Iterator[Callable[[Unit], No
 def show(results: Results, analysis: Analysis) -> None:
     """Print the ranking at each noise level, and what it says."""
     console = Console()
-    for ranking in view.rankings(results, analysis):
+    for ranking in report_model.rankings(results, analysis):
         console.print()
         console.print(_table(ranking, console.width))
     metric = wording.scale_of(results, analysis)
@@ -95,7 +95,7 @@ def _unit(contender: Contender, variant: Variant) -> str:
     return f"{contender.name} {settings(variant.hyperparameters)}"
 
 
-def _table(ranking: view.Ranking, width: int) -> Table:
+def _table(ranking: report_model.Ranking, width: int) -> Table:
     """The ranking on so many columns: names are broken, numbers are not."""
     table = Table(
         title=Text(ranking.level),
@@ -118,7 +118,7 @@ def _table(ranking: view.Ranking, width: int) -> Table:
     return table
 
 
-def _cells(line: view.Line, room: int) -> Iterator[Text]:
+def _cells(line: report_model.Line, room: int) -> Iterator[Text]:
     tuned = f"\n{line.hyperparameters}" if line.hyperparameters != NOTHING else ""
     yield Text(line.rank)
     yield Text(wrapped(line.loss, room)).append(tuned, style="dim")
@@ -128,5 +128,5 @@ def _cells(line: view.Line, room: int) -> Iterator[Text]:
     yield Text(verdict, style=_STYLES.get(line.kind, "dim"))
 
 
-def _numbers(line: view.Line) -> tuple[str, str, str]:
+def _numbers(line: report_model.Line) -> tuple[str, str, str]:
     return line.rate, line.score, line.difference

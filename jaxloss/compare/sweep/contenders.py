@@ -11,7 +11,7 @@ from jax import Array
 import jaxloss as jl
 from jaxloss.compare.sweep.expression import Expression, Variant, parsed
 from jaxloss.compare.tasks.task import Task
-from jaxloss.contract import Loss
+from jaxloss.core.loss import Loss
 
 ECHO = " (again)"
 Given = str | Loss[Any] | jl.Objective | Callable[..., Array]

@@ -13,8 +13,8 @@ from lark.exceptions import VisitError
 import jaxloss as jl
 from jaxloss.catalog import called_here, public_losses
 from jaxloss.compare.tasks.outputs import Fitted, Output
+from jaxloss.core.signature import HyperParameter
 from jaxloss.hints import nearest
-from jaxloss.signature import HyperParameter
 
 STEPS = 5
 MOST = 64

@@ -6,7 +6,7 @@ import jax
 import numpy as np
 
 from jaxloss.compare.sweep.plan import Plan
-from jaxloss.compare.tasks import drawing
+from jaxloss.compare.tasks import sampling
 from jaxloss.compare.tasks.task import Parts, Task
 
 
@@ -39,7 +39,7 @@ def _of_seed(plan: Plan, seed: int) -> list[Trial]:
     data = task.draw(spawned[0])
     shape = data.inputs.training.shape[1:]
     parameters = task.model.initial(spawned[1], shape, task.output.shape)
-    order = drawing.batches(data.eligible, task.batch, plan.epochs, spawned[2])
+    order = sampling.batches(data.eligible, task.batch, plan.epochs, spawned[2])
     seeds = [int(generator.integers(2**63)) for generator in spawned[3:]]
     return [
         Trial(data.inputs, _noisy(task, data.targets, level, seeds), parameters, order)

@@ -14,7 +14,7 @@ from sklearn.compose import ColumnTransformer
 from sklearn.impute import MissingIndicator, SimpleImputer
 from sklearn.preprocessing import OneHotEncoder
 
-from jaxloss.compare.tasks import drawing
+from jaxloss.compare.tasks import sampling
 from jaxloss.compare.tasks.reading import listed
 from jaxloss.compare.tasks.task import Parts
 
@@ -64,7 +64,7 @@ class Inputs:
         parts = Parts(*[self.values[part] for part in index])
         encoder = self._encoder().fit(parts.training)
         encoded = Parts(*[encoder.transform(part) for part in parts])
-        scaled = drawing.standardised(Parts(*[part[:, : self.numbers] for part in encoded]))
+        scaled = sampling.standardised(Parts(*[part[:, : self.numbers] for part in encoded]))
         return Parts(*[self._joined(*both) for both in zip(scaled, encoded, strict=True)])
 
     def _joined(self, scaled: NDArray[Any], encoded: NDArray[Any]) -> NDArray[np.float32]:

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.datasets import load_digits
 
-from jaxloss.compare.tasks import drawing
+from jaxloss.compare.tasks import sampling
 from jaxloss.compare.tasks.models import Perceptron
 from jaxloss.compare.tasks.outputs import classes
 from jaxloss.compare.tasks.task import Data, Task
@@ -36,8 +36,8 @@ def draw(generator: np.random.Generator) -> Data:
     the rim, which are almost always blank.
     """
     images, labels = _load()
-    data = drawing.parted(images, labels, drawing.split(len(labels), generator, labels))
-    return data._replace(inputs=drawing.standardised(data.inputs, together=True))
+    data = sampling.parted(images, labels, sampling.split(len(labels), generator, labels))
+    return data._replace(inputs=sampling.standardised(data.inputs, together=True))
 
 
 @functools.cache
@@ -53,7 +53,7 @@ DIGITS = Task(
     "each seed trains on three fifths, validates on one fifth and tests on one fifth.",
     noise="wrong labels",
     draw=draw,
-    corrupt=drawing.flipped,
+    corrupt=sampling.flipped,
     model=Perceptron(64),
     output=classes(10),
     reference="cross_entropy",

@@ -8,7 +8,7 @@ from jax import Array
 from numpy.typing import NDArray
 from statsmodels.datasets import engel
 
-from jaxloss.compare.tasks import drawing, metrics
+from jaxloss.compare.tasks import metrics, sampling
 from jaxloss.compare.tasks.metrics import Metric
 from jaxloss.compare.tasks.models import Linear
 from jaxloss.compare.tasks.outputs import values
@@ -27,9 +27,9 @@ def households() -> tuple[NDArray[Any], NDArray[Any]]:
 def draw(generator: Generator) -> Data:
     """A split of the households, both columns in deviations of the training part."""
     income, food = households()
-    data = drawing.parted(income, food, drawing.split(len(food), generator))
+    data = sampling.parted(income, food, sampling.split(len(food), generator))
     return data._replace(
-        inputs=drawing.standardised(data.inputs), targets=drawing.standardised(data.targets)
+        inputs=sampling.standardised(data.inputs), targets=sampling.standardised(data.targets)
     )
 
 
@@ -80,7 +80,7 @@ ENGEL = Task(
     "one fifth, 47 households: a share of them can only be known to about 4 points.",
     noise="gross outliers in the targets",
     draw=draw,
-    corrupt=drawing.contaminated,
+    corrupt=sampling.contaminated,
     model=Linear(),
     output=values(*METRICS, population=Numbers(covering)),
     reference=f"pinball(quantile={LEVEL})",

@@ -4,8 +4,8 @@ import dataclasses
 
 import numpy as np
 
-from jaxloss.compare.tasks.drawing import Values
 from jaxloss.compare.tasks.populations import Labels
+from jaxloss.compare.tasks.sampling import Values
 from jaxloss.compare.tasks.task import Data, Generator, Task
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.datasets import load_breast_cancer, load_diabetes
 
-from jaxloss.compare.tasks import drawing, metrics
+from jaxloss.compare.tasks import metrics, sampling
 from jaxloss.compare.tasks.metrics import Metric
 from jaxloss.compare.tasks.models import Linear
 from jaxloss.compare.tasks.outputs import BINARY, values
@@ -64,25 +64,25 @@ REAL = values(*_METRICS)
 
 def standardised(inputs: NDArray[Any], targets: NDArray[Any], index: Any) -> Data:
     """The parts with these indices; inputs, and targets too, in deviations of the training part."""
-    data = drawing.parted(inputs, targets, index)
+    data = sampling.parted(inputs, targets, index)
     return data._replace(
-        inputs=drawing.standardised(data.inputs), targets=drawing.standardised(data.targets)
+        inputs=sampling.standardised(data.inputs), targets=sampling.standardised(data.targets)
     )
 
 
 def draw_breast_cancer(generator: Generator) -> Data:
     """A split of 569 tumours: 30 measurements in deviations, and 1 where it is benign."""
     inputs, labels = load_breast_cancer(return_X_y=True)
-    data = drawing.parted(
-        inputs, labels.astype(np.int32), drawing.split(len(labels), generator, labels)
+    data = sampling.parted(
+        inputs, labels.astype(np.int32), sampling.split(len(labels), generator, labels)
     )
-    return data._replace(inputs=drawing.standardised(data.inputs))
+    return data._replace(inputs=sampling.standardised(data.inputs))
 
 
 def draw_diabetes(generator: Generator) -> Data:
     """A split of 442 patients: ten measurements and the progression, all in deviations."""
     inputs, targets = load_diabetes(return_X_y=True)
-    return standardised(inputs, targets, drawing.split(len(targets), generator))
+    return standardised(inputs, targets, sampling.split(len(targets), generator))
 
 
 BREAST_CANCER = Task(
@@ -93,7 +93,7 @@ BREAST_CANCER = Task(
     "three fifths, validates on one fifth and tests on one fifth.",
     noise="wrong labels",
     draw=draw_breast_cancer,
-    corrupt=drawing.flipped,
+    corrupt=sampling.flipped,
     model=Linear(),
     output=BINARY,
     reference="cross_entropy",
@@ -112,7 +112,7 @@ DIABETES = Task(
     "trained on; over all patients a deviation is 77 points.",
     noise="gross outliers",
     draw=draw_diabetes,
-    corrupt=drawing.contaminated,
+    corrupt=sampling.contaminated,
     model=Linear(),
     output=REAL,
     reference="squared_error",
@@ -126,6 +126,6 @@ HEAVY_TAILS = replace(
     name="diabetes-heavy-tails",
     title="progression of diabetes, with heavy tails",
     noise="errors of Cauchy's distribution",
-    corrupt=drawing.heavy_tailed,
+    corrupt=sampling.heavy_tailed,
     output=values(*_METRICS, population=Tails()),
 )

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from jaxloss.compare.tasks import drawing
+from jaxloss.compare.tasks import sampling
 from jaxloss.compare.tasks.models import Perceptron
 from jaxloss.compare.tasks.outputs import classes
 from jaxloss.compare.tasks.task import Data, Generator, Parts, Task
@@ -61,7 +61,7 @@ def draw(generator: Generator) -> Data:
     """New signals, scaled together: a deviation for each point would say where it lies."""
     parts = [generate(size, part) for size, part in zip(SIZES, generator.spawn(3), strict=True)]
     signals, labels = (Parts(*each) for each in zip(*parts, strict=True))
-    scaled = drawing.standardised(signals, together=True)
+    scaled = sampling.standardised(signals, together=True)
     return Data(scaled, labels, np.arange(SIZES.training))
 
 
@@ -92,7 +92,7 @@ MNIST1D = Task(
     f"{SIZES.training} to train on, {SIZES.validation} to validate and {SIZES.test} to test.",
     noise="wrong labels",
     draw=draw,
-    corrupt=drawing.flipped,
+    corrupt=sampling.flipped,
     model=Perceptron(100),
     output=classes(10),
     reference="cross_entropy",

@@ -13,9 +13,9 @@ import jaxloss as jl
 from jaxloss.compare.tasks import metrics
 from jaxloss.compare.tasks.metrics import Metric
 from jaxloss.compare.tasks.populations import Labels, Numbers, Population, displaced
-from jaxloss.contract import Loss, Margin
-from jaxloss.domains import HyperDomain
-from jaxloss.signature import HyperParameter
+from jaxloss.core.domains import HyperDomain
+from jaxloss.core.loss import Loss, Margin
+from jaxloss.core.signature import HyperParameter
 
 Link = Callable[[Array], Array]
 _TEMPERATURE = HyperParameter(HyperDomain("Positive", "a number > 0", low=0.0, open=True), 1.0)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri
 
 import jaxloss as jl
-from jaxloss.compare.once import once
+from jaxloss.compare.quick_jit import once
 
 _STEPS, _RATE, _TIE, _GROWTH = 3000, 0.01, 0.05, 1.03
 

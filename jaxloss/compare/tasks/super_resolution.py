@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from sklearn.datasets import load_sample_images
 
 import jaxloss as jl
-from jaxloss.compare.tasks import drawing
+from jaxloss.compare.tasks import sampling
 from jaxloss.compare.tasks.metrics import Metric
 from jaxloss.compare.tasks.models import Layer
 from jaxloss.compare.tasks.outputs import Output
@@ -101,7 +101,7 @@ def draw(generator: Generator) -> Data:
     """A split of the patches: each is to be found again from its halved self."""
     sharp = patches()
     coarse = halved(sharp[..., 0])
-    return drawing.parted(coarse, sharp, drawing.split(len(sharp), generator))
+    return sampling.parted(coarse, sharp, sampling.split(len(sharp), generator))
 
 
 def peppered(images: NDArray[Any], rate: float, generator: Generator) -> NDArray[Any]:

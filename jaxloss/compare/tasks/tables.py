@@ -12,7 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn.model_selection import train_test_split
 
-from jaxloss.compare.tasks import drawing
+from jaxloss.compare.tasks import sampling
 from jaxloss.compare.tasks.columns import CATEGORIES, Inputs, understood
 from jaxloss.compare.tasks.digits import JANOCHA
 from jaxloss.compare.tasks.medical import MARGINS, REAL, RESIDUALS, TEMPERATURES
@@ -51,12 +51,12 @@ class Table:
         rows, splits = generator.spawn(2)
         chosen = self._chosen(rows)
         index = Parts(
-            *[chosen[part] for part in drawing.split(self.size, splits, self._of(chosen))]
+            *[chosen[part] for part in sampling.split(self.size, splits, self._of(chosen))]
         )
         targets = Parts(*[self.target.values[part] for part in index])
         return Data(
             inputs=self.inputs.prepared(index),
-            targets=targets if self.target.names else drawing.standardised(targets),
+            targets=targets if self.target.names else sampling.standardised(targets),
             eligible=np.arange(len(index.training)),
         )
 
@@ -92,9 +92,9 @@ class _Kind:
     def of(cls, target: Target) -> "_Kind":
         if not target.names:
             return cls(
-                REAL, "gross outliers", drawing.contaminated, "squared_error", RESIDUALS, 0.3
+                REAL, "gross outliers", sampling.contaminated, "squared_error", RESIDUALS, 0.3
             )
-        noise, change = "wrong labels", drawing.flipped
+        noise, change = "wrong labels", sampling.flipped
         if len(target.names) == 2:
             return cls(BINARY, noise, change, "cross_entropy", MARGINS, 0.3, TEMPERATURES)
         several = classes(len(target.names))

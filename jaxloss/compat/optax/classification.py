@@ -8,13 +8,20 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from jaxloss.compat.optax.axes import Axis, events, keep, last, mask, of_examples
-from jaxloss.losses import binary, classification, fenchel_young, focal, margin, multiclass
+from jaxloss.core.objective import Objective
+from jaxloss.core.reduction import none
+from jaxloss.losses.classification import (
+    binary,
+    cross_entropy,
+    fenchel_young,
+    focal,
+    multiclass_margin,
+)
+from jaxloss.losses.margin import hinge
 from jaxloss.numerics import as_array, divide, log_softmax, positive_part, weighted
-from jaxloss.objective import Objective
-from jaxloss.reduction import none
 
 _with_integer_labels = Objective(
-    classification.softmax_cross_entropy_with_integer_labels, reduction=none
+    cross_entropy.softmax_cross_entropy_with_integer_labels, reduction=none
 )
 
 
@@ -25,12 +32,12 @@ def sigmoid_binary_cross_entropy(logits: ArrayLike, labels: ArrayLike) -> Array:
 
 def hinge_loss(predictor_outputs: ArrayLike, targets: ArrayLike) -> Array:
     """`jaxloss.hinge`: labels may be boolean or {0, 1} too."""
-    return margin.hinge(as_array(predictor_outputs), as_array(targets))
+    return hinge.hinge(as_array(predictor_outputs), as_array(targets))
 
 
 def perceptron_loss(predictor_outputs: ArrayLike, targets: ArrayLike) -> Array:
     """`jaxloss.perceptron`: labels may be boolean or {0, 1} too."""
-    return margin.perceptron(as_array(predictor_outputs), as_array(targets))
+    return hinge.perceptron(as_array(predictor_outputs), as_array(targets))
 
 
 def sparsemax_loss(logits: ArrayLike, labels: ArrayLike) -> Array:
@@ -60,14 +67,14 @@ def softmax_cross_entropy_with_integer_labels(
     where = of_examples(where, logits, axis)
     (scores,) = events(axis, keep(where, logits, -jnp.inf))
     if where is None:
-        return classification.softmax_cross_entropy_with_integer_labels(scores, as_array(labels))
+        return cross_entropy.softmax_cross_entropy_with_integer_labels(scores, as_array(labels))
     present = jnp.any(last(mask(where, np.shape(logits)), axis), axis=-1)
     return _with_integer_labels(scores, labels, where=present)
 
 
 def multiclass_hinge_loss(scores: ArrayLike, labels: ArrayLike) -> Array:
     """`jaxloss.crammer_singer`: a label that is no class is NaN."""
-    return multiclass.crammer_singer(as_array(scores), as_array(labels))
+    return multiclass_margin.crammer_singer(as_array(scores), as_array(labels))
 
 
 def multiclass_perceptron_loss(scores: ArrayLike, labels: ArrayLike) -> Array:
@@ -143,5 +150,5 @@ def _counted(
 
 def _cross_entropy(logits: Array, labels: Array) -> Array:
     """Cross-entropy to labels that may be negative, in which it is linear: returns, advantages."""
-    ours = classification.softmax_cross_entropy
+    ours = cross_entropy.softmax_cross_entropy
     return ours(logits, positive_part(labels)) - ours(logits, positive_part(-labels))

@@ -8,7 +8,7 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from jaxloss.compat.optax.axes import Axis, events, keep
-from jaxloss.losses import divergence
+from jaxloss.losses.divergence import divergence
 
 
 def kl_divergence(

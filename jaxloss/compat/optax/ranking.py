@@ -7,9 +7,9 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from jaxloss.compat.optax.axes import mask
-from jaxloss.losses import ranking
+from jaxloss.core.reduction import mean
+from jaxloss.losses.ranking import listwise
 from jaxloss.numerics import as_array
-from jaxloss.reduction import mean
 
 
 def ranking_softmax_loss(
@@ -26,7 +26,10 @@ def ranking_softmax_loss(
     if weights is not None:
         relevance = relevance * weights
     items = mask(True if where is None else where, scores.shape)
-    values, lists = ranking.ranking_softmax(scores, relevance, where=items), jnp.any(items, axis=-1)
+    values, lists = (
+        listwise.ranking_softmax(scores, relevance, where=items),
+        jnp.any(items, axis=-1),
+    )
     if reduce_fn is None:
         return values
     if reduce_fn is jnp.mean:  # 0, not 0 / 0, where no list has an item

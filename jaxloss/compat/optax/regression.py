@@ -5,30 +5,31 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from jaxloss.compat.optax.axes import Axis, events, keep, with_entry
-from jaxloss.losses import directional, power, regression, triplet
+from jaxloss.losses.embedding import cosine, triplet
+from jaxloss.losses.regression import huber, powers
 from jaxloss.numerics import as_array, square_sum
 
 
 def squared_error(predictions: ArrayLike, targets: ArrayLike | None = None) -> Array:
     """`jaxloss.squared_error`, of the predictions themselves without targets."""
-    return power.squared_error(*_pair(predictions, targets))
+    return powers.squared_error(*_pair(predictions, targets))
 
 
 def l2_loss(predictions: ArrayLike, targets: ArrayLike | None = None) -> Array:
     """`jaxloss.half_squared_error`, of the predictions themselves without targets."""
-    return power.half_squared_error(*_pair(predictions, targets))
+    return powers.half_squared_error(*_pair(predictions, targets))
 
 
 def huber_loss(
     predictions: ArrayLike, targets: ArrayLike | None = None, *, delta: ArrayLike = 1.0
 ) -> Array:
     """`jaxloss.huber`, of the predictions themselves without targets."""
-    return regression.huber(*_pair(predictions, targets), delta=delta)
+    return huber.huber(*_pair(predictions, targets), delta=delta)
 
 
 def log_cosh(predictions: ArrayLike, targets: ArrayLike | None = None) -> Array:
     """`jaxloss.log_cosh`, of the predictions themselves without targets; small errors count."""
-    return regression.log_cosh(*_pair(predictions, targets))
+    return huber.log_cosh(*_pair(predictions, targets))
 
 
 def cosine_similarity(
@@ -41,7 +42,7 @@ def cosine_similarity(
 ) -> Array:
     """`jaxloss.cosine_similarity`: 0, not NaN, for a zero vector; no square overflows."""
     u, v = _counted(predictions, targets, axis, where)
-    return directional.cosine_similarity(*_lengthened(u, v, epsilon))
+    return cosine.cosine_similarity(*_lengthened(u, v, epsilon))
 
 
 def cosine_distance(
@@ -54,7 +55,7 @@ def cosine_distance(
 ) -> Array:
     """`jaxloss.cosine_distance`: 1, not NaN, for a zero vector; small angles count."""
     u, v = _counted(predictions, targets, axis, where)
-    return directional.cosine_distance(*_lengthened(u, v, epsilon))
+    return cosine.cosine_distance(*_lengthened(u, v, epsilon))
 
 
 def triplet_margin_loss(

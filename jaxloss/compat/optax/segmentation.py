@@ -9,7 +9,7 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from jaxloss.compat.optax.axes import Axis, events
-from jaxloss.losses import overlap
+from jaxloss.losses.segmentation import overlap
 from jaxloss.numerics import as_array, computing_dtype, poison
 
 _ROUNDING = 1e-2  # by how much sums of 16-bit probabilities miss 1

@@ -7,8 +7,8 @@ import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike
 
-from jaxloss.losses import sequence
-from jaxloss.masking import select
+from jaxloss.core.masking import select
+from jaxloss.losses.sequence import ctc
 from jaxloss.numerics import as_array, computing_dtype, log_softmax
 
 State = tuple[Array, Array]
@@ -32,7 +32,7 @@ def ctc_loss(
     indexes, is_label = as_array(labels), as_array(label_paddings) == 0
     classes = frames.shape[-1]
     is_class = (indexes >= 0) & (indexes < classes)
-    return sequence.ctc(
+    return ctc.ctc(
         jnp.roll(jnp.take_along_axis(frames, first[..., None], axis=-2), -blank_id, axis=-1),
         jnp.sum(is_frame, axis=-1, dtype=jnp.int32),
         jnp.sum(is_label, axis=-1, dtype=jnp.int32),

@@ -1,0 +1,195 @@
+"""One trial: a case, in one dtype, of one quantity, ours beside every peer that can be had."""
+
+import math
+import statistics
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from jaxloss.bench import clock, inputs, memory, peers, programs, roofline
+from jaxloss.bench.cases import Case
+from jaxloss.bench.clock import Pace, Ratio, Run
+from jaxloss.bench.programs import Contender, Question
+
+OURS, FLOOR = "ours", "floor"
+_FAILURES = (TypeError, ValueError, RuntimeError, NotImplementedError, LookupError)
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What is measured at a time.
+
+    Attributes:
+        case: The loss and its shape.
+        dtype: Of all inputs that are no integers.
+        quantity: "value", "gradient" (with the value), "eager" or "compile".
+        timed: Whether it runs; if not, what the compiler says is all.
+        peak: Whether the peak of memory is measured too.
+    """
+
+    case: Case
+    dtype: str = "float32"
+    quantity: str = "gradient"
+    timed: bool = True
+    peak: bool = False
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What was found of one contender.
+
+    Attributes:
+        case: The name of the case, or of a process.
+        dtype: Of the inputs.
+        quantity: As in the trial.
+        who: "ours", a library, or what else a call is measured beside.
+        call: What was computed.
+        seconds: The median of a call.
+        turns: How many there were.
+        ratio: Seconds of ours over those of this one.
+        floors: Seconds over those that moving inputs and outputs takes.
+        lowering: Seconds.
+        compiling: Seconds.
+        temporaries: Bytes beside inputs and outputs, as the compiler says.
+        per_element: The same for each number of the first array.
+        peak: Bytes beside the inputs, as a process of its own shows.
+        note: Why something is missing.
+    """
+
+    case: str
+    dtype: str
+    quantity: str
+    who: str
+    call: str
+    seconds: float | None = None
+    turns: int = 0
+    ratio: Ratio | None = None
+    floors: float | None = None
+    lowering: float | None = None
+    compiling: float | None = None
+    temporaries: int | None = None
+    per_element: float | None = None
+    peak: int | None = None
+    note: str = ""
+
+
+def measure(trial: Trial, libraries: Sequence[str], pace: Pace) -> list[Reading]:
+    """A reading of ours, then of each library that has the loss."""
+    if trial.quantity == "eager":
+        return _eager(trial, pace)
+    ready, notes = _ready(trial, libraries)
+    runs = _runs(trial, ready, notes)
+    samples = clock.interleaved(runs, pace) if trial.timed else {}
+    peaks = _peaks(trial, ready, notes) if trial.peak else {}
+    readings = [
+        replace(
+            _reading(trial, who, contender),
+            peak=peaks.get(who),
+            note=notes.get(who, ""),
+            **_times(samples, who),
+        )
+        for who, contender in ready.items()
+    ]
+    failed = [_named(trial, who, "", note=note) for who, note in notes.items() if who not in ready]
+    return [*readings, *failed]
+
+
+def _ready(trial: Trial, libraries: Sequence[str]) -> tuple[dict[str, Contender], dict[str, str]]:
+    """Who can compute it, and why the others cannot."""
+    question = Question.of(trial.case, trial.dtype, trial.quantity)
+    ready, notes = {OURS: programs.ours(question)}, {}
+    matches = peers.matches(trial.case.loss)
+    for library in (name for name in libraries if name in matches):
+        try:
+            ready[library] = programs.peer(question, matches[library])
+        except _FAILURES as error:
+            notes[library] = f"failed: {error}".partition("\n")[0]
+    return ready, notes
+
+
+def _runs(trial: Trial, ready: Mapping[str, Contender], notes: dict[str, str]) -> dict[str, Run]:
+    """What takes turns; a call that would not fit into memory is left out, and so is a failure."""
+    if trial.quantity == "compile":
+        return {who: contender.build for who, contender in ready.items() if contender.build}
+    runs: dict[str, Run] = {}
+    if trial.timed:
+        runs[FLOOR] = roofline.moving(ready[OURS].read, ready[OURS].written)
+    for who, contender in ready.items():
+        note = _unfit(contender) or (_failure(contender.run) if trial.timed else "")
+        if note:
+            notes[who] = note
+        else:
+            runs[who] = contender.run
+    return runs
+
+
+def _peaks(trial: Trial, ready: Iterable[str], notes: dict[str, str]) -> dict[str, int]:
+    """Those of the contenders that fit into memory."""
+    peaks = {}
+    for who in ready:
+        if who not in notes:
+            try:
+                peaks[who] = memory.peak(trial.case, trial.dtype, trial.quantity, who)
+            except RuntimeError as error:
+                notes[who] = f"no peak: {error}"
+    return peaks
+
+
+def _unfit(contender: Contender) -> str:
+    free, needed = memory.available(), (contender.temporaries or 0) + contender.written
+    return "does not fit into memory" if free is not None and needed > free else ""
+
+
+def _failure(run: Callable[[], object]) -> str:
+    try:
+        run()
+    except _FAILURES as error:
+        return f"failed: {error}".partition("\n")[0]
+    return ""
+
+
+def _reading(trial: Trial, who: str, contender: Contender) -> Reading:
+    temporaries = contender.temporaries
+    elements = math.prod(inputs.fitting(trial.case)[0])
+    return replace(
+        _named(trial, who, contender.call),
+        lowering=contender.lowering,
+        compiling=contender.compiling,
+        temporaries=temporaries,
+        per_element=None if temporaries is None else temporaries / elements,
+    )
+
+
+def _named(trial: Trial, who: str, call: str, note: str = "") -> Reading:
+    return Reading(trial.case.name, trial.dtype, trial.quantity, who, call, note=note)
+
+
+def _times(samples: Mapping[str, Sequence[float]], who: str) -> dict[str, Any]:
+    """What the clock adds to a reading."""
+    if who not in samples:
+        return {}
+    own, floors = samples[who], samples.get(FLOOR)
+    return {
+        "seconds": statistics.median(own),
+        "turns": len(own),
+        "ratio": clock.ratio(samples[OURS], own) if who != OURS and OURS in samples else None,
+        "floors": clock.ratio(own, floors).median if floors else None,
+    }
+
+
+def _eager(trial: Trial, pace: Pace) -> list[Reading]:
+    """A call outside jit beside the same inside one: what checks and conversions cost."""
+    loss, few = inputs.find(trial.case.loss), inputs.few(trial.case.loss)
+    arrays = [jnp.asarray(array) for array in inputs.draw(few).values()]
+    bare = jax.jit(loss)
+    runs: dict[str, Run] = {
+        OURS: lambda: jax.block_until_ready(loss(*arrays)),
+        "jit": lambda: jax.block_until_ready(bare(*arrays)),
+    }
+    samples = clock.interleaved(runs, pace)
+    calls = {OURS: trial.case.loss, "jit": f"jax.jit({trial.case.loss})"}
+    named = replace(trial, case=few)
+    return [replace(_named(named, who, calls[who]), **_times(samples, who)) for who in runs]

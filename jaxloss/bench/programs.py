@@ -1,0 +1,169 @@
+"""A computation ready to be run: ours or a peer's, of a value or of value and gradient."""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from jaxloss.bench import inputs, libraries, peers
+from jaxloss.bench.cases import Case
+from jaxloss.bench.clock import Run
+from jaxloss.bench.peers import Match
+from jaxloss.core.objective import Objective
+
+Arrays = Mapping[str, np.ndarray]
+Mean = Callable[..., Array]
+
+
+@dataclass(frozen=True)
+class Contender:
+    """Who computes, one call of it, and what the compiler says of it.
+
+    Attributes:
+        call: What is computed, as its users write it.
+        run: One call, to its end.
+        build: Lowering and compiling from nothing, for contenders that are compiled.
+        lowering: Seconds.
+        compiling: Seconds.
+        temporaries: Bytes that the compiler allocates beside inputs and outputs.
+        read: Bytes of the inputs.
+        written: Bytes of the outputs.
+    """
+
+    call: str
+    run: Run
+    build: Run | None = None
+    lowering: float | None = None
+    compiling: float | None = None
+    temporaries: int | None = None
+    read: int = 0
+    written: int = 0
+
+
+@dataclass(frozen=True)
+class Question:
+    """What every contender is asked: a loss of these arrays, as a value or with its gradient."""
+
+    case: Case
+    dtype: str
+    gradient: bool
+    arrays: Arrays
+    hyperparameters: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, case: Case, dtype: str, quantity: str) -> "Question":
+        """The question about a case, at the hyper-parameters that the peers have too."""
+        match = next(iter(peers.matches(case.loss).values()), None)
+        hyperparameters = dict(match.hyperparameters) if match else {}
+        return cls(case, dtype, quantity == "gradient", inputs.draw(case), hyperparameters)
+
+    @property
+    def spelled(self) -> str:
+        """Our call, without its arrays."""
+        numbers = ", ".join(f"{name}={value}" for name, value in self.hyperparameters.items())
+        return f"{self.case.loss}({numbers})" if numbers else self.case.loss
+
+    @property
+    def moving(self) -> list[str]:
+        """Our names of the arrays that the gradient is taken in."""
+        return inputs.moving(inputs.find(self.case.loss))
+
+
+def ours(question: Question) -> Contender:
+    """The mean of our objective, compiled."""
+    loss, names = inputs.find(question.case.loss), list(question.arrays)
+
+    def mean(**arrays: Array) -> Array:
+        *predictions, target = (arrays[name] for name in names)
+        given = (tuple(predictions), target) if predictions else ((target,), None)
+        value: Array = Objective(loss, **question.hyperparameters)(*given)
+        return value
+
+    return _compiled(question.spelled, mean, question, question.arrays, question.moving)
+
+
+def peer(question: Question, match: Match) -> Contender:
+    """The mean of a peer's call."""
+    renamed = dict(zip(question.arrays, match.names, strict=True))
+    arrays = {renamed[name]: array for name, array in question.arrays.items()}
+    arrays = peers.with_derived(arrays, match.peer.call)
+    moving = [renamed[name] for name in question.moving]
+    code = compile(match.peer.call, "<peers>", "eval")
+    functions = libraries.namespace(match.peer.library)
+    if match.peer.library == "torch":
+        return _eager(match.peer.call, functions, question, arrays, moving)
+
+    def mean(**arrays: Array) -> Array:
+        return jnp.mean(eval(code, functions, arrays))
+
+    return _compiled(match.peer.call, mean, question, arrays, moving)
+
+
+def _compiled(
+    call: str, mean: Mean, question: Question, arrays: Arrays, moving: Sequence[str]
+) -> Contender:
+    """Lowered, then compiled, each from nothing and each with its time."""
+    held = {name: _narrowed(array, question.dtype) for name, array in arrays.items()}
+    moved = {name: held.pop(name) for name in moving}
+
+    def value(moved: Mapping[str, Array], held: Mapping[str, Array]) -> Array:
+        return mean(**moved, **held)
+
+    step = jax.value_and_grad(value) if question.gradient else value
+
+    def build() -> tuple[Any, float]:
+        jax.clear_caches()
+        lowered = jax.jit(step).lower(moved, held)
+        between = time.perf_counter()
+        return lowered.compile(), between
+
+    start = time.perf_counter()
+    compiled, between = build()
+    end, memory = time.perf_counter(), compiled.memory_analysis()
+    return Contender(
+        call,
+        run=lambda: jax.block_until_ready(compiled(moved, held)),
+        build=build,
+        lowering=between - start,
+        compiling=end - between,
+        temporaries=memory and memory.temp_size_in_bytes,
+        read=memory.argument_size_in_bytes if memory else 0,
+        written=memory.output_size_in_bytes if memory else 0,
+    )
+
+
+def _narrowed(array: np.ndarray, dtype: str) -> Array:
+    return jnp.asarray(array, dtype if array.dtype == np.float32 else array.dtype)
+
+
+def _eager(
+    call: str, functions: dict[str, Any], question: Question, arrays: Arrays, moving: Sequence[str]
+) -> Contender:
+    """A call of PyTorch, which compiles nothing; on its accelerator where JAX is on one too."""
+    torch, code = functions["torch"], compile(call, "<peers>", "eval")
+    on_gpu = jax.default_backend() == "gpu" and torch.cuda.is_available()
+    tensors = {
+        name: _tensor(torch, array, question.dtype).to("cuda" if on_gpu else "cpu")
+        for name, array in arrays.items()
+    }
+    moved = [tensors[name].requires_grad_(question.gradient) for name in moving]
+
+    def run() -> object:
+        with torch.set_grad_enabled(question.gradient):
+            value = eval(code, functions, tensors).mean()
+        found = torch.autograd.grad(value, moved) if question.gradient else value
+        if on_gpu:
+            torch.cuda.synchronize()
+        return found
+
+    return Contender(call, run)
+
+
+def _tensor(torch: Any, array: np.ndarray, dtype: str) -> Any:
+    tensor = torch.from_numpy(np.array(array))  # a copy, as some are views that may not be written
+    return tensor.to(getattr(torch, dtype) if array.dtype == np.float32 else torch.int64)

@@ -1,0 +1,1 @@
+"""The command line: what its options are, and plain calls of the rest of the package."""

@@ -1,0 +1,102 @@
+"""The losses themselves: what one example costs and how hard it pulls, against its prediction."""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+from matplotlib.axes import Axes
+from matplotlib.ticker import FuncFormatter
+
+import jaxloss as jl
+from jaxloss.compare.quick_jit import once
+from jaxloss.compare.report.figures.style import DASHED, INK, MUTED
+from jaxloss.compare.report.quantities import minus
+from jaxloss.compare.statistics.standings import Analysis
+from jaxloss.compare.sweep.results import Floats, Results
+from jaxloss.compare.tasks.outputs import Output
+
+_REACH, _POINTS = 6.0, 121
+
+
+class View(NamedTuple):
+    """A line through the predictions for one example.
+
+    Attributes:
+        says: What varies along it.
+        target: The target.
+        start: A prediction.
+        direction: What is added to it, times -6 to 6.
+    """
+
+    says: str
+    target: Array
+    start: Array
+    direction: Array
+
+
+class Profile(NamedTuple):
+    """A loss and its slope along a line of predictions, each [point]."""
+
+    at: Floats
+    values: Floats
+    slopes: Floats
+
+
+def view(output: Output) -> View | None:
+    """How the losses of such predictions are looked at; None for those of whole pictures."""
+    if len(output.shape) == 1:
+        start = jnp.zeros(output.shape)
+        return View("logit of the true class", jnp.int32(0), start, start.at[0].set(1.0))
+    if output.shape:
+        return None
+    if "Sign" in output.targets:
+        return View("logit where the label is 1", jnp.int32(1), jnp.float32(0), jnp.float32(1))
+    # A target that losses of relative errors can be divided by.
+    return View(
+        "prediction less target, which is 1", jnp.float32(1), jnp.float32(1), jnp.float32(1)
+    )
+
+
+def profiles(results: Results, analysis: Analysis) -> dict[str, Profile]:
+    """Those of all contenders, at the hyper-parameters chosen at the strongest noise.
+
+    Empty where there is no line to look along.
+    """
+    line = view(results.plan.task.output)
+    if line is None:
+        return {}
+    chosen = {
+        standing.loss: results.plan.field[standing.loss].variants[standing.variant].objective
+        for standing in analysis.levels[-1]
+    }
+    at = jnp.linspace(-_REACH, _REACH, _POINTS)
+    found = once(lambda x: {name: _along(line, o, x) for name, o in chosen.items()})(at)
+    return {name: Profile(np.asarray(at), *map(np.asarray, found[name])) for name in chosen}
+
+
+def draw_shape(axes: Axes, profile: Profile) -> None:
+    """The loss, scaled to 0 to 1, and dashed the size of its slope, scaled to at most 1."""
+    axes.plot(profile.at, _scaled(profile.values - np.nanmin(_finite(profile.values))), color=INK)
+    axes.plot(profile.at, _scaled(np.abs(profile.slopes)), color=MUTED, ls=DASHED, lw=1.2)
+    axes.set(ylim=(-0.04, 1.06), yticks=[0, 1], xticks=[-_REACH, 0, _REACH])
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: minus(f"{x:g}")))
+
+
+def _along(line: View, objective: jl.Objective, at: Array) -> tuple[Array, Array]:
+    def value(x: Array) -> Array:
+        prediction = line.start + x * line.direction
+        result: Array = objective(prediction[None], line.target[None])
+        return result
+
+    return jax.jvp(jax.vmap(value), (at,), (jnp.ones_like(at),))
+
+
+def _scaled(values: Floats) -> Floats:
+    greatest = np.nanmax(_finite(values))
+    return _finite(values) / (greatest or 1.0)
+
+
+def _finite(values: Floats) -> Floats:
+    return np.where(np.isfinite(values), values, np.nan)

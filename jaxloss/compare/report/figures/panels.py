@@ -1,0 +1,221 @@
+"""The figures of the page: panels of what is drawn, each with a title and a caption."""
+
+import functools
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from jaxloss.compare.report import wording
+from jaxloss.compare.report.figures import loss_curves, plots
+from jaxloss.compare.report.figures.style import VARIABLES, WIDTH, Ordinate, colour, svg
+from jaxloss.compare.report.quantities import capital, wrapped
+from jaxloss.compare.statistics.standings import Analysis
+from jaxloss.compare.sweep.results import Results
+
+_PANEL = 2.35, 1.75  # inches
+
+
+class Panel(NamedTuple):
+    """One drawing of a figure.
+
+    Attributes:
+        title: What it is of; "" where the figure says it.
+        svg: The element, ours and not a reader's.
+    """
+
+    title: str
+    svg: str
+
+
+class Plate(NamedTuple):
+    """A figure of the page.
+
+    Attributes:
+        title: The heading of its section.
+        panels: Its drawings; none where there is nothing to draw.
+        caption: How it is read, or why there is none.
+        keys: What the colours mean, by their variables in the style sheet.
+    """
+
+    title: str
+    panels: tuple[Panel, ...]
+    caption: str
+    keys: tuple[tuple[str, str], ...] = ()
+
+
+def plates(results: Results, analysis: Analysis) -> Iterator[Plate]:
+    """All figures that the results allow, in the order of the page."""
+    yield differences(results, analysis)
+    if len(results.plan.noise) > 1:
+        yield robustness(results, analysis)
+    yield learning(results, analysis)
+    if len(results.plan.rates) > 1:
+        yield rates(results, analysis)
+    if tuned_panels(results, analysis):
+        yield hyperparameters(results, analysis)
+    yield losses(results, analysis)
+
+
+def differences(results: Results, analysis: Analysis) -> Plate:
+    """The differences to the reference at all levels."""
+    field, metric = results.plan.field, results.plan.task.output.metric
+
+    def draw(canvas: Figure) -> None:
+        levels = len(results.plan.noise)
+        names = [wrapped(s.loss, plots.NAME_WIDTH) for s in analysis.levels[0]]
+        lines = sum(name.count("\n") + 1 for name in names)
+        canvas.set_size_inches(WIDTH, levels * (0.7 + 0.08 * len(names) + 0.14 * lines))
+        every = canvas.subplots(levels, 1, squeeze=False, sharex=True)[:, 0]
+        for level, axes in enumerate(every):
+            plots.draw_differences(axes, results, analysis, level)
+        plots.scale_differences(every[-1], results, analysis)
+        unit = f", {metric.unit}" if metric.unit else ""
+        every[-1].set_xlabel(f"difference in {metric.says}{unit}")
+
+    title = f"Differences to {field.reference}"
+    better = "right" if metric.higher else "left"
+    caption = (
+        "Mean difference with its interval, corrected for all comparisons of this page. "
+        f"Further {better} is better. Filled: significant, and not open to be temperature alone. "
+        "Where differences are of very different sizes, the scale is logarithmic further out."
+    )
+    return Plate(title, (Panel("", svg("differences", title, draw)),), caption)
+
+
+def robustness(results: Results, analysis: Analysis) -> Plate:
+    """Scores against noise."""
+
+    def draw(canvas: Figure) -> None:
+        canvas.set_size_inches(WIDTH, 3.4)
+        plots.draw_robustness(canvas.subplots(), results, analysis)
+
+    caption = (
+        "Scores at what was chosen for each level. Named: the reference, the best at each level, "
+        "and the last at the strongest; thin: all others."
+    )
+    marked = plots.highlighted(results, analysis)
+    keys = tuple((VARIABLES[shade], name) for name, shade in marked.items())
+    panel = Panel("", svg("robustness", "Score against noise", draw))
+    return Plate("Robustness", (panel,), caption, keys)
+
+
+def learning(results: Results, analysis: Analysis) -> Plate:
+    """Learning curves, a panel for each contender."""
+    ordinate = plots.learning_ordinate(results, analysis)
+
+    def one(axes: Axes, loss: str) -> None:
+        plots.draw_learning(axes, results, analysis, loss, ordinate)
+
+    caption = (
+        f"{capital(ordinate.label)}, on test data after each epoch, at what was chosen; dashed, "
+        f"{results.plan.field.reference} at its own. {_reading(ordinate)}"
+    )
+    return _by_contender(results, analysis, "Learning curves", "epoch", one, caption)
+
+
+def rates(results: Results, analysis: Analysis) -> Plate:
+    """Responses to the learning rate, a panel for each contender."""
+    ordinate = plots.rates_ordinate(results, analysis)
+
+    def one(axes: Axes, loss: str) -> None:
+        plots.draw_rates(axes, results, analysis, loss, ordinate)
+
+    caption = (
+        f"{capital(ordinate.label)}, on test data after training. {_reading(ordinate)} The "
+        "dot is what was chosen, on validation data. A loss that needs its rate just so has a "
+        "narrow optimum."
+    )
+    return _by_contender(results, analysis, "Learning rate", "learning rate", one, caption)
+
+
+def hyperparameters(results: Results, analysis: Analysis) -> Plate:
+    """Responses to hyper-parameters, a panel for each."""
+    ordinate = plots.rates_ordinate(results, analysis)
+
+    def one(axes: Axes, loss: str, name: str) -> None:
+        plots.draw_hyperparameter(axes, results, analysis, loss, name, ordinate)
+        axes.set_xlabel(name)
+
+    found = tuned_panels(results, analysis)
+    draw = [(loss, functools.partial(one, loss=loss, name=name)) for loss, name in found]
+    caption = (
+        f"{capital(ordinate.label)}, on test data after training, at the best of all else for "
+        f"each value. {_reading(ordinate)} The dot is what was chosen, on validation data."
+    )
+    title = "Hyper-parameters"
+    return Plate(title, _panels("hyperparameter", draw), caption, _level_keys(results))
+
+
+def losses(results: Results, analysis: Analysis) -> Plate:
+    """Shapes, a panel for each contender."""
+    line, title = loss_curves.view(results.plan.task.output), "Shapes of the losses"
+    if line is None:
+        return Plate(title, (), "A loss of whole pictures has no curve to show.")
+
+    def one(axes: Axes, profile: loss_curves.Profile) -> None:
+        loss_curves.draw_shape(axes, profile)
+        axes.set_xlabel(line.says)
+
+    found = loss_curves.profiles(results, analysis)
+    draw = [(loss, functools.partial(one, profile=profile)) for loss, profile in found.items()]
+    caption = (
+        "Solid, what one example costs; dashed, how hard it pulls: each scaled to 1, at the "
+        "hyper-parameters chosen at the strongest noise, all else that is predicted being 0. A "
+        "loss whose slope vanishes far from the target lets go of an example that looks wrong."
+    )
+    return Plate(title, _panels("shape", draw), caption)
+
+
+def tuned_panels(results: Results, analysis: Analysis) -> list[tuple[str, str]]:
+    """The contenders and those of their hyper-parameters of which several values were tried."""
+    return [
+        (standing.loss, name)
+        for standing in analysis.levels[-1]
+        for name in plots.tuned(results, standing.loss)
+    ]
+
+
+def _by_contender(
+    results: Results,
+    analysis: Analysis,
+    title: str,
+    label: str,
+    one: Callable[[Axes, str], None],
+    caption: str,
+) -> Plate:
+    """A panel for each contender, in the order of the ranking at the strongest noise."""
+
+    def labelled(axes: Axes, loss: str) -> None:
+        one(axes, loss)
+        axes.set_xlabel(label)
+
+    names = [standing.loss for standing in analysis.levels[-1]]
+    draw = [(loss, functools.partial(labelled, loss=loss)) for loss in names]
+    return Plate(title, _panels(label.replace(" ", "-"), draw), caption, _level_keys(results))
+
+
+def _panels(kind: str, draw: Sequence[tuple[str, Callable[[Axes], None]]]) -> tuple[Panel, ...]:
+    """Small drawings, which the page puts in as many columns as there is room for."""
+
+    def fill(canvas: Figure, one: Callable[[Axes], None]) -> None:
+        canvas.set_size_inches(_PANEL)
+        one(canvas.subplots())
+
+    return tuple(
+        Panel(title, svg(f"{kind}-{index}", f"{title}, {kind}", functools.partial(fill, one=one)))
+        for index, (title, one) in enumerate(draw)
+    )
+
+
+def _level_keys(results: Results) -> tuple[tuple[str, str], ...]:
+    return tuple(
+        (VARIABLES[colour(level)], wording.level_name(results.plan, level))
+        for level in range(len(results.plan.noise))
+    )
+
+
+def _reading(ordinate: Ordinate) -> str:
+    crosses = " A cross marks networks that gave no finite numbers."
+    return ("Higher is better." if ordinate.rises else "Lower is better.") + crosses

@@ -1,0 +1,219 @@
+"""What is drawn of results: differences, curves and responses, each on axes that are given."""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+from jaxloss.compare.report import wording
+from jaxloss.compare.report.figures.style import DASHED, INK, LEVELS, MUTED, PAPER, Ordinate, colour
+from jaxloss.compare.report.quantities import minus, wrapped
+from jaxloss.compare.statistics.estimates import Estimate
+from jaxloss.compare.statistics.standings import Analysis, Standing
+from jaxloss.compare.sweep.results import Floats, Results
+
+NAME_WIDTH = 27
+_CLAIMS = {"better", "worse"}  # verdicts that say of a loss what no temperature does
+_FEW_DECADES = 3.0
+
+
+def draw_differences(axes: Axes, results: Results, analysis: Analysis, level: int) -> None:
+    """The paired difference of each contender to the reference, with its simultaneous interval."""
+    metric, ranking = results.plan.task.output.metric, analysis.levels[level]
+    names = [wrapped(standing.loss, NAME_WIDTH) for standing in ranking]
+    heights = np.asarray([0.4 + 0.6 * len(name.splitlines()) for name in names])
+    rows = np.cumsum(heights) - heights / 2
+    for row, standing in zip(rows, ranking, strict=True):
+        if standing.to_reference is None:
+            axes.plot(0, row, "|", color=INK, ms=9, mew=1.6)
+            continue
+        if standing.to_reference.failed:
+            axes.text(0, row, " failed to train", va="center", color=MUTED)
+            continue
+        difference, told = standing.to_reference.difference, standing.verdict in _CLAIMS
+        ends = metric.factor * np.asarray(difference.interval)
+        axes.plot(ends, [row, row], color=colour(level), solid_capstyle="butt")
+        fill = colour(level) if told else PAPER
+        mean = metric.factor * difference.mean
+        axes.plot(mean, row, "o", color=colour(level), mfc=fill, ms=6, mew=1.4)
+    axes.axvline(0, color=MUTED, lw=1, zorder=0)
+    axes.set(yticks=rows, yticklabels=names)
+    axes.tick_params(axis="y", length=0, labelcolor=INK)
+    axes.set_ylim(heights.sum(), 0)
+    axes.grid(visible=False, axis="y")
+    axes.spines["left"].set_visible(False)
+    axes.set_title(wording.level_name(results.plan, level), loc="left")
+
+
+def scale_differences(axes: Axes, results: Results, analysis: Analysis) -> None:
+    """An abscissa for differences at all levels: linear about 0, logarithmic beyond."""
+    factor = results.plan.task.output.metric.factor
+    known = [factor * np.asarray(d.interval) for d in _differences(analysis)]
+    ends = np.abs(np.asarray([ends for ends in known if np.isfinite(ends).all()]).ravel())
+    if not ends.size or not ends.max():
+        return
+    usual, reach = float(np.median(ends)), float(ends.max())
+    step = 10.0 ** np.floor(np.log10(usual or reach))
+    if reach <= _FEW_DECADES * step:
+        return
+    axes.set_xscale("symlog", linthresh=step, linscale=0.7)
+    powers = step * 10.0 ** np.arange(np.ceil(np.log10(reach / step)) + 1)
+    sizes = sorted({*powers, *(3 * powers)})
+    if len([size for size in sizes if size <= reach]) > 2 * _FEW_DECADES:
+        sizes = sorted(powers)
+    shown = [size for size in sizes if size <= reach]
+    ticks = [*(-size for size in reversed(shown)), 0.0, *shown]
+    axes.set_xticks(ticks, [minus(f"{tick:+.4g}") if tick else "0" for tick in ticks])
+    axes.minorticks_off()
+
+
+def draw_learning(
+    axes: Axes, results: Results, analysis: Analysis, loss: str, ordinate: Ordinate | None = None
+) -> None:
+    """The mean score after each epoch at what was chosen; dashed, that of the reference."""
+    ordinate = ordinate or learning_ordinate(results, analysis)
+    epochs = list(range(1, results.plan.epochs + 1))
+    for level in range(len(results.plan.noise)):
+        for name, width, dashes in ((results.plan.field.reference, 0.9, DASHED), (loss, 1.6, "-")):
+            curve = ordinate.of(learning_curve(results, analysis.standing(name, level), level))
+            axes.plot(epochs, curve, color=colour(level), lw=width, ls=dashes)
+            ordinate.mark_failures(axes, epochs[-1:], curve[-1:])
+    axes.xaxis.set_major_locator(MaxNLocator(4, integer=True))
+    ordinate.set(axes)
+
+
+def draw_rates(
+    axes: Axes, results: Results, analysis: Analysis, loss: str, ordinate: Ordinate | None = None
+) -> None:
+    """The mean score after training against the learning rate; a dot where it was chosen."""
+    ordinate = ordinate or rates_ordinate(results, analysis)
+    rates = results.plan.rates
+    for level in range(len(results.plan.noise)):
+        standing = analysis.standing(loss, level)
+        scores = ordinate.of(_by_rate(results, standing, level))
+        _response(axes, ordinate, rates, scores, standing.rate_index, level)
+    axes.set_xscale("log")
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: minus(f"{x:g}")))
+    axes.minorticks_off()
+
+
+def draw_hyperparameter(
+    axes: Axes,
+    results: Results,
+    analysis: Analysis,
+    loss: str,
+    name: str,
+    ordinate: Ordinate | None = None,
+) -> None:
+    """The mean score against a hyper-parameter, all else at its best on validation data."""
+    ordinate = ordinate or rates_ordinate(results, analysis)
+    values = tuned(results, loss)[name]
+    for level in range(len(results.plan.noise)):
+        chosen = values.index(analysis.standing(loss, level).hyperparameters[name])
+        scores = ordinate.of(response(results, loss, name, level))
+        _response(axes, ordinate, values, scores, chosen, level)
+    if min(values) > 0 and max(values) / min(values) >= _FEW_DECADES:
+        axes.set_xscale("log")
+        axes.set_xticks(values, [f"{value:g}" for value in values])
+    axes.minorticks_off()
+
+
+def draw_robustness(axes: Axes, results: Results, analysis: Analysis) -> None:
+    """The mean score at what was chosen against the noise; the best and the reference stand out."""
+    plan, levels = results.plan, range(len(results.plan.noise))
+    names = [standing.loss for standing in analysis.levels[-1]]
+    scores = {n: np.asarray([analysis.standing(n, v).score.mean for v in levels]) for n in names}
+    ordinate = Ordinate(plan.task.output.metric, scores.values())
+    marked = highlighted(results, analysis)
+    for name in names:
+        y = ordinate.of(scores[name])
+        shade = marked.get(name, MUTED)
+        width, order, label = (2.2, 3, name) if name in marked else (0.8, 2, None)
+        axes.plot(
+            [100 * noise for noise in plan.noise],
+            y,
+            color=shade,
+            lw=width,
+            zorder=order,
+            marker="o",
+            ms=2 * width,
+            label=label,
+        )
+    ordinate.set(axes)
+    axes.set(xlabel=f"{plan.task.noise}, percent", ylabel=ordinate.label)
+
+
+def highlighted(results: Results, analysis: Analysis) -> dict[str, str]:
+    """Those that stand out among all curves, with their colours: the reference, best and last."""
+    reference = results.plan.field.reference
+    best = [next(iter(ranking)).loss for ranking in analysis.levels]
+    finite = [s.loss for s in analysis.levels[-1] if np.isfinite(s.score.mean)]
+    others = [name for name in dict.fromkeys([*best, *finite[-1:]]) if name != reference]
+    return {reference: INK} | dict(zip(others, LEVELS, strict=False))
+
+
+def tuned(results: Results, loss: str) -> dict[str, list[float]]:
+    """The hyper-parameters of a contender of which several values were tried, ascending."""
+    variants = results.plan.field[loss].variants
+    names = variants[0].hyperparameters
+    return {name: sorted({v.hyperparameters[name] for v in variants}) for name in names}
+
+
+def response(results: Results, loss: str, name: str, level: int) -> Floats:
+    """The mean test score at each value of a hyper-parameter, all else chosen on validation."""
+    grid, metric = results.grids[loss], results.plan.task.output.metric
+    variants = results.plan.field[loss].variants
+
+    def at(value: float) -> float:
+        some = [i for i, v in enumerate(variants) if v.hyperparameters[name] == value]
+        validation = grid.validation[some, level].mean(-1)
+        merit = validation if metric.higher else -validation
+        best = np.unravel_index(np.where(np.isfinite(merit), merit, -np.inf).argmax(), merit.shape)
+        return float(grid.test[some, level, :, :, -1].mean(-1)[best])
+
+    return np.asarray([at(value) for value in tuned(results, loss)[name]])
+
+
+def learning_curve(results: Results, standing: Standing, level: int) -> Floats:
+    """The mean test score after each epoch, at what was chosen."""
+    chosen = results.grids[standing.loss].test[standing.variant, level, standing.rate_index]
+    return np.asarray(chosen.mean(0))
+
+
+def learning_ordinate(results: Results, analysis: Analysis) -> Ordinate:
+    """The axis on which all learning curves can be seen."""
+    curves = (learning_curve(results, standing, level) for level, standing in _all(analysis))
+    return Ordinate(results.plan.task.output.metric, curves)
+
+
+def rates_ordinate(results: Results, analysis: Analysis) -> Ordinate:
+    """The axis of scores after training at all rates, of which the highest may give any number."""
+    scores = (_by_rate(results, standing, level) for level, standing in _all(analysis))
+    return Ordinate(results.plan.task.output.metric, scores, cut=True)
+
+
+def _response(
+    axes: Axes, ordinate: Ordinate, x: Sequence[float], y: Floats, chosen: int, level: int
+) -> None:
+    axes.plot(x, y, color=colour(level))
+    axes.plot(x[chosen], y[chosen], "o", color=colour(level), ms=6)
+    ordinate.mark_failures(axes, x, y)
+    ordinate.set(axes)
+
+
+def _by_rate(results: Results, standing: Standing, level: int) -> Floats:
+    chosen = results.grids[standing.loss].test[standing.variant, level, :, :, -1]
+    return np.asarray(chosen.mean(-1))
+
+
+def _all(analysis: Analysis) -> Iterator[tuple[int, Standing]]:
+    for level, ranking in enumerate(analysis.levels):
+        for standing in ranking:
+            yield level, standing
+
+
+def _differences(analysis: Analysis) -> Iterator[Estimate]:
+    for _, standing in _all(analysis):
+        if standing.to_reference:
+            yield standing.to_reference.difference

@@ -1,0 +1,60 @@
+"""The types in the signatures of losses: which values an argument takes, in which layout.
+
+An array type says how many trailing axes form one event; the axes before them are the batch.
+A hyper-parameter type says in which interval the number lies. Both are read by the check in
+`contract`, by the tests that draw inputs, and by the catalog.
+"""
+
+from jaxloss.core.domains.arrays import Angle as Angle
+from jaxloss.core.domains.arrays import Concentration as Concentration
+from jaxloss.core.domains.arrays import KeptLogits as KeptLogits
+from jaxloss.core.domains.arrays import Label as Label
+from jaxloss.core.domains.arrays import Logit as Logit
+from jaxloss.core.domains.arrays import Logits as Logits
+from jaxloss.core.domains.arrays import LogProbabilities as LogProbabilities
+from jaxloss.core.domains.arrays import MultiHot as MultiHot
+from jaxloss.core.domains.arrays import NonNegativeReal as NonNegativeReal
+from jaxloss.core.domains.arrays import NonZeroReal as NonZeroReal
+from jaxloss.core.domains.arrays import OpenProbability as OpenProbability
+from jaxloss.core.domains.arrays import Point as Point
+from jaxloss.core.domains.arrays import PositiveReal as PositiveReal
+from jaxloss.core.domains.arrays import Probability as Probability
+from jaxloss.core.domains.arrays import Real as Real
+from jaxloss.core.domains.arrays import Score as Score
+from jaxloss.core.domains.arrays import Scores as Scores
+from jaxloss.core.domains.arrays import SharedReal as SharedReal
+from jaxloss.core.domains.arrays import Sign as Sign
+from jaxloss.core.domains.arrays import Simplex as Simplex
+from jaxloss.core.domains.arrays import Spread as Spread
+from jaxloss.core.domains.arrays import Variance as Variance
+from jaxloss.core.domains.arrays import Vector as Vector
+from jaxloss.core.domains.base import ArrayDomain as ArrayDomain
+from jaxloss.core.domains.base import HyperDomain as HyperDomain
+from jaxloss.core.domains.base import Values as Values
+from jaxloss.core.domains.base import WholeDomain as WholeDomain
+from jaxloss.core.domains.hyperparameters import AtLeastOne as AtLeastOne
+from jaxloss.core.domains.hyperparameters import ClassWeights as ClassWeights
+from jaxloss.core.domains.hyperparameters import Extended as Extended
+from jaxloss.core.domains.hyperparameters import NonNegative as NonNegative
+from jaxloss.core.domains.hyperparameters import Number as Number
+from jaxloss.core.domains.hyperparameters import OpenUnit as OpenUnit
+from jaxloss.core.domains.hyperparameters import Positive as Positive
+from jaxloss.core.domains.hyperparameters import Unit as Unit
+from jaxloss.core.domains.hyperparameters import ZeroToTwo as ZeroToTwo
+from jaxloss.core.domains.images import FeatureMap as FeatureMap
+from jaxloss.core.domains.images import Image as Image
+from jaxloss.core.domains.sets import Embeddings as Embeddings
+from jaxloss.core.domains.sets import FrameCounts as FrameCounts
+from jaxloss.core.domains.sets import FrameLogits as FrameLogits
+from jaxloss.core.domains.sets import Groups as Groups
+from jaxloss.core.domains.sets import ItemScores as ItemScores
+from jaxloss.core.domains.sets import Keys as Keys
+from jaxloss.core.domains.sets import LabelCounts as LabelCounts
+from jaxloss.core.domains.sets import PixelLabels as PixelLabels
+from jaxloss.core.domains.sets import PixelLogits as PixelLogits
+from jaxloss.core.domains.sets import PixelScores as PixelScores
+from jaxloss.core.domains.sets import PixelSigns as PixelSigns
+from jaxloss.core.domains.sets import Region as Region
+from jaxloss.core.domains.sets import Regions as Regions
+from jaxloss.core.domains.sets import Relevance as Relevance
+from jaxloss.core.domains.sets import SequenceLabels as SequenceLabels

@@ -1,0 +1,156 @@
+"""The types of arrays whose events are single numbers, vectors or classes."""
+
+from dataclasses import replace
+from typing import Annotated
+
+import jax.numpy as jnp
+from jax import Array
+
+from jaxloss.core.domains.base import ArrayDomain, BinaryDomain, NonZeroDomain, WholeDomain
+from jaxloss.numerics import tiny
+
+
+def as_sign(truths: Array) -> Array:
+    """+1 where positive, -1 elsewhere, NaN where NaN; quicker in a sum than `where` or `sign`."""
+    steep = 2 / tiny(truths)
+    unknown = 0 * truths  # in a sum on a CPU, XLA's maximum and minimum lose NaN
+    return jnp.minimum(jnp.maximum(truths, 0) * steep - 1, 1) + unknown
+
+
+TRUTHS = ("bool_", "floating", "integer")
+_INTEGER_LABELS = (
+    "integer labels belong to a function that takes labels, such as "
+    "softmax_cross_entropy_with_integer_labels"
+)
+SOFT_LABELS = (
+    "probabilities over classes belong to a function that takes them, such as "
+    "softmax_cross_entropy; cast true labels to int32"
+)
+
+Real = Annotated[Array, ArrayDomain("Real", "real numbers")]
+SharedReal = Annotated[
+    Array,
+    ArrayDomain(
+        "SharedReal", "real numbers; a scalar or an axis of length 1 is shared", shared=True
+    ),
+]
+NonNegativeReal = Annotated[
+    Array, ArrayDomain("NonNegativeReal", "numbers >= 0", low=0.0, benign=1.0)
+]
+PositiveReal = Annotated[
+    Array, ArrayDomain("PositiveReal", "numbers > 0", low=0.0, open=True, benign=1.0)
+]
+NonZeroReal = Annotated[Array, NonZeroDomain("NonZeroReal", "numbers other than 0", benign=1.0)]
+Variance = Annotated[
+    Array,
+    ArrayDomain(
+        "Variance",
+        "variances >= 0; a scalar or an axis of length 1 is shared",
+        low=0.0,
+        benign=1.0,
+        shared=True,
+    ),
+]
+Spread = Annotated[
+    Array,
+    ArrayDomain(
+        "Spread",
+        "scales or dispersions >= 0; a scalar or an axis of length 1 is shared",
+        low=0.0,
+        benign=1.0,
+        shared=True,
+    ),
+]
+Concentration = Annotated[
+    Array,
+    ArrayDomain(
+        "Concentration",
+        "concentrations >= 0; a scalar or an axis of length 1 is shared",
+        low=0.0,
+        benign=1.0,
+        shared=True,
+    ),
+]
+Angle = Annotated[Array, ArrayDomain("Angle", "angles in radians, of any turn")]
+Vector = Annotated[Array, ArrayDomain("Vector", "vectors over the last axis", event=1, benign=1.0)]
+Point = Annotated[Array, ArrayDomain("Point", "points over the last axis, in one unit", event=1)]
+Score = Annotated[Array, ArrayDomain("Score", "real scores, positive for the class +1")]
+Sign = Annotated[
+    Array,
+    ArrayDomain(
+        "Sign",
+        "bool, {0, 1} or {-1, +1}: positive is +1, all else -1",
+        accepts=TRUTHS,
+        convert=as_sign,
+    ),
+]
+Logit = Annotated[Array, ArrayDomain("Logit", "log-odds, ±inf included")]
+Probability = Annotated[
+    Array,
+    ArrayDomain(
+        "Probability", "probabilities in [0, 1]", low=0.0, high=1.0, accepts=TRUTHS, benign=0.5
+    ),
+]
+OpenProbability = Annotated[
+    Array,
+    ArrayDomain("OpenProbability", "numbers in (0, 1)", low=0.0, high=1.0, open=True, benign=0.5),
+]
+_LOGITS = ArrayDomain(
+    "Logits",
+    "unnormalised log-probabilities over the last axis, -inf for masked classes",
+    event=1,
+    least=(1,),
+)
+# A finite logit is a number, however low: `finfo.min` has the probability 0 beside larger ones, and
+# rows of it alone are uniform. One of +inf is the limit as it grows; of two of them, NaN or +inf.
+Logits = Annotated[Array, _LOGITS]
+KeptLogits = Annotated[Array, replace(_LOGITS, kept=True)]
+Scores = Annotated[
+    Array, ArrayDomain("Scores", "real scores over the last axis, one a class", event=1, least=(1,))
+]
+LogProbabilities = Annotated[
+    Array,
+    ArrayDomain(
+        "LogProbabilities",
+        "log-probabilities over the last axis, in [-inf, 0.001], as rounding leads above 0",
+        high=1e-3,
+        event=1,
+        least=(1,),
+    ),
+]
+Simplex = Annotated[
+    Array,
+    ArrayDomain(
+        "Simplex",
+        "probabilities over the last axis, or other weights >= 0, which are not normalised",
+        low=0.0,
+        accepts=TRUTHS,
+        event=1,
+        least=(1,),
+        benign=1.0,
+        likely_fix=_INTEGER_LABELS,
+    ),
+]
+MultiHot = Annotated[
+    Array,
+    BinaryDomain(
+        "MultiHot",
+        "0 or 1 over the last axis, 1 for each class that is present",
+        low=0.0,
+        high=1.0,
+        accepts=TRUTHS,
+        event=1,
+        least=(1,),
+        likely_fix="jax.nn.one_hot makes it of integer labels",
+    ),
+]
+Label = Annotated[
+    Array,
+    WholeDomain(
+        "Label",
+        "integers in [0, classes)",
+        low=0,
+        indexes=True,
+        likely_fix=SOFT_LABELS,
+    ),
+]

@@ -1,0 +1,337 @@
+"""The signature of a loss as data, and the checks that follow from it."""
+
+import difflib
+import functools
+import inspect
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from jaxloss.core.annotations import (
+    array_domains,
+    domains_of,
+    hyper_domains,
+    refuse_several_arrays,
+    takes_where,
+)
+from jaxloss.core.domains import ArrayDomain, HyperDomain
+from jaxloss.core.masking import Shape, as_mask, hide, lead, spread
+from jaxloss.numerics import as_argument, as_array, computing_dtype, nan_below_zero, poison, unknown
+from jaxloss.numerics.sizes import is_known
+
+_CONCRETE = (int, float, np.generic, np.ndarray, list, tuple)
+
+
+@dataclass(frozen=True)
+class HyperParameter:
+    """A keyword of a loss: its domain, and its default, `None` for a term that may be absent."""
+
+    domain: HyperDomain
+    default: float | None
+
+
+@dataclass(frozen=True)
+class Signature:
+    """The arrays a loss takes by position, and the hyper-parameters it takes by keyword.
+
+    `couples` says that an event is a set whose elements depend on each other, so that the loss
+    takes `where`, which says which elements count. `axis_name` is the axis of a mesh over which an
+    event is spread, so that the arrays of one device are a part of it.
+    """
+
+    name: str
+    arrays: Mapping[str, ArrayDomain]
+    hyperparameters: Mapping[str, HyperParameter]
+    couples: bool = False
+    axis_name: str | None = None
+
+    @classmethod
+    def of(cls, function: Callable[..., Array], arrays: Mapping[str, Any] | None = None) -> Self:
+        """Read a function's annotations; `arrays` are what it is called with, if not its own.
+
+        Raises:
+            TypeError: A parameter is no array and no hyper-parameter by its place, its annotation
+                and its default.
+            ValueError: A default is outside its domain.
+        """
+        if arrays is None:
+            own = array_domains(function)
+        else:
+            refuse_several_arrays(function)
+            own = domains_of(arrays)
+        hyper = hyper_domains(function)
+        signature = cls(
+            name=function.__name__,
+            arrays=own,
+            hyperparameters={name: HyperParameter(*item) for name, item in hyper.items()},
+            couples=takes_where(function),
+        )
+        signature.admit({name: default for name, (_, default) in hyper.items()})
+        return signature
+
+    def as_inspect(self) -> inspect.Signature:
+        """The form that `help` and `inspect.signature` show."""
+        positional = [
+            inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD) for name in self.arrays
+        ]
+        keyword = [
+            inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=hyper.default)
+            for name, hyper in self.hyperparameters.items()
+        ]
+        if self.takes_where:
+            keyword.append(inspect.Parameter("where", inspect.Parameter.KEYWORD_ONLY, default=None))
+        return inspect.Signature([*positional, *keyword])
+
+    def bind(self, args: Sequence[Any], keywords: dict[str, Any]) -> Sequence[Array | np.ndarray]:
+        """The arrays in order; those given by name are taken out of `keywords`."""
+        if len(args) == len(self.arrays) and all(isinstance(x, Array) for x in args):
+            return args
+        names = list(self.arrays)
+        by_name = [keywords.pop(name) for name in names[len(args) :] if name in keywords]
+        given = (*args, *by_name)
+        if len(given) != len(names):
+            wanted = f"{len(names)} arrays ({', '.join(names)})"
+            raise TypeError(f"{self.name} takes {wanted}, got {len(given)}")
+        return [self._receive(name, value) for name, value in zip(names, given, strict=True)]
+
+    def _receive(self, name: str, value: Any) -> Array | np.ndarray:
+        try:
+            return as_argument(value)
+        except (TypeError, ValueError) as error:
+            raise TypeError(f"{self.name}: `{name}` is an array, got {value!r:.60}") from error
+
+    def admit(self, keywords: Mapping[str, Any]) -> None:
+        """Refuse unknown hyper-parameters, and concrete numbers outside their domain."""
+        for name, value in keywords.items():
+            if name == "where" and self.takes_where:
+                continue
+            if name not in self.hyperparameters:
+                raise TypeError(self._unknown(name))
+            if value is not None or self.hyperparameters[name].default is not None:
+                self._admit_value(name, value)
+
+    def _unknown(self, name: str) -> str:
+        near = difflib.get_close_matches(name, self.hyperparameters, n=1)
+        hint = f"; did you mean `{near[0]}`?" if near else ""
+        known = ", ".join(self.hyperparameters) or "none"
+        return f"{self.name} has no hyper-parameter `{name}` (it has: {known}){hint}"
+
+    def _admit_value(self, name: str, value: Any) -> None:
+        domain = self.hyperparameters[name].domain
+        if isinstance(value, float) and domain.low < value < domain.high:
+            return  # at once: NumPy's checks below take longer than a small loss
+        message = f"{self.name}: `{name}` is {domain.says}, got {value!r}"
+        if value is None or isinstance(value, (bool, str)):
+            raise TypeError(message)
+        if isinstance(value, _CONCRETE) and not np.all(domain.contains(np.asarray(value))):
+            raise ValueError(message)
+
+    def check(self, arrays: tuple[Array, ...]) -> None:
+        """Raise where a dtype is outside its domain, or where shapes do not fit together."""
+        for (name, domain), array in zip(self.arrays.items(), arrays, strict=True):
+            if not domain.admits(array.dtype):
+                raise TypeError(
+                    f"{self.name}: `{name}` holds {domain.says}, got {array.dtype} of shape "
+                    f"{array.shape}; {domain.likely_fix}"
+                )
+        self._check_shapes(arrays)
+
+    def _check_shapes(self, arrays: tuple[Array, ...]) -> None:
+        import chex  # here, because importing it takes longer than importing all of jaxloss
+
+        shapes = ", ".join(f"`{n}` {a.shape}" for n, a in zip(self.arrays, arrays, strict=True))
+        every = self.wanted([array.shape for array in arrays])
+        for (name, domain), array, wanted in zip(self.arrays.items(), arrays, every, strict=True):
+            fix = _likely_fix(domain, array.shape, wanted)
+            chex.assert_shape(
+                array,
+                wanted,
+                custom_message=f"{self.name}: `{name}` does not fit in {shapes}: shapes are "
+                f"equal, never broadcast; {fix}",
+                exception_type=ValueError,
+            )
+            last = array.shape[len(array.shape) - len(domain.least) :]
+            if any(size < least for size, least in zip(last, domain.least, strict=True)):
+                raise ValueError(self._too_small(name, domain, array.shape))
+
+    def check_value(self, value: Any, leader: Shape) -> None:
+        """Raise unless the value is one number an example, or where a set is one, an element."""
+        if not isinstance(value, (Array, np.ndarray, np.generic, float, int)):
+            size = f" of {len(value)}" if isinstance(value, (tuple, list)) else ""
+            got = f"a {type(value).__name__}{size}"
+            message = "a loss returns one array, which is what is minimised"
+            raise TypeError(f"{self.name}: {message}; compute the rest beside it, got {got}")
+        batch, shape = (
+            leader[: len(leader) - next(iter(self.arrays.values())).event],
+            np.shape(value),
+        )
+        if shape != batch and not (self.couples and shape == self.elements(leader)):
+            raise ValueError(
+                f"{self.name}: a loss returns one value for each example, here of shape {batch}, "
+                f"got {shape}; sum over the axes of one example, and leave the batch to "
+                "the reduction of an Objective"
+            )
+
+    def cast(self, arrays: Sequence[Array]) -> list[Array]:
+        """The arrays as the function wants them: in the computing dtype, or as integers."""
+        dtype = computing_dtype(*arrays)
+        return [d.cast(x, dtype) for d, x in zip(self.arrays.values(), arrays, strict=True)]
+
+    def _too_small(self, name: str, domain: ArrayDomain, shape: Shape) -> str:
+        wanted = " by ".join(map(str, domain.least))
+        return (
+            f"{self.name}: `{name}` holds {domain.says}, at least {wanted} in the last axes, got "
+            f"shape {shape}; nothing has no mean: leave empty ones out"
+        )
+
+    def wanted(self, shapes: Sequence[Shape]) -> list[Shape]:
+        """The shapes that fit together, for arrays of these shapes."""
+        pairs = zip(self.arrays.values(), shapes, strict=True)
+        return [self._wanted_shape(domain, shape, shapes[0]) for domain, shape in pairs]
+
+    def elements(self, leader: Shape) -> Shape:
+        """The batch and set axes of the first array, which has this shape."""
+        return leader[: len(leader) - next(iter(self.arrays.values())).features]
+
+    def maskable(self, shapes: Sequence[Shape]) -> list[Shape]:
+        """The shapes that a mask of sets is a prefix of: of the elements, and with what follows."""
+        own, pairs = self.elements(shapes[0]), zip(self.arrays.values(), shapes, strict=True)
+        return [own, *(shape[: len(own)] for domain, shape in pairs if domain.longer)]
+
+    def conceal(self, where: Array | None, arrays: Sequence[Array]) -> tuple[list[Array], Array]:
+        """The arrays, harmless where elements do not count, and which do, one entry for each."""
+        if where is None:
+            over_features = tuple(range(-next(iter(self.arrays.values())).features, 0))
+            like = jnp.any(arrays[0], axis=over_features)  # for how it is spread over devices
+            return list(arrays), jnp.ones_like(like)
+        shape, *others = self.maskable([array.shape for array in arrays])
+        mask = as_mask(self.name, as_array(where), shape, *others)
+        pairs = zip(self.arrays.values(), arrays, strict=True)
+        counted = mask if mask.ndim == len(shape) else spread(mask, shape)
+        return [hide(mask, domain.benign, array) for domain, array in pairs], counted
+
+    def anywhere(self, counted: Array) -> Array:
+        """Which examples count, where they may do so by what is elsewhere too."""
+        return counted
+
+    def _wanted_shape(self, domain: ArrayDomain, shape: Shape, leader: Shape) -> Shape:
+        """The batch axes of the first array, and the event axes that the domain asks for."""
+        leading_event = next(iter(self.arrays.values())).event
+        batch = leader[: len(leader) - leading_event]
+        if self.couples and len(leader) >= leading_event:
+            elements = self.elements(leader)[: len(batch) + domain.event - domain.features]
+            features = leader[len(leader) - domain.features :]
+            if domain.longer and len(shape) == len(leader):
+                count, own = elements[-1], shape[len(batch)]
+                elements = (*batch, own if is_known(count, own) and own > count else count)
+            return elements + features
+        if domain.shared and _stretches(shape, leader):
+            return shape
+        if len(leader) < leading_event:
+            return (*leader, *[-1] * (leading_event - len(leader)))
+        if domain.width is not None:
+            return (*batch, domain.width)
+        if domain.event in (0, leading_event):
+            return leader[: len(batch) + domain.event]
+        missing = [-1] * (domain.event - len(shape))
+        return (*batch, *missing, *shape[max(len(shape) - domain.event, 0) :])
+
+    def spread(self, keywords: Mapping[str, Any], shape: Shape, dtype: Any) -> dict[str, Any]:
+        """Hyper-parameters in the computing dtype, those per class in the shape of the scores."""
+        return {
+            name: value
+            if value is None or name == "where"
+            else self._spread_one(name, jnp.asarray(value).astype(dtype), shape)
+            for name, value in keywords.items()
+        }
+
+    def _spread_one(self, name: str, value: Array, shape: Shape) -> Array:
+        domain = self.hyperparameters[name].domain
+        # Here, as no slope leads back to a margin that no example is within.
+        value = poison(value, jnp.all(domain.contains(value)))
+        if domain.per_class and value.shape in ((), shape[-1:]):
+            return jnp.broadcast_to(value, shape)
+        if value.shape:
+            raise ValueError(
+                f"{self.name}: `{name}` has shape {value.shape} where the arrays have {shape}; a "
+                "hyper-parameter is a scalar (use jax.vmap for many), or where it is said to be so "
+                "one number for each entry of the last axis"
+            )
+        return value
+
+    def valid(self, arrays: Sequence[Array], numbers: Mapping[str, Any]) -> Array:
+        """In which examples all values lie inside their domains: one for each, or one for all."""
+        batch = arrays[0].ndim - next(iter(self.arrays.values())).event
+        of_arrays = [lead(check, batch) for check in self._array_checks(arrays)]
+        checks = [*of_arrays, *self._number_checks(numbers)]
+        return functools.reduce(jnp.logical_and, checks, jnp.ones((), bool))
+
+    @property
+    def takes_where(self) -> bool:
+        """Whether a call takes a mask of what counts, as an objective does of any loss."""
+        return self.couples
+
+    @property
+    def elementwise(self) -> bool:
+        """Whether each value depends on one number of each array."""
+        return not self.couples and not any(domain.event for domain in self.arrays.values())
+
+    @property
+    def keeps(self) -> bool:
+        """Whether the first array reaches the function as it is, and all slopes by the value."""
+        return next(iter(self.arrays.values())).kept
+
+    def outside(self, arrays: Sequence[Array], numbers: Mapping[str, Any]) -> Iterator[Array]:
+        """0 inside all domains and NaN outside one: of the bounded arrays, of each, of numbers."""
+        pairs = zip(self.arrays.values(), arrays, strict=True)
+        rooms = [domain.room(array) for domain, array in pairs if domain.bounded]
+        if rooms:
+            yield nan_below_zero(functools.reduce(jnp.minimum, rooms))
+        for array in arrays:  # each by itself, as that minimum may lose NaN
+            yield lead(unknown(array), arrays[0].ndim)
+        for inside in self._number_checks(numbers):
+            yield jnp.where(inside, 0, jnp.nan).astype(arrays[0].dtype)
+
+    def inside(self, arrays: Sequence[Array]) -> dict[str, Array]:
+        """Of each array, which entries lie in its domain."""
+        pairs = list(zip(self.arrays.items(), arrays, strict=True))
+        given: dict[str, Array] = {}
+        for (_, domain), array in pairs:
+            given.setdefault(domain.name, array)
+        return {name: domain.members(array, given) for (name, domain), array in pairs}
+
+    def _array_checks(self, arrays: Sequence[Array]) -> Iterator[Array]:
+        """NaN is told from the arrays: on a CPU, XLA's maxima and minima lose it among many."""
+        each = zip(self.arrays.values(), arrays, self.inside(arrays).values(), strict=True)
+        for domain, array, inside in each:
+            axes = tuple(range(-domain.event, 0))
+            if domain.kept:
+                continue
+            if axes and domain.padded is None and jnp.issubdtype(array.dtype, jnp.floating):
+                outside = nan_below_zero(domain.room(array)) if domain.bounded else unknown(array)
+                yield ~jnp.isnan(jnp.sum(outside, axis=axes))  # as one pass
+            else:
+                yield jnp.all(inside, axis=axes)
+
+    def _number_checks(self, numbers: Mapping[str, Any]) -> Iterator[Array]:
+        for name, value in numbers.items():
+            if name != "where" and value is not None:
+                yield jnp.all(self.hyperparameters[name].domain.contains(value))
+
+
+def _stretches(shape: Shape, leader: Shape) -> bool:
+    """Whether a shared array is a scalar, or has axes of length 1 where the leader is longer."""
+    same_rank = len(shape) == len(leader)
+    return not shape or (same_rank and all(a in (1, b) for a, b in zip(shape, leader, strict=True)))
+
+
+def _likely_fix(domain: ArrayDomain, shape: Shape, wanted: Shape) -> str:
+    if domain.event and len(shape) == len(wanted) - domain.event:
+        return f"the last axis holds {domain.says}; {domain.likely_fix}"
+    if [n for n in shape if n != 1] == [n for n in wanted if n != 1]:
+        return f"reshape it to {wanted}, or squeeze the other"
+    return f"give it the shape {wanted}"

@@ -1,0 +1,163 @@
+"""An objective that stops at the first bad value and says where it is, also under `jit`."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+from numpy.typing import NDArray
+
+from jaxloss.core.loss import Loss
+from jaxloss.core.objective import Objective, as_arrays
+from jaxloss.core.parts import PyTree
+from jaxloss.core.signature import Signature
+from jaxloss.core.term import Term
+
+AnyArray = NDArray[Any]
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class Checked:
+    """What `checked` makes: a pytree as its objective is, and pickled if that is.
+
+    Attributes:
+        objective: What is evaluated.
+    """
+
+    objective: Objective
+
+    def __call__(
+        self, predictions: PyTree, targets: PyTree, *, where: PyTree = None, weights: PyTree = None
+    ) -> Array:
+        """The value of the objective, once the host has found nothing bad."""
+        value = self.objective(predictions, targets, where=where, weights=weights)
+        given = as_arrays((predictions, targets, where, weights))
+        for term in self.objective.named.values():
+            if isinstance(term.loss, Loss):
+                # A factor, because a summand would not be waited for by the gradient.
+                value = value * _look(term, term.loss.contract, *given).astype(value.dtype)
+        return value
+
+
+def checked(objective: Objective) -> Checked:
+    """The objective as a function that refuses values outside their domain.
+
+    Inside `jit` values cannot be refused while tracing, so a bad label makes NaN. This function
+    looks at the values on the host instead, when they are there: labels, probabilities, rates and
+    all other arrays of the losses, but for what is masked, the hyper-parameters, the values of the
+    losses, which are NaN where numbers in their domains, such as inf, are too large for the
+    formula, and the weights, where they make NaN of values. That costs a copy to the host each
+    step, and a second evaluation where it is not under `jit`: for finding the fault, not for
+    training.
+
+    Args:
+        objective: What to evaluate. Terms whose loss is not of jaxloss are not looked at.
+
+    Returns:
+        A function called as the objective is, with the same value and gradient; it works under
+        `jit`, `grad` and `vmap`.
+
+    Raises:
+        ValueError: At the call, with the name of the loss and of the argument, the first bad
+            value, its index and the domain. Under `jit` the same text comes at the end of an
+            error of JAX's, a ValueError or a JaxRuntimeError, when the result is waited for.
+
+    Example:
+        >>> import jaxloss as jl
+        >>> loss = jl.checked(jl.Objective(jl.softmax_cross_entropy_with_integer_labels))
+        >>> loss([[0.0, 1.0], [2.0, 3.0]], [1, 7])
+        Traceback (most recent call last):
+        ...
+        ValueError: softmax_cross_entropy_with_integer_labels: `labels`[1] is 7, wanted are \
+integers in [0, classes)
+    """
+    return Checked(objective)
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class Seen:
+    """What the host looks at.
+
+    Attributes:
+        arrays: What the loss is given, harmless behind the mask, by name.
+        numbers: The hyper-parameters, by name.
+        inside: Of each of both, which entries lie in its domain, as compiled code judges them.
+        values: The loss of each example, 0 behind the mask.
+        amounts: What each example counts, if not all the same.
+        reduced: What the reduction makes of values and weights.
+    """
+
+    arrays: Mapping[str, Array]
+    numbers: Mapping[str, Array]
+    inside: Mapping[str, Array]
+    values: Array
+    amounts: Array | None
+    reduced: Array
+
+
+def _look(term: Term, contract: Signature, *given: PyTree) -> Array:
+    """One, once the host has found nothing bad in what the term's loss is given and gives."""
+    still = jax.lax.stop_gradient((term, *given))
+    seen, one = _seen(contract, *still), jnp.ones((), jnp.float32)
+    if not any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(seen)):
+        _refuse_bad(contract, seen)
+        return one
+
+    def on_host(one: Array, seen: Seen) -> AnyArray:
+        _refuse_bad(contract, seen)
+        return np.asarray(one)
+
+    looked: Array = jax.pure_callback(on_host, one, one, seen, vmap_method="broadcast_all")
+    return looked
+
+
+def _seen(
+    contract: Signature,
+    term: Term,
+    predictions: PyTree,
+    targets: PyTree,
+    where: PyTree,
+    weights: PyTree,
+) -> Seen:
+    arrays, _ = term.inputs(predictions, targets, where)
+    numbers = {k: jnp.asarray(v) for k, v in term.traced.items() if v is not None}
+    contained = {k: contract.hyperparameters[k].domain.contains(v) for k, v in numbers.items()}
+    inside = contract.inside(contract.cast(arrays)) | contained
+    values, amounts = term.measure(predictions, targets, where, weights)
+    of_arrays = dict(zip(contract.arrays, arrays, strict=True))
+    return Seen(of_arrays, numbers, inside, values, amounts, term.reduction(values, amounts))
+
+
+def _refuse_bad(contract: Signature, seen: Seen) -> None:
+    wanted = {name: domain.says for name, domain in contract.arrays.items()}
+    wanted |= {name: item.domain.says for name, item in contract.hyperparameters.items()}
+    for name, array in {**seen.arrays, **seen.numbers}.items():
+        if bad := _first(array, ~np.asarray(seen.inside[name])):
+            raise ValueError(f"{contract.name}: `{name}`{bad}, wanted are {wanted[name]}")
+    if bad := _first(seen.values, np.isnan(seen.values)):
+        places = {name: _first(x, ~np.isfinite(x)) for name, x in seen.arrays.items()}
+        large = [f"`{name}`{place}, " for name, place in places.items() if place]
+        raise ValueError(
+            f"{contract.name}: the value{bad}, as numbers that lie in their domains are too large "
+            f"for the formula: {''.join(large)}wanted are smaller ones"
+        )
+    amounts = np.ones(()) if seen.amounts is None else np.asarray(seen.amounts)
+    bad = _first(amounts, ~(np.isfinite(amounts) & (amounts >= 0)))
+    if bad and np.any(np.isnan(seen.reduced)):
+        raise ValueError(
+            f"{contract.name}: the weight{bad}, wanted in `weights` are finite numbers >= 0, and "
+            "`where` hides what is not to count"
+        )
+
+
+def _first(array: Any, bad: Any) -> str:
+    """The place and the value of the first bad entry, if there is any."""
+    if not np.any(bad):
+        return ""
+    place = tuple(int(i) for i in np.argwhere(bad)[0])
+    return f"{list(place) if place else ''} is {np.asarray(array)[place]}"

@@ -1,0 +1,275 @@
+"""Functions of all pairs of two sets, of which a block is held at a time, never the whole matrix.
+
+A block is made of some elements of either set. What it says is partial: of its rows over its
+columns, and of its columns over its rows. Such parts are merged, wherever their blocks come from.
+Backward, each block is made again.
+"""
+
+import math
+import operator
+from collections.abc import Callable
+from functools import partial
+from typing import Any, Literal, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from jaxloss.numerics.elementary import as_array
+from jaxloss.numerics.shard_map_axes import axes_of, vary
+from jaxloss.numerics.sizes import is_known
+
+PyTree = Any
+OfBlock = Callable[[PyTree, PyTree], tuple[PyTree, PyTree]]
+
+_LEAST_MEMORY = 2**21  # bytes
+_SINGLE = 4  # bytes
+_SHARE = 4  # of the memory of a set in that of a block
+_ASPECT = 2  # rows for each column
+
+
+class Merge(NamedTuple):
+    """How what two blocks say of the same element is put together, and what says nothing."""
+
+    together: Callable[[Array, Array], Array]
+    nothing: float
+
+
+SUMS = Merge(operator.add, 0.0)
+LOG_SUMS = Merge(jnp.logaddexp, -math.inf)
+
+
+class Extent(NamedTuple):
+    """The most elements of either set that a block is made of."""
+
+    rows: int
+    columns: int
+
+
+def over_sets(of_set: Callable[..., Array], *sets: Array) -> Array:
+    """The function of the memory of a block, in bytes, and of one set, over all leading axes.
+
+    The last array has the shape of the sets and of their elements. A block of each set is held.
+    """
+    shape = sets[-1].shape[:-1]
+    for _ in shape:
+        of_set = _mapped(of_set)
+    count = math.prod(shape)
+    at_once = max(1, count) if is_known(count) else 1
+    return of_set(max(1, _memory(sets) // at_once), *sets)
+
+
+def _mapped(of_set: Callable[..., Array]) -> Callable[..., Array]:
+    return lambda memory, *sets: jax.vmap(partial(of_set, memory))(*sets)
+
+
+def extent(first: PyTree, second: PyTree, memory: int) -> Extent:
+    """Of blocks that hold one number for each pair in so many bytes."""
+    counts = count_of(first), count_of(second)
+    numbers = max(1, memory // _itemsize(first, second))
+    if not is_known(*counts) or counts[0] * counts[1] <= numbers:
+        return Extent(*counts)
+    columns = max(1, min(counts[1], math.isqrt(numbers // _ASPECT)))
+    return Extent(min(counts[0], numbers // columns), columns)
+
+
+def fold_pairs(
+    of_block: OfBlock, first: PyTree, second: PyTree, merge: Merge, size: Extent
+) -> tuple[PyTree, PyTree]:
+    """What a function says of each row and of each column of a block, merged over all blocks.
+
+    Either set is a tree of arrays, an element along the first axis of each. The last block is
+    filled up with zeros, of which the function is to say nothing to the other set.
+    """
+    if count_of(first) <= size.rows and count_of(second) <= size.columns:
+        return of_block(first, second)
+    rows, columns = split(first, size.rows, "constant"), split(second, size.columns, "constant")
+    again = jax.checkpoint(of_block, prevent_cse=False)  # a loop is barrier enough
+    parts = jax.eval_shape(of_block, *(jax.tree.map(lambda x: x[0], x) for x in (rows, columns)))
+    no_row, no_column = nothing_like(merge, parts)
+    blocks = count_of(columns)
+
+    def across(row: PyTree, total: PyTree, block: PyTree) -> tuple[PyTree, PyTree]:
+        column, before = block
+        of_row, of_column = again(row, column)
+        return _merged(merge, total, of_row), _merged(merge, before, of_column)
+
+    def along(totals: PyTree, row: PyTree) -> tuple[PyTree, PyTree]:
+        of_row, totals = jax.lax.scan(partial(across, row), no_row, (columns, totals))
+        return totals, of_row
+
+    start = jax.tree.map(lambda x: jnp.stack([x] * blocks), no_column)
+    of_columns, of_rows = jax.lax.scan(along, start, rows)
+    return join(of_rows, count_of(first)), join(of_columns, count_of(second))
+
+
+def map_pairs(
+    of_rows: Callable[[PyTree, PyTree], PyTree],
+    first: PyTree,
+    second: PyTree,
+    *,
+    memory: int | None = None,
+) -> PyTree:
+    """Apply a function of some rows of pairs, so many at a time that memory is bounded.
+
+        of_rows(first, second),   made of of_rows(some of first, second)
+
+    A row is an element of the first set with all of the second. The function makes what it needs
+    of its pairs, such as their similarities, and puts out what is left of each row. In the backward
+    pass it makes them again. Sets that are small enough it gets whole.
+
+    Args:
+        of_rows: A function of some elements of `first`, in any order, and of all of `second`. It
+            gives arrays whose first axis is that of the elements of `first`, each of which has
+            nothing to do with the others.
+        first: An array, or a tree of arrays, with an element along the first axis of each. Labels,
+            masks and positions are further arrays: `(vectors, labels, jnp.arange(count))`.
+        second: Likewise the other set, of any number of elements. It may be the same.
+        memory: The bytes of one number for each pair that is held at once, at least those of one
+            row; by default 2 MiB, or a quarter of the bytes of `second` if that is more.
+
+    Returns:
+        What `of_rows` gives for all of `first`. Derivatives of any order and mode pass through, in
+        what the function closes over too; sets of several batches are mapped by `jax.vmap`.
+
+    Raises:
+        TypeError: `of_rows` is no function, `memory` no integer, or there are no arrays.
+        ValueError: The arrays of a set, or what the function gives, differ in number of elements;
+            or `memory` is not positive.
+
+    Use when a loss of your own compares all elements of two sets that are large.
+    Avoid when the whole matrix of pairs fits, several times: it is not made twice.
+
+    Example:
+        >>> import jax.numpy as jnp, jaxloss as jl
+        >>> points, places = jnp.array([0.0, 1.0, 5.0]), jnp.arange(3)
+        >>> def nearest_other(rows, columns):
+        ...     (x, i), (y, j) = rows, columns
+        ...     distances = jnp.abs(x[:, None] - y[None, :])
+        ...     return jnp.min(jnp.where(i[:, None] == j[None, :], jnp.inf, distances), axis=1)
+        >>> every = points, places
+        >>> jl.map_pairs(nearest_other, every, every, memory=12).tolist()
+        [1.0, 1.0, 4.0]
+
+    Limits:
+        `of_rows(first, second)`, whatever the memory.
+    """
+    if not callable(of_rows):
+        message = f"`of_rows` is a function of some rows and of `second`, got {of_rows!r}"
+        raise TypeError(f"map_pairs: {message}")
+    first, second = _elements("first", first), _elements("second", second)
+    numbers = (_memory(second) if memory is None else _checked(memory)) // _itemsize(first, second)
+    count, others = count_of(first), count_of(second)
+    if not is_known(count, others) or count * others <= numbers:
+        return _as_many("what `of_rows` gives", of_rows(first, second), count)
+    rows = max(1, numbers // others)
+    again = jax.checkpoint(of_rows, prevent_cse=False)
+
+    def of_block(block: PyTree) -> PyTree:
+        return _as_many("what `of_rows` gives", again(block, second), count_of(block))
+
+    return join(jax.lax.map(of_block, split(first, rows, "edge")), count)
+
+
+def nothing_like(merge: Merge, parts: PyTree) -> PyTree:
+    """What says nothing, in these shapes and spread over devices as they are."""
+    return jax.tree.map(partial(_filled, merge.nothing), parts)
+
+
+def count_of(elements: PyTree) -> int:
+    """The number of elements, the length of the first axis of each array."""
+    count: int = jax.tree.leaves(elements)[0].shape[0]
+    return count
+
+
+def split(elements: PyTree, at_once: int, mode: Literal["constant", "edge"]) -> PyTree:
+    """In blocks of equally many elements, at most so many, `[blocks, elements, ...]`.
+
+    With n blocks each holds every n-th element where there are several devices, so that all have
+    work in each block if the elements are spread over them. The last are filled up.
+    """
+    count = count_of(elements)
+    blocks = max(1, math.ceil(count / at_once))
+    missing = -count % blocks
+    each = (count + missing) // blocks
+
+    def split_one(x: Array) -> Array:
+        padding = [(0, missing)] + [(0, 0)] * (x.ndim - 1)
+        full = jnp.pad(x, padding, mode=mode) if missing else x
+        if _alone():
+            return full.reshape(blocks, each, *x.shape[1:])
+        return jnp.swapaxes(full.reshape(each, blocks, *x.shape[1:]), 0, 1)
+
+    return jax.tree.map(split_one, elements)
+
+
+def join(blocks: PyTree, count: int) -> PyTree:
+    """The first elements of what `split` made blocks of, in their order."""
+
+    def join_one(x: Array) -> Array:
+        many, each, *others = x.shape
+        ordered = x if _alone() else jnp.swapaxes(x, 0, 1)
+        return ordered.reshape(many * each, *others)[:count]
+
+    return jax.tree.map(join_one, blocks)
+
+
+def _alone() -> bool:
+    """Whether nothing can be spread over devices; then neighbours stay together, in place."""
+    return jax.device_count() == 1
+
+
+def _memory(elements: PyTree) -> int:
+    """More for larger sets: each block of rows costs a pass over the gradient of the other set."""
+    known = [x for x in jax.tree.leaves(elements) if is_known(x.size)]
+    wholes: list[int] = [x.size * x.dtype.itemsize for x in known]
+    return max([_LEAST_MEMORY, *(whole // _SHARE for whole in wholes)])
+
+
+def _itemsize(*sets: PyTree) -> int:
+    """The bytes of a number that is made of the arrays."""
+    largest: int = max(x.dtype.itemsize for x in jax.tree.leaves(sets))
+    return max(_SINGLE, largest)
+
+
+def _merged(merge: Merge, one: PyTree, other: PyTree) -> PyTree:
+    return jax.tree.map(merge.together, one, other)
+
+
+def _filled(value: float, like: jax.ShapeDtypeStruct) -> Array:
+    """Spread over devices as what it stands for."""
+    full = jax.lax.full(like.shape, value, like.dtype, sharding=like.sharding)
+    filled: Array = vary(full, axes_of(like))
+    return filled
+
+
+def _elements(name: str, tree: PyTree) -> PyTree:
+    """The tree as arrays, once all have as many elements."""
+    arrays = jax.tree.map(as_array, tree)
+    if not jax.tree.leaves(arrays):
+        message = f"map_pairs: `{name}` is an array or a tree of arrays, got {tree!r}"
+        raise TypeError(message)
+    return _as_many(f"`{name}`", arrays, None)
+
+
+def _as_many(what: str, tree: PyTree, count: int | None) -> PyTree:
+    """The arrays, once each has an axis of so many elements, or of as many as the others."""
+    shapes = [jnp.shape(x) for x in jax.tree.leaves(tree)]
+    lengths = {shape[0] if shape else None for shape in shapes}
+    if None in lengths or len(lengths | ({count} - {None})) > 1:
+        wanted = "as many" if count is None else f"{count}"
+        message = f"{what} has arrays of shapes {shapes}; the first axis of each is of {wanted}"
+        raise ValueError(f"map_pairs: {message} elements")
+    return tree
+
+
+def _checked(memory: int) -> int:
+    """The bytes, once they are a positive integer."""
+    try:
+        given = operator.index(memory)
+    except TypeError as error:
+        message = f"map_pairs: `memory` is a number of bytes, an integer, got {memory!r}"
+        raise TypeError(message) from error
+    if given < 1:
+        raise ValueError(f"map_pairs: `memory` is at least 1 byte, got {given}")
+    return given

@@ -1,0 +1,204 @@
+"""Losses over classes that take an example that is very wrong for a wrong label.
+
+All are functions of the probability p_y of the label, written in the surprise -log p_y and
+in 1 - p_y, each with all its digits.
+"""
+
+import functools
+import math
+import operator
+from collections.abc import Callable
+
+import jax.numpy as jnp
+from jax import Array
+
+from jaxloss.core.domains import Label, Logits, NonNegative, Unit
+from jaxloss.core.facts import Facts
+from jaxloss.core.loss import Loss, loss
+from jaxloss.core.signature import Signature
+from jaxloss.numerics import log_odds_against, weighted
+from jaxloss.numerics.logistic import softplus
+from jaxloss.numerics.special import saturating
+
+
+@loss(
+    convex=lambda q: q == 0,
+    strictly_convex=False,
+    lipschitz=lambda q: math.sqrt(2) * (q / (1 + q)) ** q / (1 + q),
+    supremum=lambda q: 1 / q if q else math.inf,
+    calibrated=True,
+    proper=lambda q: q == 0,
+)
+def generalized_cross_entropy(logits: Logits, labels: Label, *, q: Unit = 0.7) -> Array:
+    """Between cross-entropy and the chance of a mistake: bounded, but steep enough to start.
+
+        (1 - p_y^q) / q,   p = softmax(logits),   y = label
+
+    Args:
+        logits: Unnormalised log-probabilities, -inf for masked classes, shape `[..., classes]`.
+        labels: The true class, an integer in [0, classes), shape `[...]`.
+        q: How little a confident mistake counts, in [0, 1].
+
+    Returns:
+        One value per example, shape `[...]`, in [0, 1 / q].
+
+    Use when a share of the labels is wrong and it is not known which.
+    Avoid when the softmax is to be read as probabilities: it is more certain than the truth.
+
+    Example:
+        >>> import jaxloss as jl
+        >>> float(jl.generalized_cross_entropy([0.0, 0.0], 1, q=1.0))
+        0.5
+
+    Limits:
+        q → 0 is `softmax_cross_entropy_with_integer_labels`, q = 1 is `chebyshev`. With the
+        surprise n it is (1 - exp(-q n)) / q.
+
+    References:
+        Zhang & Sabuncu (2018), Generalized cross entropy loss for training deep neural networks
+        with noisy labels, arXiv:1805.07836.
+    """
+    return saturating(softplus(log_odds_against(logits, labels)), q)
+
+
+def _steepest_symmetric(alpha: float, beta: float, ceiling: float) -> float:
+    """The largest slope a (1 - p) + b p (1 - p) in the log-odds, times that of the log-odds."""
+    reverse = beta * ceiling
+    steepest = (alpha + reverse) ** 2 / (4 * reverse) if reverse > alpha else alpha
+    return math.sqrt(2) * steepest
+
+
+@loss(
+    convex=lambda alpha, beta, ceiling: beta * ceiling <= alpha,
+    strictly_convex=False,
+    lipschitz=_steepest_symmetric,
+    calibrated=lambda alpha, beta, ceiling: alpha + beta * ceiling > 0,
+    proper=lambda alpha, beta, ceiling: alpha > beta * ceiling == 0,
+)
+def symmetric_cross_entropy(
+    logits: Logits,
+    labels: Label,
+    *,
+    alpha: NonNegative = 0.1,
+    beta: NonNegative = 1.0,
+    ceiling: NonNegative = 4.0,
+) -> Array:
+    """Cross-entropy of the label to the softmax, and the reverse, where log 0 is bounded.
+
+        a (-log p_y) + b c (1 - p_y),   p = softmax(logits),   y = label,
+        a = alpha,   b = beta,   c = ceiling
+
+    The reverse is -Σ_j p_j log e_yj with the one-hot label e_y, in which log 0 is read as -c.
+
+    Args:
+        logits: Unnormalised log-probabilities, -inf for masked classes, shape `[..., classes]`.
+        labels: The true class, an integer in [0, classes), shape `[...]`.
+        alpha: Factor of the cross-entropy, >= 0, which keeps the start from being slow.
+        beta: Factor of the reverse cross-entropy, >= 0, which bears wrong labels.
+        ceiling: The surprise c >= 0, in nats, that stands for -log 0; the paper's -A.
+
+    Returns:
+        One value per example, shape `[...]`, in nats.
+
+    Use when a share of the labels is wrong and easy classes are learnt long before hard ones.
+    Avoid when the softmax is to be read as probabilities: it is more certain than the truth.
+
+    Example:
+        >>> import jaxloss as jl
+        >>> float(jl.symmetric_cross_entropy([0.0, 0.0], 1, alpha=0.0))
+        2.0
+
+    Limits:
+        alpha `softmax_cross_entropy_with_integer_labels` + beta ceiling `chebyshev`; with
+        alpha = 1 it is `poly1_cross_entropy` with epsilon = beta ceiling.
+
+    References:
+        Wang et al. (2019), Symmetric cross entropy for robust learning with noisy labels,
+        arXiv:1908.06112.
+    """
+    against = log_odds_against(logits, labels)
+    return weighted(alpha, softplus(against)) + _complement(against) * ceiling * beta
+
+
+def taylor_cross_entropy(order: int = 2) -> Loss[...]:
+    """Make the Taylor polynomial of cross-entropy in the chance of a mistake.
+
+        Σ_i (1 - p_y)^i / i,   i = 1 ... order,   p = softmax(logits),   y = label
+
+    It is a maker because the order is the length of the program, not a number in it.
+
+    Args:
+        order: How many terms, >= 1. More fit faster, fewer bear more wrong labels.
+
+    Returns:
+        A loss of `logits`, shape `[..., classes]`, and integer `labels`, shape `[...]`; the same
+        object each time.
+
+    Raises:
+        ValueError: The order is below 1.
+
+    Use when a share of the labels is wrong; `generalized_cross_entropy` has a trainable degree.
+    Avoid when the softmax is to be read as probabilities: it is more certain than the truth.
+
+    Example:
+        >>> import jaxloss as jl
+        >>> float(jl.taylor_cross_entropy(order=2)([0.0, 0.0], 1))
+        0.625
+
+    Limits:
+        order = 1 is `chebyshev`, order → ∞ is `softmax_cross_entropy_with_integer_labels`.
+
+    References:
+        Feng et al. (2020), Can cross entropy loss be robust to label noise?,
+        doi:10.24963/ijcai.2020/305.
+    """
+    if order < 1:
+        raise ValueError(f"taylor_cross_entropy: `order` is at least 1, got {order}")
+    return _taylor_of(operator.index(order))
+
+
+@functools.cache
+def _taylor_of(order: int) -> Loss[...]:
+    """The polynomial of this order, and what is known of it."""
+    function = _polynomial(order)
+    peak = (1 / (order + 1)) ** (1 / order)  # where c (1 - c^order) is largest
+    facts = Facts(
+        convex=False,
+        strictly_convex=False,
+        lipschitz=math.sqrt(2) * peak * order / (order + 1),
+        supremum=math.fsum(1 / i for i in range(1, order + 1)),
+        calibrated=True,
+        proper=False,
+    )
+    recipe = (taylor_cross_entropy, (order,))
+    return Loss(function, Signature.of(function), facts, recipe=recipe)
+
+
+def _complement(log_odds_against: Array) -> Array:
+    """1 - p_y, with digits that the subtraction would lose."""
+    return jnp.exp(-softplus(-log_odds_against))
+
+
+def _polynomial(order: int) -> Callable[..., Array]:
+    """The bare function of `taylor_cross_entropy`, with a name and a text of its own."""
+
+    def function(logits: Logits, labels: Label) -> Array:
+        wrong = _complement(log_odds_against(logits, labels))
+        value = jnp.zeros_like(wrong)
+        for i in range(order, 0, -1):
+            value = (value + 1 / i) * wrong
+        return value
+
+    function.__name__ = function.__qualname__ = f"taylor_cross_entropy({order})"
+    function.__doc__ = f"""Taylor polynomial of cross-entropy, of order {order}.
+
+        Σ_i (1 - p_y)^i / i,   i = 1 ... {order},   p = softmax(logits),   y = label
+
+    Args:
+        logits: Unnormalised log-probabilities, -inf for masked classes, shape `[..., classes]`.
+        labels: The true class, an integer in [0, classes), shape `[...]`.
+
+    Returns:
+        One value per example, shape `[...]`, in nats.
+    """
+    return function

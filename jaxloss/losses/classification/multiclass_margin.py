@@ -1,0 +1,336 @@
+"""Losses of one real score a class and the label of the true class; the largest score wins.
+
+`one_vs_all` sums any margin-based loss over the classes, `one_vs_each` over the label's leads over
+the other ones. `crammer_singer` and `weston_watkins` compare the true class's score with those of
+the others. The one-hot errors regress on the label.
+"""
+
+import functools
+import math
+from collections.abc import Callable
+from typing import Any
+
+import jax.numpy as jnp
+from jax import Array
+
+from jaxloss.core.annotations import domains_of
+from jaxloss.core.domains import Label, Positive, Scores
+from jaxloss.core.facts import Constant, Facts
+from jaxloss.core.loss import Loss, Margin, loss
+from jaxloss.core.signature import Signature
+from jaxloss.losses.margin.hinge import hinge
+from jaxloss.numerics import at_label, is_label, magnitude, positive_part, square_sum
+from jaxloss.numerics.softmax import exceeding
+
+
+@functools.cache
+def one_vs_all(binary: Margin[...]) -> Loss[...]:
+    """Make a loss over classes of a margin-based loss: each class against all others.
+
+        psi(o_y) + Σ_{j != y} psi(-o_j),   psi = binary.psi,   o = scores,   y = label
+
+    Args:
+        binary: A margin-based loss, such as `hinge` or `logistic`.
+
+    Returns:
+        A loss of `scores`, shape `[..., classes]`, and integer `labels`, shape `[...]`, with the
+        hyper-parameters of `binary`; the same object each time.
+
+    Use when each class is to have a score that makes sense without the other scores.
+    Avoid when `binary` does not determine probabilities, as `hinge`, and no class has a majority:
+        all scores are then negative, and the largest says nothing.
+
+    Example:
+        >>> import jaxloss as jl
+        >>> float(jl.one_vs_all(jl.hinge)([1.0, 0.25], 0))
+        1.25
+
+    Limits:
+        one_vs_all(logistic) is the sum of `sigmoid_binary_cross_entropy` to the one-hot label.
+
+    References:
+        Zhang (2004), Statistical behavior and consistency of classification methods based on
+        convex risk minimization, doi:10.1214/aos/1079120130.
+    """
+    function = _summed_over_classes(binary)
+    arrays = domains_of({"scores": Scores, "labels": Label})
+    contract = Signature(function.__name__, arrays, binary.contract.hyperparameters)
+    return Loss(function, contract, _implied(binary.facts), recipe=(one_vs_all, (binary,)))
+
+
+@functools.cache
+def one_vs_each(binary: Margin[...]) -> Loss[...]:
+    """Make a loss over classes of a margin-based loss: the label against each other class.
+
+        Σ_{j != y} psi(o_y - o_j),   psi = binary.psi,   o = scores,   y = label
+
+    Args:
+        binary: A margin-based loss, such as `squared_hinge` or `logistic`.
+
+    Returns:
+        A loss of `scores`, shape `[..., classes]`, and integer `labels`, shape `[...]`, with the
+        hyper-parameters of `binary`; the same object each time.
+
+    Use when only the differences of scores are to mean something, each with a margin of its own.
+    Avoid when classes are very many: all of them count, the hopeless ones too.
+
+    Example:
+        >>> import jaxloss as jl
+        >>> float(jl.one_vs_each(jl.squared_hinge)([2.0, 1.5, 1.25], 0))
+        0.3125
+
+    Limits:
+        one_vs_each(hinge) is `weston_watkins`. With two classes, `binary` of the difference of the
+        scores.
+
+    References:
+        Zhang (2004), Statistical analysis of some multi-category large margin classification
+        methods, JMLR 5:1225-1251, section 4.3.
+    """
+    function = _summed_over_rivals(binary)
+    arrays = domains_of({"scores": Scores, "labels": Label})
+    contract = Signature(function.__name__, arrays, binary.contract.hyperparameters)
+    facts = Facts(
+        convex=binary.facts.convex,
+        strictly_convex=False,  # a number added to all scores changes nothing
+        lipschitz=_if_infinite(binary.facts.lipschitz),
+        smooth=_if_infinite(binary.facts.smooth),
+        supremum=_if_infinite(binary.facts.supremum),
+    )
+    return Loss(function, contract, facts, recipe=(one_vs_each, (binary,)))
+
+
+@loss(
+    convex=True,
+    strictly_convex=False,
+    lipschitz=math.sqrt(2),
+    smooth=math.inf,
+    supremum=math.inf,
+    calibrated=False,
+    proper=False,
+)
+def crammer_singer(scores: Scores, labels: Label, *, margin: Positive = 1.0) -> Array:
+    """Shortfall of the true class's lead over its strongest rival.
+
+        max(0, margin + max_{j != y} o_j - o_y),   o = scores,   y = label
+
+    Args:
+        scores: One real score a class, shape `[..., classes]`.
+        labels: The true class, an integer in [0, classes), shape `[...]`.
+        margin: The lead that costs nothing, in the unit of the scores.
+
+    Returns:
+        One value per example, shape `[...]`, in the unit of the scores.
+
+    Use when one class nearly always has a majority and sparse support vectors are wanted.
+    Avoid when no class has a majority: the largest score can then be the wrong one.
+
+    Example:
+        >>> import jaxloss as jl
+        >>> float(jl.crammer_singer([2.0, 1.5, 0.0], 0))
+        0.5
+
+    Limits:
+        With two classes, `weston_watkins` and `hinge` of the difference of the scores.
+
+    References:
+        Crammer & Singer (2001), On the algorithmic implementation of multiclass kernel-based
+        vector machines, JMLR 2:265-292, doi:10.5555/944790.944813.
+    """
+    rivals = jnp.where(is_label(labels, scores), -jnp.inf, scores)
+    lag = exceeding(jnp.max(rivals, axis=-1), at_label(scores, labels))
+    return positive_part(lag + margin)
+
+
+@loss(
+    convex=True,
+    strictly_convex=False,
+    smooth=math.inf,
+    supremum=math.inf,
+    calibrated=False,
+    proper=False,
+)
+def weston_watkins(scores: Scores, labels: Label, *, margin: Positive = 1.0) -> Array:
+    """Sum over rivals of the shortfall of the true class's lead.
+
+        Σ_{j != y} max(0, margin + o_j - o_y),   o = scores,   y = label
+
+    Args:
+        scores: One real score a class, shape `[..., classes]`.
+        labels: The true class, an integer in [0, classes), shape `[...]`.
+        margin: The lead over each rival that costs nothing, in the unit of the scores.
+
+    Returns:
+        One value per example, shape `[...]`, in the unit of the scores.
+
+    Use when a margin is wanted and labels are noisy: it orders classes by their probability.
+    Avoid when classes are very many: all rivals count, the hopeless ones too.
+
+    Example:
+        >>> import jaxloss as jl
+        >>> float(jl.weston_watkins([2.0, 1.5, 1.25], 0))
+        0.75
+
+    Limits:
+        With two classes, `crammer_singer` and `hinge` of the difference of the scores;
+        `one_vs_each(hinge)`.
+
+    References:
+        Wang & Scott (2020), Weston-Watkins hinge loss and ordered partitions, arXiv:2006.07346.
+    """
+    return _over_rivals(functools.partial(hinge.psi, margin=margin), scores, labels)
+
+
+@loss(
+    convex=True,
+    strictly_convex=False,
+    smooth=math.inf,
+    supremum=math.inf,
+    calibrated=False,
+    proper=False,
+)
+def one_hot_absolute_error(scores: Scores, labels: Label) -> Array:
+    """Sum of absolute differences between the scores and the one-hot label.
+
+        ||o - e_y||_1,   o = scores,   e_y = one-hot of the label y
+
+    Args:
+        scores: One real score a class, shape `[..., classes]`.
+        labels: The true class, an integer in [0, classes), shape `[...]`.
+
+    Returns:
+        One value per example, shape `[...]`, in the unit of the scores.
+
+    Use when scores, not probabilities, are wanted and one class always has a majority.
+    Avoid when no class has a majority: it then learns the score 0 for every class.
+
+    Example:
+        >>> import jaxloss as jl
+        >>> float(jl.one_hot_absolute_error([0.5, 0.25], 0))
+        0.75
+
+    Limits:
+        The sum over classes of `absolute_error` to the one-hot label.
+
+    References:
+        Janocha & Czarnecki (2017), On loss functions for deep neural networks in classification,
+        arXiv:1702.05659.
+    """
+    return jnp.sum(magnitude(_from_one_hot(scores, labels)), axis=-1)
+
+
+@loss(
+    convex=True,
+    strictly_convex=True,
+    lipschitz=math.inf,
+    smooth=2.0,
+    supremum=math.inf,
+    calibrated=True,
+    proper=True,
+    elicits="distribution",
+)
+def one_hot_squared_error(scores: Scores, labels: Label) -> Array:
+    """Sum of squared differences between the scores and the one-hot label.
+
+        ||o - e_y||_2²,   o = scores,   e_y = one-hot of the label y
+
+    The scores of least risk are the class probabilities themselves, without a softmax.
+
+    Args:
+        scores: One real score a class, shape `[..., classes]`.
+        labels: The true class, an integer in [0, classes), shape `[...]`.
+
+    Returns:
+        One value per example, shape `[...]`, in the squared unit of the scores.
+
+    Use when cross-entropy overfits: with tuned rates it often reaches the same error.
+    Avoid when classes are very many: the one term of the label drowns in the others.
+
+    Example:
+        >>> import jaxloss as jl
+        >>> float(jl.one_hot_squared_error([0.5, 0.25], 0))
+        0.3125
+
+    Limits:
+        The sum over classes of `squared_error` to the one-hot label.
+
+    References:
+        Hui & Belkin (2021), Evaluation of neural architectures trained with square loss vs
+        cross-entropy in classification tasks, arXiv:2006.07322.
+    """
+    return square_sum(_from_one_hot(scores, labels))
+
+
+def _summed_over_classes(binary: Margin[...]) -> Callable[..., Array]:
+    """The bare function of `one_vs_all`, with a name and a text of its own."""
+
+    def function(scores: Array, labels: Array, **hyperparameters: Any) -> Array:
+        signs = jnp.where(is_label(labels, scores), 1.0, -1.0)
+        return jnp.sum(binary.psi(signs * scores, **hyperparameters), axis=-1)
+
+    summary = f"Sum of `{binary.__name__}` over classes, each against all others."
+    formula = f"psi(o_y) + Σ_{{j != y}} psi(-o_j),   psi = {binary.__name__}"
+    return _documented(function, one_vs_all, binary, summary, formula)
+
+
+def _summed_over_rivals(binary: Margin[...]) -> Callable[..., Array]:
+    """The bare function of `one_vs_each`, with a name and a text of its own."""
+
+    def function(scores: Array, labels: Array, **hyperparameters: Any) -> Array:
+        return _over_rivals(functools.partial(binary.psi, **hyperparameters), scores, labels)
+
+    summary = f"Sum of `{binary.__name__}` of the label's leads over all other classes."
+    formula = f"Σ_{{j != y}} psi(o_y - o_j),   psi = {binary.__name__}"
+    return _documented(function, one_vs_each, binary, summary, formula)
+
+
+def _documented(
+    function: Callable[..., Array],
+    maker: Callable[..., Any],
+    binary: Margin[...],
+    summary: str,
+    formula: str,
+) -> Callable[..., Array]:
+    """The function under the name of what made it, with a text of its own."""
+    function.__name__ = function.__qualname__ = f"{maker.__name__}({binary.__name__})"
+    function.__doc__ = f"""{summary}
+
+        {formula},   o = scores,   y = label
+
+    Args:
+        scores: One real score a class, shape `[..., classes]`.
+        labels: The true class, an integer in [0, classes), shape `[...]`.
+        **hyperparameters: Those of `{binary.__name__}`.
+
+    Returns:
+        One value per example, shape `[...]`.
+    """
+    return function
+
+
+def _over_rivals(psi: Callable[..., Array], scores: Array, labels: Array) -> Array:
+    """The sum of a function of the label's lead over each other class."""
+    own = is_label(labels, scores)
+    rivals = jnp.where(own, -jnp.inf, scores)
+    leads = -exceeding(rivals, at_label(scores, labels)[..., None])
+    return jnp.sum(jnp.where(own, 0, psi(jnp.where(own, 0, leads))), axis=-1)
+
+
+def _implied(binary: Facts) -> Facts:
+    """What follows for a sum in which each class's score stands in a term of its own."""
+    return Facts(
+        convex=binary.convex,
+        strictly_convex=binary.strictly_convex,
+        lipschitz=_if_infinite(binary.lipschitz),  # else it grows with the number of classes
+        smooth=binary.smooth,
+        supremum=_if_infinite(binary.supremum),
+        calibrated=True if binary.proper is True else None,
+    )
+
+
+def _if_infinite(constant: Constant) -> Constant:
+    return math.inf if constant == math.inf else None
+
+
+def _from_one_hot(scores: Array, labels: Array) -> Array:
+    return scores - is_label(labels, scores).astype(scores.dtype)

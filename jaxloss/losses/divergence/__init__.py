@@ -1,0 +1,1 @@
+"""Divergence: how far one distribution is from another, and codes of latent variables."""

@@ -1,0 +1,163 @@
+"""Losses of models with latent variables: what a code costs, and codes out of a codebook."""
+
+from math import inf
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+from jax.typing import ArrayLike
+
+from jaxloss.core.domains import Real, SharedReal
+from jaxloss.core.loss import loss
+from jaxloss.numerics import as_array, square_sum, tiny
+from jaxloss.numerics.custom_jvp import with_slopes
+from jaxloss.numerics.special import exp_remainder
+
+
+@loss(convex=True, strictly_convex=True, lipschitz=inf, smooth=inf, supremum=inf)
+def gaussian_kl(
+    mean: Real, log_variance: SharedReal, prior_mean: SharedReal, prior_log_variance: SharedReal
+) -> Array:
+    """The information by which a Gaussian code exceeds its prior: the KL term of the ELBO.
+
+        KL(N(m, v) || N(m', v')) = (v / v' - 1 - log(v / v') + (m - m')² / v') / 2,
+        m, v = mean and variance of the code,   m', v' = those of the prior
+
+    Args:
+        mean: Means of the code, shape `[...]`.
+        log_variance: Logs of its variances; -inf is a point, at infinite cost. Shape `[...]`, or
+            shared: a scalar, or length 1 in any axis.
+        prior_mean: Means of the prior, in the unit of `mean`, shape `[...]` or shared; mostly 0.
+        prior_log_variance: Logs of its variances, shape `[...]` or shared; mostly 0.
+
+    Returns:
+        One value per element, shape `[...]`, in nats; that of a diagonal Gaussian is their sum. It
+        keeps its digits near 0, where a code has collapsed to its prior.
+
+    Use when a variational autoencoder has Gaussian codes. Its negative evidence lower bound (ELBO)
+        sums this and the surprise at the data over the elements of an example, so both terms take
+        `mean_by_batch`; with a factor beta it is a beta-VAE. Free bits, a least cost `floor` of
+        each latent dimension, are a reduction:
+        `lambda values, _: jnp.sum(jnp.maximum(jnp.mean(values, axis=0), floor))`.
+    Avoid when codes are classes (`kl_divergence`), or the prior is no Gaussian: sample instead.
+
+    Example:
+        >>> import jax.numpy as jnp, jaxloss as jl
+        >>> [round(float(x), 4) for x in jl.gaussian_kl([1.0, 0.0], [0.0, 1.0], 0.0, 0.0)]
+        [0.5, 0.3591]
+        >>> surprise = jl.Objective(jl.half_squared_error, reduction=jl.mean_by_batch)
+        >>> information = jl.Objective(jl.gaussian_kl, reduction=jl.mean_by_batch)
+        >>> negative_elbo = surprise.at("x") + 4.0 * information.at("z")  # beta = 4
+        >>> decoded, mean, log_variance = jnp.ones((2, 3)), jnp.ones((2, 5)), jnp.zeros((2, 5))
+        >>> outputs = {"x": decoded, "z": (mean, log_variance, 0.0)}
+        >>> float(negative_elbo(outputs, {"x": jnp.zeros((2, 3)), "z": 0.0}))
+        11.5
+
+    Limits:
+        0 for equal Gaussians; (m - m')² / (2 v') where variances are equal; the mean of
+        `gaussian_nll` under the prior at samples of the code, less that under the code.
+
+    References:
+        Kingma & Welling (2014), Auto-encoding variational Bayes, arXiv:1312.6114.
+        Higgins et al. (2017), beta-VAE: learning basic visual concepts with a constrained
+        variational framework, ICLR.
+        Kingma, Salimans, Jozefowicz, Chen, Sutskever & Welling (2016), Improving variational
+        inference with inverse autoregressive flow, arXiv:1606.04934.
+    """
+    reduced = _over_deviation(mean - prior_mean, prior_log_variance)
+    return (exp_remainder(log_variance - prior_log_variance) + reduced * reduced) / 2
+
+
+@with_slopes(
+    lambda _, gap, log_variance: jnp.exp(_unless_exact(gap, -log_variance / 2)),
+    lambda reduced, *_: -reduced / 2,
+)
+def _over_deviation(gap: Array, log_variance: Array) -> Array:
+    """The gap over the standard deviation, where a gap of 0 wins over a deviation of 0."""
+    bound = 1 / jnp.maximum(tiny(gap) - jnp.abs(gap), 0)  # infinite, but where the gap is 0
+    return gap * jnp.minimum(jnp.exp(-log_variance / 2), bound)
+
+
+def _unless_exact(gap: Array, shrink: Array) -> Array:
+    return jnp.where((gap == 0) & jnp.isinf(jnp.exp(shrink)), 0, shrink)
+
+
+def nearest_code(latents: ArrayLike, codebook: ArrayLike) -> Array:
+    """Which vector of a codebook is nearest to each latent vector.
+
+        argmin_k |z - c_k|₂,   z = latent, c_k = vector k of the codebook
+
+    The losses of vector quantisation (VQ-VAE) need no function of their own: two squared errors,
+    each of which moves one side only. See the example.
+
+    Args:
+        latents: Shape `[..., features]`.
+        codebook: Shape `[codes, features]`.
+
+    Returns:
+        Integers in [0, codes), shape `[...]`; the lowest of several that are equally near.
+
+    Raises:
+        ValueError: The vectors have different lengths, or there is not one axis of codes.
+
+    Example:
+        >>> import jax, jax.numpy as jnp, jaxloss as jl
+        >>> latents = jnp.array([[0.5, 1.0], [3.0, 2.0]])
+        >>> codebook = jnp.array([[0.0, 1.0], [2.0, 2.0]])
+        >>> codes = codebook[jl.nearest_code(latents, codebook)]
+        >>> codes.tolist()
+        [[0.0, 1.0], [2.0, 2.0]]
+        >>> error, still = jl.Objective(jl.squared_error), jax.lax.stop_gradient
+        >>> quantisation = error.at("codebook") + 0.25 * error.at("commitment")
+        >>> moving = {"codebook": codes, "commitment": latents}
+        >>> float(quantisation(moving, {"codebook": still(latents), "commitment": still(codes)}))
+        0.390625
+
+    References:
+        van den Oord, Vinyals & Kavukcuoglu (2017), Neural discrete representation learning,
+        arXiv:1711.00937.
+    """
+    points, vectors = as_array(latents), as_array(codebook)
+    if vectors.ndim != 2 or points.shape[-1:] != vectors.shape[1:]:
+        message = (
+            "nearest_code: `latents` [..., features] and `codebook` [codes, features], got "
+            f"{points.shape} and {vectors.shape}"
+        )
+        raise ValueError(message)
+    origin = jnp.mean(vectors, axis=0)  # a common offset would drown the differences
+    centred = vectors - origin
+    highest = jax.lax.Precision.HIGHEST
+    along = jnp.einsum("...f,kf->...k", points - origin, centred, precision=highest)
+    return jnp.argmax(along - square_sum(centred) / 2, axis=-1)
+
+
+def straight_through(latents: ArrayLike, codes: ArrayLike) -> Array:
+    """The codes in value, the latents in gradient: how a network is trained through a quantiser.
+
+        codes, with ∂/∂latents = 1 and ∂/∂codes = 0
+
+    Args:
+        latents: What goes into a quantiser, of any shape.
+        codes: What comes out, of that shape: of a codebook, or as `jnp.round(latents)`.
+
+    Returns:
+        The codes, exactly; NaN where a latent is NaN or infinite.
+
+    Raises:
+        ValueError: Shapes differ.
+
+    Example:
+        >>> import jax, jax.numpy as jnp, jaxloss as jl
+        >>> rounded = lambda x: jl.straight_through(x, jnp.round(x))
+        >>> float(rounded(1.75)), float(jax.grad(rounded)(1.75))
+        (2.0, 1.0)
+
+    References:
+        Bengio, Léonard & Courville (2013), Estimating or propagating gradients through stochastic
+        neurons for conditional computation, arXiv:1308.3432.
+    """
+    moving, chosen = as_array(latents), as_array(codes)
+    if moving.shape != chosen.shape:
+        message = f"straight_through: shapes are equal, got {moving.shape} and {chosen.shape}"
+        raise ValueError(message)
+    return jax.lax.stop_gradient(chosen) + (moving - jax.lax.stop_gradient(moving))

@@ -1,0 +1,212 @@
+"""Losses of an anchor, an example like it, and one unlike it: the unlike one is to be farther.
+
+Each is a margin-based loss, the hinge where none is named, of the lead of the negative's
+distance from the anchor over the positive's. `triplet_of` takes any distance and any margin.
+"""
+
+import functools
+from collections.abc import Callable
+from math import inf
+from typing import Any
+
+import jax.numpy as jnp
+from jax import Array
+
+from jaxloss.core.domains import ArrayDomain, AtLeastOne, Point, Positive
+from jaxloss.core.facts import Facts
+from jaxloss.core.loss import Distance, Loss, Margin, loss
+from jaxloss.core.signature import Signature
+from jaxloss.losses.margin.hinge import hinge
+from jaxloss.numerics.norms import p_norm_lead
+
+
+@loss(convex=False, smooth=inf, supremum=inf)
+def triplet(
+    anchors: Point,
+    positives: Point,
+    negatives: Point,
+    *,
+    margin: Positive = 1.0,
+    p: AtLeastOne = 2.0,
+) -> Array:
+    """By how much the negative is not farther from the anchor than the positive and a margin.
+
+        max(0, margin + |x - y|_p - |x - z|_p),   x = anchor, y = positive, z = negative
+
+    Args:
+        anchors: Points over the last axis, shape `[..., n]`.
+        positives: Points of examples like the anchors, shape `[..., n]`.
+        negatives: Points of examples unlike the anchors, shape `[..., n]`.
+        margin: By how much the negative is to be farther, > 0, in the unit of the points.
+        p: The power of the norm, a number >= 1 or ∞; 2 is the Euclidean distance.
+
+    Returns:
+        One value per triplet, shape `[...]`, in the unit of the points. Coincident points have
+        distance 0, with gradient 0.
+
+    Use when only the order of distances is known, and triplets that are not easy can be found.
+    Avoid when most triplets are easy: they cost nothing and teach nothing.
+
+    Example:
+        >>> import jaxloss as jl
+        >>> float(jl.triplet([0.0, 0.0], [3.0, 4.0], [0.0, 5.5], margin=1.0))
+        0.5
+
+    Limits:
+        triplet = `triplet_of(minkowski_distance)` = `hinge` of the lead of the negative's
+        `minkowski_distance` over the positive's; `margin` where all points coincide.
+
+    References:
+        Balntas, Riba, Ponsa & Mikolajczyk (2016), Learning local feature descriptors with
+        triplets and shallow convolutional neural networks, doi:10.5244/C.30.119.
+    """
+    return hinge.psi(p_norm_lead(anchors, positives, negatives, p), margin=margin)
+
+
+@loss(convex=False, smooth=inf, supremum=inf)
+def triplet_with_swap(
+    anchors: Point,
+    positives: Point,
+    negatives: Point,
+    *,
+    margin: Positive = 1.0,
+    p: AtLeastOne = 2.0,
+) -> Array:
+    """The triplet loss, with the positive for an anchor where the negative is nearer to it.
+
+        max(0, margin + |x - y|_p - min(|x - z|_p, |y - z|_p)),
+        x = anchor, y = positive, z = negative
+
+    Args:
+        anchors: Points over the last axis, shape `[..., n]`.
+        positives: Points of examples like the anchors, shape `[..., n]`.
+        negatives: Points of examples unlike both, shape `[..., n]`.
+        margin: By how much the negative is to be farther, > 0, in the unit of the points.
+        p: The power of the norm, a number >= 1 or ∞; 2 is the Euclidean distance.
+
+    Returns:
+        One value per triplet, shape `[...]`, in the unit of the points. Coincident points have
+        distance 0, with gradient 0.
+
+    Use when anchor and positive are of one kind: the harder of two triplets costs no new example.
+    Avoid when they are not, as a text and its image: the roles then mean something.
+
+    Example:
+        >>> import jaxloss as jl
+        >>> float(jl.triplet_with_swap([0.0, 0.0], [3.0, 4.0], [3.0, 6.0], margin=1.0))
+        4.0
+
+    Limits:
+        The larger of `triplet` and of `triplet` with anchors and positives exchanged.
+
+    References:
+        Balntas, Riba, Ponsa & Mikolajczyk (2016), Learning local feature descriptors with
+        triplets and shallow convolutional neural networks, doi:10.5244/C.30.119.
+    """
+    lead = p_norm_lead(anchors, positives, negatives, p)
+    swapped = p_norm_lead(positives, anchors, negatives, p)
+    return hinge.psi(jnp.minimum(lead, swapped), margin=margin)
+
+
+def triplet_of(distance: Loss[...], psi: Margin[...] = hinge) -> Loss[...]:
+    """Make a loss of triplets from a distance and a margin-based loss.
+
+        psi(d(x, z) - d(x, y)),   x = anchor, y = positive, z = negative
+
+    Args:
+        distance: A loss of two vectors, such as `cosine_distance`, or a distance-based loss, which
+            is summed over the last axis: `squared_error` gives squared Euclidean distances.
+        psi: A margin-based loss, such as `hinge`, or `logistic` for the soft margin.
+
+    Returns:
+        A loss of `anchors`, `positives` and `negatives`, each of shape `[..., n]`, with the
+        hyper-parameters of `distance` and `psi`; the same object each time.
+
+    Raises:
+        TypeError: `distance` is neither distance-based nor a loss of two vectors alike.
+        ValueError: `distance` and `psi` have a hyper-parameter of the same name.
+
+    Use when the distance is not a norm, or triplets beyond the margin are to go on counting.
+    Avoid when nothing bounds the vectors: with `unhinged` and without a bound they fly apart.
+
+    Example:
+        >>> import jaxloss as jl
+        >>> facenet = jl.triplet_of(jl.squared_error)
+        >>> float(facenet([0.0, 0.0], [1.0, 0.0], [0.0, 1.5], margin=2.0))
+        0.75
+
+    Limits:
+        triplet_of(minkowski_distance) is `triplet`. triplet_of(squared_error, psi) is convex in
+        the anchors if psi is convex: the lead is linear in them.
+
+    References:
+        Schroff, Kalenichenko & Philbin (2015), FaceNet: a unified embedding for face recognition
+        and clustering, arXiv:1503.03832.
+        Hermans, Beyer & Leibe (2017), In defense of the triplet loss for person
+        re-identification, arXiv:1703.07737.
+    """
+    return _triplet_of(distance, psi)
+
+
+@functools.cache
+def _triplet_of(distance: Loss[...], psi: Margin[...]) -> Loss[...]:
+    """The loss of the lead, with the hyper-parameters of both."""
+    function = _of_lead(distance, psi)
+    contract = Signature(
+        function.__name__,
+        dict.fromkeys(triplet.contract.arrays, _space(distance)),
+        _both(distance.contract, psi.contract),
+    )
+    return Loss(function, contract, Facts(), recipe=(triplet_of, (distance, psi)))
+
+
+def _space(distance: Loss[...]) -> ArrayDomain:
+    """What the distance is between."""
+    if isinstance(distance, Distance):
+        return triplet.contract.arrays["anchors"]
+    first, *others = distance.contract.arrays.values()
+    if first.event == 0 or others != [first]:
+        message = "is distance-based or a loss of two vectors, as cosine_distance"
+        raise TypeError(f"triplet_of: `distance` {message}, got {distance!r}")
+    return first
+
+
+def _both(distance: Signature, psi: Signature) -> dict[str, Any]:
+    shared = distance.hyperparameters.keys() & psi.hyperparameters.keys()
+    if shared:
+        names = ", ".join(sorted(shared))
+        message = f"triplet_of: {distance.name} and {psi.name} both have `{names}`"
+        raise ValueError(message)
+    return {**distance.hyperparameters, **psi.hyperparameters}
+
+
+def _of_lead(distance: Loss[...], psi: Margin[...]) -> Callable[..., Array]:
+    """The bare function of `triplet_of`, with a name and a text of its own."""
+
+    def apart(first: Array, second: Array, keywords: dict[str, Any]) -> Array:
+        own = {n: value for n, value in keywords.items() if n in distance.contract.hyperparameters}
+        if isinstance(distance, Distance):
+            return jnp.sum(distance.rho(first - second, **own), axis=-1)
+        return distance.function(first, second, **own)
+
+    def function(anchors: Array, positives: Array, negatives: Array, **keywords: Any) -> Array:
+        own = {n: value for n, value in keywords.items() if n in psi.contract.hyperparameters}
+        lead = apart(anchors, negatives, keywords) - apart(anchors, positives, keywords)
+        return psi.psi(lead, **own)
+
+    function.__name__ = function.__qualname__ = f"triplet_of({distance.__name__}, {psi.__name__})"
+    function.__doc__ = f"""`{psi.__name__}` of the lead of the negative's distance.
+
+        psi(d(x, z) - d(x, y)),   psi = {psi.__name__},   d = {distance.__name__},
+        x = anchor, y = positive, z = negative
+
+    Args:
+        anchors: Vectors over the last axis, shape `[..., n]`.
+        positives: Vectors of examples like the anchors, shape `[..., n]`.
+        negatives: Vectors of examples unlike the anchors, shape `[..., n]`.
+        **hyperparameters: Those of `{distance.__name__}` and `{psi.__name__}`.
+
+    Returns:
+        One value per triplet, shape `[...]`.
+    """
+    return function

@@ -1,0 +1,1 @@
+"""Generation: diffusion and flow models, critics, and penalties on gradients."""

@@ -1,0 +1,1 @@
+"""Images: losses of structure, roughness and style."""

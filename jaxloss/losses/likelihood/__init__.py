@@ -1,0 +1,1 @@
+"""Likelihood: negative log-densities of predicted distributions."""

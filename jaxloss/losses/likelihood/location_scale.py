@@ -1,0 +1,182 @@
+"""Negative log-likelihoods of symmetric distributions, on the line and on the circle.
+
+Terms that no prediction changes are left out; each loss says which.
+"""
+
+import math
+
+import jax.numpy as jnp
+from jax import Array
+
+from jaxloss.core.domains import Angle, Concentration, Positive, Real, Spread
+from jaxloss.core.loss import loss
+from jaxloss.numerics import magnitude, quotient, reciprocal
+from jaxloss.numerics.custom_jvp import with_slopes
+from jaxloss.numerics.robust_kernels import hypot, levelling, sine
+from jaxloss.numerics.special import log1p_square, log1p_square_lag, log_i0e, log_rising
+from jaxloss.numerics.standardise import over_spread, positive_spread
+
+
+@loss(
+    convex=True,
+    strictly_convex=False,
+    lipschitz=math.inf,
+    smooth=math.inf,
+    supremum=math.inf,
+    elicits="median",
+)
+def laplace_nll(location: Real, scale: Spread, targets: Real) -> Array:
+    """The surprise at a target under a Laplace distribution of predicted location and scale.
+
+        log(scale) + |target - location| / scale
+
+    Args:
+        location: Predicted medians, shape `[...]`, in the unit of the targets.
+        scale: Predicted mean absolute errors, >= 0, in that unit. Shape `[...]`, or shared: a
+            scalar, or length 1 in any axis.
+        targets: Shape `[...]`.
+
+    Returns:
+        One value per element, shape `[...]`, in nats, without the constant log(2). At scale 0 it
+        is -inf where the location is exact and +inf elsewhere; nothing is clamped.
+
+    Use when the error differs from example to example, is to be predicted, and has outliers.
+    Avoid when the scale can reach 0 (bound it below).
+
+    Example:
+        >>> import jaxloss as jl
+        >>> jl.laplace_nll([1.0, 2.0], [1.0, 1.0], [1.0, 5.0]).tolist()
+        [0.0, 3.0]
+
+    Limits:
+        `absolute_error` at scale 1; -log of the density is this + log(2); for a given error least
+        at scale = |target - location|.
+
+    References:
+        Kendall & Gal (2017), What uncertainties do we need in Bayesian deep learning for computer
+        vision?, arXiv:1703.04977.
+    """
+    ratio, log_scale = over_spread(magnitude(targets - location), scale)
+    return log_scale + ratio
+
+
+@loss(
+    convex=False,
+    lipschitz=math.inf,
+    smooth=math.inf,
+    supremum=math.inf,
+)
+def student_t_nll(
+    location: Real, scale: Spread, targets: Real, *, degrees_of_freedom: Positive = 4.0
+) -> Array:
+    """The surprise at a target under Student's t distribution of predicted location and scale.
+
+        log(scale) + (n + 1) / 2 log(1 + r² / n) + log(Γ(n / 2) / Γ((n + 1) / 2) sqrt(n / 2))
+
+        with r = (target - location) / scale, n = degrees_of_freedom
+
+    Args:
+        location: Predicted centres, shape `[...]`, in the unit of the targets.
+        scale: Predicted scales, >= 0, in that unit. Shape `[...]`, or shared: a scalar, or length
+            1 in any axis.
+        targets: Shape `[...]`.
+        degrees_of_freedom: The weight of the tails, > 0: 1 is Cauchy's, many are Gaussian.
+
+    Returns:
+        One value per element, shape `[...]`, in nats, without the constant log(2π) / 2. At scale 0
+        it is -inf where the location is exact and +inf elsewhere; nothing is clamped.
+
+    Use when the error is to be predicted too and outliers are far: they cost only their logarithm.
+    Avoid when the start is far from the data: the slope fades with the distance.
+
+    Example:
+        >>> import jaxloss as jl
+        >>> [round(float(x), 4) for x in jl.student_t_nll([0.0, 0.0], 1.0, [0.0, 2.0])]
+        [0.0619, 1.7948]
+
+    Limits:
+        `gaussian_nll` of variance scale² for many degrees of freedom; -log of the density is this
+        + log(2π) / 2; at one degree of freedom `cauchy` up to a constant.
+
+    References:
+        Lange, Little & Taylor (1989), Robust statistical modeling using the t distribution,
+        doi:10.1080/01621459.1989.10478852.
+    """
+    error = targets - location
+    scale = jnp.broadcast_to(scale, error.shape)
+    freedom, half = (jnp.asarray(x, error.dtype) for x in (degrees_of_freedom, 0.5))
+    return (
+        over_spread(error, scale)[1]
+        + _tail(error, scale, freedom)
+        - log_rising(half, quotient(2, freedom))
+    )
+
+
+@loss(convex=False, elicits="mean direction")
+def von_mises_nll(location: Angle, concentration: Concentration, targets: Angle) -> Array:
+    """The surprise at an angle under a von Mises distribution of predicted location.
+
+        log I0(c) - c cos(target - location),   c = concentration, I0 the Bessel function
+
+    Args:
+        location: Predicted mean directions, shape `[...]`, in radians.
+        concentration: Predicted concentrations, >= 0, without unit; large ones are one over the
+            variance. Shape `[...]`, or shared: a scalar, or length 1 in any axis.
+        targets: Angles, shape `[...]`, in radians.
+
+    Returns:
+        One value per element, shape `[...]`, in nats, without the constant log(2π).
+
+    Use when targets are angles, and how sure the prediction is differs between examples.
+    Avoid when angles are known modulo half a turn, as of lines: double them first.
+
+    Example:
+        >>> import jaxloss as jl
+        >>> [round(float(x), 4) for x in jl.von_mises_nll([0.0, 0.0], 1.0, [0.0, 3.0])]
+        [-0.7641, 1.2259]
+
+    Limits:
+        0 at concentration 0, the uniform distribution; `gaussian_nll` of variance 1 /
+        concentration, less log(2π) / 2, for large ones; -log of the density is this + log(2π);
+        unchanged by whole turns.
+
+    References:
+        Mardia & Jupp (1999), Directional statistics, doi:10.1002/9780470316979.
+    """
+    half = jnp.sin((targets - location) / 2)
+    return 2 * concentration * half * half + log_i0e(concentration)
+
+
+# Of error and scale at once: where the scale is 0, the ratio is infinite and its own slope 0.
+@with_slopes(
+    lambda _, error, scale, freedom: (
+        (freedom + 1) * _share(error, scale, freedom) * reciprocal(_length(error, scale, freedom))
+    ),
+    lambda _, error, scale, freedom: (
+        -(freedom + 1)
+        * _share(error, scale, freedom)
+        * _share(error, scale, freedom)
+        * reciprocal(positive_spread(error, scale))
+    ),
+    lambda _, error, scale, freedom: (
+        (
+            log1p_square_lag(_over_root(error, scale, freedom))
+            - quotient(levelling(_over_root(error, scale, freedom)), freedom)
+        )
+        / 2
+    ),
+)
+def _tail(error: Array, scale: Array, freedom: Array) -> Array:
+    return (freedom + 1) / 2 * log1p_square(_over_root(error, scale, freedom))
+
+
+def _over_root(error: Array, scale: Array, freedom: Array) -> Array:
+    return quotient(over_spread(error, scale)[0], jnp.sqrt(freedom))
+
+
+def _share(error: Array, scale: Array, freedom: Array) -> Array:
+    return sine(error, jnp.sqrt(freedom) * positive_spread(error, scale))
+
+
+def _length(error: Array, scale: Array, freedom: Array) -> Array:
+    return hypot(error, jnp.sqrt(freedom) * positive_spread(error, scale))

@@ -1,0 +1,1 @@
+"""Binary classification by the margin: losses of sign times score."""

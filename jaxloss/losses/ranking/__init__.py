@@ -1,0 +1,1 @@
+"""Ranking: losses of items that have an order."""

@@ -1,0 +1,117 @@
+"""Losses of two scores and which of the two is to be the larger: any margin of the difference."""
+
+import functools
+from collections.abc import Callable
+from math import inf
+from typing import Any
+
+from jax import Array
+
+from jaxloss.core.annotations import domains_of
+from jaxloss.core.domains import NonNegative, Score, Sign
+from jaxloss.core.facts import Facts
+from jaxloss.core.loss import Loss, Margin, loss
+from jaxloss.core.signature import Signature
+from jaxloss.losses.margin.hinge import hinge
+
+
+@loss(convex=True, strictly_convex=False, lipschitz=1.0, smooth=inf, supremum=inf)
+def margin_ranking(
+    first: Score, second: Score, labels: Sign, *, margin: NonNegative = 0.0
+) -> Array:
+    """By how much the score that is to be larger falls short of the other one and a margin.
+
+        max(0, margin - s (f - g)),   f = first, g = second, s = sign of the label
+
+    Args:
+        first: The score of one item of each pair, shape `[...]`.
+        second: The score of the other item, shape `[...]`.
+        labels: Whether the first is to be larger: bool, {0, 1} or {-1, +1}, shape `[...]`.
+        margin: The lead that costs nothing, >= 0, in the unit of the scores.
+
+    Returns:
+        One value per pair, shape `[...]`, in the unit of the scores.
+
+    Use when only the order of items is known, and orders that are right are to be left alone.
+    Avoid when scores may collapse: at margin 0 equal scores cost nothing. `ranking(logistic)`
+        also tells the chance of each order.
+
+    Example:
+        >>> import jaxloss as jl
+        >>> jl.margin_ranking([2.0, 2.0], [1.5, 1.5], [True, False], margin=1.0).tolist()
+        [0.5, 1.5]
+
+    Limits:
+        margin = 0 is `perceptron`, margin > 0 `hinge`, of the difference of the scores.
+
+    References:
+        Joachims (2002), Optimizing search engines using clickthrough data,
+        doi:10.1145/775047.775067.
+    """
+    return hinge.psi(labels * (first - second), margin=margin)
+
+
+@functools.cache
+def ranking(psi: Margin[...]) -> Loss[...]:
+    """Make a loss of two scores and their order from a margin-based loss.
+
+        psi(s (f - g)),   f = first, g = second, s = sign of the label
+
+    Args:
+        psi: A margin-based loss, such as `logistic` or `hinge`.
+
+    Returns:
+        A loss of scores `first` and `second` and of `labels`, whether the first is to be larger,
+        all of shape `[...]`, with the hyper-parameters of `psi`; the same object each time.
+
+    Use when items are compared in pairs; of a reward model, `ranking(logistic)` is the likelihood.
+    Avoid when items have grades of their own: regression on them uses more than the order.
+
+    Example:
+        >>> import jaxloss as jl
+        >>> float(jl.ranking(jl.hinge)(2.0, 1.5, True, margin=2.0))
+        1.5
+
+    Limits:
+        ranking(perceptron) is `margin_ranking`, and so is ranking(hinge) at the same margin > 0.
+
+    References:
+        Burges et al. (2005), Learning to rank using gradient descent,
+        doi:10.1145/1102351.1102363.
+        Bradley & Terry (1952), Rank analysis of incomplete block designs: I. The method of paired
+        comparisons, doi:10.1093/biomet/39.3-4.324.
+    """
+    function, facts = _of_difference(psi), psi.facts
+    kept = Facts(
+        convex=facts.convex,
+        strictly_convex=facts.strictly_convex,
+        lipschitz=facts.lipschitz,
+        smooth=facts.smooth,
+        supremum=facts.supremum,
+    )
+    arrays = domains_of({"first": Score, "second": Score, "labels": Sign})
+    contract = Signature(function.__name__, arrays, psi.contract.hyperparameters)
+    return Loss(function, contract, kept, recipe=(ranking, (psi,)))
+
+
+def _of_difference(psi: Margin[...]) -> Callable[..., Array]:
+    """The bare function of `ranking`, with a name and a text of its own."""
+
+    def function(first: Array, second: Array, labels: Array, **hyperparameters: Any) -> Array:
+        return psi.psi(labels * (first - second), **hyperparameters)
+
+    function.__name__ = function.__qualname__ = f"ranking({psi.__name__})"
+    function.__doc__ = f"""`{psi.__name__}` of the lead of one score over another.
+
+        psi(s (f - g)),   psi = {psi.__name__},   f = first, g = second, s = sign of the label
+
+    Args:
+        first: The score of one item of each pair, shape `[...]`.
+        second: The score of the other item, shape `[...]`.
+        labels: Whether the first is to be larger: bool, {{0, 1}} or {{-1, +1}}, shape `[...]`.
+        **hyperparameters: Those of `{psi.__name__}`.
+
+    Returns:
+        One value per pair, shape `[...]`.
+    """
+    return function

@@ -1,0 +1,310 @@
+"""Distance-based losses between the squared and the absolute error: convex, with bounded influence.
+
+The influence of an example is the slope rho'. All of these are parabolas near zero and lines far
+out, which makes a fit precise on ordinary noise and robust to a few wild targets.
+"""
+
+from math import inf
+
+import jax.numpy as jnp
+from jax import Array
+from jax.typing import ArrayLike
+
+from jaxloss.core.domains import NonNegative, Positive
+from jaxloss.core.loss import distance
+from jaxloss.numerics import positive_part, quotient, tiny
+from jaxloss.numerics.custom_jvp import with_slopes
+from jaxloss.numerics.robust_kernels import (
+    altitude,
+    hypot,
+    hypot_excess,
+    log_hyperbolic_cosine,
+    magnitude_less_log1p,
+    ramp,
+    softsign,
+    versine,
+)
+from jaxloss.numerics.special import mean_excess
+
+
+@distance(
+    convex=True,
+    strictly_convex=False,
+    symmetric=True,
+    lipschitz=lambda delta: delta,
+    smooth=1.0,
+    supremum=inf,
+    redescending=False,
+)
+def huber(residual: Array, *, delta: Positive = 1.0) -> Array:
+    """Squared error near zero, absolute error beyond `delta`.
+
+        r² / 2                    where |r| <= delta,   r = prediction - target
+        delta (|r| - delta / 2)   elsewhere
+
+    Args:
+        residual: `predictions - targets`, shape `[...]`, in the unit of the targets.
+        delta: The error at which the parabola turns into a line, in that unit.
+
+    Returns:
+        One value per element, shape `[...]`, in the unit squared.
+
+    Use when a few targets are far off and the rest carry Gaussian noise.
+    Avoid when the size of an ordinary error is unknown: `delta` must be near it.
+
+    Example:
+        >>> import jaxloss as jl
+        >>> jl.huber([0.5, 3.0], [0.0, 0.0], delta=1.0).tolist()
+        [0.125, 2.5]
+
+    Limits:
+        delta → ∞ is `half_squared_error`; huber / delta → `absolute_error` as delta → 0.
+
+    References:
+        Huber (1964), Robust estimation of a location parameter, doi:10.1214/aoms/1177703732.
+    """
+    return _huber(residual, delta)
+
+
+@distance(
+    convex=True,
+    strictly_convex=False,
+    symmetric=True,
+    lipschitz=1.0,
+    smooth=lambda beta: 1 / beta if beta else inf,
+    supremum=inf,
+    redescending=False,
+)
+def smooth_l1(residual: Array, *, beta: NonNegative = 1.0) -> Array:
+    """Absolute error, rounded off within `beta` of zero.
+
+        r² / (2 beta)    where |r| < beta,   r = prediction - target
+        |r| - beta / 2   elsewhere
+
+    Args:
+        residual: `predictions - targets`, shape `[...]`, in the unit of the targets.
+        beta: The error within which the corner is rounded, in that unit; 0 is no rounding.
+
+    Returns:
+        One value per element, shape `[...]`, in that unit.
+
+    Use when absolute error is right but its slope should fade at the fit, as for box coordinates.
+    Avoid when the value is to agree with `half_squared_error` near zero: that is `huber`.
+
+    Example:
+        >>> import jaxloss as jl
+        >>> jl.smooth_l1([0.5, 3.0], [0.0, 0.0], beta=1.0).tolist()
+        [0.125, 2.5]
+
+    Limits:
+        smooth_l1 = `huber` / beta with delta = beta; beta = 0 is `absolute_error` exactly.
+
+    References:
+        Girshick (2015), Fast R-CNN, arXiv:1504.08083.
+    """
+    return _smooth_l1(residual, beta)
+
+
+@distance(
+    convex=True,
+    strictly_convex=True,
+    symmetric=True,
+    lipschitz=lambda delta: delta,
+    smooth=1.0,
+    supremum=inf,
+    redescending=False,
+)
+def pseudo_huber(residual: Array, *, delta: Positive = 1.0) -> Array:
+    """A hyperbola: squared error near zero that bends smoothly into absolute error.
+
+        delta² (√(1 + (r / delta)²) - 1),   r = prediction - target
+
+    Args:
+        residual: `predictions - targets`, shape `[...]`, in the unit of the targets.
+        delta: The slope far out, and the error around which the curve bends, in that unit.
+
+    Returns:
+        One value per element, shape `[...]`, in the unit squared.
+
+    Use when `huber` is right but second derivatives are used, or strict convexity.
+    Avoid when errors below `delta` should count as plain squares: the bend reaches everywhere.
+
+    Example:
+        >>> import jaxloss as jl
+        >>> jl.pseudo_huber([0.75, 2.0], [0.0, 2.0], delta=1.0).tolist()
+        [0.25, 0.0]
+
+    Limits:
+        delta → ∞ is `half_squared_error`; pseudo_huber / delta → `absolute_error` as delta → 0,
+        and = `charbonnier` less its value at 0. With delta 1 it is `barron` with alpha 1.
+
+    References:
+        Hartley & Zisserman (2004), Multiple View Geometry, A6.8, doi:10.1017/CBO9780511811685.
+    """
+    return _pseudo_huber(residual, delta)
+
+
+@distance(
+    convex=True,
+    strictly_convex=True,
+    symmetric=True,
+    lipschitz=1.0,
+    smooth=lambda scale: 1 / scale,
+    supremum=inf,
+    redescending=False,
+)
+def charbonnier(residual: Array, *, scale: Positive = 1e-3) -> Array:
+    """Absolute error made smooth by adding `scale`, in squares, to every error.
+
+        √(r² + scale²),   r = prediction - target
+
+    The papers write ε for `scale`. Nothing is subtracted: an exact fit has the value `scale`.
+
+    Args:
+        residual: `predictions - targets`, shape `[...]`, in the unit of the targets.
+        scale: The value at an exact fit, and the width of the rounded corner, in that unit.
+
+    Returns:
+        One value per element, shape `[...]`, in that unit.
+
+    Use when absolute error is right but a smooth slope is needed, as in image restoration.
+    Avoid when an exact fit must cost 0: `pseudo_huber` over its delta does.
+
+    Example:
+        >>> import jaxloss as jl
+        >>> jl.charbonnier([0.75, 0.0], [0.0, 0.0], scale=1.0).tolist()
+        [1.25, 1.0]
+
+    Limits:
+        charbonnier - scale = `pseudo_huber` / delta with delta = scale; scale → 0 is
+        `absolute_error`.
+
+    References:
+        Charbonnier, Blanc-Féraud, Aubert & Barlaud (1994), Two deterministic half-quadratic
+        regularization algorithms for computed imaging, doi:10.1109/ICIP.1994.413553;
+        in this form Lai, Huang, Ahuja & Yang (2017), arXiv:1704.03915.
+    """
+    return hypot(residual, scale)
+
+
+@distance(
+    convex=True,
+    strictly_convex=True,
+    symmetric=True,
+    lipschitz=1.0,
+    smooth=1.0,
+    supremum=inf,
+    redescending=False,
+)
+def log_cosh(residual: Array) -> Array:
+    """Squared error near zero that bends exponentially fast into absolute error.
+
+        log cosh r,   r = prediction - target
+
+    Args:
+        residual: `predictions - targets`, shape `[...]`, in units of an ordinary error.
+
+    Returns:
+        One value per element, shape `[...]`, without unit.
+
+    Use when errors are of order 1 and a smooth robust loss without a parameter is wanted.
+    Avoid when the targets are not standardised: divide both by a scale first.
+
+    Example:
+        >>> import jaxloss as jl
+        >>> round(float(jl.log_cosh(1.0, 0.0)), 4)
+        0.4338
+
+    Limits:
+        r² / 2 for small r and |r| - log 2 for large; 2 log_cosh(r / 2) = -log(4 e^r / (1 + e^r)²),
+        the logistic loss for regression.
+
+    References:
+        Steinwart & Christmann (2008), Support Vector Machines, ch. 2,
+        doi:10.1007/978-0-387-77242-4.
+    """
+    return log_hyperbolic_cosine(residual)
+
+
+@distance(
+    convex=True,
+    strictly_convex=True,
+    symmetric=True,
+    lipschitz=lambda scale: scale,
+    smooth=1.0,
+    supremum=inf,
+    redescending=False,
+)
+def fair(residual: Array, *, scale: Positive = 1.3998) -> Array:
+    """Squared error that bends slowly into absolute error, and stays strictly convex.
+
+        c² (|r| / c - log(1 + |r| / c)),   r = prediction - target,   c = scale
+
+    Args:
+        residual: `predictions - targets`, shape `[...]`, in the unit of the targets.
+        scale: The error at which the influence is half its limit, in that unit; the default has
+            95 % efficiency at the standard Gaussian.
+
+    Returns:
+        One value per element, shape `[...]`, in the unit squared.
+
+    Use when robustness is wanted with a unique minimum.
+    Avoid when some targets are absurd: their pull is bounded but never fades.
+
+    Example:
+        >>> import jaxloss as jl
+        >>> round(float(jl.fair(1.0, 0.0, scale=1.0)), 4)
+        0.3069
+
+    Limits:
+        scale → ∞ is `half_squared_error`; fair / scale → `absolute_error` as scale → 0.
+
+    References:
+        Fair (1974), On the robust estimation of econometric models; with this default Holland &
+        Welsch (1977), Robust regression using iteratively reweighted least-squares,
+        doi:10.1080/03610927708827533.
+    """
+    return _fair(residual, scale)
+
+
+@with_slopes(
+    lambda _, residual, delta: jnp.clip(residual, -delta, delta),
+    lambda _, residual, delta: positive_part(jnp.abs(residual) - delta),
+)
+def _huber(residual: Array, delta: ArrayLike) -> Array:
+    size = jnp.abs(residual)
+    inner = jnp.minimum(size, delta)
+    return inner * (size - inner / 2)
+
+
+@with_slopes(
+    lambda _, residual, beta: ramp(residual, beta),
+    lambda _, residual, beta: -(ramp(residual, beta) ** 2) / 2,
+)
+def _smooth_l1(residual: Array, beta: ArrayLike) -> Array:
+    size = jnp.abs(residual)
+    slope = jnp.minimum(size / jnp.maximum(beta, tiny(residual)), 1)
+    return slope * (size - slope * beta / 2)
+
+
+@with_slopes(
+    lambda _, residual, delta: altitude(residual, delta),
+    lambda _, residual, delta: hypot_excess(residual, delta) * versine(residual, delta),
+)
+def _pseudo_huber(residual: Array, delta: ArrayLike) -> Array:
+    return hypot_excess(residual, delta) * delta
+
+
+@with_slopes(
+    lambda _, residual, scale: softsign(residual, scale),
+    lambda _, residual, scale: _fair_lag(quotient(jnp.abs(residual), scale)) * scale,
+)
+def _fair(residual: Array, scale: ArrayLike) -> Array:
+    return magnitude_less_log1p(residual / scale) * scale * scale
+
+
+@with_slopes(lambda _, x: quotient(x, 1 + x) ** 2)
+def _fair_lag(x: Array) -> Array:
+    """2 (x - log(1 + x)) - x² / (1 + x) for x >= 0, whose terms cancel near 0: it is x³ / 3."""
+    share = x / (2 + x)
+    return x * (x / (1 + x) * share - 4 / (2 + x) * mean_excess(x))

@@ -1,0 +1,1 @@
+"""Segmentation: losses of regions, as sets of pixels."""

@@ -1,0 +1,177 @@
+"""Functions of log-odds in plain arithmetic, which compilers put into one pass with a sum.
+
+A comparison, a selection or a clamp would cost an array on a CPU; slopes, which are not summed,
+may have them. Where a factor of 0 wins over infinity, one below 1e-18 may do so as well.
+"""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+from jax.typing import ArrayLike
+
+from jaxloss.numerics.custom_jvp import with_slopes
+from jaxloss.numerics.elementary import tanh, unless_weightless
+
+_CERTAIN = 1e3  # log-odds beyond which p or 1 - p is 0 in every floating type
+_ENDLESS = 1e20
+_SCALE = 2.0**60
+
+
+@jax.custom_jvp
+def _chances(x: Array) -> tuple[Array, Array]:
+    """The sigmoids of x and -x, of one exponential."""
+    decay = jnp.exp(-jnp.abs(x))
+    more = 1 / (1 + decay)
+    less = decay * more
+    return jnp.where(x > 0, more, less), jnp.where(x > 0, less, more)
+
+
+@_chances.defjvp
+def _chances_and_change(
+    given: tuple[Array], change: tuple[Array]
+) -> tuple[tuple[Array, Array], tuple[Array, Array]]:
+    chances = _chances(*given)
+    rate = chances[0] * chances[1] * change[0]
+    return chances, (rate, -rate)
+
+
+@with_slopes(lambda _, x: _bell(x))
+def sigmoid(x: Array) -> Array:
+    """1 / (1 + exp(-x)), whose slope keeps its digits on both sides."""
+    return jax.lax.logistic(x)
+
+
+@with_slopes(lambda bell, x: -bell * tanh(x / 2))
+def _bell(x: Array) -> Array:
+    """The density of the logistic distribution, whose slope keeps its digits near 0 too."""
+    return sigmoid(x) * sigmoid(-x)
+
+
+@with_slopes(lambda _, x: sigmoid(x))
+def softplus(x: Array) -> Array:
+    """log(1 + exp(x))."""
+    return jnp.maximum(x, 0) + _rest(x)
+
+
+@with_slopes(
+    lambda _, x, truth: _pull(x, truth, 1 - truth),
+    lambda _, x, truth: (
+        unless_weightless(truth, softplus(-x)) - unless_weightless(1 - truth, softplus(x))
+    ),
+)
+def surprise(x: Array, truth: Array) -> Array:
+    """The sum truth softplus(-x) + (1 - truth) softplus(x); a factor of 0 wins over infinity."""
+    return _sided(x, truth, 1 - truth) + _rest(x)
+
+
+@with_slopes(
+    lambda _, x, positive, negative: _pull(x, positive, negative),
+    lambda _, x, positive, __: unless_weightless(positive, softplus(-x)),
+    lambda _, x, __, negative: unless_weightless(negative, softplus(x)),
+)
+def weighted_surprise(x: Array, positive: Array, negative: Array) -> Array:
+    """The sum positive softplus(-x) + negative softplus(x), for factors >= 0; 0 wins likewise."""
+    return _sided(x, positive, negative) + (positive + negative) * _rest(x)
+
+
+@with_slopes(
+    lambda _, x, gamma: _focused_slopes(x, gamma)[0],
+    lambda _, x, gamma: _focused_by_gamma(x, gamma),
+)
+def focused(x: Array, gamma: ArrayLike) -> Array:
+    """softplus(x) exp(-gamma softplus(-x)), also where x is infinite."""
+    near = _near(x)
+    return _focused(near, gamma) + jnp.maximum(x - near, 0)
+
+
+@with_slopes(
+    lambda _, x, positive, negative, gamma: _focused_pull(x, positive, negative, gamma),
+    lambda _, x, positive, __, gamma: unless_weightless(positive, focused(-x, gamma)),
+    lambda _, x, __, negative, gamma: unless_weightless(negative, focused(x, gamma)),
+    lambda _, x, positive, negative, gamma: (
+        positive * _focused_by_gamma(-x, gamma) + negative * _focused_by_gamma(x, gamma)
+    ),
+)
+def focused_surprise(x: Array, positive: Array, negative: Array, gamma: ArrayLike) -> Array:
+    """The sum positive focused(-x) + negative focused(x), for factors >= 0; 0 wins likewise."""
+    near, rest = _finite(x), _rest(x)
+    above = jnp.maximum(near, 0)
+    right, wrong = (above - near) + rest, above + rest
+    falling = positive * right * jnp.exp(wrong * jnp.negative(gamma))
+    return _endless(falling + negative * wrong * jnp.exp(right * jnp.negative(gamma)))
+
+
+def _rest(x: Array) -> Array:
+    """By how much softplus exceeds the positive part."""
+    return jnp.log1p(jnp.exp(-jnp.abs(x)))
+
+
+def _sided(x: Array, positive: Array, negative: Array) -> Array:
+    """The larger of negative x and -positive x, where a factor of 0 wins over infinity.
+
+    Scaled down, x is finite; a factor that is not 0 makes it infinite again. What is scaled to
+    nothing is far below rounding beside the rest.
+    """
+    near = _finite(x / _SCALE)
+    return jnp.maximum(near * (negative * _SCALE), near * (positive * -_SCALE))
+
+
+def _finite(x: Array) -> Array:
+    """The nearest finite number, by bounds that are no constants, which would make a clamp."""
+    most = jax.lax.optimization_barrier(jnp.asarray(np.finfo(x.dtype).max))
+    return jnp.maximum(jnp.minimum(x, most), -most)
+
+
+def _endless(value: Array) -> Array:
+    """The value, infinite where it is huge: where an infinite argument was made finite."""
+    return jnp.maximum(value, (value - _ENDLESS) * np.finfo(value.dtype).max)
+
+
+@jax.custom_jvp
+def _softpluses(x: Array) -> tuple[Array, Array]:
+    """The softplus of x and that of -x, of one logarithm."""
+    rest = _rest(x)
+    return jnp.maximum(x, 0) + rest, jnp.maximum(-x, 0) + rest
+
+
+@_softpluses.defjvp
+def _softpluses_and_change(
+    given: tuple[Array], change: tuple[Array]
+) -> tuple[tuple[Array, Array], tuple[Array, Array]]:
+    chance, other = _chances(*given)
+    return _softpluses(*given), (chance * change[0], -other * change[0])
+
+
+def _pull(x: Array, positive: Array, negative: Array) -> Array:
+    chance, other = _chances(x)
+    return negative * chance - positive * other
+
+
+def _near(x: Array) -> Array:
+    return jnp.clip(x, -_CERTAIN, _CERTAIN)
+
+
+def _focused(near: Array, gamma: ArrayLike) -> Array:
+    wrong, right = _softpluses(near)
+    return wrong * jnp.exp(right * jnp.negative(gamma))
+
+
+def _focused_slopes(x: Array, gamma: ArrayLike) -> tuple[Array, Array]:
+    """The slopes of `focused` at x and at -x."""
+    near = _near(x)
+    (wrong, right), (chance, other) = _softpluses(near), _chances(near)
+    return (
+        jnp.exp(right * jnp.negative(gamma)) * (chance + wrong * other * gamma),
+        jnp.exp(wrong * jnp.negative(gamma)) * (other + right * chance * gamma),
+    )
+
+
+def _focused_pull(x: Array, positive: Array, negative: Array, gamma: ArrayLike) -> Array:
+    rising, falling = _focused_slopes(x, gamma)
+    return negative * rising - positive * falling
+
+
+def _focused_by_gamma(x: Array, gamma: ArrayLike) -> Array:
+    near = _near(x)
+    return -_softpluses(near)[1] * _focused(near, gamma)

@@ -7,9 +7,10 @@ import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike
 
-from jaxloss.core.masking import as_mask, lead, spread
+from jaxloss.core.masking import as_mask
 from jaxloss.kernels.sorting import spread_as, whole
 from jaxloss.numerics import as_array, computing_dtype
+from jaxloss.numerics.broadcasting import lead, spread
 
 
 def smooth_labels(targets: ArrayLike, amount: ArrayLike) -> Array:

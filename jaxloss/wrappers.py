@@ -27,10 +27,10 @@ from jaxloss.core.domains import (
 )
 from jaxloss.core.facts import Constant, Facts
 from jaxloss.core.loss import Distance, Loss, Margin
-from jaxloss.core.masking import lead, select
 from jaxloss.core.signature import HyperParameter
 from jaxloss.heads import HeadLoss
 from jaxloss.numerics import cooled, unknown, weighted
+from jaxloss.numerics.broadcasting import lead, select
 from jaxloss.numerics.softmax import wide
 
 

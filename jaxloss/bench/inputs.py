@@ -13,8 +13,8 @@ from jaxloss.bench.cases import Case
 from jaxloss.catalog import look_up
 from jaxloss.core.domains import ArrayDomain
 from jaxloss.core.loss import Loss
-from jaxloss.core.masking import Shape
 from jaxloss.listing import UnknownNameError
+from jaxloss.numerics.broadcasting import Shape
 
 _FRAMES_PER_LABEL = 5
 _MADE = re.compile(r"(\w+)\((\w+)\)")

@@ -18,9 +18,9 @@ from jax import Array
 
 from jaxloss.core.domains import Real, Score, Sign
 from jaxloss.core.facts import Facts
-from jaxloss.core.masking import lead
 from jaxloss.core.signature import Signature
 from jaxloss.numerics import computing_dtype, poison
+from jaxloss.numerics.broadcasting import lead
 from jaxloss.numerics.custom_jvp import by_slope
 
 P = ParamSpec("P")

@@ -19,8 +19,9 @@ from jaxloss.core.annotations import (
     takes_where,
 )
 from jaxloss.core.domains import ArrayDomain, HyperDomain
-from jaxloss.core.masking import Shape, as_mask, hide, lead, spread
+from jaxloss.core.masking import as_mask, hide
 from jaxloss.numerics import as_argument, as_array, computing_dtype, nan_below_zero, poison, unknown
+from jaxloss.numerics.broadcasting import Shape, lead, spread
 from jaxloss.numerics.sizes import is_known
 
 _CONCRETE = (int, float, np.generic, np.ndarray, list, tuple)

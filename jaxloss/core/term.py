@@ -12,7 +12,7 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from jaxloss.core.loss import Loss, SummedLoss
-from jaxloss.core.masking import Shape, as_mask, as_prefix, fitted, hide, select, spread
+from jaxloss.core.masking import as_mask, as_prefix, hide
 from jaxloss.core.parts import Path, PyTree, own_mask, part_of
 from jaxloss.core.reduction import (
     ADDITIVE,
@@ -25,6 +25,7 @@ from jaxloss.core.reduction import (
     total,
 )
 from jaxloss.numerics import as_array, computing_dtype, divide
+from jaxloss.numerics.broadcasting import Shape, fitted, select, spread
 
 
 @partial(

@@ -13,13 +13,13 @@ from jax import Array
 from jaxloss.core.domains import ArrayDomain
 from jaxloss.core.facts import Facts
 from jaxloss.core.loss import Loss, SummedLoss
-from jaxloss.core.masking import Shape, spread
 from jaxloss.core.signature import Signature
 from jaxloss.heads.affine import Affine
 from jaxloss.heads.fused import Parts, Sweep
 from jaxloss.heads.online_softmax import Tile
 from jaxloss.kernels.chunking import BUFFERS, PyTree, map_by_chunks, tokens_at_once
 from jaxloss.numerics import computing_dtype
+from jaxloss.numerics.broadcasting import Shape, spread
 
 _ARRAYS = 3  # of a head: hidden, weight, bias
 _FEWEST = 64  # tokens; with fewer, the weight is read for too little

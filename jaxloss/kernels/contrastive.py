@@ -10,8 +10,8 @@ from jax import Array
 from jax.custom_derivatives import SymbolicZero
 from jax.typing import ArrayLike
 
-from jaxloss.core.masking import fitted
 from jaxloss.kernels.pairwise import LOG_SUMS, SUMS, Extent, extent, fold_pairs, over_sets
+from jaxloss.numerics.broadcasting import fitted
 
 Sums = tuple[Array, Array, Any]  # of columns None where they are left out
 

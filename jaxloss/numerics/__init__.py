@@ -3,8 +3,6 @@
 What many losses use is exported here, the rest from its file.
 """
 
-from jaxloss.kernels.sorting import descending_order as descending_order
-from jaxloss.kernels.sorting import in_order as in_order
 from jaxloss.numerics.elementary import as_argument as as_argument
 from jaxloss.numerics.elementary import as_array as as_array
 from jaxloss.numerics.elementary import clip as clip

@@ -15,7 +15,7 @@ from jax import Array
 from jax.custom_derivatives import SymbolicZero
 from jax.typing import ArrayLike
 
-from jaxloss.core.masking import lead
+from jaxloss.numerics.broadcasting import lead
 from jaxloss.numerics.custom_jvp import with_slopes
 from jaxloss.numerics.nan import unknown
 from jaxloss.numerics.softmax import apart, below, is_label, lowest

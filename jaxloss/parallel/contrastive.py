@@ -10,10 +10,10 @@ import jax.numpy as jnp
 from jax import Array, lax
 
 from jaxloss.core.loss import Loss
-from jaxloss.core.masking import fitted
 from jaxloss.losses.embedding.grouped import circle, ntxent, supervised_contrastive
 from jaxloss.losses.embedding.paired import clip, info_nce, siglip
 from jaxloss.numerics import divide, positive_part, quotient, unit
+from jaxloss.numerics.broadcasting import fitted
 from jaxloss.numerics.elementary import inner_products
 from jaxloss.numerics.logistic import softplus
 from jaxloss.numerics.shard_map_axes import axes_of, vary

@@ -12,11 +12,11 @@ import numpy as np
 from jax import Array
 from jax.custom_batching import custom_vmap
 
-from jaxloss.core.masking import Shape
 from jaxloss.core.objective import as_arrays
 from jaxloss.core.reduction import Average
 from jaxloss.core.term import Term
 from jaxloss.numerics import computing_dtype
+from jaxloss.numerics.broadcasting import Shape
 from jaxloss.training.binding import Bound
 from jaxloss.training.pieces import Batch, Given, Leaves, Model
 

@@ -14,8 +14,8 @@ import optax
 from jax import Array
 from jax.sharding import NamedSharding, PartitionSpec
 
-from jaxloss.core.masking import lead
 from jaxloss.numerics import computing_dtype
+from jaxloss.numerics.broadcasting import lead
 
 PyTree = Any
 Rule = Callable[[PyTree, Any, Array | None], tuple[Array, Any]]

@@ -7,9 +7,9 @@ import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike
 
-from jaxloss.core.masking import select
 from jaxloss.losses.sequence import ctc
 from jaxloss.numerics import as_array, computing_dtype, log_softmax
+from jaxloss.numerics.broadcasting import select
 
 State = tuple[Array, Array]
 

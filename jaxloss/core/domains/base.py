@@ -11,8 +11,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from jaxloss.core.masking import lead
 from jaxloss.numerics import tiny
+from jaxloss.numerics.broadcasting import lead
 
 Values = TypeVar("Values", Array, np.ndarray)
 

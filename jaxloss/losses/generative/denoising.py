@@ -18,9 +18,9 @@ from jax.typing import ArrayLike
 from jaxloss.core.domains import ArrayDomain, Real
 from jaxloss.core.facts import Facts
 from jaxloss.core.loss import Loss
-from jaxloss.core.masking import Shape, lead
 from jaxloss.core.signature import Signature
 from jaxloss.numerics import as_array, clip, computing_dtype
+from jaxloss.numerics.broadcasting import Shape, lead
 from jaxloss.numerics.logistic import sigmoid
 
 P = ParamSpec("P")

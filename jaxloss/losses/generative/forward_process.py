@@ -10,8 +10,9 @@ import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike
 
-from jaxloss.core.masking import as_prefix, lead
+from jaxloss.core.masking import as_prefix
 from jaxloss.numerics import as_array, computing_dtype, quotient
+from jaxloss.numerics.broadcasting import lead
 
 
 def diffuse(clean: ArrayLike, noise: ArrayLike, log_snr: ArrayLike) -> Array:

@@ -11,10 +11,10 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from jaxloss.core.masking import Shape, lead
 from jaxloss.core.objective import as_arrays
 from jaxloss.core.parts import PyTree
 from jaxloss.numerics import as_array, computing_dtype, norm
+from jaxloss.numerics.broadcasting import Shape, lead
 
 
 def gradient_norm(critic: Callable[[PyTree], Array]) -> Callable[[PyTree], Array]:

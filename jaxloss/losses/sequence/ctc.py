@@ -18,9 +18,9 @@ from jax import Array
 
 from jaxloss.core.domains import FrameCounts, FrameLogits, LabelCounts, NonNegative, SequenceLabels
 from jaxloss.core.loss import loss
-from jaxloss.core.masking import select
 from jaxloss.kernels.matmul import explicit_sharding
 from jaxloss.numerics import at_label, is_label, log_softmax, quotient, reciprocal
+from jaxloss.numerics.broadcasting import select
 
 Pair = tuple[Array, Array]
 Triple = tuple[Array, Array, Array]

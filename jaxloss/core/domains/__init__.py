@@ -2,7 +2,7 @@
 
 An array type says how many trailing axes form one event; the axes before them are the batch.
 A hyper-parameter type says in which interval the number lies. Both are read by the check in
-`contract`, by the tests that draw inputs, and by the catalog.
+`signature`, by the tests that draw inputs, and by the catalog.
 """
 
 from jaxloss.core.domains.arrays import Angle as Angle

@@ -7,12 +7,11 @@ from collections.abc import Sequence
 
 from jaxloss.cli import bench, compare
 from jaxloss.cli.legible import make_legible
-from jaxloss.listing import UnknownNameError, listed
 
 _EPILOG = """examples:
   jaxloss compare                          rank the losses on real digits, write report/
   jaxloss compare --loss brier --seeds 10  one loss beside cross-entropy, more seeds
-  jaxloss list --family regression         the losses of one family
+  jaxloss list --family regression         the losses of one field or family
   jaxloss show huber --plot huber.svg      all about one loss, and its shape
   jaxloss bench --quick                    speed and memory beside optax, Keras and PyTorch
 """
@@ -47,7 +46,7 @@ def _parser() -> argparse.ArgumentParser:
     ranking.set_defaults(run=compare.run)
 
     listing = commands.add_parser("list", help="list the losses", description=_list.__doc__)
-    listing.add_argument("--family", help="only the losses of this family (a file of losses/)")
+    listing.add_argument("--family", help="only those of this field or family")
     listing.add_argument(
         "--into",
         metavar="FILE",
@@ -67,34 +66,31 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _list(arguments: argparse.Namespace) -> int:
-    """List every loss with its one-line description, by family."""
+    """List every loss with its one-line description, by field and family."""
+    from jaxloss.catalog import UnknownNameError, fields, write_tables
+
+    if arguments.into and arguments.family:
+        return _refuse("--into FILE writes the tables of all families: leave out --family")
     try:
-        families = listed(arguments.family)
         if arguments.into:
-            return _rewrite(arguments)
+            write_tables(arguments.into)
+            return 0
+        shown = fields(arguments.family)
     except (UnknownNameError, OSError, ValueError) as error:
         return _refuse(error)
-    width = max(len(name) for family in families.values() for name in family.losses)
-    for title, family in families.items():
-        print(f"\n{title}: {family.summary}")
-        for name, summary in family.losses.items():
-            print(f"  {name:{width}}  {summary}")
-    return 0
-
-
-def _rewrite(arguments: argparse.Namespace) -> int:
-    from jaxloss.catalog import write_tables
-
-    if arguments.family:
-        message = "--into FILE writes the tables of all families: leave out --family"
-        raise ValueError(message)
-    write_tables(arguments.into)
+    width = max(len(x.name) for field in shown for family in field.families for x in family.entries)
+    for field in shown:
+        print(f"\n{field.name}: {field.summary}")
+        for family in field.families:
+            print(f"\n  {family.name}: {family.summary}")
+            for entry in family.entries:
+                print(f"    {entry.name:{width}}  {entry.summary}")
     return 0
 
 
 def _show(arguments: argparse.Namespace) -> int:
     """Show a loss: formula, arrays, hyper-parameters, facts, when to use it, where it is from."""
-    from jaxloss.catalog import look_up
+    from jaxloss.catalog import UnknownNameError, look_up
     from jaxloss.cli.show import describe, plot
 
     try:
@@ -108,7 +104,7 @@ def _show(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _refuse(error: Exception) -> int:
+def _refuse(error: Exception | str) -> int:
     print(f"jaxloss: {error}", file=sys.stderr)
     return 2
 

@@ -1,20 +1,23 @@
-"""Every public loss as data: family, arrays, hyper-parameters, facts and the parts of its text."""
+"""Every public loss as data: where it lives, what it takes, its facts and the parts of its text."""
 
+import importlib
 import inspect
 import itertools
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 import jaxloss
 from jaxloss.core.domains import ArrayDomain
 from jaxloss.core.loss import Loss
 from jaxloss.core.signature import HyperParameter
 from jaxloss.files import decoded, write
-from jaxloss.listing import known
+from jaxloss.hints import nearest
 from jaxloss.peers import PEERS
+
+T = TypeVar("T")
 
 _WANTED = "a table goes between `<!-- losses -->` and `<!-- /losses -->`, or the same of `peers`"
 _SECTION = re.compile(r"^(Args|Returns|Example|Limits|References|Raises):$|^(Use|Avoid) when ")
@@ -26,7 +29,8 @@ class Entry:
 
     Attributes:
         name: The name it is exported by.
-        family: The file of `jaxloss.losses` that it lives in.
+        field: The folder of `jaxloss.losses` that it lives in.
+        family: The file of that folder.
         loss: The loss itself.
         arrays: What it takes by position: domain, dtypes and event axes, by name.
         hyperparameters: What it takes by keyword: domain and default, by name.
@@ -40,6 +44,7 @@ class Entry:
     """
 
     name: str
+    field: str
     family: str
     loss: "Loss[Any]"
     arrays: Mapping[str, ArrayDomain]
@@ -55,11 +60,25 @@ class Entry:
 
 @dataclass(frozen=True)
 class Family:
-    """The losses of one file: its name, its first line, its entries."""
+    """The losses of one file: its folder, its name, its first line, its entries."""
 
+    field: str
     name: str
     summary: str
     entries: list[Entry]
+
+
+@dataclass(frozen=True)
+class Field:
+    """The families of one folder: its name, what it says of itself, the families."""
+
+    name: str
+    summary: str
+    families: list[Family]
+
+
+class UnknownNameError(Exception):
+    """A name that the catalog does not hold."""
 
 
 def public_losses() -> dict[str, "Loss[Any]"]:
@@ -69,15 +88,33 @@ def public_losses() -> dict[str, "Loss[Any]"]:
 
 
 def catalog() -> list[Entry]:
-    """The entries of all public losses, by family and name."""
+    """The entries of all public losses, by field, family and name."""
     entries = [_entry(name, loss) for name, loss in public_losses().items()]
-    return sorted(entries, key=lambda entry: (entry.family, entry.name))
+    return sorted(entries, key=lambda entry: (entry.field, entry.family, entry.name))
 
 
-def families() -> list[Family]:
-    """All families with their losses."""
-    groups = itertools.groupby(catalog(), key=lambda entry: entry.family)
-    return [_family(family, list(entries)) for family, entries in groups]
+def families(name: str | None = None) -> list[Family]:
+    """All families with their losses, or those of this name or of the field of this name.
+
+    Raises:
+        UnknownNameError: There is none of that name; the message names the nearest.
+    """
+    entries = catalog()
+    if name is not None:
+        _known("family", name, {x: x for entry in entries for x in (entry.field, entry.family)})
+        entries = [entry for entry in entries if name in (entry.field, entry.family)]
+    groups = itertools.groupby(entries, key=lambda entry: (entry.field, entry.family))
+    return [Family(*place, _summary(*place), list(group)) for place, group in groups]
+
+
+def fields(name: str | None = None) -> list[Field]:
+    """The same families by field.
+
+    Raises:
+        UnknownNameError: As `families` does.
+    """
+    groups = itertools.groupby(families(name), key=lambda family: family.field)
+    return [Field(field, _summary(field), list(group)) for field, group in groups]
 
 
 def look_up(name: str) -> Entry:
@@ -86,7 +123,7 @@ def look_up(name: str) -> Entry:
     Raises:
         UnknownNameError: There is none of that name; the message names the nearest.
     """
-    return _entry(name, known("loss", name, public_losses()))
+    return _entry(name, _known("loss", name, public_losses()))
 
 
 def called_here(name: str) -> list[str]:
@@ -181,10 +218,15 @@ def migration_table() -> str:
 
 def markdown_table() -> str:
     """The table of losses in the README."""
-    return "\n\n".join(_section_of(family) for family in families())
+    return "\n\n".join(_section_of(field) for field in fields())
 
 
-def _section_of(family: Family) -> str:
+def _section_of(field: Field) -> str:
+    title = f"### {field.name.capitalize()}\n\n{field.summary}"
+    return "\n\n".join([title, *map(_table_of, field.families)])
+
+
+def _table_of(family: Family) -> str:
     rows = [
         f"| `{entry.name}` | {entry.summary} | {', '.join(_traits(entry)) or '—'} |"
         for entry in family.entries
@@ -202,17 +244,32 @@ def _traits(entry: Entry) -> list[str]:
     return [*words, f"elicits the {facts['elicits']}"] if "elicits" in facts else words
 
 
-def _family(name: str, entries: list[Entry]) -> Family:
-    text = inspect.getdoc(inspect.getmodule(entries[0].loss.function)) or ""
-    return Family(name, text.partition("\n")[0], entries)
+def _summary(*place: str) -> str:
+    """The first line of what a folder, or a file in it, says of itself."""
+    module = importlib.import_module(".".join(["jaxloss.losses", *place]))
+    return (inspect.getdoc(module) or "").partition("\n")[0]
+
+
+def _known(kind: str, name: str, every: Mapping[str, T]) -> T:
+    """What has this name.
+
+    Raises:
+        UnknownNameError: Nothing has; the message names the nearest.
+    """
+    if name not in every:
+        message = f"no {kind} `{name}`{nearest(name, every)} (`jaxloss list` shows all)"
+        raise UnknownNameError(message)
+    return every[name]
 
 
 def _entry(name: str, loss: "Loss[Any]") -> Entry:
     text = _sections(inspect.getdoc(loss) or "")
     hyperparameters = loss.contract.hyperparameters
+    *_, field, family = loss.function.__module__.split(".")
     return Entry(
         name=name,
-        family=loss.function.__module__.removeprefix("jaxloss.losses.").replace(".", "/"),
+        field=field,
+        family=family,
         loss=loss,
         arrays=loss.contract.arrays,
         hyperparameters=hyperparameters,

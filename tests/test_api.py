@@ -11,15 +11,16 @@ from drawing import LOSSES, PUBLIC
 
 import jaxloss as jl
 from jaxloss.catalog import (
+    UnknownNameError,
     catalog,
     families,
+    fields,
     look_up,
     markdown_table,
     migration_table,
     public_losses,
 )
 from jaxloss.core.loss import Distance, Margin
-from jaxloss.listing import UnknownNameError, listed
 
 ROOT = Path(__file__).parents[1]
 ENTRIES = catalog()
@@ -186,18 +187,28 @@ def test_an_unknown_name_is_answered_with_the_nearest():
     with pytest.raises(UnknownNameError, match="the nearest are huber"):
         look_up("hubert")
     with pytest.raises(UnknownNameError, match="margin"):
-        listed("margins")
+        families("margins")
 
 
-def test_the_list_of_sources_is_the_catalog():
-    found = {name: family.summary for name, family in listed().items()}
-    assert found == {family.name: family.summary for family in families()}
-    losses = {name: text for family in listed().values() for name, text in family.losses.items()}
-    assert losses == {entry.name: entry.summary for entry in catalog()}
+def test_the_catalog_is_grouped_by_the_folders_and_files_of_the_losses():
+    """A field is a folder, a family one of its files, and each says in a sentence what it is."""
+    grouped = fields()
+    assert [x for field in grouped for family in field.families for x in family.entries] == ENTRIES
+    assert [family for field in grouped for family in field.families] == families()
+    for family in families():
+        assert (ROOT / "jaxloss/losses" / family.field / f"{family.name}.py").exists()
+    for group in (*grouped, *families()):
+        assert re.fullmatch(r"[^\n]*\.", group.summary), group.name
+    both = {(family.field, family.name) for family in families("robust")}
+    assert both == {("margin", "robust"), ("regression", "robust")}
+    assert {family.field for family in families("margin")} == {"margin"}
 
 
-@pytest.mark.parametrize("words", [["list"], ["--help"], ["compare", "--help"]])
-def test_the_list_and_the_help_do_without_jax(words):
+HELP = [["--help"], *([command, "--help"] for command in ("compare", "list", "show", "bench"))]
+
+
+@pytest.mark.parametrize("words", HELP, ids=" ".join)
+def test_the_help_does_without_jax(words):
     watch = "import atexit, sys; atexit.register(lambda: print('jax' in sys.modules))"
     code = f"{watch}; from jaxloss.__main__ import main; main(sys.argv[1:])"
     command = [sys.executable, "-c", code, *words]

@@ -10,10 +10,9 @@ import numpy as np
 import jaxloss
 from jaxloss.bench import cases
 from jaxloss.bench.cases import Case
-from jaxloss.catalog import look_up
+from jaxloss.catalog import UnknownNameError, look_up
 from jaxloss.core.domains import ArrayDomain
 from jaxloss.core.loss import Loss
-from jaxloss.listing import UnknownNameError
 from jaxloss.numerics.broadcasting import Shape
 
 _FRAMES_PER_LABEL = 5

@@ -1,1 +1,1 @@
-"""Classification: losses of logits, scores or probabilities over classes."""
+"""Losses of logits, scores or probabilities over classes."""

@@ -1,1 +1,1 @@
-"""Divergence: how far one distribution is from another, and codes of latent variables."""
+"""How far one distribution is from another, and what the codes of latent variables cost."""

@@ -1,1 +1,1 @@
-"""Embedding: losses of vectors that belong together or apart."""
+"""Losses of vectors that belong together or apart."""

@@ -1,1 +1,1 @@
-"""Generation: diffusion and flow models, critics, and penalties on gradients."""
+"""Losses of diffusion and flow models, the game of two networks, and penalties on gradients."""

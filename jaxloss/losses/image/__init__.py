@@ -1,1 +1,1 @@
-"""Images: losses of structure, roughness and style."""
+"""Losses of images: of their structure, their roughness and their style."""

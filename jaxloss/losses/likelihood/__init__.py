@@ -1,1 +1,1 @@
-"""Likelihood: negative log-densities of predicted distributions."""
+"""Negative log-likelihoods of targets under predicted distributions."""

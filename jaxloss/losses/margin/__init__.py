@@ -1,1 +1,1 @@
-"""Binary classification by the margin: losses of sign times score."""
+"""Losses of two classes by the margin, which is sign times score."""

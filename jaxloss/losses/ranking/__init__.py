@@ -1,1 +1,1 @@
-"""Ranking: losses of items that have an order."""
+"""Losses of the scores of items that have an order."""

@@ -1,1 +1,1 @@
-"""Regression: losses of the difference between a prediction and a real target."""
+"""Losses of the difference between a prediction and a real target."""

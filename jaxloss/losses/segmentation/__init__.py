@@ -1,1 +1,1 @@
-"""Segmentation: losses of regions, as sets of pixels."""
+"""Losses of the regions of an image, as sets of pixels."""

@@ -1,1 +1,1 @@
-"""Sequences: losses of labels that are not aligned with the input."""
+"""Losses of labels that are not aligned with the input."""

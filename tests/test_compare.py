@@ -23,7 +23,7 @@ from scipy.stats import norm
 
 import jaxloss as jl
 from jaxloss.__main__ import main
-from jaxloss.cli import compare as command
+from jaxloss.cli import compare as command_line
 from jaxloss.compare import Outcome, compare, folder
 from jaxloss.compare.comparison import planned, read
 from jaxloss.compare.folder import claimed
@@ -225,7 +225,7 @@ FEW = ("--loss", "brier(temperature=[1, 2])", "--seeds", "2", "--rates", "0.01",
 
 def options(*words):
     parser = argparse.ArgumentParser()
-    command.add_arguments(parser)
+    command_line.add_arguments(parser)
     return parser.parse_args(words)
 
 
@@ -328,15 +328,15 @@ def test_a_number_out_of_range_is_refused_with_what_is_needed(words, capsys):
     ],
 )
 def test_the_command_in_the_report_gives_the_same_arguments(words):
-    said = shlex.split(command.command(options(*words)))
+    said = shlex.split(command_line.command(options(*words)))
     assert said[:2] == ["jaxloss", "compare"]
     assert vars(options(*said[2:])) == vars(options(*words))
 
 
 def test_thorough_is_a_default_that_other_options_override():
-    assert command.options(options("--thorough", "--seeds", "4"))["seeds"] == 4
-    assert command.options(options("--thorough"))["temperatures"] == (0.25, 0.5, 1, 2, 4)
-    assert command.options(options()) == {}
+    assert command_line.options(options("--thorough", "--seeds", "4"))["seeds"] == 4
+    assert command_line.options(options("--thorough"))["temperatures"] == (0.25, 0.5, 1, 2, 4)
+    assert command_line.options(options()) == {}
 
 
 def test_a_missing_extra_says_what_to_install(monkeypatch, capsys):
@@ -347,7 +347,7 @@ def test_a_missing_extra_says_what_to_install(monkeypatch, capsys):
 
 
 def test_help_names_every_task():
-    assert all(name in command.EPILOG for name in TASKS)
+    assert all(name in command_line.EPILOG for name in TASKS)
 
 
 def test_a_folder_that_cannot_be_made_is_said_before_anything_is_trained(tmp_path, capsys):

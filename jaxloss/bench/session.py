@@ -1,16 +1,16 @@
 """A whole run of the command: choose, measure, print as it comes, judge."""
 
-import argparse
 import itertools
 import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import jax
 
-from jaxloss.bench import goals, inputs, libraries, measure, processes, programs, report, scale
+from jaxloss.bench import goals, inputs, libraries, measure, processes, programs, report
 from jaxloss.bench.cases import CASES, HEAD, HEAVY, QUICK, Case
 from jaxloss.bench.clock import Pace
 from jaxloss.bench.goals import Goal
@@ -23,29 +23,58 @@ _PACE, _QUICK_PACE = Pace(seconds=2.5), Pace(seconds=0.3, most=11)
 _CASE = re.compile(r"([\w()]+)@(\d+(?:x\d+)*)")
 
 
-def bench(arguments: argparse.Namespace) -> None:
-    """Carry out what the arguments ask for, and print what comes out.
+@dataclass(frozen=True)
+class Request:
+    """What is measured, and how.
+
+    Attributes:
+        losses: Names of losses, whose usual cases are measured.
+        cases: Names of cases; without any and without losses, those of a run by default.
+        peers: Libraries; without any, all that are installed.
+        dtypes: Of the inputs, by name.
+        quantities: Names of what is measured of each case.
+        goals: Rows of the table of goals, in place of cases; an empty list stands for all of them.
+        quick: Whether few cases are measured, in few turns.
+        repeats: Turns of each, whatever time they take.
+        memory: Whether peak memory is measured too.
+    """
+
+    losses: Sequence[str]
+    cases: Sequence[str]
+    peers: Sequence[str]
+    dtypes: Sequence[str]
+    quantities: Sequence[str]
+    goals: Sequence[str] | None
+    quick: bool
+    repeats: int | None
+    memory: bool
+
+
+def bench(request: Request, *, as_json: bool) -> None:
+    """Measure what is requested, and print it as it comes, or all at the end as JSON.
 
     Raises:
         ValueError: The request cannot be met.
     """
-    if arguments.list:
-        print(_listing())
-        return
-    if arguments.scale:
-        for line in scale.table(arguments.scale):
-            print(line, flush=True)
-        return
     here = libraries.installed()
-    asked = arguments.peer or []
-    peers, absent = _peers(asked, here), _absent(asked, here)
-    wanted = [] if arguments.goals is None else _goals(arguments.goals)
-    trials = goals.trials(wanted) if wanted else _trials(arguments)
-    if not arguments.json:
+    peers, absent = _peers(request.peers, here), _absent(request.peers, here)
+    wanted = [] if request.goals is None else _goals(request.goals)
+    trials = goals.trials(wanted) if wanted else _trials(request)
+    if not as_json:
         print(f"{report.introduction(peers, absent)}\n\n{report.header()}", flush=True)
     with _without_cache():
-        readings = _measured(trials, peers, _pace(arguments), quiet=arguments.json)
-    _finish(arguments, wanted, readings, peers, absent)
+        readings = _measured(trials, peers, _pace(request), quiet=as_json)
+    judgements = report.judged(wanted, readings)
+    if as_json:
+        whole = {
+            "environment": report.environment(peers),
+            "absent": absent,
+            "readings": report.plainly(readings),
+            "goals": judgements,
+        }
+        print(json.dumps(whole))
+    elif wanted:
+        print(f"\n{report.goal_table(judgements)}")
 
 
 @contextmanager
@@ -94,13 +123,11 @@ def _named(name: str) -> Case:
     return case
 
 
-def _trials(arguments: argparse.Namespace) -> list[Trial | Process]:
-    cases = chosen(arguments.loss or [], arguments.case or [], quick=arguments.quick)
-    dtypes = arguments.dtype or ["float32"]
-    quantities = arguments.quantity or ["value", "gradient"]
+def _trials(request: Request) -> list[Trial | Process]:
+    cases = chosen(request.losses, request.cases, quick=request.quick)
     return [
-        Trial(case, dtype, quantity, peak=arguments.memory)
-        for case, dtype, quantity in itertools.product(cases, dtypes, quantities)
+        Trial(case, dtype, quantity, peak=request.memory)
+        for case, dtype, quantity in itertools.product(cases, request.dtypes, request.quantities)
     ]
 
 
@@ -128,9 +155,9 @@ def _absent(asked: Sequence[str], here: Sequence[str]) -> list[str]:
     return [] if asked else [name for name in libraries.LIBRARIES if name not in here]
 
 
-def _pace(arguments: argparse.Namespace) -> Pace:
-    pace = _QUICK_PACE if arguments.quick else _PACE
-    return Pace(pace.seconds, arguments.repeats, pace.fewest, pace.most)
+def _pace(request: Request) -> Pace:
+    pace = _QUICK_PACE if request.quick else _PACE
+    return Pace(pace.seconds, request.repeats, pace.fewest, pace.most)
 
 
 def _measured(
@@ -149,27 +176,8 @@ def _measured(
     return readings
 
 
-def _finish(
-    arguments: argparse.Namespace,
-    wanted: Sequence[Goal],
-    readings: Sequence[Reading],
-    peers: Sequence[str],
-    absent: Sequence[str],
-) -> None:
-    judgements = report.judged(wanted, readings)
-    if arguments.json:
-        whole = {
-            "environment": report.environment(peers),
-            "absent": absent,
-            "readings": report.plainly(readings),
-            "goals": judgements,
-        }
-        print(json.dumps(whole))
-    elif wanted:
-        print(f"\n{report.goal_table(judgements)}")
-
-
-def _listing() -> str:
+def listing() -> str:
+    """The cases that are measured by default, and the names of the goals."""
     marks = {QUICK: "  (--quick)", HEAVY: "  (only when named)"}
     lines = [f"  {case.name}{marks.get(case.cost, '')}" for case in CASES]
     return "\n".join(["cases:", *lines, "", "goals:", *(f"  {row}" for row in goals.rows())])

@@ -1,8 +1,8 @@
 """The options of `jaxloss bench`, and what it does with them."""
 
 import argparse
-import importlib
-import sys
+
+from jaxloss.cli.failure import fail
 
 DESCRIPTION = """\
 Measure losses on this hardware, each beside the same computation in every other library that is
@@ -80,13 +80,30 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Measure and print; returns the exit code."""
-    session = importlib.import_module("jaxloss.bench.session")
+    from jaxloss.bench import scale, session  # loads JAX
+
     try:
         _refuse_unread(arguments)
-        session.bench(arguments)
+        if arguments.list:
+            print(session.listing())
+        elif arguments.scale:
+            for line in scale.table(arguments.scale):
+                print(line, flush=True)
+        else:
+            request = session.Request(
+                losses=arguments.loss or (),
+                cases=arguments.case or (),
+                peers=arguments.peer or (),
+                dtypes=arguments.dtype or DTYPES[:1],
+                quantities=arguments.quantity or QUANTITIES[:2],
+                goals=arguments.goals,
+                quick=arguments.quick,
+                repeats=arguments.repeats,
+                memory=arguments.memory,
+            )
+            session.bench(request, as_json=arguments.json)
     except ValueError as error:
-        print(f"jaxloss bench: error: {error}", file=sys.stderr)
-        return 2
+        return fail("jaxloss bench: error", error)
     except KeyboardInterrupt:
         return 130
     return 0

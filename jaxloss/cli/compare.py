@@ -1,13 +1,13 @@
 """The options of `jaxloss compare`, and what it does with them."""
 
 import argparse
-import importlib
 import math
 import shlex
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+from jaxloss.cli.failure import fail
 
 DESCRIPTION = """\
 Train a small network with each of several losses, many times over, and rank the losses by a
@@ -97,15 +97,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Compare, print and write; returns the exit code."""
     try:
-        session = importlib.import_module("jaxloss.compare.session")
-        devices = importlib.import_module("jaxloss.compare.sweep.devices")
+        from jaxloss.compare.session import Destination, compare, task
+        from jaxloss.compare.sweep import devices
     except ModuleNotFoundError as error:
         return _fail(f"{error.name} is not installed; pip install 'jaxloss[compare]'", 1)
     try:
         _complete(arguments)
         if arguments.coordinator:
             devices.join(arguments.coordinator, arguments.processes, arguments.process_id)
-        session.compare(arguments, command(arguments))
+        asked = task(arguments.task, arguments.data, arguments.target, arguments.imbalance)
+        to = Destination(arguments.out, command(arguments), arguments.resume, arguments.json)
+        compare(arguments.loss, to, task=asked, **options(arguments))
     except BrokenPipeError:
         raise  # whoever reads what is printed has seen enough
     except OSError as error:
@@ -186,5 +188,4 @@ def options(arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def _fail(message: str, code: int) -> int:
-    print(f"jaxloss compare: error: {message}", file=sys.stderr)
-    return code
+    return fail("jaxloss compare: error", message, code)

@@ -1,15 +1,16 @@
 """A whole run of the command: announce, train with a progress bar, print, write the folder."""
 
-import argparse
 import dataclasses
 import json
 import math
 import time
+from collections.abc import Sequence
 from contextlib import nullcontext
-from typing import Any
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Unpack
 
-from jaxloss.cli.compare import options
-from jaxloss.compare.comparison import Outcome, carried_out, planned
+from jaxloss.compare.comparison import Outcome, Settings, carried_out, planned
 from jaxloss.compare.folder import PAGE, TEXT, claimed
 from jaxloss.compare.report import markdown, page, terminal, wording
 from jaxloss.compare.report.figures.panels import plates
@@ -23,8 +24,25 @@ from jaxloss.compare.tasks.task import Task
 from jaxloss.files import write
 
 
-def compare(arguments: argparse.Namespace, command: str) -> None:
-    """Carry out what the arguments ask for, print what comes out, and write it.
+@dataclass(frozen=True)
+class Destination:
+    """Where the outcome goes.
+
+    Attributes:
+        folder: What is written into.
+        command: The command line that the report names.
+        resume: Whether to go on where the folder's run stopped.
+        json: Whether to print the outcome as JSON, and nothing else.
+    """
+
+    folder: Path
+    command: str
+    resume: bool = False
+    json: bool = False
+
+
+def compare(losses: Sequence[str], to: Destination, **settings: Unpack[Settings]) -> None:
+    """Carry out a comparison, print what comes out, and write it.
 
     Raises:
         ValueError: The request cannot be met.
@@ -32,32 +50,37 @@ def compare(arguments: argparse.Namespace, command: str) -> None:
         LostError: Another process is gone.
     """
     start = time.perf_counter()
-    plan = planned(arguments.loss, task=_task(arguments), **options(arguments))
-    quiet = arguments.json or not devices.leads()
-    with claimed(arguments.out) if devices.leads() else nullcontext():
+    plan = planned(losses, **settings)
+    quiet = to.json or not devices.leads()
+    with claimed(to.folder) if devices.leads() else nullcontext():
         if not quiet:
             terminal.announce(plan)
         with terminal.progress(plan, quiet=quiet) as done, devices.together():
-            outcome = carried_out(plan, arguments.out, resume=arguments.resume, done=done)
+            outcome = carried_out(plan, to.folder, resume=to.resume, done=done)
         if devices.leads():
-            _write(outcome, arguments, command, start)
+            _write(outcome, to, start)
 
 
-def _task(arguments: argparse.Namespace) -> Task:
-    task = table(arguments.data, arguments.target) if arguments.data else find(arguments.task)
-    return imbalanced(task, arguments.imbalance) if arguments.imbalance else task
+def task(name: str, data: Path | None, target: str | None, imbalance: float | None) -> Task:
+    """The task of this name, or the one that a file of data is; imbalanced if asked for.
+
+    Raises:
+        ValueError: There is none of that name, or the file cannot be read as one.
+    """
+    found = table(data, target) if data else find(name)
+    return imbalanced(found, imbalance) if imbalance else found
 
 
-def _write(outcome: Outcome, arguments: argparse.Namespace, command: str, start: float) -> None:
+def _write(outcome: Outcome, to: Destination, start: float) -> None:
     """Everything but the rows, which are written as they come."""
-    results, analysis, folder = outcome.results, outcome.analysis, arguments.out
+    results, analysis, folder = outcome.results, outcome.analysis, to.folder
     outcome.write_table(folder)
     predictions, seconds = outcome.predictions, time.perf_counter() - start
-    told = view(results, analysis, predictions, command, seconds)
+    told = view(results, analysis, predictions, to.command, seconds)
     figures = plates(results, analysis)
     write(folder / PAGE, page.render(told, figures))
     write(folder / TEXT, markdown.render(told))
-    if arguments.json:
+    if to.json:
         print(json.dumps(summary(outcome), allow_nan=False))
     else:
         terminal.show(results, analysis)

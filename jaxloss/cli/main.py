@@ -1,0 +1,49 @@
+"""The command line: compare and measure losses, and read the catalog of them."""
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+
+from jaxloss.cli import bench, compare, show
+from jaxloss.cli import list as listing
+from jaxloss.cli.legible import make_legible
+
+_EPILOG = """examples:
+  jaxloss compare                          rank the losses on real digits, write report/
+  jaxloss compare --loss brier --seeds 10  one loss beside cross-entropy, more seeds
+  jaxloss list --family regression         the losses of one field or family
+  jaxloss show huber --plot huber.svg      all about one loss, and its shape
+  jaxloss bench --quick                    speed and memory beside optax, Keras and PyTorch
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; the exit code is 0, or 2 where the request cannot be met."""
+    make_legible(sys.stdout, sys.stderr)  # before an hour of training, not after it
+    parsed = _parser().parse_args(arguments)
+    try:
+        return int(parsed.run(parsed))
+    except BrokenPipeError:  # the reader has seen enough, as `jaxloss list | head` has
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="jaxloss",
+        description="Loss functions for JAX: compare them on data, look them up, measure them.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    for name, command, summary in (
+        ("compare", compare, "train with each of several losses and rank them"),
+        ("list", listing, "list the losses"),
+        ("show", show, "show one loss"),
+        ("bench", bench, "measure speed and memory beside other libraries"),
+    ):
+        one = commands.add_parser(name, help=summary)
+        command.add_arguments(one)
+        one.set_defaults(run=command.run)
+    return parser

@@ -160,6 +160,14 @@ def test_the_readme_holds_the_tables_of_the_catalog():
     assert migration_table() in readme
 
 
+def test_what_is_offered_is_what_is_exported():
+    """No helper, no import of our own and no private name stands beside the public ones."""
+    offered = {name: getattr(jl, name) for name in dir(jl)}
+    assert sorted(offered) == sorted(jl.__all__)
+    assert [name for name, value in offered.items() if inspect.ismodule(value)] == ["domains"]
+    assert not [name for name in offered if name.startswith("_")]
+
+
 def test_import_is_lean():
     """`import jaxloss` loads jax, and none of the packages that only parts of it need."""
     code = "import sys, jaxloss; print(*sys.modules)"

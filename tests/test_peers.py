@@ -34,7 +34,7 @@ UNDER_ANOTHER_NAME = {
     "MultiLabelMarginLoss": "multilabel_margin_loss",
     "MultiLabelSoftMarginLoss": "multilabel_soft_margin_loss",
 }
-MODULES_ONLY = {"AdaptiveLogSoftmaxWithLoss": "adaptive_softmax"}  # see test_adaptive.py
+MODULES_ONLY = {"AdaptiveLogSoftmaxWithLoss": "adaptive_softmax"}  # see test_adaptive_softmax.py
 NORMALISED = {"probabilities": jax.nn.softmax, "log_probabilities": jax.nn.log_softmax}
 STORED = json.loads(Path(__file__).with_name("torch_values.json").read_text())
 TORCH = STORED["rows"]

@@ -1,6 +1,6 @@
 """Losses compared fairly on real data: `jaxloss compare`, and the same from Python.
 
-Four rooms: `tasks` (what is trained on and measured), `sweep` (the training, as one program),
+Four parts: `tasks` (what is trained on and measured), `sweep` (the training, as one program),
 `statistics` (what is chosen, and what chance explains) and `report` (words, figures, pages).
 """
 

@@ -93,6 +93,17 @@ def test_gradients_are_those_in_double_precision_where_all_numbers_are_small_or_
             np.testing.assert_allclose(x[shown], exact[shown], rtol=1e-3, atol=100 * limits.tiny)
 
 
+@pytest.mark.parametrize("size", [1e-3, 1e-10, 1e-20, 1e-25])
+@each(["dice", "jaccard", "tversky", "focal_tversky", "generalized_dice"])
+def test_gradients_of_overlaps_are_those_in_double_precision_where_hardly_any_is_inside(name, size):
+    arrays = tuple(np.float32(x * size) for x in Case(LOSSES[name]).ordinary())
+    found = gradients(LOSSES[name])(arrays)[1]
+    with jax.enable_x64(True):
+        wanted = gradients(LOSSES[name])(tuple(in_double(x) for x in arrays))[1]
+    for x, exact in zip(found, wanted, strict=True):
+        np.testing.assert_allclose(x, exact, rtol=2e-4)
+
+
 @functools.cache
 def gradients(loss):
     """The values, and their gradients in the arrays."""

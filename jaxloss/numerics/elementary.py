@@ -84,7 +84,7 @@ def _quotient_rule(
 quotient.defjvp(_quotient_rule, symbolic_zeros=True)
 
 
-def divide(numerator: Array, denominator: Array) -> Array:
+def divide(numerator: ArrayLike, denominator: Array) -> Array:
     """The quotient, and 0 with zero gradient where the denominator is 0."""
     empty = denominator == 0
     return quotient(jnp.where(empty, 0, numerator), jnp.where(empty, 1, denominator))

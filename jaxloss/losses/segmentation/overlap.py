@@ -6,11 +6,15 @@ as 1 minus what is right, so that small losses keep their digits.
 
 import jax.numpy as jnp
 from jax import Array
+from jax.typing import ArrayLike
 
 from jaxloss.core.domains import NonNegative, Positive, Region, Regions
 from jaxloss.core.loss import loss
 from jaxloss.numerics import divide, quotient, reciprocal
 from jaxloss.numerics.norms import magnitude_power
+from jaxloss.numerics.slopes import with_slopes
+
+_GRAIN = 2.0**-64  # of a pixel, so that the product of two small numbers is not 0
 
 
 @loss(convex=False, supremum=1.0)
@@ -52,7 +56,7 @@ def dice(
     """
     right, extra, missed = _overlap(probabilities, targets, where)
     wrong = extra + missed
-    return divide(wrong, wrong + 2 * right + smooth)
+    return _share(wrong, 2 * right, smooth)
 
 
 @loss(convex=False, supremum=1.0)
@@ -89,7 +93,7 @@ def jaccard(
     """
     right, extra, missed = _overlap(probabilities, targets, where)
     wrong = extra + missed
-    return divide(wrong, wrong + right + smooth)
+    return _share(wrong, right, smooth)
 
 
 @loss(convex=False, supremum=lambda alpha, beta: float(max(alpha, beta) > 0))
@@ -135,7 +139,7 @@ def tversky(
     """
     right, extra, missed = _overlap(probabilities, targets, where)
     wrong = extra * alpha + missed * beta
-    return divide(wrong, wrong + right + smooth)
+    return _share(wrong, right, smooth)
 
 
 @loss(convex=False, supremum=lambda alpha, beta: float(max(alpha, beta) > 0))
@@ -183,7 +187,7 @@ def focal_tversky(
     """
     right, extra, missed = _overlap(probabilities, targets, where)
     wrong = extra * alpha + missed * beta
-    return magnitude_power(divide(wrong, wrong + right + smooth), reciprocal(gamma))
+    return magnitude_power(_share(wrong, right, smooth), reciprocal(gamma))
 
 
 @loss(convex=False, supremum=1.0)
@@ -224,16 +228,34 @@ def generalized_dice(probabilities: Regions, targets: Regions, *, where: Array) 
     p, t = (jnp.swapaxes(x, -1, -2) for x in (probabilities, targets))
     right, extra, missed = _overlap(p, t, where[..., None, :])
     weight = _inverse_square(jnp.sum(t, axis=-1, where=where[..., None, :]))
-    wrong = extra + missed
-    total = jnp.sum(weight * (wrong + 2 * right), axis=-1)
-    return divide(jnp.sum(weight * wrong, axis=-1), total)
+    wrong, kept = (jnp.sum(weight * x, axis=-1) for x in (extra + missed, 2 * right))
+    return _share(wrong, kept, 0.0)
 
 
 def _overlap(probabilities: Array, targets: Array, where: Array) -> tuple[Array, Array, Array]:
-    """How many pixels are rightly inside, wrongly inside and wrongly outside."""
-    pairs = ((probabilities, targets), (probabilities, 1 - targets), (1 - probabilities, targets))
+    """How many pixels are rightly inside, in grains, wrongly inside and wrongly outside."""
+    grains, outside = targets / _GRAIN, 1 - probabilities
+    pairs = (probabilities, grains), (probabilities, 1 - targets), (outside, targets)
     right, extra, missed = (jnp.sum(p * t, axis=-1, where=where) for p, t in pairs)
     return right, extra, missed
+
+
+# The rule of a quotient has 1 - wrong / size, of which nothing is left where little is right.
+@with_slopes(
+    lambda _, *parts: (
+        (divide(parts[1], _size(*parts)) * _GRAIN + divide(parts[2], _size(*parts)))
+        * divide(1.0, _size(*parts))
+    ),
+    lambda share, *parts: -share * divide(_GRAIN, _size(*parts)),
+    lambda share, *parts: -share * divide(1.0, _size(*parts)),
+)
+def _share(wrong: Array, right: Array, smooth: ArrayLike) -> Array:
+    """What is wrong of all, where what is right is given in grains; 0 of nothing."""
+    return divide(wrong, _size(wrong, right, smooth))
+
+
+def _size(wrong: Array, right: Array, smooth: ArrayLike) -> Array:
+    return wrong + right * _GRAIN + smooth
 
 
 def _inverse_square(volumes: Array) -> Array:

@@ -11,8 +11,8 @@ from jax.typing import ArrayLike
 from jaxloss.core.domains import NonNegative, Positive, Region, Regions
 from jaxloss.core.loss import loss
 from jaxloss.numerics import divide, quotient, reciprocal
+from jaxloss.numerics.custom_jvp import with_slopes
 from jaxloss.numerics.norms import magnitude_power
-from jaxloss.numerics.slopes import with_slopes
 
 _GRAIN = 2.0**-64  # of a pixel, so that the product of two small numbers is not 0
 

@@ -104,6 +104,17 @@ def test_gradients_of_overlaps_are_those_in_double_precision_where_hardly_any_is
         np.testing.assert_allclose(x, exact, rtol=2e-4)
 
 
+def test_second_derivatives_of_the_von_mises_distribution_are_those_of_bessel_functions():
+    concentrations = np.float32([1e-6, 0.1, 1, 4, 9, 11, 20, 30, 45, 49, 51, 60, 1e3, 1e6])
+    second = jax.grad(jax.grad(lambda c: jl.von_mises_nll(0.3, c, 0.7)))
+    found = jax.jit(jax.vmap(second))(concentrations)
+    with mpmath.workdps(40):
+        exact = [mpmath.mpf(float(c)) for c in concentrations]
+        ratios = [mpmath.besseli(1, c) / mpmath.besseli(0, c) for c in exact]
+        wanted = [float(1 - r / c - r * r) for r, c in zip(ratios, exact, strict=True)]
+    np.testing.assert_allclose(found, wanted, rtol=5e-5)
+
+
 @functools.cache
 def gradients(loss):
     """The values, and their gradients in the arrays."""

@@ -30,7 +30,8 @@ from jaxloss.numerics.robust_kernels import levelling, receding, sine
 
 _SERIES = 0.5  # below it a series beats the closed form, which cancels
 _SINGLE = 1e-10  # between the roundings of single and double precision
-_BESSEL_FAR = 50.0  # beyond it 15 terms of the asymptotic series are exact in double precision
+_BESSEL_FAR = 50.0  # beyond it 15 terms of the asymptotic series have all digits
+_BESSEL_FAR_SINGLE = 10.0  # beyond it those of single precision, in the second derivative 6
 _GAUSS = 4.0  # up to this exponent 16 nodes of Gauss' rule have all digits, 8 those of single
 _HIGH = 2.0  # a rate from which on terms in its reciprocal are small
 _BESSEL = tuple(accumulate(((2 * k - 1) ** 2 / (8 * k) for k in range(1, 16)), operator.mul))
@@ -124,10 +125,11 @@ def log_rising_rest(count: Array, step: Array) -> Array:
 def log_i0e(x: Array) -> Array:
     """log(exp(-x) I0(x)) for x >= 0, I0 the modified Bessel function, with an exact slope.
 
-    Far out by the asymptotic series: the slope -1 + I1(x) / I0(x) would cancel.
+    Far out by the asymptotic series: the slope -1 + I1(x) / I0(x) would cancel, its own slope more.
     """
-    far = x > _BESSEL_FAR
-    b = reciprocal(jnp.where(far, x, _BESSEL_FAR))
+    start = _BESSEL_FAR if rounding(x) < _SINGLE else _BESSEL_FAR_SINGLE
+    far = x > start
+    b = reciprocal(jnp.where(far, x, start))
     return jnp.where(
         far,
         jnp.log1p(b * polynomial(b, _BESSEL)) + jnp.log(b / (2 * math.pi)) / 2,

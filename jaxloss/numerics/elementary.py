@@ -18,9 +18,12 @@ from jax.typing import ArrayLike
 from jaxloss.numerics.broadcasting import lead
 from jaxloss.numerics.custom_jvp import with_slopes
 from jaxloss.numerics.nan import unknown
+from jaxloss.numerics.polynomial import polynomial
 from jaxloss.numerics.softmax import apart, below, is_label, lowest
 
 _SINGLE = 4  # bytes
+_TANH_NEAR = 0.1  # to which the series below has all digits of double precision
+_TANH_LESS_TANGENT = (2 / 3, -8 / 15, 34 / 105, -496 / 2835, 2764 / 31185, -87376 / 2027025)
 _CAPPED = 1e3  # multiples of the cap, at which tanh is 1 in every floating type
 
 
@@ -224,8 +227,24 @@ def log_odds_against(logits: Array, labels: Array) -> Array:
 def soft_cap(x: Array, cap: ArrayLike) -> Array:
     """Cap times tanh(x / cap), so that entries stay between -cap and cap; -inf stays -inf."""
     far = jnp.abs(x) > _CAPPED * cap
-    capped = jnp.where(far, jnp.sign(x), tanh(quotient(jnp.where(far, 0, x), cap))) * cap
+    capped = jnp.where(far, jnp.sign(x) * cap, _soft_capped(jnp.where(far, 0, x), cap))
     return jnp.where(x == -jnp.inf, -jnp.inf, capped)
+
+
+@with_slopes(
+    lambda _, x, cap: _sech_square(quotient(x, cap)),
+    lambda _, x, cap: _tanh_less_tangent(quotient(x, cap)),
+)
+def _soft_capped(x: Array, cap: ArrayLike) -> Array:
+    return tanh(quotient(x, cap)) * cap
+
+
+def _tanh_less_tangent(x: Array) -> Array:
+    """tanh(x) - x tanh'(x), near 0 by its series, as the difference would cancel."""
+    small = jnp.abs(x) < _TANH_NEAR
+    near, far = jnp.where(small, x, 0), jnp.where(small, 1, x)
+    series = near * near * near * polynomial(near * near, _TANH_LESS_TANGENT)
+    return jnp.where(small, series, tanh(far) - far * _sech_square(far))
 
 
 @with_slopes(

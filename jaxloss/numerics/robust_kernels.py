@@ -129,7 +129,7 @@ def receding(x: Array) -> Array:
     return sine(1.0, x) ** 2
 
 
-@with_slopes(lambda _, x: 2 * x * receding(x) ** 2)
+@with_slopes(lambda _, x: 2 * x * receding(x) * receding(x))
 def levelling(x: Array) -> Array:
     """x² / (1 + x²), whose square stops where the limit is reached, so as not to overflow."""
     near = jnp.minimum(jnp.abs(x), 1 / rounding(x) + unknown(x))

@@ -30,6 +30,8 @@ from jaxloss.numerics.robust_kernels import levelling, receding, sine
 
 _SERIES = 0.5  # below it a series beats the closed form, which cancels
 _SINGLE = 1e-10  # between the roundings of single and double precision
+_BESSEL_NEAR = 1.0  # below it I0 - 1 is the series of (x²/4)^k / k!², here to 1e-17
+_BESSEL_EXCESS = (0.0, *(1 / math.factorial(k) ** 2 for k in range(1, 9)))
 _BESSEL_FAR = 50.0  # beyond it 15 terms of the asymptotic series have all digits
 _BESSEL_FAR_SINGLE = 10.0  # beyond it those of single precision, in the second derivative 6
 _GAUSS = 4.0  # up to this exponent 16 nodes of Gauss' rule have all digits, 8 those of single
@@ -139,7 +141,9 @@ def log_i0e(x: Array) -> Array:
 
 @jax.custom_jvp
 def _log_i0e_near(x: Array) -> Array:
-    return jnp.log(i0e(x))
+    small = x < _BESSEL_NEAR
+    near = polynomial(jnp.where(small, x, 0) ** 2 / 4, _BESSEL_EXCESS)
+    return jnp.where(small, jnp.log1p(near) - x, jnp.log(i0e(jnp.where(small, 1, x))))
 
 
 _log_i0e_near.defjvps(  # the right-hand slope at 0, where that of i0e in JAX is the mean of both

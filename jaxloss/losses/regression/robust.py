@@ -115,11 +115,15 @@ def geman_mcclure(residual: Array, *, scale: Positive = 3.7874) -> Array:
 
 
 @with_slopes(
-    lambda _, residual, scale: residual * receding(quotient(residual, scale)) ** 2,
+    lambda _, residual, scale: _falling(residual, receding(quotient(residual, scale))),
     lambda _, residual, scale: levelling(quotient(residual, scale)) ** 2 * scale,
 )
 def _geman_mcclure(residual: Array, scale: Array) -> Array:
     return levelling(residual / scale) * scale * scale / 2
+
+
+def _falling(residual: Array, share: Array) -> Array:
+    return residual * share * share  # in this order, as the square of the share may underflow
 
 
 @distance(

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from jaxloss import numerics
+from jaxloss.kernels import sorting
 from jaxloss.numerics.polynomial import polynomial
 
 
@@ -112,7 +113,7 @@ def test_descending_order_is_that_of_a_stable_sort(dtype):
     with jax.enable_x64(dtype == np.float64):
         x = np.random.default_rng(0).choice(LEVELS, (4, 3, 50)).astype(dtype)
         expected = np.argsort(-np.where(np.isnan(x), np.inf, x), axis=-1, kind="stable")
-        compiled, in_order = jax.jit(numerics.descending_order), jax.jit(numerics.in_order)
+        compiled, in_order = jax.jit(sorting.descending_order), jax.jit(sorting.in_order)
         for order in (compiled(x), jax.vmap(jax.vmap(compiled))(x)):
             assert order.dtype == jnp.int32
             np.testing.assert_array_equal(order, expected)
@@ -122,17 +123,17 @@ def test_descending_order_is_that_of_a_stable_sort(dtype):
 def test_descending_order_puts_the_ones_behind_after_their_equals():
     x = np.random.default_rng(1).integers(-3, 3, (5, 40)).astype(np.float32)
     behind = np.random.default_rng(2).integers(0, 2, x.shape) > 0
-    found = numerics.descending_order(jnp.asarray(x), jnp.asarray(behind))
+    found = sorting.descending_order(jnp.asarray(x), jnp.asarray(behind))
     expected = [np.lexsort((np.arange(40), b, -row)) for row, b in zip(x, behind, strict=True)]
     np.testing.assert_array_equal(found, expected)
     with jax.enable_x64(True):  # where several operands are sorted, as on every accelerator
-        plain = jax.jit(numerics.descending_order)(x.astype(float), behind)
+        plain = jax.jit(sorting.descending_order)(x.astype(float), behind)
         np.testing.assert_array_equal(plain, expected)
 
 
 def test_what_is_in_order_is_not_sorted_again_for_the_derivative():
     def ranked(x):
-        ordered = numerics.in_order(x, numerics.descending_order(x))
+        ordered = sorting.in_order(x, sorting.descending_order(x))
         return jnp.vdot(ordered**2, jnp.arange(4.0)) / 2
 
     x = np.float32([0, 3, 1, 2])

@@ -177,7 +177,7 @@ def test_only_the_training_part_decides_how_inputs_are_prepared(csv, frame):
     before = draw(task)
     moved = task.draw.inputs.values.copy()
     rows = np.random.default_rng(0).spawn(2)[1]
-    test = tables.drawing.split(len(moved), rows).test
+    test = tables.sampling.split(len(moved), rows).test
     moved[test, 0] = 1e6
     changed = dataclasses.replace(task.draw.inputs, values=moved)
     after = draw(dataclasses.replace(task, draw=dataclasses.replace(task.draw, inputs=changed)))

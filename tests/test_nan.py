@@ -5,6 +5,7 @@ for a few examples need not hold for many.
 """
 
 import functools
+import itertools
 
 import jax
 import jax.numpy as jnp
@@ -15,39 +16,43 @@ from drawing import LARGE, LOSSES, PUBLIC, Case, outside
 import jaxloss as jl
 
 pytestmark = pytest.mark.default_flags
-MANY, ROWS, SETS = 65537, 4097, 1023  # examples: no powers of 2, for what is left over
+MANY, SETS = 65537, 1023  # examples: no powers of 2, for what is left over
+FEW = (1, 2, 3, 7, 127, 1023)
 WIDE = {name: loss for name, loss in LOSSES.items() if loss.contract.keeps and name in PUBLIC}
 
 
-def of_each(losses):
-    """A law for each loss; large programs are slow, and so is what makers give."""
-    slow = {name for name in losses if name in LARGE or name not in PUBLIC}
-    return pytest.mark.parametrize(
-        "name", [pytest.param(x, marks=[pytest.mark.slow] * (x in slow)) for x in losses]
-    )
+def some(name, number=None):
+    """A loss by name, with a number; large programs are slow, and so is what makers give."""
+    slow = name in LARGE or name not in PUBLIC or number in FEW
+    given = (name,) if number is None else (name, number)
+    return pytest.param(*given, marks=[pytest.mark.slow] * slow)
 
 
-@of_each(LOSSES)
-def test_what_lies_outside_a_domain_is_lost_in_no_mean(name):
-    case = Case(LOSSES[name])
-    clean = case.ordinary(batch=(examples(case),))
-    for place in (0, len(clean[0]) // 2, len(clean[0]) - 1):
-        for i, value in everywhere(case):
+def examples():
+    """For each loss so many that XLA changes its code, and a few of the smaller numbers.
+
+    Each number is a program to compile, so that no loss meets all, but each is met by many losses.
+    """
+    for place, name in enumerate(LOSSES):
+        most = MANY if Case(LOSSES[name]).domains[0].event < 2 else SETS
+        few = [FEW[(place + step) % len(FEW)] for step in (0, 3)][: 1 if name in LARGE else 2]
+        yield from (some(name, count) for count in dict.fromkeys([most, *few]))
+
+
+@pytest.mark.parametrize(("name", "count"), list(examples()))
+def test_what_lies_outside_a_domain_is_lost_in_no_mean(name, count):
+    case, places = Case(LOSSES[name]), sorted({0, count // 2, count - 1})
+    bad = [outside(domain) for domain in case.domains]
+    whole = [not any(isinstance(value, float) for value in values) for values in bad]
+    pairs = zip(case.ordinary(batch=(count,)), whole, strict=True)
+    clean = [x if counts else np.float32(x) for x, counts in pairs]  # so that all are one program
+    for i, values in enumerate(bad):
+        for place, value in itertools.product(places, values):
             assert_lost_nowhere(case, changed(clean, i, place, 0, value), place)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("count", [1, 2, 3, 7, 127, 1023])
-@of_each(LOSSES)
-def test_nor_is_it_in_one_of_few(name, count):
-    case = Case(LOSSES[name])
-    clean = case.ordinary(batch=(count,))
-    for i, value in everywhere(case):
-        assert_lost_nowhere(case, changed(clean, i, count // 2, 0, value), count // 2)
-
-
 @pytest.mark.parametrize(("count", "classes"), [(130, 127), (9, 8192)])
-@of_each(WIDE)
+@pytest.mark.parametrize("name", [some(name) for name in WIDE])
 def test_nan_is_lost_in_no_row_of_many_classes(name, count, classes):
     rng = np.random.default_rng(0)
     logits = rng.normal(size=(count, classes)).astype(np.float32)
@@ -95,22 +100,9 @@ def test_nan_in_a_group_of_many_is_lost_in_no_maximum():
     assert np.isnan(worst(values))
 
 
-def examples(case):
-    """So many that the arrays are large enough for XLA to change its code."""
-    if case.loss.contract.elementwise:
-        return MANY
-    return SETS if case.domains[0].event > 1 else ROWS
-
-
-def everywhere(case):
-    """Each array, by its number, with each value outside its domain."""
-    return [(i, value) for i, domain in enumerate(case.domains) for value in outside(domain)]
-
-
 def changed(arrays, i, place, entry, value):
     """The arrays, with one entry of one example of the array `i` changed to the value."""
-    dtype = np.float32 if isinstance(value, float) else arrays[i].dtype
-    dirty = np.array(arrays[i], dtype)
+    dirty = np.array(arrays[i])
     dirty.reshape(len(dirty), -1)[place, entry] = value
     return [*arrays[:i], dirty, *arrays[i + 1 :]]
 

@@ -8,4 +8,7 @@ import lazy_loader
 
 __version__ = "0.1.0"
 
-__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+__getattr__, __dir__, _ = lazy_loader.attach_stub(__name__, __file__)
+
+# `from jaxloss import *` leaves `jax.numpy.mean` what it is.
+__all__ = [name for name in __dir__() if name != "mean"]

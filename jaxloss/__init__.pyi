@@ -101,9 +101,9 @@ from .losses.embedding.decorrelation import vicreg as vicreg
 from .losses.embedding.grouped import circle as circle
 from .losses.embedding.grouped import ntxent as ntxent
 from .losses.embedding.grouped import supervised_contrastive as supervised_contrastive
-from .losses.embedding.paired import clip as clip
 from .losses.embedding.paired import info_nce as info_nce
 from .losses.embedding.paired import siglip as siglip
+from .losses.embedding.paired import symmetric_info_nce as symmetric_info_nce
 from .losses.embedding.pairs import cosine_embedding as cosine_embedding
 from .losses.embedding.pairs import hinge_embedding as hinge_embedding
 from .losses.embedding.pairs import minkowski_distance as minkowski_distance
@@ -168,7 +168,7 @@ from .losses.margin.hinge import smoothed_hinge as smoothed_hinge
 from .losses.margin.hinge import squared_hinge as squared_hinge
 from .losses.margin.robust import ramp as ramp
 from .losses.margin.robust import savage as savage
-from .losses.margin.robust import sigmoid as sigmoid
+from .losses.margin.robust import sigmoid_margin as sigmoid_margin
 from .losses.margin.robust import tangent as tangent
 from .losses.margin.smooth import dwd as dwd
 from .losses.margin.smooth import exponential as exponential

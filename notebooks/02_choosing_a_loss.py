@@ -192,7 +192,8 @@ shown = [
         "tukey",
         "welsch",
     ],
-    *["hinge", "squared_hinge", "logistic", "exponential", "unhinged", "ramp", "savage", "sigmoid"],
+    *["hinge", "squared_hinge", "logistic", "exponential"],
+    *["unhinged", "ramp", "savage", "sigmoid_margin"],
     *["sigmoid_binary_cross_entropy", "softmax_cross_entropy", "categorical_cross_entropy"],
     *["kl_divergence", "nll", "cauchy_schwarz", "brier", "expectation"],
     *["generalized_cross_entropy", "symmetric_cross_entropy"],
@@ -419,7 +420,7 @@ tried = (lengths * jnp.stack([jnp.cos(turns), jnp.sin(turns)])).reshape(2, -1)
 achieved = features @ tried
 
 print("Table 5: share right".ljust(26), *[f"{flip:6.0%}" for flip in flips], " flipped   convex")
-for name in [*linked, "sigmoid", "ramp"]:
+for name in [*linked, "sigmoid_margin", "ramp"]:
     psi = getattr(jl, name).psi
     costs = jnp.mean(psi(achieved), axis=0), jnp.mean(psi(-achieved), axis=0)
     best = [jnp.argmin((1 - flip) * costs[0] + flip * costs[1]) for flip in flips]
@@ -433,13 +434,13 @@ for name in [*linked, "sigmoid", "ramp"]:
 # %% [markdown]
 # Every convex loss with a bound from below gives in, most of them at the least noise: flipped
 # examples far on the wrong side cost so much that the line turns to please them. `unhinged`,
-# `sigmoid` and `ramp` stand because psi(m) + psi(-m) is constant, so that flips only stretch and
-# shift the risk. Savage is not of that kind, but it is bounded, and stands here too.
+# `sigmoid_margin` and `ramp` stand because psi(m) + psi(-m) is constant, so that flips only stretch
+# and shift the risk. Savage is not of that kind, but it is bounded, and stands here too.
 
 # %%
-for name in ["unhinged", "sigmoid", "ramp", "savage", "hinge"]:
+for name in ["unhinged", "sigmoid_margin", "ramp", "savage", "hinge"]:
     psi, m = getattr(jl, name).psi, jnp.array([0.0, 1.0, 2.0, 4.0])
-    print(f"{name:10} psi(m) + psi(-m) at m = 0, 1, 2, 4:", psi(m) + psi(-m))
+    print(f"{name:14} psi(m) + psi(-m) at m = 0, 1, 2, 4:", psi(m) + psi(-m))
 
 # %% [markdown]
 # The case is built to hurt: `gamma` is chosen small. How small it must be depends on the loss, and
@@ -447,7 +448,7 @@ for name in ["unhinged", "sigmoid", "ramp", "savage", "hinge"]:
 
 # %%
 print("gamma".ljust(14), *[f"{g:6.2f}" for g in (0.02, 0.03, 0.05, 0.08, 0.12)])
-for name in ["logistic", "squared_hinge", "exponential", "hinge", "savage", "sigmoid"]:
+for name in ["logistic", "squared_hinge", "exponential", "hinge", "savage", "sigmoid_margin"]:
     psi, got = getattr(jl, name).psi, []
     for g in (0.02, 0.03, 0.05, 0.08, 0.12):
         m = jnp.array([[1.0, 0.0], [g, 5 * g], [g, -g], [g, -g]]) @ tried
@@ -534,6 +535,6 @@ axes.legend(fontsize=7, loc="lower right", ncols=2)
 # | probabilities, bounded cost | `brier`, `savage` | proper, bounded, not convex (table 1) |
 # | only the class | `hinge` | calibrated (table 1), forgets the rest (picture 5) |
 # | another temperature | cross-entropy of scaled logits | is `cauchy_schwarz` (section 2) |
-# | wrong labels, two classes | `sigmoid`, `ramp`, `savage` | stand where others fall (table 5) |
+# | wrong labels, two classes | `sigmoid_margin`, `ramp`, `savage` | resist (table 5) |
 # | wrong labels, many classes | `generalized_cross_entropy` | resists (table 6, picture 7) |
 # | clean labels | none of the robust | nothing to gain (table 6) |

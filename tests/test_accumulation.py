@@ -106,7 +106,7 @@ def test_one_number_for_all_examples_is_no_sum_over_them():
 
 
 def test_one_part_is_the_whole_of_any_loss():
-    bound = training.bind(jl.Objective(jl.clip), lambda w, x: x @ w)
+    bound = training.bind(jl.Objective(jl.symmetric_info_nce), lambda w, x: x @ w)
     found = training.accumulate(bound, 1)(W, X, Y)
     jax.tree.map(close, found, jax.value_and_grad(bound)(W, X, Y))
 
@@ -331,7 +331,7 @@ def test_accumulation_under_other_transforms():
 
 SPREAD_LOSSES = {
     "ntxent": jl.in_ring(jl.ntxent, "devices"),
-    "clip": jl.all_gathered(jl.clip, "devices"),
+    "symmetric_info_nce": jl.all_gathered(jl.symmetric_info_nce, "devices"),
     "vicreg": jl.global_moments(jl.vicreg, "devices"),
     "softmax_cross_entropy_with_integer_labels": jl.vocabulary_parallel_cross_entropy("devices"),
 }

@@ -1,11 +1,16 @@
 """The public face: every loss keeps the rules of naming, signature, text and facts."""
 
+import builtins
 import inspect
+import math
 import re
 import subprocess
 import sys
 from pathlib import Path
 
+import jax
+import jax.numpy as jnp
+import numpy as np
 import pytest
 from drawing import LOSSES, PUBLIC
 
@@ -65,7 +70,7 @@ SURVEYED = {
     "exponential",
     "perceptron",
     "ramp",
-    "sigmoid",
+    "sigmoid_margin",
     "savage",
     "tangent",
     "squared_margin",
@@ -163,9 +168,21 @@ def test_the_readme_holds_the_tables_of_the_catalog():
 def test_what_is_offered_is_what_is_exported():
     """No helper, no import of our own and no private name stands beside the public ones."""
     offered = {name: getattr(jl, name) for name in dir(jl)}
-    assert sorted(offered) == sorted(jl.__all__)
+    assert sorted(offered) == sorted([*jl.__all__, "mean"])
     assert [name for name, value in offered.items() if inspect.ismodule(value)] == ["domains"]
     assert not [name for name in offered if name.startswith("_")]
+
+
+@pytest.mark.parametrize(
+    "module", [builtins, math, np, jax, jnp, jax.nn, jax.scipy.special], ids=lambda x: x.__name__
+)
+def test_a_star_import_takes_no_name_away(module):
+    """After `from jaxloss import *`, names that users have mean what they did."""
+    starred: dict[str, object] = {}
+    exec("from jaxloss import *", starred)
+    del starred["__builtins__"]
+    assert len(starred) > 100
+    assert {name for name in starred if hasattr(module, name)} == set()
 
 
 def test_import_is_lean():

@@ -79,8 +79,8 @@ def test_a_loss_is_measured_at_the_hyperparameters_that_most_peers_share():
 
 
 def test_a_contender_says_what_the_compiler_says():
-    question = Question.of(Case("clip", (64, 8)), "bfloat16", "gradient")
-    plain = programs.peer(question, peers.matches("clip")["plain"])
+    question = Question.of(Case("symmetric_info_nce", (64, 8)), "bfloat16", "gradient")
+    plain = programs.peer(question, peers.matches("symmetric_info_nce")["plain"])
     value, gradients = plain.run()
     assert np.isfinite(value)
     assert {name: str(x.dtype) for name, x in gradients.items()} == dict.fromkeys(
@@ -122,7 +122,10 @@ def test_the_floor_moves_as_many_bytes_as_it_is_told():
 
 @pytest.mark.slow
 def test_peak_memory_of_a_process_of_its_own():
-    assert memory.peak(Case("clip", (1024, 8)), "float32", "gradient", "plain") > 4 * 1024**2
+    assert (
+        memory.peak(Case("symmetric_info_nce", (1024, 8)), "float32", "gradient", "plain")
+        > 4 * 1024**2
+    )
 
 
 def reading(who, **found):
@@ -204,7 +207,7 @@ def test_list_shows_cases_and_goals(capsys):
         (["--loss", "hubert"], "no loss `hubert`; the nearest are huber"),
         (["--case", "hubert@10"], "no loss `hubert`"),
         (["--case", "huber"], "no case `huber`: it is LOSS@SHAPE"),
-        (["--case", "clip@8"], "at least 2 axes"),
+        (["--case", "symmetric_info_nce@8"], "at least 2 axes"),
         (["--case", "linear_head@8x8"], "tokens, features and classes"),
         (["--case", "huber@0"], "case `huber@0`"),
         (["--peer", "tensorflow"], "no peer `tensorflow`, there are optax"),

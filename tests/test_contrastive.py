@@ -21,7 +21,7 @@ X, Y = RNG.normal(size=(2, 9, 4)).astype(np.float32)
 LABELS = np.array([0, 0, 0, 5, 5, -3, -3, -3, 8])
 VIEWS = np.array([3, 1, 2, 1, 3, 2])  # one positive each
 GROUPED = (jl.ntxent, jl.supervised_contrastive, jl.circle)
-MATCHED = (jl.info_nce, jl.clip, jl.siglip)
+MATCHED = (jl.info_nce, jl.symmetric_info_nce, jl.siglip)
 AT_ONE = {"temperature": 1.0}
 AT_HALF = {"temperature": 0.5}
 ARC = {"gamma": 2.0, "margin": 0.25}
@@ -67,7 +67,11 @@ ORACLE = [
         [softplus(-2), softplus(2)],
         [[0, -sigmoid(-2)], [2 * sigmoid(2), 0]],
     ),
-    ((jl.clip, QUERIES, KEYS, AT_HALF), [1 + softplus(-2)] * 2, [[0, -1 / 2], [1, 0]]),
+    (
+        (jl.symmetric_info_nce, QUERIES, KEYS, AT_HALF),
+        [1 + softplus(-2)] * 2,
+        [[0, -1 / 2], [1, 0]],
+    ),
     (
         (jl.siglip, QUERIES, KEYS, LINE),
         [softplus(1) + softplus(-3), 2 * softplus(1)],
@@ -96,7 +100,9 @@ def test_scale_and_bias_have_slopes():
 def test_temperature_has_a_slope():
     """The softplus of -1 / τ and of +1 / τ, twice each, halved."""
     with jax.enable_x64(True):
-        found = jax.jit(jax.grad(lambda x: jnp.sum(jl.clip(QUERIES, KEYS, temperature=x))))(0.5)
+        found = jax.jit(
+            jax.grad(lambda x: jnp.sum(jl.symmetric_info_nce(QUERIES, KEYS, temperature=x)))
+        )(0.5)
         assert float(found) == pytest.approx(4 * (sigmoid(-2) - sigmoid(2)), rel=1e-12)
 
 
@@ -201,7 +207,7 @@ def test_info_nce_is_the_cross_entropy_of_the_cosines():
 
 def test_clip_is_the_mean_of_both_directions():
     both = [jl.info_nce(*sets, temperature=0.2) for sets in ((X, Y), (Y, X))]
-    close(jl.clip(X, Y, temperature=0.2), np.mean(both, axis=0))
+    close(jl.symmetric_info_nce(X, Y, temperature=0.2), np.mean(both, axis=0))
 
 
 def test_siglip_sums_binary_cross_entropies():
@@ -276,7 +282,9 @@ def test_a_loss_near_0_keeps_its_digits(loss):
 def test_a_match_that_is_nearly_certain_keeps_its_digits():
     x = np.array([[1.0, 0], [-1, 0]], np.float32)
     np.testing.assert_allclose(jl.info_nce(x, x), np.full(2, log1p(exp(-2 / 0.07))), rtol=1e-5)
-    np.testing.assert_allclose(jl.clip(x, x), np.full(2, log1p(exp(-2 / 0.07))), rtol=1e-5)
+    np.testing.assert_allclose(
+        jl.symmetric_info_nce(x, x), np.full(2, log1p(exp(-2 / 0.07))), rtol=1e-5
+    )
     rows = softplus(-30) + softplus(-50)
     np.testing.assert_allclose(jl.siglip(x, x, scale=40.0), np.full(2, rows), rtol=1e-5)
 
@@ -324,9 +332,9 @@ def test_memory_grows_with_pairs_not_with_triples(loss):
 
 
 def test_sets_are_an_objective():
-    objective = jl.Objective(jl.clip, temperature=0.2)
-    close(objective((X,), Y), np.mean(jl.clip(X, Y, temperature=0.2)))
-    few = jl.clip(X[:6], Y[:6], temperature=0.2)
+    objective = jl.Objective(jl.symmetric_info_nce, temperature=0.2)
+    close(objective((X,), Y), np.mean(jl.symmetric_info_nce(X, Y, temperature=0.2)))
+    few = jl.symmetric_info_nce(X[:6], Y[:6], temperature=0.2)
     close(objective(X, Y, where=np.arange(9) < 6), np.mean(few))
 
 
@@ -399,5 +407,5 @@ def test_fewer_keys_than_queries_or_other_features_are_refused():
     for keys in (Y[:-1], Y[:, :-1], np.concatenate([Y, QUEUE])[:, :-1], Y[None]):
         with pytest.raises(ValueError, match="info_nce: `keys` does not fit"):
             jl.info_nce(X, keys)
-    with pytest.raises(ValueError, match="clip: `second` does not fit"):
-        jl.clip(X, np.concatenate([Y, QUEUE]))
+    with pytest.raises(ValueError, match="symmetric_info_nce: `second` does not fit"):
+        jl.symmetric_info_nce(X, np.concatenate([Y, QUEUE]))

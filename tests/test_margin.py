@@ -26,7 +26,7 @@ ALL = [
     jl.squared_margin,
     jl.unhinged,
     jl.ramp,
-    jl.sigmoid,
+    jl.sigmoid_margin,
     jl.savage,
     jl.tangent,
 ]
@@ -61,7 +61,7 @@ ORACLE = [
     (jl.ramp, 0.5, {}, 0.25, -0.5),
     (jl.ramp, -2.0, {}, 1.0, 0.0),
     (jl.ramp, 2.0, {}, 0.0, 0.0),
-    (jl.sigmoid, math.log(3), {}, 0.25, -0.1875),
+    (jl.sigmoid_margin, math.log(3), {}, 0.25, -0.1875),
     (jl.savage, math.log(3), {}, 0.0625, -0.09375),
     (jl.tangent, 0.0, {}, 1.0, -4.0),
     (jl.tangent, -1.0, {}, (math.pi / 2 + 1) ** 2, -2 * (math.pi / 2 + 1)),
@@ -184,8 +184,8 @@ def test_squared_margin_is_least_squares_on_signs():
 
 @pytest.mark.parametrize(
     ("loss", "constant"),
-    [(jl.ramp, 1), (jl.sigmoid, 1), (jl.unhinged, 2)],
-    ids=["ramp", "sigmoid", "unhinged"],
+    [(jl.ramp, 1), (jl.sigmoid_margin, 1), (jl.unhinged, 2)],
+    ids=["ramp", "sigmoid_margin", "unhinged"],
 )
 def test_losses_that_label_noise_does_not_bias(loss, constant):
     values, flipped = right(loss)(MARGINS), right(loss)(-MARGINS)
@@ -201,16 +201,16 @@ def test_ramp_is_half_a_hinge_less_a_perceptron():
 
 
 def test_sigmoid_is_the_chance_of_the_other_label_and_counts_mistakes():
-    close(right(jl.sigmoid)(MARGINS), -np.expm1(-right(jl.logistic)(MARGINS)))
+    close(right(jl.sigmoid_margin)(MARGINS), -np.expm1(-right(jl.logistic)(MARGINS)))
     off_zero = MARGINS[MARGINS != 0]
-    close(right(jl.sigmoid)(off_zero * 1e4), off_zero < 0)
+    close(right(jl.sigmoid_margin)(off_zero * 1e4), off_zero < 0)
 
 
 def test_savage_is_the_squared_error_of_the_probability():
     truths = MARGINS > 0.7
     probabilities = scipy.special.expit(MARGINS)
     close(jl.savage(MARGINS, truths), (probabilities - truths) ** 2)
-    close(right(jl.savage)(MARGINS), right(jl.sigmoid)(MARGINS) ** 2)
+    close(right(jl.savage)(MARGINS), right(jl.sigmoid_margin)(MARGINS) ** 2)
     logits = np.stack([np.zeros_like(MARGINS), MARGINS], axis=-1)
     close(2 * jl.savage(MARGINS, truths), jl.brier(logits, truths.astype(int)))
 
@@ -223,7 +223,7 @@ def test_tangent_is_least_squares_of_an_angle_and_bounded_on_both_sides():
 
 
 def test_bounded_losses_reach_their_bound():
-    for loss in (jl.ramp, jl.sigmoid, jl.savage, jl.tangent):
+    for loss in (jl.ramp, jl.sigmoid_margin, jl.savage, jl.tangent):
         assert right(loss)(-1e12) == pytest.approx(loss.facts.supremum, rel=1e-10)
 
 
@@ -290,7 +290,7 @@ def test_one_step_of_scikit_learn_is_one_step_down_our_gradient(name, loss):
 EXACT = {
     "logistic": lambda m: mpmath.log1p(mpmath.exp(-m)),
     "exponential": lambda m: mpmath.exp(-m),
-    "sigmoid": lambda m: 1 / (1 + mpmath.exp(m)),
+    "sigmoid_margin": lambda m: 1 / (1 + mpmath.exp(m)),
     "savage": lambda m: (1 + mpmath.exp(m)) ** -2,
     "tangent": lambda m: (2 * mpmath.atan(m) - 1) ** 2,
     "dwd": lambda m: 1 - m if m <= 0.5 else 1 / (4 * m),
@@ -302,7 +302,9 @@ EXACT = {
 @pytest.mark.parametrize("name", EXACT)
 def test_single_precision_keeps_the_digits_of_value_and_slope(name):
     loss = getattr(jl, name)
-    largest = 40.0 if name in ("exponential", "savage") else 80.0 if name == "sigmoid" else 1e4
+    largest = (
+        40.0 if name in ("exponential", "savage") else 80.0 if name == "sigmoid_margin" else 1e4
+    )
     points = np.array([-1e4, -200, -80, -40, -17, -3, -1e-3, 1e-6, 0.25, 2, 17, 40, 80, 1e4])
     with mpmath.workdps(60):
         for m in map(float, np.float32(points[np.abs(points) <= largest])):

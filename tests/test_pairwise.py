@@ -40,7 +40,7 @@ def info_nce(x, y, where, temperature):
     return softmax_surprise(cosine(x, y) / temperature, where)
 
 
-def clip(x, y, where, temperature):
+def symmetric_info_nce(x, y, where, temperature):
     return (info_nce(x, y, where, temperature) + info_nce(y, x, where, temperature)) / 2
 
 
@@ -82,13 +82,13 @@ def circle(x, labels, where, gamma, margin):
 
 DENSE = {
     jl.info_nce: (info_nce, Y, {"temperature": 0.3}),
-    jl.clip: (clip, Y, {"temperature": 0.3}),
+    jl.symmetric_info_nce: (symmetric_info_nce, Y, {"temperature": 0.3}),
     jl.siglip: (siglip, Y, {"scale": 4.0, "bias": -1.0}),
     jl.ntxent: (ntxent, LABELS, {"temperature": 0.3}),
     jl.supervised_contrastive: (supervised_contrastive, LABELS, {"temperature": 0.3}),
     jl.circle: (circle, LABELS, {"gamma": 5.0, "margin": 0.25}),
 }
-MATCHED = (jl.info_nce, jl.clip, jl.siglip)
+MATCHED = (jl.info_nce, jl.symmetric_info_nce, jl.siglip)
 
 
 @pytest.fixture
@@ -143,7 +143,7 @@ def test_blocks_say_what_the_whole_matrix_says(loss):
         close(np.asarray(mapped)[0], first)
 
 
-SHARP = [jl.clip, jl.siglip, jl.ntxent]
+SHARP = [jl.symmetric_info_nce, jl.siglip, jl.ntxent]
 
 
 @functools.cache
@@ -178,7 +178,9 @@ def test_sharp_clip_is_the_largest_rival():
         logits = np.asarray(jax.jit(cosine)(X, Y)) * 1e4
         rivals = np.where(np.eye(COUNT), -np.inf, logits)
         worst = [np.maximum(rivals.max(i) - np.diagonal(logits), 0) for i in (0, 1)]
-        np.testing.assert_allclose(jl.clip(X, Y, temperature=1e-4), sum(worst) / 2, atol=1e-3)
+        np.testing.assert_allclose(
+            jl.symmetric_info_nce(X, Y, temperature=1e-4), sum(worst) / 2, atol=1e-3
+        )
 
 
 def test_partial_sums_do_not_depend_on_where_blocks_end():

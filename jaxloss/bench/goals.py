@@ -172,14 +172,14 @@ def _heads() -> Iterator[Goal]:
 
 def _pairs() -> Iterator[Goal]:
     table = (
-        (Case("clip", (8192, 256)), "plain", 0.65),
+        (Case("symmetric_info_nce", (8192, 256)), "plain", 0.65),
         (Case("siglip", (8192, 256)), "plain", 0.8),
         (Case("ntxent", (2048, 64)), "optax", 0.02),
     )
     for case, library, bound in table:
         yield _timed("contrastive", case, "gradient", bound, library)
         yield Goal("contrastive", Trial(case), 1 / 30, "temporaries", (library,))
-    for name in ("clip", "siglip"):
+    for name in ("symmetric_info_nce", "siglip"):
         trial = Trial(Case(name, (32768, 256)), timed=False)
         yield Goal("contrastive", trial, 300e6, "bytes")
 

@@ -61,7 +61,7 @@ ROWS = (
         "linear_softmax_cross_entropy_loss(hidden, labels, weight, reduction='mean')",
         f"{HEAD}(hidden, weight, bias, labels)",
     ),
-    _plain("clip(first, second)", "clip(first, second)"),
+    _plain("symmetric_info_nce(first, second)", "symmetric_info_nce(first, second)"),
     _plain("siglip(first, second)", "siglip(first, second)"),
     _plain("lovasz_hinge(scores, labels)", "lovasz_hinge(scores, labels)"),
 )

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 from jax import Array
 
 
-def clip(first: Array, second: Array, temperature: float = 0.07) -> Array:
+def symmetric_info_nce(first: Array, second: Array, temperature: float = 0.07) -> Array:
     """Both directions of the softmax over all pairs."""
     logits = _cosines(first, second) / temperature
     rows, columns = jax.nn.log_softmax(logits, axis=1), jax.nn.log_softmax(logits, axis=0)

@@ -81,8 +81,8 @@ def _pairs(maker: Callable[[Loss[...], str], Loss[...]], loss: Loss[...]) -> Ste
 
 STEPS: dict[str, Callable[[], Step]] = {
     f"cross-entropy, {_CLASSES:,} classes spread": _vocabulary,
-    f"CLIP, {_PAIRS:,} pairs in a ring": partial(_pairs, jl.in_ring, jl.clip),
-    f"CLIP, {_PAIRS:,} pairs gathered": partial(_pairs, jl.all_gathered, jl.clip),
+    f"CLIP, {_PAIRS:,} pairs in a ring": partial(_pairs, jl.in_ring, jl.symmetric_info_nce),
+    f"CLIP, {_PAIRS:,} pairs gathered": partial(_pairs, jl.all_gathered, jl.symmetric_info_nce),
     f"SigLIP, {_PAIRS:,} pairs in a ring": partial(_pairs, jl.in_ring, jl.siglip),
     f"SigLIP, {_PAIRS:,} pairs gathered": partial(_pairs, jl.all_gathered, jl.siglip),
 }

@@ -11,7 +11,7 @@ from jax import Array, lax
 
 from jaxloss.core.loss import Loss
 from jaxloss.losses.embedding.grouped import circle, ntxent, supervised_contrastive
-from jaxloss.losses.embedding.paired import clip, info_nce, siglip
+from jaxloss.losses.embedding.paired import info_nce, siglip, symmetric_info_nce
 from jaxloss.numerics import divide, positive_part, quotient, unit
 from jaxloss.numerics.broadcasting import fitted
 from jaxloss.numerics.elementary import inner_products
@@ -28,7 +28,8 @@ def in_ring(loss: Loss[...], axis_name: str) -> Loss[...]:
     as many visitors, forward and backward. For use inside `jax.shard_map`.
 
     Args:
-        loss: `info_nce`, `clip`, `siglip`, `ntxent`, `supervised_contrastive` or `circle`.
+        loss: `info_nce`, `symmetric_info_nce`, `siglip`, `ntxent`, `supervised_contrastive` or
+            `circle`.
         axis_name: The axis of the mesh that the batch is spread over, the same number of elements
             on each device; those that do not count are masked by `where`. Keys of `info_nce` that
             belong to no query come after those of the device's own queries.
@@ -47,9 +48,8 @@ def in_ring(loss: Loss[...], axis_name: str) -> Loss[...]:
     Example:
         >>> import jax, jax.numpy as jnp, jaxloss as jl
         >>> mesh, spread = jax.make_mesh((1,), ("batch",)), jax.P("batch")
-        >>> loss = jax.shard_map(
-        ...     jl.in_ring(jl.clip, "batch"), mesh=mesh, in_specs=(spread, spread), out_specs=spread
-        ... )
+        >>> loss = jl.in_ring(jl.symmetric_info_nce, "batch")
+        >>> loss = jax.shard_map(loss, mesh=mesh, in_specs=(spread, spread), out_specs=spread)
         >>> with jax.set_mesh(mesh):
         ...     embeddings = jax.device_put(jnp.eye(4), spread)
         ...     print(jax.jit(loss)(embeddings, embeddings).round(4))
@@ -120,7 +120,7 @@ def _info_nce(spread: Spread, first: Side, second: Side, temperature: Array) -> 
     return softplus(rivals - own)
 
 
-def _clip(spread: Spread, first: Side, second: Side, temperature: Array) -> Array:
+def _symmetric_info_nce(spread: Spread, first: Side, second: Side, temperature: Array) -> Array:
     own = quotient(_partners(first, second), temperature)
     forward, backward = log_sums(spread, _cooled_rivals, temperature, first, second)
     return (softplus(forward - own) + softplus(backward - own)) / 2
@@ -154,7 +154,7 @@ def _circle(spread: Spread, first: Side, second: Side, gamma: Array, margin: Arr
 
 _FORMS: Mapping[Loss[...], Callable[..., Array]] = {
     info_nce: _info_nce,
-    clip: _clip,
+    symmetric_info_nce: _symmetric_info_nce,
     siglip: _siglip,
     ntxent: _ntxent,
     supervised_contrastive: _supervised,

@@ -102,7 +102,7 @@ def accumulate(
 
         A loss over the set of all examples, with the activations of two of them at a time:
 
-        >>> objective, embed = jl.Objective(jl.clip), lambda w, x: jnp.tanh(x @ w)
+        >>> objective, embed = jl.Objective(jl.symmetric_info_nce), lambda w, x: jnp.tanh(x @ w)
         >>> w, x, texts = jnp.eye(3), jnp.arange(12.0).reshape(4, 3) / 12, jnp.eye(4, 3)
         >>> rows = x.reshape(2, 2, 3)
         >>> embeddings = jax.lax.map(lambda part: embed(w, part), rows).reshape(4, 3)

@@ -41,8 +41,9 @@ def info_nce(
         gradient 0.
 
     Use when queries look for keys and not the other way, as with keys that are not trained.
-    Avoid when both sides are searched: `clip` is the mean of both directions. Nor when several
-        keys are right, as where examples are repeated: `supervised_contrastive` knows groups.
+    Avoid when both sides are searched: `symmetric_info_nce` is the mean of both directions. Nor
+        when several keys are right, as where examples are repeated: `supervised_contrastive` knows
+        groups.
 
     Example:
         >>> import jaxloss as jl
@@ -71,10 +72,10 @@ def info_nce(
 
 
 @loss(convex=False, lipschitz=inf, smooth=inf)
-def clip(
+def symmetric_info_nce(
     first: Embeddings, second: Embeddings, *, temperature: Positive = 0.07, where: Array
 ) -> Array:
-    """Cross-entropy that finds the partner of an element, in either direction.
+    """The loss of CLIP: cross-entropy that finds the partner of an element, in either direction.
 
         -(log pᵢᵢ + log qᵢᵢ) / 2,   p = softmax over j and q = softmax over i of sᵢⱼ / τ,
         s = cosine of first i and second j, τ = temperature
@@ -95,7 +96,7 @@ def clip(
     Example:
         >>> import jaxloss as jl
         >>> first, second = [[1.0, 0.0], [0.0, 2.0]], [[3.0, 0.0], [4.0, 0.0]]
-        >>> [round(x, 4) for x in jl.clip(first, second, temperature=1.0).tolist()]
+        >>> [round(x, 4) for x in jl.symmetric_info_nce(first, second, temperature=1.0).tolist()]
         [0.5032, 1.0032]
 
     Limits:
@@ -139,7 +140,7 @@ def siglip(
         cosine 0 and gradient 0.
 
     Use when two kinds of input share a space and sets are small, or too large for a softmax.
-    Avoid when probabilities over the whole set are wanted: `clip` has them.
+    Avoid when probabilities over the whole set are wanted: `symmetric_info_nce` has them.
 
     Example:
         >>> import jaxloss as jl

@@ -12,8 +12,7 @@ from jax import Array
 from jaxloss.core.loss import margin
 from jaxloss.numerics import clip
 from jaxloss.numerics.custom_jvp import with_slopes
-from jaxloss.numerics.logistic import sigmoid as chance
-from jaxloss.numerics.logistic import softplus
+from jaxloss.numerics.logistic import sigmoid, softplus
 from jaxloss.numerics.special import arctan
 
 
@@ -69,7 +68,7 @@ def ramp(m: Array) -> Array:
     proper=False,
     elicits="class",
 )
-def sigmoid(m: Array) -> Array:
+def sigmoid_margin(m: Array) -> Array:
     """A smooth count of mistakes: the probability of the other label.
 
         1 / (1 + exp(m)),   m = sign * score
@@ -85,18 +84,19 @@ def sigmoid(m: Array) -> Array:
 
     Example:
         >>> import jaxloss as jl
-        >>> [round(float(x), 4) for x in jl.sigmoid([0.0, 2.0, -2.0], [1, 1, 1])]
+        >>> [round(float(x), 4) for x in jl.sigmoid_margin([0.0, 2.0, -2.0], [1, 1, 1])]
         [0.5, 0.1192, 0.8808]
 
     Limits:
-        sigmoid(m) + sigmoid(-m) = 1, so that flipping labels at random scales the risk and adds a
-        constant; 1 - exp(-`logistic`(m)); sigmoid(k m) counts mistakes as k → ∞.
+        sigmoid_margin(m) + sigmoid_margin(-m) = 1, so that flipping labels at random scales the
+        risk and adds a constant; 1 - exp(-`logistic`(m)); sigmoid_margin(k m) counts mistakes as
+        k → ∞.
 
     References:
         Ghosh, Manwani & Sastry (2015), Making risk minimization tolerant to label noise,
         doi:10.1016/j.neucom.2014.09.081.
     """
-    return chance(-m)
+    return sigmoid(-m)
 
 
 @margin(
@@ -108,7 +108,7 @@ def sigmoid(m: Array) -> Array:
     calibrated=True,
     proper=True,
     elicits="class probability",
-    link=chance,
+    link=sigmoid,
 )
 def savage(m: Array) -> Array:
     """The squared error of the probability that the score stands for: bounded and proper.
@@ -131,7 +131,7 @@ def savage(m: Array) -> Array:
 
     Limits:
         (p - y)² for the label y in {0, 1} and its probability p, the logistic function of the
-        score: half the Brier score; the square of `sigmoid`.
+        score: half the Brier score; the square of `sigmoid_margin`.
 
     References:
         Masnadi-Shirazi & Vasconcelos (2008), On the design of loss functions for classification:
@@ -184,8 +184,8 @@ def tangent(m: Array) -> Array:
     return gap * gap
 
 
-@with_slopes(lambda _, m: -2 * jnp.exp(-2 * softplus(m)) * chance(m))
+@with_slopes(lambda _, m: -2 * jnp.exp(-2 * softplus(m)) * sigmoid(m))
 def _squared_chance(m: Array) -> Array:
     """Of the other label; the slope has no factor twice, which would be kept in memory."""
-    other = chance(-m)
+    other = sigmoid(-m)
     return other * other

@@ -15,7 +15,7 @@ from jaxloss.core.loss import Loss
 from jaxloss.core.signature import HyperParameter
 from jaxloss.files import decoded, write
 from jaxloss.hints import nearest
-from jaxloss.peers import PEERS
+from jaxloss.peers import PEERS, names
 
 T = TypeVar("T")
 
@@ -121,37 +121,24 @@ def look_up(name: str) -> Entry:
     """The entry of one loss.
 
     Raises:
-        UnknownNameError: There is none of that name; the message names the nearest.
+        UnknownNameError: There is none of that name; the message says what a peer's loss of that
+            name is called here, or names the nearest.
     """
-    return _entry(name, _known("loss", name, public_losses()))
+    every = public_losses()
+    if name not in every and (hint := names.translation(name, dir(jaxloss))):
+        message = f"no loss `{name}`{hint}"
+        raise UnknownNameError(message)
+    return _entry(name, _known("loss", name, every))
 
 
 def called_here(name: str) -> list[str]:
-    """What we call another library's loss of this name, or of these initials, as "mse" is.
+    """What we call another library's loss of this name, or of this abbreviation.
 
     Example:
         >>> called_here("MSELoss"), called_here("mae")
         (['squared_error'], ['absolute_error'])
     """
-    known, wanted = public_losses(), _plainly(name)
-    found = {
-        next((word for word in re.findall(r"\w+", peer.ours) if word in known), ""): None
-        for peer in PEERS
-        if wanted in _names(peer.call.partition("(")[0])
-    }
-    return [ours for ours in found if ours]
-
-
-def _names(call: str) -> tuple[str, str]:
-    """A loss of a library by its name and by its initials."""
-    plain = _plainly(call)
-    return plain, "".join(word[0] for word in plain.split("_"))
-
-
-def _plainly(name: str) -> str:
-    """A name in lower case, its words apart, and without the one that says it is a loss."""
-    apart = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name).lower()
-    return apart.replace("crossentropy", "cross_entropy").removesuffix("_loss")
+    return names.called_here(name, public_losses())
 
 
 def write_tables(file: str) -> None:

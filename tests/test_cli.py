@@ -66,6 +66,8 @@ def test_every_kind_of_loss_can_be_drawn(entry, tmp_path):
     ("arguments", "words"),
     [
         (["show", "hubert"], "no loss `hubert`; the nearest are huber"),
+        (["show", "mse"], "no loss `mse`; see `jl.squared_error`, one value per example"),
+        (["show", "mse"], "PyTorch: mse_loss(predictions, targets) is jl.squared_error("),
         (["list", "--family", "margins"], "no family `margins`; the nearest are margin"),
         (["show", "huber", "--plot", "shape.nonsense"], "nonsense"),
         (["show", "huber", "--plot", "no/such/folder/shape.svg"], "no/such/folder"),

@@ -7,6 +7,9 @@ import ast
 import functools
 import json
 import os
+import re
+import subprocess
+import sys
 import types
 from pathlib import Path
 
@@ -20,6 +23,7 @@ from peer_arrays import SHAPE, arrays, moving
 
 import jaxloss as jl
 from jaxloss.peers import PEERS
+from jaxloss.peers.names import ABBREVIATIONS, COMMON
 
 os.environ.setdefault("KERAS_BACKEND", "jax")
 NO_LOSSES = {"get", "serialize", "deserialize"}
@@ -146,3 +150,92 @@ def test_every_loss_of_the_peer_is_here(library):
     assert len(names) > 20
     assert {name for name in names if plain(name) not in mapped} == set()
     assert all(hasattr(jl, ours) for ours in MODULES_ONLY.values())
+
+
+# names that are not ours
+
+SHORT = ("mse", "rmse", "mae", "mape", "smape", "msle", "bce", "BCE", "ce", "kld", "kl_div", "l1")
+CODE = {"jl": jl, "jnp": jnp, "jax": jax}
+
+
+def answer(name):
+    assert not hasattr(jl, name)
+    assert name not in dir(jl)
+    with pytest.raises(
+        AttributeError, match=f"^module 'jaxloss' has no attribute '{name}'"
+    ) as caught:
+        getattr(jl, name)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("library", ["optax", "keras", "torch"])
+def test_every_name_of_a_peer_is_answered_with_ours(library):
+    unknown = public_names(library) - MODULES_ONLY.keys() - set(dir(jl))
+    assert {name for name in unknown if "; see `jl." not in answer(name)} == set()
+
+
+@pytest.mark.parametrize(
+    "name", [*SHORT, *ABBREVIATIONS, "focal_loss", "clip", "sigmoid", "FocalLoss"]
+)
+def test_the_code_in_the_answer_to_a_name_runs(name):
+    """The losses exist, their mean is an objective, and each translation is of known names."""
+    first, *lines = answer(name).splitlines()
+    assert lines
+    for code in re.findall("`(jl[^`]*)`", first):
+        assert callable(eval(code, CODE.copy()))
+    for line in lines:
+        ours = line.partition(" is ")[2]
+        tree = ast.parse(ours[: ours.rfind(")") + 1].rpartition(" (")[0] or ours)
+        free = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)} - CODE.keys()
+        assert free <= arrays(SHAPE).keys()
+        of_ours = [n for n in ast.walk(tree) if isinstance(n, ast.Attribute)]
+        named = [n.attr for n in of_ours if isinstance(n.value, ast.Name) and n.value.id == "jl"]
+        assert named
+        assert set(named) <= set(dir(jl))
+
+
+@pytest.mark.parametrize("peer", COMMON, ids=lambda peer: peer.call)
+def test_translations_of_names_that_several_libraries_use_run(peer):
+    found = eval(peer.ours, {"jnp": jnp} | PUBLIC | arrays(SHAPE))
+    assert np.all(np.isfinite(found))
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("mse", "see `jl.squared_error`, one value per example; the mean over examples is "),
+        ("mse", "Keras: mean_squared_error(targets, predictions) is jl.squared_error("),
+        ("l2_loss", "see `jl.half_squared_error` and `jl.squared_error`"),
+        ("gaussian_nll_loss", "the variance comes before the targets"),
+        ("multi_margin_loss", "jl.weston_watkins(scores, labels) / scores.shape[-1]"),
+        ("rmse", "jnp.sqrt(jl.squared_error(predictions, targets).mean())"),
+        ("HuberLoss", "see `jl.huber`"),
+        ("DiceLoss", "see `jl.dice`"),
+        ("BrierLoss", "see `jl.brier`"),
+        ("hubre", "the nearest are huber"),
+        ("AdaptiveLogSoftmaxWithLoss", "the nearest are adaptive_softmax"),
+        ("xyzzy", "see `dir(jaxloss)`"),
+        ("parallel_", "has no attribute"),
+    ],
+)
+def test_a_name_that_is_not_ours_is_answered(name, says):
+    assert says in answer(name)
+
+
+def test_a_name_is_answered_without_jax_and_a_module_by_its_import():
+    code = """
+import jaxloss, sys
+before = set(sys.modules)
+for name in ("mse", "huberr", "training", "a.b", "_private", "__wrapped__"):
+    try:
+        getattr(jaxloss, name)
+    except AttributeError as error:
+        print(error)
+print("jax" in sys.modules, any("peers" in name for name in before))
+from jaxloss import training
+"""
+    words = [sys.executable, "-c", code]
+    shown = subprocess.run(words, capture_output=True, text=True, check=True).stdout
+    assert "`jl.squared_error`" in shown
+    assert "'training' until `import jaxloss.training`" in shown
+    assert shown.endswith("False False\n")

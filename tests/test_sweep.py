@@ -127,10 +127,10 @@ def test_temperatures_are_tried_for_what_depends_on_one_and_says_none():
         ("huber) ", 6, "the end"),
         ("brier + hubr", 9, "huber"),
         ("huber(dleta=1)", 7, "delta"),
-        ("mse", 1, "no loss is called 'mse'; here it is squared_error\n"),
-        ("mean_absolute_error", 1, "here it is absolute_error"),
-        ("CrossEntropyLoss", 1, "here it is softmax_cross_entropy_with_integer_labels"),
-        ("bce", 1, "here it is binary_cross_entropy or sigmoid_binary_cross_entropy"),
+        ("mse", 1, "no loss is called 'mse'; here there is squared_error\n"),
+        ("mean_absolute_error", 1, "here there is absolute_error"),
+        ("CrossEntropyLoss", 1, "here there is softmax_cross_entropy_with_integer_labels"),
+        ("bce", 1, "here there is binary_cross_entropy or sigmoid_binary_cross_entropy"),
         ("brier + huber(delta=-1..2)", 15, "a number > 0"),
         ("huber(delta=1, delta=2)", 16, "twice"),
         ("poisson_nll", 1, "rates: numbers >= 0"),
@@ -174,7 +174,7 @@ KINDS = {tuple(task.output.predictions): task for task in TASKS.values()}.values
 
 @pytest.mark.parametrize("task", KINDS, ids=lambda task: task.name)
 def test_every_hyperparameter_of_every_loss_can_be_given_whatever_its_name(task):
-    """Also where it is called as an array might be: `lp(p=1.5)`."""
+    """Also where there is called as an array might be: `lp(p=1.5)`."""
     tried = set()
     for name, loss in public_losses().items():
         with contextlib.suppress(TypeError):  # of other arrays than there are here

@@ -12,7 +12,7 @@ class Peer:
     """A loss of another library beside ours.
 
     Attributes:
-        library: "optax", "keras" or "torch".
+        library: "optax", "keras" or "torch"; "" of a name that several libraries use.
         call: The peer's call, of functions of `optax.losses`, `keras.losses` or
             `torch.nn.functional`.
         ours: Our expression of the same value, of names of `jaxloss`.

@@ -190,7 +190,7 @@ class _Builder(Transformer[Token, Any]):
         if loss is None:
             ours = " or ".join(called_here(name))
             hint = nearest(name, [*known, *self.output.aliases]) or "; see `jaxloss list`"
-            said = f"; here it is {ours}" if ours else hint
+            said = f"; here there is {ours}" if ours else hint
             self._fail(name, f"no loss is called {str(name)!r}{said}")
         try:
             return self.output.fit(loss)

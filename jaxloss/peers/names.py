@@ -26,7 +26,7 @@ ABBREVIATIONS = {
     "mape": ("mean_absolute_percentage_error",),
     "mse": ("mean_squared_error", "mse_loss"),
     "msle": ("mean_squared_logarithmic_error",),
-    "nll2d": ("nll_loss",),
+    "nll_loss2d": ("nll_loss",),
     "scce": ("sparse_categorical_crossentropy",),
     "simclr": ("ntxent",),
     "xent": ("cross_entropy", "softmax_cross_entropy"),
@@ -92,14 +92,14 @@ def called_here(name: str, exported: Collection[str]) -> list[str]:
 def translation(name: str, exported: Collection[str]) -> str:
     """What to write in place of a name of a peer, as the end of a message; "" of others."""
     losses = [_as_code(ours, exported) for ours in called_here(name, exported)]
-    if not losses:
-        return ""
     lines = [
         f"\n  {_LIBRARIES[peer.library]}{peer.call} is {_as_code(peer.ours, exported)}"
         + (f" ({peer.differs})" if peer.differs else "")
         for peer in _rows(name)
     ]
     named = " and ".join(f"`{ours}`" for ours in losses)
+    if not lines:
+        return f"; see {named}" if named else ""
     mean = f"the mean over examples is `jl.Objective({losses[0]})`"
     return f"; see {named}, one value per example; {mean}{''.join(lines)}"
 

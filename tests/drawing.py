@@ -127,15 +127,12 @@ class Case:
         per_class = any(
             item.domain.per_class for item in self.loss.contract.hyperparameters.values()
         )
-        elementwise = all(domain.event == 0 for domain in self.domains)
-        if self.loss.contract.couples:
-            sets = (elements,) * (domain.event - domain.features)
-            return (*batch, *sets, *(classes,) * domain.features)
-        if domain.name in ("Image", "FeatureMap"):
-            return (*batch, *image)
-        if domain.event:
-            return (*batch, *(elements,) * (domain.event - 1), domain.width or classes)
-        return (*batch, classes) if elementwise and per_class else batch
+        sizes = dict.fromkeys(("classes", "features", "labels"), classes)
+        sizes |= dict.fromkeys(("elements", "frames", "items", "keys", "pixels"), elements)
+        sizes |= dict(zip(("height", "width", "channels"), image, strict=True))
+        if per_class and self.loss.contract.elementwise:
+            return (*batch, classes)
+        return (*batch, *(sizes.get(axis, axis) for axis in domain.axes))
 
     def ordinary(self, seed: int = 0, batch=(BATCH,), **sizes) -> tuple[np.ndarray, ...]:
         """Arrays well inside their domains."""

@@ -40,7 +40,7 @@ def scaled(factor, inputs):
 
 def layout(loss):
     """What an event is, which is what splitting a batch depends on."""
-    return loss.contract.couples, next(iter(loss.contract.arrays.values())).event
+    return loss.contract.is_set, len(loss.contract.first.axes)
 
 
 QUICK = {name: loss for name, loss in LOSSES.items() if name not in LARGE and name in PUBLIC}

@@ -49,7 +49,7 @@ def derived(case, arrays):
 
 @of_each(LOSSES)
 def test_no_examples_have_no_values_and_the_mean_0_with_gradient_0(case):  # chainer#3559
-    sizes = NO_EXAMPLES if max(domain.event for domain in case.domains) else NO_EXAMPLES[:1]
+    sizes = NO_EXAMPLES if max(len(domain.axes) for domain in case.domains) else NO_EXAMPLES[:1]
     every = [case.ordinary(batch=batch, classes=classes) for batch, classes in sizes]
     found = jax.jit(lambda every: [derived(case, arrays) for arrays in every])(every)
     for (batch, _), arrays, (values, mean, gradient) in zip(sizes, every, found, strict=True):
@@ -61,7 +61,7 @@ def test_no_examples_have_no_values_and_the_mean_0_with_gradient_0(case):  # cha
         assert rows.shape == found[1][0].shape
 
 
-@of_each({name: x for name, x in LOSSES.items() if any(d.event for d in Case(x).domains)})
+@of_each({name: x for name, x in LOSSES.items() if any(d.axes for d in Case(x).domains)})
 def test_examples_of_nothing_have_a_finite_value_or_are_refused_in_words(case):
     """As are no classes, no features, no pixels; a set without elements has the value 0."""
     shapes = {case.shape(domain) for domain in case.domains}
@@ -83,7 +83,7 @@ def test_examples_of_nothing_have_a_finite_value_or_are_refused_in_words(case):
             assert np.all(np.isfinite(values))
             assert np.isfinite(mean)
             assert all(np.all(np.isfinite(x)) for x in gradient)
-            if case.loss.contract.couples:
+            if case.loss.contract.is_set:
                 np.testing.assert_array_equal(values, 0)
 
 

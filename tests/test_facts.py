@@ -70,7 +70,7 @@ def settings_of(loss):
 
 
 def is_line(loss):
-    return all(domain.event == 0 for domain in loss.contract.arrays.values())
+    return loss.contract.elementwise
 
 
 def claims(fact, condition):
@@ -396,10 +396,10 @@ def target_beside(domain, vectors, seed, *, hard):
     labels = jnp.asarray(np.random.default_rng(9 + seed).integers(0, classes, count))
     if domain.name in ("FrameCounts", "LabelCounts", "SequenceLabels"):  # 2 frames, the label 1
         frames = domain.name == "FrameCounts"
-        return jnp.full((count, 1) if domain.event else count, 2 if frames else 1)
+        return jnp.full((count, 1) if domain.axes else count, 2 if frames else 1)
     if domain.indexes or domain.name == "Groups":
         return labels
-    if domain.event == 0:
+    if not domain.axes:
         return jnp.where(labels > 0, 1.0, -1.0)
     spread = raw_vectors(classes, seed=5 + seed, count=count)[:count]
     return jnp.eye(classes)[labels] if hard else enter(domain, spread)
@@ -416,7 +416,7 @@ def _scenes(loss, seed, hard):
     for classes in (2, 5):
         vectors = enter(first, raw_vectors(classes, seed))
         beside = targets_beside(loss, vectors, hard=hard)
-        if loss.contract.couples and first.event == 2:  # sets of three vectors
+        if loss.contract.is_set and len(first.axes) == 2:  # sets of three vectors
             sets = (x[: len(x) // 3 * 3] for x in (vectors, *beside))
             vectors, *beside = (x.reshape(-1, 3, *x.shape[1:]) for x in sets)
         if first.name == "FrameLogits":

@@ -16,7 +16,7 @@ from jaxloss.core.loss import Distance, Loss, Margin
 from jaxloss.losses.generative.denoising import Denoising
 
 EVERY_EXAMPLE = np.ones(BATCH, bool), np.ones(BATCH, np.float32)  # a mask and weights
-COUPLED = {name: x for name, x in LOSSES.items() if x.contract.couples}
+COUPLED = {name: x for name, x in LOSSES.items() if x.contract.is_set}
 
 
 def of_each(losses):

@@ -27,7 +27,7 @@ def mesh_of(kind):
 
 def spread_of(name, domain, shape):
     """Examples over four devices, and over two the last axis of what is no single number."""
-    over_classes = domain.event and shape[-1] % 2 == 0 and name not in SORTED
+    over_classes = domain.axes and shape[-1] % 2 == 0 and name not in SORTED
     last = "classes" if over_classes and domain.name not in NO_CLASSES else None
     return P("batch", *[None] * (len(shape) - 2), *[last] * (len(shape) > 1))
 

@@ -34,7 +34,7 @@ def examples():
     Each number is a program to compile, so that no loss meets all, but each is met by many losses.
     """
     for place, name in enumerate(LOSSES):
-        most = MANY if Case(LOSSES[name]).domains[0].event < 2 else SETS
+        most = MANY if len(LOSSES[name].contract.first.axes) < 2 else SETS
         few = [FEW[(place + step) % len(FEW)] for step in (0, 3)][: 1 if name in LARGE else 2]
         yield from (some(name, count) for count in dict.fromkeys([most, *few]))
 

@@ -114,7 +114,7 @@ def trials(goals: Sequence[Goal]) -> list[Trial | Process]:
 def elementwise() -> list[str]:
     """The public losses whose values depend on one number of each array."""
     arrays = {name: loss.contract.arrays.values() for name, loss in public_losses().items()}
-    return [name for name, domains in arrays.items() if not any(x.event for x in domains)]
+    return [name for name, domains in arrays.items() if not any(x.axes for x in domains)]
 
 
 def _no_temporaries() -> Iterator[Goal]:

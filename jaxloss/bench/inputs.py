@@ -36,13 +36,13 @@ def find(name: str) -> Loss[...]:
 def usual(loss: str) -> Case:
     """The case of a loss that has none in the list."""
     leader = _leader(find(loss))
-    return Case(loss, cases.SHAPES[leader.name] if leader.event else cases.ELEMENTWISE)
+    return Case(loss, cases.SHAPES[leader.name] if leader.axes else cases.ELEMENTWISE)
 
 
 def few(loss: str) -> Case:
     """The case of about 256 numbers."""
     leader = _leader(find(loss))
-    return Case(loss, cases.FEW.get(leader.name) or cases.FEW_NUMBERS[leader.event])
+    return Case(loss, cases.FEW.get(leader.name) or cases.FEW_NUMBERS[len(leader.axes)])
 
 
 def draw(case: Case) -> dict[str, np.ndarray]:
@@ -87,7 +87,7 @@ def fitting(case: Case) -> list[Shape]:
     """
     loss = find(case.loss)
     leader, *others = loss.contract.arrays.values()
-    axes = 3 if _is_head(loss) else leader.event
+    axes = 3 if _is_head(loss) else len(leader.axes)
     fits = len(case.shape) == axes if _is_head(loss) else len(case.shape) >= max(axes, 1)
     if not fits or min(case.shape) < 1:
         wanted = "tokens, features and classes" if _is_head(loss) else f"at least {axes} axes"
@@ -95,19 +95,13 @@ def fitting(case: Case) -> list[Shape]:
         raise ValueError(message)
     if _is_head(loss):
         tokens, features, classes = case.shape
-        rest = [(tokens, classes)[: 1 + domain.event] for domain in others[2:]]
+        rest = [(tokens, classes)[: 1 + len(domain.axes)] for domain in others[2:]]
         return [(tokens, features), (features, classes), (), *rest]
-    return [case.shape, *(_shape(x, leader, case.shape, loss) for x in others)]
-
-
-def _shape(domain: ArrayDomain, leader: ArrayDomain, shape: Shape, loss: Loss[...]) -> Shape:
-    batch = len(shape) - leader.event
-    if domain.name == "SequenceLabels":
-        return (*shape[:batch], max(shape[-2] // _FRAMES_PER_LABEL, 1))
-    if loss.contract.couples:
-        features = shape[len(shape) - domain.features :]
-        return shape[: batch + domain.event - domain.features] + features
-    return shape[: batch + domain.event]
+    batch = case.shape[: len(case.shape) - axes]
+    sizes = dict(zip(leader.axes, case.shape[len(batch) :], strict=True))
+    sizes |= {"labels": max(sizes.get("frames", 0) // _FRAMES_PER_LABEL, 1)}
+    sizes |= {"keys": sizes.get("elements", 0)}
+    return [case.shape, *((*batch, *(sizes[name] for name in x.axes)) for x in others)]
 
 
 def _drawn(

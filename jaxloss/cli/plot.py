@@ -54,8 +54,8 @@ def _axis(name: str, domain: ArrayDomain) -> str:
     if domain.name in ("Image", "FeatureMap"):
         return f"first of 2 pixels of {name}"
     if domain.name in ("Vector", "Embeddings"):
-        return f"angle of {name}" if domain.event == 1 else f"angle of the first of 3 {name}"
-    return f"first of 2 {name}" if domain.event else name
+        return f"angle of {name}" if len(domain.axes) == 1 else f"angle of the first of 3 {name}"
+    return f"first of 2 {name}" if domain.axes else name
 
 
 def _two_classes(x: Array) -> Array:

@@ -7,7 +7,6 @@ from jaxloss.cli.failure import fail
 
 if TYPE_CHECKING:  # the options are read, and help is given, without JAX
     from jaxloss.catalog import Entry
-    from jaxloss.core.domains import ArrayDomain
 
 DESCRIPTION = (
     "Show a loss: formula, arrays, hyper-parameters, facts, when to use it, where it is from."
@@ -44,7 +43,7 @@ def describe(entry: "Entry") -> str:
         for name, item in entry.hyperparameters.items()
     ]
     arrays = [
-        _array(name, item, item.features if entry.loss.contract.couples else item.event)
+        f"{name} [{', '.join(['...', *map(str, item.axes)])}]: {item.says}"
         for name, item in entry.arrays.items()
     ]
     facts = [f"{name.replace('_', ' ')}: {_fact(value)}" for name, value in entry.facts.items()]
@@ -67,33 +66,7 @@ def _titled(title: str, lines: list[str]) -> str:
     return "\n    ".join([f"{title}:", *lines]) if lines else ""
 
 
-def _array(name: str, domain: "ArrayDomain", single: int) -> str:
-    """A line on an array whose last `single` axes describe one example or element."""
-    axes = _AXES.get(domain.name, ["elements"] * (domain.event - single) + ["classes"] * single)
-    return f"{name} [{', '.join(['...', *axes])}]: {domain.says}"
-
-
 def _fact(value: Any) -> str:
     if callable(value):
         return "known"
     return f"{value:.6g}" if isinstance(value, float) else str(value)
-
-
-# What the event axes are, where they are neither elements nor classes.
-_AXES = {
-    "FrameLogits": ["frames", "classes"],
-    "SequenceLabels": ["labels"],
-    "Embeddings": ["elements", "features"],
-    "Vector": ["features"],
-    "Point": ["features"],
-    "ItemScores": ["items"],
-    "Relevance": ["items"],
-    "Region": ["pixels"],
-    "Regions": ["pixels", "classes"],
-    "PixelScores": ["pixels"],
-    "PixelSigns": ["pixels"],
-    "PixelLogits": ["pixels", "classes"],
-    "PixelLabels": ["pixels"],
-    "Image": ["height", "width", "channels"],
-    "FeatureMap": ["height", "width", "channels"],
-}

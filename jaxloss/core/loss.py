@@ -115,7 +115,7 @@ class Loss(Generic[P]):
     ) -> tuple[list[Array], dict[str, Any]]:
         """The arrays and hyper-parameters as the function wants them."""
         dtype, arrays = computing_dtype(*given), self.contract.cast(given)
-        if self.contract.couples:
+        if self.contract.is_set:
             arrays, where = self.contract.conceal(keywords.get("where"), arrays)
             keywords = {**keywords, "where": where}
         return arrays, self.contract.spread(keywords, given[0].shape, dtype)

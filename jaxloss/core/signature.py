@@ -18,11 +18,11 @@ from jaxloss.core.annotations import (
     refuse_several_arrays,
     takes_where,
 )
+from jaxloss.core.axes import batch_of, fitting, lengths, misfit, moved_classes
 from jaxloss.core.domains import ArrayDomain, HyperDomain
 from jaxloss.core.masking import as_mask, hide
 from jaxloss.numerics import as_argument, as_array, computing_dtype, nan_below_zero, poison, unknown
 from jaxloss.numerics.broadcasting import Shape, lead, spread
-from jaxloss.numerics.sizes import is_known
 
 _CONCRETE = (int, float, np.generic, np.ndarray, list, tuple)
 
@@ -39,15 +39,15 @@ class HyperParameter:
 class Signature:
     """The arrays a loss takes by position, and the hyper-parameters it takes by keyword.
 
-    `couples` says that an event is a set whose elements depend on each other, so that the loss
-    takes `where`, which says which elements count. `axis_name` is the axis of a mesh over which an
-    event is spread, so that the arrays of one device are a part of it.
+    `is_set` says that the first event axis is a set whose elements depend on each other, so that
+    the loss takes `where`, which says which elements count. `axis_name` is the axis of a mesh over
+    which an event is spread, so that the arrays of one device are a part of it.
     """
 
     name: str
     arrays: Mapping[str, ArrayDomain]
     hyperparameters: Mapping[str, HyperParameter]
-    couples: bool = False
+    is_set: bool = False
     axis_name: str | None = None
 
     @classmethod
@@ -69,7 +69,7 @@ class Signature:
             name=function.__name__,
             arrays=own,
             hyperparameters={name: HyperParameter(*item) for name, item in hyper.items()},
-            couples=takes_where(function),
+            is_set=takes_where(function),
         )
         signature.admit({name: default for name, (_, default) in hyper.items()})
         return signature
@@ -144,20 +144,30 @@ class Signature:
     def _check_shapes(self, arrays: tuple[Array, ...]) -> None:
         import chex  # here, because importing it takes longer than importing all of jaxloss
 
-        shapes = ", ".join(f"`{n}` {a.shape}" for n, a in zip(self.arrays, arrays, strict=True))
-        every = self.wanted([array.shape for array in arrays])
-        for (name, domain), array, wanted in zip(self.arrays.items(), arrays, every, strict=True):
-            fix = _likely_fix(domain, array.shape, wanted)
-            chex.assert_shape(
-                array,
-                wanted,
-                custom_message=f"{self.name}: `{name}` does not fit in {shapes}: shapes are "
-                f"equal, never broadcast; {fix}",
-                exception_type=ValueError,
-            )
-            last = array.shape[len(array.shape) - len(domain.least) :]
+        shapes = [array.shape for array in arrays]
+        every = zip(self.arrays.items(), shapes, self.wanted(shapes), strict=True)
+        for array, ((name, domain), shape, wanted) in zip(arrays, every, strict=True):
+            try:
+                chex.assert_shape(array, wanted)
+            except AssertionError as error:
+                raise ValueError(self._does_not_fit(name, shapes, shape, wanted)) from error
+            last = shape[len(shape) - len(domain.least) :]
             if any(size < least for size, least in zip(last, domain.least, strict=True)):
-                raise ValueError(self._too_small(name, domain, array.shape))
+                raise ValueError(self._too_small(name, domain, shape))
+
+    def _does_not_fit(self, name: str, shapes: Sequence[Shape], shape: Shape, wanted: Shape) -> str:
+        given = ", ".join(f"`{n}` {own}" for n, own in zip(self.arrays, shapes, strict=True))
+        domain, axis = self.arrays[name], moved_classes(list(self.arrays.values()), shapes)
+        if axis is None:
+            fix = _likely_fix(domain, shape, wanted)
+        else:
+            first = next(iter(self.arrays))
+            fix = f"classes are the last axis: jnp.moveaxis({first}, {axis}, -1)"
+        why = misfit(domain, shape, wanted)
+        return (
+            f"{self.name}: `{name}` does not fit in {given}: {why}shapes are equal, never "
+            f"broadcast; {fix}"
+        )
 
     def check_value(self, value: Any, leader: Shape) -> None:
         """Raise unless the value is one number an example, or where a set is one, an element."""
@@ -166,11 +176,8 @@ class Signature:
             got = f"a {type(value).__name__}{size}"
             message = "a loss returns one array, which is what is minimised"
             raise TypeError(f"{self.name}: {message}; compute the rest beside it, got {got}")
-        batch, shape = (
-            leader[: len(leader) - next(iter(self.arrays.values())).event],
-            np.shape(value),
-        )
-        if shape != batch and not (self.couples and shape == self.elements(leader)):
+        batch, shape = batch_of(self.first, leader), np.shape(value)
+        if shape != batch and not (self.is_set and shape == self.elements(leader)):
             raise ValueError(
                 f"{self.name}: a loss returns one value for each example, here of shape {batch}, "
                 f"got {shape}; sum over the axes of one example, and leave the batch to "
@@ -191,55 +198,39 @@ class Signature:
 
     def wanted(self, shapes: Sequence[Shape]) -> list[Shape]:
         """The shapes that fit together, for arrays of these shapes."""
-        pairs = zip(self.arrays.values(), shapes, strict=True)
-        return [self._wanted_shape(domain, shape, shapes[0]) for domain, shape in pairs]
+        return fitting(list(self.arrays.values()), shapes)
+
+    @property
+    def first(self) -> ArrayDomain:
+        """The domain of the first array, whose leading axes are the batch."""
+        return next(iter(self.arrays.values()))
 
     def elements(self, leader: Shape) -> Shape:
-        """The batch and set axes of the first array, which has this shape."""
-        return leader[: len(leader) - next(iter(self.arrays.values())).features]
+        """The axes that a mask counts, of the first array's shape: the batch, and that of a set."""
+        return leader[: len(batch_of(self.first, leader)) + self.is_set]
 
     def maskable(self, shapes: Sequence[Shape]) -> list[Shape]:
         """The shapes that a mask of sets is a prefix of: of the elements, and with what follows."""
         own, pairs = self.elements(shapes[0]), zip(self.arrays.values(), shapes, strict=True)
-        return [own, *(shape[: len(own)] for domain, shape in pairs if domain.longer)]
+        return [own, *(shape[: len(own)] for domain, shape in pairs if domain.at_least)]
 
     def conceal(self, where: Array | None, arrays: Sequence[Array]) -> tuple[list[Array], Array]:
         """The arrays, harmless where elements do not count, and which do, one entry for each."""
         if where is None:
-            over_features = tuple(range(-next(iter(self.arrays.values())).features, 0))
+            over_features = tuple(range(self.is_set - len(self.first.axes), 0))
             like = jnp.any(arrays[0], axis=over_features)  # for how it is spread over devices
             return list(arrays), jnp.ones_like(like)
         shape, *others = self.maskable([array.shape for array in arrays])
         mask = as_mask(self.name, as_array(where), shape, *others)
         pairs = zip(self.arrays.values(), arrays, strict=True)
         counted = mask if mask.ndim == len(shape) else spread(mask, shape)
-        return [hide(mask, domain.benign, array) for domain, array in pairs], counted
+        return [
+            array if domain.common else hide(mask, domain.benign, array) for domain, array in pairs
+        ], counted
 
     def anywhere(self, counted: Array) -> Array:
         """Which examples count, where they may do so by what is elsewhere too."""
         return counted
-
-    def _wanted_shape(self, domain: ArrayDomain, shape: Shape, leader: Shape) -> Shape:
-        """The batch axes of the first array, and the event axes that the domain asks for."""
-        leading_event = next(iter(self.arrays.values())).event
-        batch = leader[: len(leader) - leading_event]
-        if self.couples and len(leader) >= leading_event:
-            elements = self.elements(leader)[: len(batch) + domain.event - domain.features]
-            features = leader[len(leader) - domain.features :]
-            if domain.longer and len(shape) == len(leader):
-                count, own = elements[-1], shape[len(batch)]
-                elements = (*batch, own if is_known(count, own) and own > count else count)
-            return elements + features
-        if domain.shared and _stretches(shape, leader):
-            return shape
-        if len(leader) < leading_event:
-            return (*leader, *[-1] * (leading_event - len(leader)))
-        if domain.width is not None:
-            return (*batch, domain.width)
-        if domain.event in (0, leading_event):
-            return leader[: len(batch) + domain.event]
-        missing = [-1] * (domain.event - len(shape))
-        return (*batch, *missing, *shape[max(len(shape) - domain.event, 0) :])
 
     def spread(self, keywords: Mapping[str, Any], shape: Shape, dtype: Any) -> dict[str, Any]:
         """Hyper-parameters in the computing dtype, those per class in the shape of the scores."""
@@ -266,7 +257,7 @@ class Signature:
 
     def valid(self, arrays: Sequence[Array], numbers: Mapping[str, Any]) -> Array:
         """In which examples all values lie inside their domains: one for each, or one for all."""
-        batch = arrays[0].ndim - next(iter(self.arrays.values())).event
+        batch = len(batch_of(self.first, arrays[0].shape))
         of_arrays = [lead(check, batch) for check in self._array_checks(arrays)]
         checks = [*of_arrays, *self._number_checks(numbers)]
         return functools.reduce(jnp.logical_and, checks, jnp.ones((), bool))
@@ -274,17 +265,17 @@ class Signature:
     @property
     def takes_where(self) -> bool:
         """Whether a call takes a mask of what counts, as an objective does of any loss."""
-        return self.couples
+        return self.is_set
 
     @property
     def elementwise(self) -> bool:
         """Whether each value depends on one number of each array."""
-        return not self.couples and not any(domain.event for domain in self.arrays.values())
+        return not self.is_set and not any(domain.axes for domain in self.arrays.values())
 
     @property
     def keeps(self) -> bool:
         """Whether the first array reaches the function as it is, and all slopes by the value."""
-        return next(iter(self.arrays.values())).kept
+        return self.first.kept
 
     def outside(self, arrays: Sequence[Array], numbers: Mapping[str, Any]) -> Iterator[Array]:
         """0 inside all domains and NaN outside one: of the bounded arrays, of each, of numbers."""
@@ -299,17 +290,20 @@ class Signature:
 
     def inside(self, arrays: Sequence[Array]) -> dict[str, Array]:
         """Of each array, which entries lie in its domain."""
+        sizes = self.axis_sizes(arrays)
         pairs = list(zip(self.arrays.items(), arrays, strict=True))
-        given: dict[str, Array] = {}
-        for (_, domain), array in pairs:
-            given.setdefault(domain.name, array)
-        return {name: domain.members(array, given) for (name, domain), array in pairs}
+        counts = {domain.counts: array for (_, domain), array in pairs if domain.counts}
+        return {name: domain.members(array, sizes, counts) for (name, domain), array in pairs}
+
+    def axis_sizes(self, arrays: Sequence[Array]) -> Mapping[str, int | Array]:
+        """How long the axes are, by name, on all devices together."""
+        return lengths(list(self.arrays.values()), [array.shape for array in arrays])
 
     def _array_checks(self, arrays: Sequence[Array]) -> Iterator[Array]:
         """NaN is told from the arrays: on a CPU, XLA's maxima and minima lose it among many."""
         each = zip(self.arrays.values(), arrays, self.inside(arrays).values(), strict=True)
         for domain, array, inside in each:
-            axes = tuple(range(-domain.event, 0))
+            axes = tuple(range(-len(domain.axes), 0))
             if domain.kept:
                 continue
             if axes and domain.padded is None and jnp.issubdtype(array.dtype, jnp.floating):
@@ -324,14 +318,8 @@ class Signature:
                 yield jnp.all(self.hyperparameters[name].domain.contains(value))
 
 
-def _stretches(shape: Shape, leader: Shape) -> bool:
-    """Whether a shared array is a scalar, or has axes of length 1 where the leader is longer."""
-    same_rank = len(shape) == len(leader)
-    return not shape or (same_rank and all(a in (1, b) for a, b in zip(shape, leader, strict=True)))
-
-
 def _likely_fix(domain: ArrayDomain, shape: Shape, wanted: Shape) -> str:
-    if domain.event and len(shape) == len(wanted) - domain.event:
+    if domain.axes and len(shape) == len(wanted) - len(domain.axes):
         return f"the last axis holds {domain.says}; {domain.likely_fix}"
     if [n for n in shape if n != 1] == [n for n in wanted if n != 1]:
         return f"reshape it to {wanted}, or squeeze the other"

@@ -173,7 +173,7 @@ class Term:
     def event(self) -> int:
         """How many axes of the first array are one example; none, for all that is known, else."""
         contract = self.loss.contract if isinstance(self.loss, Loss) else None
-        return next(iter(contract.arrays.values())).event if contract else 0
+        return len(contract.first.axes) if contract else 0
 
     def given(self, hyperparameters: Mapping[str, Any]) -> Self:
         """The term with these hyper-parameters in place of its own of these names."""
@@ -263,13 +263,13 @@ class Term:
 
     def maskable(self, arrays: tuple[PyTree, ...]) -> list[Shape]:
         """The shapes that a mask is a prefix of: of the examples, or of the elements of sets."""
-        if isinstance(self.loss, Loss) and self.loss.contract.couples:
+        if isinstance(self.loss, Loss) and self.loss.contract.is_set:
             return self.loss.contract.maskable([array.shape for array in arrays])
         return [jax.eval_shape(self._per_example, *arrays).shape]
 
     @property
     def _couples(self) -> bool:
-        return isinstance(self.loss, Loss) and self.loss.contract.couples
+        return isinstance(self.loss, Loss) and self.loss.contract.is_set
 
     @property
     def _has_no_target(self) -> bool:

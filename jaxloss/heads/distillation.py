@@ -37,7 +37,6 @@ class DistillationHead(HeadLoss):
             name,
             head_arrays() | head_arrays("teacher_"),
             {**own.hyperparameters, "temperature": _TEMPERATURE},
-            inner=own,
             heads=_HEADS,
             tied=False,
         )

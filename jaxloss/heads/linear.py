@@ -28,7 +28,6 @@ class LinearHead(HeadLoss):
             name,
             head_arrays(tied=tied) | others,
             own.hyperparameters,
-            inner=own,
             heads=1,
             tied=tied,
         )

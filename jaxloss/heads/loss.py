@@ -19,7 +19,7 @@ from jaxloss.heads.fused import Parts, Sweep
 from jaxloss.heads.online_softmax import Tile
 from jaxloss.kernels.chunking import BUFFERS, PyTree, map_by_chunks, tokens_at_once
 from jaxloss.numerics import computing_dtype
-from jaxloss.numerics.broadcasting import Shape, spread
+from jaxloss.numerics.broadcasting import spread
 
 _ARRAYS = 3  # of a head: hidden, weight, bias
 _FEWEST = 64  # tokens; with fewer, the weight is read for too little
@@ -66,55 +66,20 @@ class Room:
 
 @dataclass(frozen=True)
 class HeadSignature(Signature):
-    """The contract of losses of heads, and that of the loss of their logits."""
+    """The contract of losses of the logits that heads make."""
 
-    inner: Signature = field(kw_only=True)
     heads: int = field(kw_only=True)
     tied: bool = field(kw_only=True)
-
-    def wanted(self, shapes: Sequence[Shape]) -> list[Shape]:
-        """The shapes that fit together: logits are between those of hidden and weight."""
-        given = self.heads_of(shapes)
-        logits = [self._logits(head) for head in given]
-        inner = self.inner.wanted([*logits, *shapes[_ARRAYS * self.heads :]])
-        first = [self._fitting(*pair) for pair in zip(given, inner, strict=False)]
-        return [*(shape for head in first for shape in head), *inner[self.heads :]]
-
-    def inside(self, arrays: Sequence[Array]) -> dict[str, Array]:
-        """Of each array, which entries lie in its domain."""
-        weights = [head[1] for head in self.heads_of(arrays)]  # with as many classes as the logits
-        like: list[Any] = [weight.T if self.tied else weight for weight in weights]
-        every = self.inner.inside([*like, *arrays[_ARRAYS * self.heads :]])
-        inner = list(every.items())[self.heads :]
-        own = zip(self.arrays.items(), arrays[: _ARRAYS * self.heads], strict=False)
-        return {name: domain.contains(array) for (name, domain), array in own} | dict(inner)
 
     @property
     def takes_where(self) -> bool:
         """Whether a call takes a mask of what counts: of the tokens."""
         return True
 
-    def elements(self, leader: Shape) -> Shape:
-        """The axes of the tokens."""
-        return leader[:-1]
-
     def heads_of(self, items: Sequence[Any]) -> list[Sequence[Any]]:
         """What belongs to each head, of all arrays or of their shapes."""
         starts = range(0, _ARRAYS * self.heads, _ARRAYS)
         return [items[start : start + _ARRAYS] for start in starts]
-
-    def _logits(self, head: Sequence[Shape]) -> Shape:
-        """The shape of the logits; -1 classes of a weight that does not fit."""
-        hidden, weight, _ = head
-        *batch, features = hidden or (-1,)
-        *rows, classes = reversed(weight) if self.tied else weight
-        return (*batch, classes if rows == [features] else -1)
-
-    def _fitting(self, head: Sequence[Shape], logits: Shape) -> tuple[Shape, Shape, Shape]:
-        hidden, _, bias = head
-        features, (*batch, classes) = (hidden or (-1,))[-1], logits
-        weight = (classes, features) if self.tied else (features, classes)
-        return (*batch, features), weight, (classes,) if bias else ()
 
 
 class HeadLoss(SummedLoss[...]):
@@ -212,11 +177,19 @@ def map_logits(values: Callable[..., Any], parts: Parts, at_once: int, *, tied: 
 def head_arrays(prefix: str = "", *, tied: bool = False) -> dict[str, ArrayDomain]:
     """The domains of what a head is made of."""
     rows = "a row a class, a column a feature" if tied else "a row a feature, a column a class"
-    features, least = "features over the last axis", (1, 0) if tied else (0, 1)  # one class
+    features = f"{prefix}features"
+    axes, least = (("classes", features), (1, 0)) if tied else ((features, "classes"), (0, 1))
+    floats = ("floating",)
     domains = (
-        ArrayDomain("Hidden", features, event=1, accepts=("floating",)),
-        ArrayDomain("Weight", rows, event=2, benign=None, least=least, accepts=("floating",)),
-        ArrayDomain("Bias", "one number a class, or a scalar for all", event=1, benign=None),
+        ArrayDomain("Hidden", "features over the last axis", axes=(features,), accepts=floats),
+        ArrayDomain("Weight", rows, axes=axes, common=True, least=least, accepts=floats),
+        ArrayDomain(
+            "Bias",
+            "one number a class, or a scalar for all",
+            axes=("classes",),
+            common=True,
+            shared=True,
+        ),
     )
     names = ("hidden", "weight", "bias")
     return {prefix + name: domain for name, domain in zip(names, domains, strict=True)}
@@ -224,10 +197,10 @@ def head_arrays(prefix: str = "", *, tied: bool = False) -> dict[str, ArrayDomai
 
 def others_of(maker: str, loss: Loss[...], logits: int = 1) -> dict[str, ArrayDomain]:
     """What the loss takes beside the logits."""
-    if isinstance(loss, Loss) and not isinstance(loss, HeadLoss) and not loss.contract.couples:
+    if isinstance(loss, Loss) and not isinstance(loss, HeadLoss) and not loss.contract.is_set:
         first, others = _cut(loss.contract.arrays, logits)
-        over_classes = all(domain.event == 1 and not domain.bounded for domain in first)
-        if over_classes and all(domain.event <= 1 for domain in others.values()):
+        over_classes = all(len(domain.axes) == 1 and not domain.bounded for domain in first)
+        if over_classes and all(len(domain.axes) <= 1 for domain in others.values()):
             return others
     message = "is a loss of logits or scores over the last axis, as crammer_singer"
     raise TypeError(f"{maker}: `loss` {message}, got {loss!r}")

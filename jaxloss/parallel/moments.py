@@ -88,7 +88,7 @@ def _global_moments(loss: Loss[...], axis_name: str) -> Loss[...]:
     function.__name__ = f"global_moments({loss.__name__}, {axis_name!r})"
     function.__qualname__, function.__doc__ = function.__name__, _text(loss, axis_name)
     contract = SpreadSignature(
-        function.__name__, own.arrays, own.hyperparameters, couples=True, axis_name=axis_name
+        function.__name__, own.arrays, own.hyperparameters, is_set=True, axis_name=axis_name
     )
     return Loss(function, contract, loss.facts, (global_moments, (loss, axis_name)))
 

@@ -98,12 +98,10 @@ def _vocabulary_parallel_cross_entropy(axis_name: str) -> Loss[...]:
 class ShardedSignature(Signature):
     """The contract of a loss of one block of the classes, with labels from all of them."""
 
-    def inside(self, arrays: Sequence[Array]) -> dict[str, Array]:
-        """Of each array, which entries lie in its domain."""
-        logits, labels = arrays
-        classes = logits.shape[-1] * lax.axis_size(self.axis_name)
-        known = super().inside(arrays)
-        return known | {"labels": (labels >= 0) & (labels < classes)}
+    def axis_sizes(self, arrays: Sequence[Array]) -> Mapping[str, int | Array]:
+        """How long the axes are, by name, on all devices together."""
+        own = super().axis_sizes(arrays)
+        return {**own, "classes": own["classes"] * lax.axis_size(self.axis_name)}
 
     def _number_checks(self, numbers: Mapping[str, Any]) -> Iterator[Array]:
         """The same on all devices, whose class weights differ."""

@@ -72,8 +72,12 @@ Concentration = Annotated[
     ),
 ]
 Angle = Annotated[Array, ArrayDomain("Angle", "angles in radians, of any turn")]
-Vector = Annotated[Array, ArrayDomain("Vector", "vectors over the last axis", event=1, benign=1.0)]
-Point = Annotated[Array, ArrayDomain("Point", "points over the last axis, in one unit", event=1)]
+Vector = Annotated[
+    Array, ArrayDomain("Vector", "vectors over the last axis", axes=("features",), benign=1.0)
+]
+Point = Annotated[
+    Array, ArrayDomain("Point", "points over the last axis, in one unit", axes=("features",))
+]
 Score = Annotated[Array, ArrayDomain("Score", "real scores, positive for the class +1")]
 Sign = Annotated[
     Array,
@@ -98,7 +102,7 @@ OpenProbability = Annotated[
 _LOGITS = ArrayDomain(
     "Logits",
     "unnormalised log-probabilities over the last axis, -inf for masked classes",
-    event=1,
+    axes=("classes",),
     least=(1,),
 )
 # A finite logit is a number, however low: `finfo.min` has the probability 0 beside larger ones, and
@@ -106,7 +110,10 @@ _LOGITS = ArrayDomain(
 Logits = Annotated[Array, _LOGITS]
 KeptLogits = Annotated[Array, replace(_LOGITS, kept=True)]
 Scores = Annotated[
-    Array, ArrayDomain("Scores", "real scores over the last axis, one a class", event=1, least=(1,))
+    Array,
+    ArrayDomain(
+        "Scores", "real scores over the last axis, one a class", axes=("classes",), least=(1,)
+    ),
 ]
 LogProbabilities = Annotated[
     Array,
@@ -114,7 +121,7 @@ LogProbabilities = Annotated[
         "LogProbabilities",
         "log-probabilities over the last axis, in [-inf, 0.001], as rounding leads above 0",
         high=1e-3,
-        event=1,
+        axes=("classes",),
         least=(1,),
     ),
 ]
@@ -125,7 +132,7 @@ Simplex = Annotated[
         "probabilities over the last axis, or other weights >= 0, which are not normalised",
         low=0.0,
         accepts=TRUTHS,
-        event=1,
+        axes=("classes",),
         least=(1,),
         benign=1.0,
         likely_fix=_INTEGER_LABELS,
@@ -139,7 +146,7 @@ MultiHot = Annotated[
         low=0.0,
         high=1.0,
         accepts=TRUTHS,
-        event=1,
+        axes=("classes",),
         least=(1,),
         likely_fix="jax.nn.one_hot makes it of integer labels",
     ),
@@ -150,7 +157,7 @@ Label = Annotated[
         "Label",
         "integers in [0, classes)",
         low=0,
-        indexes=True,
+        indexes="classes",
         likely_fix=SOFT_LABELS,
     ),
 ]

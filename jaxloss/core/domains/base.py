@@ -44,32 +44,40 @@ class Domain:
 
 @dataclass(frozen=True)
 class ArrayDomain(Domain):
-    """What an array holds: its dtypes, its event axes, and a harmless value for behind a mask.
+    """What an array holds: its dtypes, its event axes by name, and a harmless value behind a mask.
 
-    Where a loss couples the elements of a set, an event is a set, and the last `features` of its
-    axes describe one element. Where a loss was made for so many entries, they are its `width`.
-    What all examples have in common, such as a weight, has no batch axes and nothing `benign`.
-    A set that may be `longer` than the first array's begins with the partners of its elements; what
-    follows belongs to none of them, and counts unless a mask goes as far.
-    Of its last axes each has `least` entries or more, where a mean over nothing would be asked for.
-    What is `kept` reaches the function in its own 16 bits, to be widened where it is read; its
-    slopes all pass through the value, and so does NaN. Labels that are `indexes` lie below the
-    number of classes, the length of the first array's last axis. What is `padded` may hold anything
-    beyond its first entries, of which there are as many as the array says whose domain has that
-    name.
+    Attributes:
+        accepts: The kinds of dtypes.
+        axes: The last axes, which make up one event: names, which have equal lengths in all arrays
+            of a loss, or a number where a loss was made for so many entries.
+        benign: What stands behind a mask without harm.
+        common: Whether all examples have it in common, as a weight: it has no batch axes.
+        shared: Whether it may be a scalar, or have axes of length 1, for many examples.
+        prefix: Whether it may lack axes at the end.
+        at_least: Its axis that may be longer than the axis of the other name. It begins with the
+            partners of those; what follows belongs to none, and counts unless a mask goes as far.
+        least: How many entries its last axes have or more, where nothing has no mean.
+        indexes: The name of the axis whose places its numbers are, from 0 on.
+        counts: The name of the axis of which it says how many entries count.
+        padded: The name of its axis that may hold anything beyond so many entries.
+        kept: Whether it reaches the function in its own 16 bits, to be widened where it is read;
+            its slopes all pass through the value, and so does NaN.
+        convert: What is made of it once it has the computing dtype.
+        likely_fix: What helps where the dtype is another.
     """
 
     accepts: tuple[str, ...] = ("floating", "integer")
-    event: int = 0
-    features: int = 0
-    benign: float | None = 0.0
+    axes: tuple[str | int, ...] = ()
+    benign: float = 0.0
+    common: bool = False
     shared: bool = False
-    indexes: bool = False
+    prefix: bool = False
+    at_least: tuple[str, str] | None = None
+    least: tuple[int, ...] = ()
+    indexes: str | None = None
+    counts: str | None = None
     padded: str | None = None
     kept: bool = False
-    width: int | None = None
-    longer: bool = False
-    least: tuple[int, ...] = ()
     convert: Callable[[Array], Array] = jnp.asarray
     likely_fix: str = "cast it to a floating type"
 
@@ -77,14 +85,18 @@ class ArrayDomain(Domain):
         """Whether arrays of this dtype are accepted."""
         return any(jnp.issubdtype(dtype, getattr(jnp, kind)) for kind in self.accepts)
 
-    def members(self, value: Array, given: Mapping[str, Array]) -> Array:
-        """Which entries lie here, beside all arrays that are given, by the name of their domain."""
+    def members(
+        self, value: Array, sizes: Mapping[str, int | Array], counts: Mapping[str, Array]
+    ) -> Array:
+        """Which entries lie here, by the lengths of all axes and what counts along them."""
         inside = self.contains(value)
-        if self.indexes:
-            inside &= value < next(iter(given.values())).shape[-1]
+        if self.indexes is not None:
+            inside &= value < sizes[self.indexes]
+        if self.counts is not None:
+            inside &= value <= sizes[self.counts]
         if self.padded is None:
             return inside
-        count = given[self.padded]
+        count = counts[self.padded]
         place = jax.lax.broadcasted_iota(count.dtype, value.shape, count.ndim)
         return inside | (place >= lead(count, value.ndim))
 
@@ -146,17 +158,6 @@ class WholeDomain(ArrayDomain):
         limits = np.iinfo(value.dtype)
         low, high = max(self.low, limits.min), min(self.high, limits.max)
         return (value >= int(low)) & (value <= int(high))
-
-
-@dataclass(frozen=True)
-class CountDomain(WholeDomain):
-    """How many entries count along the first event axis of the array with this domain's name."""
-
-    counted: str = ""
-
-    def members(self, value: Array, given: Mapping[str, Array]) -> Array:
-        """Which entries lie here, beside all arrays that are given."""
-        return self.contains(value) & (value <= given[self.counted].shape[value.ndim])
 
 
 @dataclass(frozen=True)

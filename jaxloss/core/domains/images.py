@@ -11,7 +11,7 @@ Image = Annotated[
     ArrayDomain(
         "Image",
         "intensities over the last three axes, height, width and channels",
-        event=3,
+        axes=("height", "width", "channels"),
         least=(1, 1, 1),
     ),
 ]
@@ -20,7 +20,7 @@ FeatureMap = Annotated[
     ArrayDomain(
         "FeatureMap",
         "real numbers over the last three axes, height, width and channels",
-        event=3,
+        axes=("height", "width", "channels"),
         least=(1, 1, 1),
     ),
 ]

@@ -6,15 +6,19 @@ from typing import Annotated
 from jax import Array
 
 from jaxloss.core.domains.arrays import SOFT_LABELS, TRUTHS, as_sign
-from jaxloss.core.domains.base import ArrayDomain, CountDomain, WholeDomain
+from jaxloss.core.domains.base import ArrayDomain, WholeDomain
 
 ItemScores = Annotated[
-    Array, ArrayDomain("ItemScores", "real scores over the last axis, one an item", event=1)
+    Array, ArrayDomain("ItemScores", "real scores over the last axis, one an item", axes=("items",))
 ]
 Relevance = Annotated[
     Array,
     ArrayDomain(
-        "Relevance", "relevance >= 0 over the last axis, one an item", low=0.0, event=1, benign=0.0
+        "Relevance",
+        "relevance >= 0 over the last axis, one an item",
+        low=0.0,
+        axes=("items",),
+        benign=0.0,
     ),
 ]
 Region = Annotated[
@@ -25,7 +29,7 @@ Region = Annotated[
         low=0.0,
         high=1.0,
         accepts=TRUTHS,
-        event=1,
+        axes=("pixels",),
         benign=0.0,
     ),
 ]
@@ -37,15 +41,16 @@ Regions = Annotated[
         low=0.0,
         high=1.0,
         accepts=TRUTHS,
-        event=2,
-        features=1,
+        axes=("pixels", "classes"),
         benign=0.0,
     ),
 ]
 PixelScores = Annotated[
     Array,
     ArrayDomain(
-        "PixelScores", "real scores over the last axis, one a pixel, positive inside", event=1
+        "PixelScores",
+        "real scores over the last axis, one a pixel, positive inside",
+        axes=("pixels",),
     ),
 ]
 PixelSigns = Annotated[
@@ -54,7 +59,7 @@ PixelSigns = Annotated[
         "PixelSigns",
         "bool, {0, 1} or {-1, +1} over the last axis, one a pixel: positive is inside",
         accepts=TRUTHS,
-        event=1,
+        axes=("pixels",),
         convert=as_sign,
     ),
 ]
@@ -64,8 +69,7 @@ PixelLogits = Annotated[
         "PixelLogits",
         "unnormalised log-probabilities over the last two axes, pixels and classes, -inf for "
         "masked classes",
-        event=2,
-        features=1,
+        axes=("pixels", "classes"),
         least=(1,),
     ),
 ]
@@ -75,8 +79,8 @@ PixelLabels = Annotated[
         "PixelLabels",
         "integers in [0, classes) over the last axis, one a pixel",
         low=0,
-        event=1,
-        indexes=True,
+        axes=("pixels",),
+        indexes="classes",
         likely_fix=SOFT_LABELS,
     ),
 ]
@@ -86,27 +90,27 @@ FrameLogits = Annotated[
         "FrameLogits",
         "unnormalised log-probabilities, frames by classes, -inf for masked classes; then anything "
         "as padding",
-        event=2,
+        axes=("frames", "classes"),
         least=(1,),
-        padded="FrameCounts",
+        padded="frames",
     ),
 ]
 FrameCounts = Annotated[
     Array,
-    CountDomain(
+    WholeDomain(
         "FrameCounts",
         "how many frames there are, integers in [0, frames]",
         low=0,
-        counted="FrameLogits",
+        counts="frames",
     ),
 ]
 LabelCounts = Annotated[
     Array,
-    CountDomain(
+    WholeDomain(
         "LabelCounts",
         "how many labels there are, integers in [0, labels]",
         low=0,
-        counted="SequenceLabels",
+        counts="labels",
     ),
 ]
 SequenceLabels = Annotated[
@@ -115,26 +119,27 @@ SequenceLabels = Annotated[
         "SequenceLabels",
         "integers in [1, classes) over the last axis, then anything as padding",
         low=1,
-        event=1,
-        indexes=True,
-        padded="LabelCounts",
+        axes=("labels",),
+        indexes="classes",
+        padded="labels",
     ),
 ]
 _EMBEDDINGS = ArrayDomain(
     "Embeddings",
     "vectors of any length over the last two axes, elements and features",
-    event=2,
-    features=1,
+    axes=("elements", "features"),
     least=(1,),
 )
 Embeddings = Annotated[Array, _EMBEDDINGS]
-Keys = Annotated[Array, replace(_EMBEDDINGS, longer=True)]
+Keys = Annotated[
+    Array, replace(_EMBEDDINGS, axes=("keys", "features"), at_least=("keys", "elements"))
+]
 Groups = Annotated[
     Array,
     WholeDomain(
         "Groups",
         "integers over the last axis, equal where elements are alike",
-        event=1,
+        axes=("elements",),
         likely_fix="np.unique(labels, return_inverse=True) numbers any labels",
     ),
 ]

@@ -83,7 +83,7 @@ def _arrays(cutoffs: tuple[int, ...]) -> dict[str, ArrayDomain]:
     widths = {"head_logits": cutoffs[0] + len(sizes)} | tails
     says = f"integers in [0, {cutoffs[-1]})"
     labels = WholeDomain("VocabularyLabel", says, low=0, high=cutoffs[-1] - 1)
-    heads = {name: dataclasses.replace(logits, width=width) for name, width in widths.items()}
+    heads = {name: dataclasses.replace(logits, axes=(width,)) for name, width in widths.items()}
     return heads | {"labels": labels}
 
 

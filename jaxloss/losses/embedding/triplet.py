@@ -165,7 +165,7 @@ def _space(distance: Loss[...]) -> ArrayDomain:
     if isinstance(distance, Distance):
         return triplet.contract.arrays["anchors"]
     first, *others = distance.contract.arrays.values()
-    if first.event == 0 or others != [first]:
+    if not first.axes or others != [first]:
         message = "is distance-based or a loss of two vectors, as cosine_distance"
         raise TypeError(f"triplet_of: `distance` {message}, got {distance!r}")
     return first

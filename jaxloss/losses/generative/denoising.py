@@ -6,8 +6,8 @@ once, for the noise; `clean_prediction`, `velocity_prediction` and `flow_predict
 """
 
 import functools
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import replace
 from math import inf
 from typing import Annotated, Any, Concatenate, ParamSpec
 
@@ -20,7 +20,7 @@ from jaxloss.core.facts import Facts
 from jaxloss.core.loss import Loss
 from jaxloss.core.signature import Signature
 from jaxloss.numerics import as_array, clip, computing_dtype
-from jaxloss.numerics.broadcasting import Shape, lead
+from jaxloss.numerics.broadcasting import lead
 from jaxloss.numerics.logistic import sigmoid
 
 P = ParamSpec("P")
@@ -29,20 +29,10 @@ _FARTHEST = 80.0  # beyond it noise or data is below rounding, and in single pre
 
 LogSnr = Annotated[
     Array,
-    ArrayDomain("LogSnr", "log-SNRs, ±inf included, in a shape that is a prefix of the first"),
+    ArrayDomain(
+        "LogSnr", "log-SNRs, ±inf included, in a shape that is a prefix of the first", prefix=True
+    ),
 ]
-
-
-@dataclass(frozen=True)
-class DenoisingSignature(Signature):
-    """The contract of a prediction, its log-SNR, often one an image, and its target."""
-
-    def wanted(self, shapes: Sequence[Shape]) -> list[Shape]:
-        """The shapes that fit together: that of the log-SNR may lack trailing axes."""
-        predictions, log_snr, targets = super().wanted(shapes)
-        given = shapes[1]
-        is_prefix = given == predictions[: len(given)]
-        return [predictions, given if is_prefix else log_snr, targets]
 
 
 class Denoising(Loss[Concatenate[Array, Array, Array, P]]):
@@ -97,7 +87,7 @@ def denoising(**facts: Any) -> Callable[[Callable[Concatenate[Array, P], Array]]
     """
 
     def decorate(weight: Callable[Concatenate[Array, P], Array]) -> Denoising[P]:
-        contract = DenoisingSignature.of(weight, _ARRAYS)
+        contract = Signature.of(weight, _ARRAYS)
         return Denoising(weight, contract, replace(_WEIGHTED_SQUARE, **facts))
 
     return decorate

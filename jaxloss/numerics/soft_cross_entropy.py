@@ -61,19 +61,20 @@ def _rest(logits: Array) -> tuple[Array, Array, Array]:
     """
     highest = lax.stop_gradient(jnp.max(logits, axis=-1, keepdims=True, initial=-jnp.inf))
     top = clip(highest, lowest(logits), -lowest(logits))
-    lag = _lag(logits, top)
+    lag = logits - top  # not bounded above: the bound would lose NaN, or keep an array to hold it
     others = jnp.sum(-jnp.sign(lag) * jnp.exp(lag), axis=-1, keepdims=True)
     logits, top, _ = behind_barrier((logits, top, others))
     # There may be several that are largest, or +inf.
     near = _each(top, 1) + _each(top, _STEEP) * (logits - top)
     is_top = jnp.minimum(jnp.maximum(near, _each(top, 0)), _each(top, 1))
     others, tops = behind_barrier((others, jnp.sum(is_top, axis=-1, keepdims=True)))
+    others = jnp.where(highest == jnp.inf, unknown(others), others)  # nothing beside one of +inf
     return highest, top, positive_part(others + (tops - 1))
 
 
 def _lag(logits: Array, top: Array) -> Array:
     """How far they are below the top, where one of +inf is as large as the largest number."""
-    return jnp.minimum(logits, _each(top, -lowest(top)) + unknown(logits)) - top
+    return jnp.minimum(logits, _each(top, -lowest(top))) - top
 
 
 def _each(top: Array, number: float) -> Array:

@@ -119,7 +119,7 @@ def _log_rivals_rate(
     powers = jnp.exp(_below(_wide_afresh(logits), shift))
     rates = _cleared(tangents[0], labels).astype(powers.dtype)
     # The factor of an example stays out of the sum, else each entry is multiplied twice.
-    rate = jnp.sum(powers * rates, axis=-1) * jnp.exp(-jnp.maximum(rivals, -_LARGEST))
+    rate = jnp.sum(powers * rates, axis=-1) * jnp.exp(-jnp.maximum(rivals, -_LARGEST + unknown(rivals)))
     return (rivals, shift), (rate, jnp.zeros_like(shift))
 
 
@@ -138,15 +138,16 @@ def _largest_rival(logits: Array, labels: Array) -> Array:
 
 def _log_shifted(logits: Array, labels: Array, top: Array) -> Array:
     """Differentiable as it is: a loop that is differentiated twice passes the rule by."""
-    total = jnp.sum(jnp.exp(_below(_without_label(wide(logits), labels), top)), axis=-1)
+    others = _without_label(wide(logits), labels)
+    total = jnp.sum(jnp.exp(_below(others, top, _LARGEST + unknown(others))), axis=-1)
     empty = total == 0
     return jnp.where(empty, -jnp.inf, jnp.log(jnp.where(empty, 1, total)))
 
 
-def _below(x: Array, shift: Array) -> Array:
+def _below(x: Array, shift: Array, most: float | Array = _LARGEST) -> Array:
     """The difference, finite where both are +inf: then alone this is not lost in a sum of exp."""
     finite = jnp.minimum(shift, -lowest(x))
-    return jnp.minimum(x - finite[..., None], _LARGEST + unknown(x))
+    return jnp.minimum(x - finite[..., None], most)
 
 
 def _by_tiles(logits: Array, labels: Array) -> tuple[Array, Array]:

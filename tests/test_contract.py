@@ -30,6 +30,28 @@ LOGITS = jnp.zeros((3, 3))
             r"`predictions` \(4, 3\), `targets` \(4, 1\).*never broadcast",
         ),
         (
+            lambda: jl.lovasz_softmax(jnp.ones((4, 3)), jnp.ones(5, int)),
+            ValueError,
+            "^lovasz_softmax: `labels` does not fit in .*: it has 5 pixels for 4; shapes are equal",
+        ),
+        (
+            lambda: jl.softmax_cross_entropy(jnp.ones((4, 3)), jnp.ones((4, 2))),
+            ValueError,
+            "^softmax_cross_entropy: `targets` does not fit in .*: it has 2 classes for 3; ",
+        ),
+        (
+            lambda: jl.softmax_cross_entropy_with_integer_labels(
+                jnp.ones((2, 3, 8, 8)), jnp.ones((2, 8, 8), int)
+            ),
+            ValueError,
+            r"classes are the last axis: jnp.moveaxis\(logits, 1, -1\)",
+        ),
+        (
+            lambda: jl.crammer_singer(jnp.ones((2, 8, 3, 8)), jnp.ones((2, 8, 8), int)),
+            ValueError,
+            r"classes are the last axis: jnp.moveaxis\(scores, 2, -1\)",
+        ),
+        (
             lambda: jl.huber(jnp.ones(4)),
             TypeError,
             r"huber takes 2 arrays \(predictions, targets\)",

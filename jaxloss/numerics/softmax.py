@@ -119,7 +119,9 @@ def _log_rivals_rate(
     powers = jnp.exp(_below(_wide_afresh(logits), shift))
     rates = _cleared(tangents[0], labels).astype(powers.dtype)
     # The factor of an example stays out of the sum, else each entry is multiplied twice.
-    rate = jnp.sum(powers * rates, axis=-1) * jnp.exp(-jnp.maximum(rivals, -_LARGEST + unknown(rivals)))
+    rate = jnp.sum(powers * rates, axis=-1) * jnp.exp(
+        -jnp.maximum(rivals, -_LARGEST + unknown(rivals))
+    )
     return (rivals, shift), (rate, jnp.zeros_like(shift))
 
 

@@ -212,6 +212,7 @@ def test_translations_of_names_that_several_libraries_use_run(peer):
         ("HuberLoss", "see `jl.huber`"),
         ("DiceLoss", "see `jl.dice`"),
         ("BrierLoss", "see `jl.brier`"),
+        ("objective", "attribute 'objective'; see `jl.Objective`"),
         ("hubre", "the nearest are huber"),
         ("AdaptiveLogSoftmaxWithLoss", "the nearest are adaptive_softmax"),
         ("xyzzy", "see `dir(jaxloss)`"),

@@ -1,6 +1,5 @@
 """The signature of a loss as data, and the checks that follow from it."""
 
-import difflib
 import functools
 import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -21,6 +20,7 @@ from jaxloss.core.annotations import (
 from jaxloss.core.axes import batch_of, fitting, lengths, misfit, moved_classes
 from jaxloss.core.domains import ArrayDomain, HyperDomain
 from jaxloss.core.masking import as_mask, hide
+from jaxloss.core.unknown_options import advice
 from jaxloss.numerics import as_argument, as_array, computing_dtype, nan_below_zero, poison, unknown
 from jaxloss.numerics.broadcasting import Shape, lead, spread
 
@@ -116,10 +116,8 @@ class Signature:
                 self._admit_value(name, value)
 
     def _unknown(self, name: str) -> str:
-        near = difflib.get_close_matches(name, self.hyperparameters, n=1)
-        hint = f"; did you mean `{near[0]}`?" if near else ""
         known = ", ".join(self.hyperparameters) or "none"
-        return f"{self.name} has no hyper-parameter `{name}` (it has: {known}){hint}"
+        return f"{self.name} has no hyper-parameter `{name}` (it has: {known}){advice(self, name)}"
 
     def _admit_value(self, name: str, value: Any) -> None:
         domain = self.hyperparameters[name].domain

@@ -7,6 +7,7 @@ from .augmentation import smooth_labels as smooth_labels
 
 # What a loss is
 from .core import domains as domains
+from .core.derive import derive as derive
 from .core.facts import Facts as Facts
 from .core.loss import Loss as Loss
 from .core.loss import distance as distance

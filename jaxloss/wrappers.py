@@ -1,6 +1,5 @@
 """Losses made of losses: at another temperature, below a ceiling, or of two targets at once."""
 
-import functools
 import math
 import typing
 from collections.abc import Callable, Mapping
@@ -9,8 +8,8 @@ from typing import Any
 
 import jax.numpy as jnp
 from jax import Array
-from jax.typing import ArrayLike
 
+from jaxloss.core.derive import derive
 from jaxloss.core.domains import (
     ArrayDomain,
     FrameLogits,
@@ -27,7 +26,6 @@ from jaxloss.core.domains import (
 )
 from jaxloss.core.facts import Constant, Facts
 from jaxloss.core.loss import Distance, Loss, Margin
-from jaxloss.core.signature import HyperParameter
 from jaxloss.heads import HeadLoss
 from jaxloss.numerics import cooled, unknown, weighted
 from jaxloss.numerics.broadcasting import lead, select
@@ -52,7 +50,6 @@ _SCORES = (
 _SCORE_DOMAINS = frozenset(map(_domain, _SCORES))
 
 
-@functools.cache
 def with_temperature(loss: Loss[...]) -> Loss[...]:
     """Make a loss of logits or scores that are divided by a temperature.
 
@@ -96,7 +93,7 @@ def with_temperature(loss: Loss[...]) -> Loss[...]:
         message = "is a loss of logits or scores, as softmax_cross_entropy"
         raise TypeError(f"with_temperature: `loss` {message}, got {loss!r}")
 
-    def function(*arrays: Array, temperature: ArrayLike = 1.0, **rest: Any) -> Array:
+    def function(*arrays: Array, temperature: Positive = 1.0, **rest: Any) -> Array:
         pairs = zip(scored, arrays, strict=False)  # a margin is a single array
         given = [cooled(wide(x), temperature) if divided else x for divided, x in pairs]
         return loss.function(*given, **rest)
@@ -109,14 +106,21 @@ def with_temperature(loss: Loss[...]) -> Loss[...]:
         supremum=loss.facts.supremum,
         calibrated=loss.facts.calibrated,
     )
-    function.__doc__ = f"""`{loss.__name__}` of logits or scores over a temperature.
+    doc = f"""`{loss.__name__}` of logits or scores over a temperature.
 
         {loss.__name__}(o / T, ...),   o = logits or scores,   T = temperature
     """
-    return _made(with_temperature, loss, function, facts, own={"temperature": 1.0})
+    return derive(
+        with_temperature,
+        loss,
+        function=function,
+        doc=doc,
+        facts=facts,
+        contract=loss.contract,
+        kind=_kind_of(loss),
+    )
 
 
-@functools.cache
 def clipped(loss: Loss[...]) -> Loss[...]:
     """Make a loss that no example exceeds a ceiling with.
 
@@ -154,7 +158,7 @@ def clipped(loss: Loss[...]) -> Loss[...]:
     """
     _arrays_of("clipped", loss)
 
-    def function(*arrays: Array, ceiling: ArrayLike = 1.0, **rest: Any) -> Array:
+    def function(*arrays: Array, ceiling: Positive = 1.0, **rest: Any) -> Array:
         value = loss.function(*arrays, **rest)
         return jnp.minimum(value, ceiling + unknown(value))
 
@@ -165,14 +169,21 @@ def clipped(loss: Loss[...]) -> Loss[...]:
         supremum=(lambda ceiling: ceiling) if loss.facts.supremum == math.inf else None,
         redescending=True if endless and loss.facts.symmetric is True else None,
     )
-    function.__doc__ = f"""`{loss.__name__}`, but at most a ceiling.
+    doc = f"""`{loss.__name__}`, but at most a ceiling.
 
         min({loss.__name__}(...), c),   c = ceiling
     """
-    return _made(clipped, loss, function, facts, own={"ceiling": 1.0})
+    return derive(
+        clipped,
+        loss,
+        function=function,
+        doc=doc,
+        facts=facts,
+        contract=loss.contract,
+        kind=_kind_of(loss),
+    )
 
 
-@functools.cache
 def mixed(loss: Loss[...]) -> Loss[...]:
     """Make a loss of an example that is mixed of two, each with its own target.
 
@@ -231,13 +242,14 @@ def mixed(loss: Loss[...]) -> Loss[...]:
         smooth=loss.facts.smooth,
         supremum=loss.facts.supremum,
     )
-    function.__doc__ = f"""`{loss.__name__}` of an example that is mixed of two.
+    doc = f"""`{loss.__name__}` of an example that is mixed of two.
 
         s {loss.__name__}(x, y) + (1 - s) {loss.__name__}(x, z),   x = predictions, y = targets,
         z = partner targets, s = share
     """
     both = {**arrays, f"partner_{name}": target, "share": _domain(Probability)}
-    return _made(mixed, loss, function, facts, arrays=both)
+    contract = replace(loss.contract, arrays=both)
+    return derive(mixed, loss, function=function, doc=doc, facts=facts, contract=contract)
 
 
 def _unless_lost(
@@ -264,28 +276,6 @@ def _arrays_of(maker: str, loss: Loss[...]) -> Mapping[str, ArrayDomain]:
     raise TypeError(f"{maker}: `loss` {message}, got {loss!r}")
 
 
-def _made(
-    maker: Callable[[Loss[...]], Loss[...]],
-    loss: Loss[...],
-    function: Callable[..., Array],
-    facts: Facts,
-    *,
-    arrays: Mapping[str, ArrayDomain] | None = None,
-    own: Mapping[str, float] | None = None,
-) -> Loss[...]:
-    """The loss of this function, of the kind of the one that it is made of if the arrays are."""
-    own = own or {}
-    known = loss.contract.hyperparameters
-    if own.keys() & known.keys():
-        raise ValueError(f"{maker.__name__}: {loss.__name__} has `{next(iter(own))}` already")
-    function.__name__ = function.__qualname__ = f"{maker.__name__}({loss.__name__})"
-    positive = {name: HyperParameter(_domain(Positive), default) for name, default in own.items()}
-    contract = replace(
-        loss.contract,
-        name=function.__name__,
-        arrays=arrays or loss.contract.arrays,
-        hyperparameters={**known, **positive},
-    )
-    alike = next(kind for kind in (Distance, Margin, Loss) if isinstance(loss, kind))
-    kind = Loss if arrays else alike
-    return kind(function, contract, facts, (maker, (loss,)))
+def _kind_of(loss: Loss[...]) -> type[Loss[...]]:
+    """What a loss of the same arrays is: distance-based, margin-based, or neither."""
+    return next(kind for kind in (Distance, Margin, Loss) if isinstance(loss, kind))

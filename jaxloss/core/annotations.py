@@ -73,6 +73,9 @@ def takes_where(function: Function) -> bool:
 def _positional(function: Function) -> list[inspect.Parameter]:
     every = [p for p in _parameters(function) if p.kind is not p.KEYWORD_ONLY]
     for p in every:
+        if p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD):
+            example = "as `(predictions: Real, targets: Real, *, c: Positive = 1.0)`"
+            raise _error(function, f"`{p}` stands for any arguments; name each, {example}")
         if p.default is not p.empty:
             example = f"as `*, {p.name}: Positive = 1.0`"
             message = (
@@ -86,12 +89,7 @@ def _parameters(function: Function) -> list[inspect.Parameter]:
     if not callable(function) or not hasattr(function, "__name__"):
         message = "is made of a function that is defined by `def`"
         raise TypeError(f"A loss {message}, got {function!r:.80}")
-    every = list(inspect.signature(function).parameters.values())
-    for p in every:
-        if p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD):
-            example = "as `(predictions: Real, targets: Real, *, c: Positive = 1.0)`"
-            raise _error(function, f"`{p}` stands for any arguments; name each, {example}")
-    return every
+    return list(inspect.signature(function).parameters.values())
 
 
 def _domain(

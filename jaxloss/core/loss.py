@@ -52,10 +52,12 @@ class Loss(Generic[P]):
         function: The bare function, without checks, casts or compilation.
         contract: Its signature as data.
         facts: What is known of it.
+        made_by: The maker and the arguments of a loss that `derive` made, else `None`.
     """
 
     __name__: str
     __qualname__: str
+    made_by: tuple[Callable[..., Any], tuple[Any, ...]] | None = None
 
     __array_ufunc__ = None  # leaves `numpy_number * loss` to `__rmul__`
     __add__, __radd__ = _of_objectives("{0} + {1}"), _of_objectives("{1} + {0}")
@@ -63,21 +65,14 @@ class Loss(Generic[P]):
     __mul__, __rmul__ = _of_objectives("{0} * {1}"), _of_objectives("{1} * {0}")
     __truediv__, __neg__ = _of_objectives("{0} / {1}"), _of_objectives("-{0}")
 
-    def __init__(
-        self,
-        function: Callable[..., Array],
-        contract: Signature,
-        facts: Facts,
-        recipe: tuple[Any, ...] | None = None,
-    ) -> None:
-        """Compile the function; the `recipe` of a made loss is its maker and what that is given."""
+    def __init__(self, function: Callable[..., Array], contract: Signature, facts: Facts) -> None:
+        """Compile the function."""
         functools.update_wrapper(self, function)
         self.__doc__ = f"{inspect.cleandoc(function.__doc__ or '')}\n\n{_RAISES}"
         self.__signature__ = contract.as_inspect()
         self.function = function
         self.contract = contract
         self.facts = facts
-        self._recipe = recipe
         self._compiled: Callable[..., Array] = jax.jit(self._trace, inline=True)
 
     def __call__(self, *args: P.args, **keywords: P.kwargs) -> Array:
@@ -91,7 +86,7 @@ class Loss(Generic[P]):
         return f"<loss {self.__name__}{self.__signature__}>"
 
     def __reduce__(self) -> str | tuple[Any, ...]:
-        return self._recipe or self.__qualname__
+        return self.made_by or self.__qualname__
 
     def compute(self, *arrays: Array, **hyperparameters: Any) -> Array:
         """The value at arrays that fit, without checks, casts or compilation."""
@@ -169,6 +164,13 @@ class Margin(Loss[Concatenate[Array, Array, P]]):
         """The value at arrays that fit, without checks, casts or compilation."""
         scores, signs = arrays
         return self.function(signs * scores, **hyperparameters)
+
+
+def refuse_unless_margin(maker: str, argument: str, given: object) -> None:
+    """Raise unless what a maker of losses was given is a margin-based loss."""
+    if not isinstance(given, Margin):
+        message = f"`{argument}` is a margin-based loss, as hinge, got {given!r}"
+        raise TypeError(f"{maker}: {message}")
 
 
 class SummedLoss(Loss[P], ABC):

@@ -8,8 +8,8 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
+from jaxloss.core.derive import derive
 from jaxloss.core.domains import LogProbabilities, Positive, Simplex
-from jaxloss.core.facts import Facts
 from jaxloss.core.loss import Loss
 from jaxloss.core.signature import HyperParameter
 from jaxloss.heads.fused import Parts
@@ -29,34 +29,11 @@ _TEMPERATURE = HyperParameter(get_args(Positive)[1], 1.0)
 class DistillationHead(HeadLoss):
     """A divergence of what two linear maps make, some tokens at a time."""
 
-    def __init__(self, loss: Loss[...], room: Room) -> None:
-        """Take the loss's hyper-parameters, and add a temperature."""
-        self.loss, self.forms = loss, _forms(loss)
-        own, name = loss.contract, f"distillation_head({loss.__name__})"
-        contract = HeadSignature(
-            name,
-            head_arrays() | head_arrays("teacher_"),
-            {**own.hyperparameters, "temperature": _TEMPERATURE},
-            heads=_HEADS,
-            tied=False,
-        )
-        super().__init__((name, _text(loss.__name__)), self._values, contract, Facts(), room)
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return functools.partial(distillation_head, **self.room.given()), (self.loss,)
-
     def parts(self, arrays: Sequence[Array], keywords: Mapping[str, Any]) -> Parts:
         """The arrays by what they are, none of the teacher's to be differentiated."""
         parts = super().parts(arrays, keywords)
         student, teacher = parts.heads
         return parts._replace(heads=(student, jax.lax.stop_gradient(teacher)))
-
-    def _values(self, logits: Any, _: Any, hyper: Mapping[str, Any]) -> Array:
-        others = {name: value for name, value in hyper.items() if name != "temperature"}
-        temperature = jnp.asarray(hyper.get("temperature", _TEMPERATURE.default), logits[0].dtype)
-        temperature = poison(temperature, _TEMPERATURE.domain.contains(temperature))
-        pairs = zip(self.forms, logits, strict=True)
-        return self.loss(*(form(cooled(x, temperature)) for form, x in pairs), **others)
 
 
 def distillation_head(
@@ -107,10 +84,30 @@ def distillation_head(
         Agarwal et al. (2024), On-policy distillation of language models: learning from
         self-generated mistakes, arXiv:2306.13649.
     """
-    return _distillation_head(loss, Room(tokens, memory))
+    room, forms, own = Room(tokens, memory), _forms(loss), loss.contract
 
+    def function(logits: Any, _: Any, hyper: Mapping[str, Any]) -> Array:
+        others = {name: value for name, value in hyper.items() if name != "temperature"}
+        temperature = jnp.asarray(hyper.get("temperature", _TEMPERATURE.default), logits[0].dtype)
+        temperature = poison(temperature, _TEMPERATURE.domain.contains(temperature))
+        pairs = zip(forms, logits, strict=True)
+        return loss(*(form(cooled(x, temperature)) for form, x in pairs), **others)
 
-_distillation_head = functools.cache(DistillationHead)
+    return derive(
+        distillation_head,
+        loss,
+        function=function,
+        doc=_text(loss.__name__),
+        contract=HeadSignature(
+            own.name,
+            head_arrays() | head_arrays("teacher_"),
+            {**own.hyperparameters, "temperature": _TEMPERATURE},
+            heads=_HEADS,
+            tied=False,
+        ),
+        kind=functools.partial(DistillationHead, room=room),
+        options=room.given(),
+    )
 
 
 def _forms(loss: Loss[...]) -> list[Callable[[Array], Array]]:

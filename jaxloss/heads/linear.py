@@ -1,12 +1,13 @@
 """A loss of one linear head, with a weight of its own or tied to an embedding."""
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax.numpy as jnp
 from jax import Array
 
+from jaxloss.core.derive import derive
 from jaxloss.core.facts import Facts
 from jaxloss.core.loss import Loss
 from jaxloss.heads.fused import Parts
@@ -19,24 +20,10 @@ from jaxloss.numerics import poison, weighted
 class LinearHead(HeadLoss):
     """A loss over classes of the logits that a linear map makes, some tokens at a time."""
 
-    def __init__(self, loss: Loss[...], room: Room, *, tied: bool) -> None:
-        """Take the loss's other arrays, its hyper-parameters, and its convexity."""
-        maker = tied_head if tied else linear_head
-        others = others_of(maker.__name__, loss)
-        self.loss, own, name = loss, loss.contract, f"{maker.__name__}({loss.__name__})"
-        contract = HeadSignature(
-            name,
-            head_arrays(tied=tied) | others,
-            own.hyperparameters,
-            heads=1,
-            tied=tied,
-        )
-        text = (name, _text(loss.__name__, tied=tied))
-        super().__init__(text, self._values, contract, Facts(convex=loss.facts.convex), room)
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        maker = tied_head if self.contract.tied else linear_head
-        return functools.partial(maker, **self.room.given()), (self.loss,)
+    def __init__(self, *plan: Any, loss: Loss[...], room: Room) -> None:
+        """Take the loss of the logits, beside what every head takes."""
+        self.loss = loss
+        super().__init__(*plan, room=room)
 
     def _sum(self, parts: Parts) -> Array:
         if self._tile(parts) is None:
@@ -63,9 +50,6 @@ class LinearHead(HeadLoss):
             for name, value in hyper.items()
             if value is not None
         }
-
-    def _values(self, logits: Any, others: Any, hyper: Any) -> Array:
-        return self.loss(*logits, *others, **hyper)
 
 
 def linear_head(
@@ -127,7 +111,7 @@ def linear_head(
         Wijmans et al. (2024), Cut your losses in large-vocabulary language models,
         arXiv:2411.09009.
     """
-    return _linear_head(loss, Room(tokens, memory), tied=False)
+    return _head(linear_head, loss, Room(tokens, memory), tied=False)
 
 
 def tied_head(
@@ -169,10 +153,29 @@ def tied_head(
         Press & Wolf (2017), Using the output embedding to improve language models,
         arXiv:1608.05859.
     """
-    return _linear_head(loss, Room(tokens, memory), tied=True)
+    return _head(tied_head, loss, Room(tokens, memory), tied=True)
 
 
-_linear_head = functools.cache(LinearHead)
+def _head(
+    maker: Callable[..., LinearHead], loss: Loss[...], room: Room, *, tied: bool
+) -> LinearHead:
+    """The loss with the other arrays, the hyper-parameters, and the convexity of that of logits."""
+    arrays = head_arrays(tied=tied) | others_of(maker.__name__, loss)
+    own = loss.contract
+
+    def function(logits: Any, others: Any, hyper: Any) -> Array:
+        return loss(*logits, *others, **hyper)
+
+    return derive(
+        maker,
+        loss,
+        function=function,
+        doc=_text(loss.__name__, tied=tied),
+        facts=Facts(convex=loss.facts.convex),
+        contract=HeadSignature(own.name, arrays, own.hyperparameters, heads=1, tied=tied),
+        kind=functools.partial(LinearHead, loss=loss, room=room),
+        options=room.given(),
+    )
 
 
 def _text(name: str, *, tied: bool) -> str:

@@ -88,22 +88,15 @@ class HeadLoss(SummedLoss[...]):
     contract: HeadSignature
 
     def __init__(
-        self,
-        text: tuple[str, str],
-        values: Callable[..., Array],
-        contract: HeadSignature,
-        facts: Facts,
-        room: Room,
+        self, values: Callable[..., Array], contract: HeadSignature, facts: Facts, *, room: Room
     ) -> None:
-        """Take name and text, and the values that logits, other arrays and keywords give."""
-        self.values, self.room = values, room
+        """Take the values that logits, other arrays and hyper-parameters give, and the room."""
+        self.room = room
+        super().__init__(values, contract, facts)
 
-        def function(*arrays: Array, **keywords: Any) -> Array:
-            return self._each(self.parts(arrays, keywords)).reshape(arrays[0].shape[:-1])
-
-        function.__name__ = function.__qualname__ = text[0]
-        function.__doc__ = text[1]
-        super().__init__(function, contract, facts)
+    def compute(self, *arrays: Array, **hyperparameters: Any) -> Array:
+        """The value at arrays that fit, without checks, casts or compilation."""
+        return self._each(self.parts(arrays, hyperparameters)).reshape(arrays[0].shape[:-1])
 
     def total(self, *arrays: Array, weights: Array, counted: Array, **keywords: Any) -> Array:
         """Sum of weight times value over the tokens that count, and its gradients in one sweep."""
@@ -120,7 +113,7 @@ class HeadLoss(SummedLoss[...]):
         """Leave casts and poison to the loss of the logits, so that narrow factors stay narrow."""
         self.contract.check(given)
         with jax.named_scope(self.__name__):
-            values: Array = self.masked(partial(self.function, **keywords), given, where)
+            values: Array = self.masked(partial(self.compute, **keywords), given, where)
             return values
 
     def masked(
@@ -133,13 +126,13 @@ class HeadLoss(SummedLoss[...]):
         return jax.tree.map(lambda x: jnp.where(counted, x, 0), of_tokens(*harmless))
 
     def _sum(self, parts: Parts) -> Array:
-        sweep = Sweep(self.values, self.room.at_once(parts.heads), self.contract.tied)
+        sweep = Sweep(self.function, self.room.at_once(parts.heads), self.contract.tied)
         return sweep.total(parts)
 
     def _each(self, parts: Parts) -> Array:
         """One value per token."""
         at_once = self.room.at_once(parts.heads)
-        values: Array = map_logits(self.values, parts, at_once, tied=self.contract.tied)
+        values: Array = map_logits(self.function, parts, at_once, tied=self.contract.tied)
         return values
 
     def parts(self, arrays: Sequence[Array], keywords: Mapping[str, Any]) -> Parts:

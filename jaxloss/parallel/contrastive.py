@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
+from jaxloss.core.derive import derive
 from jaxloss.core.loss import Loss
 from jaxloss.losses.embedding.grouped import circle, ntxent, supervised_contrastive
 from jaxloss.losses.embedding.paired import info_nce, siglip, symmetric_info_nce
@@ -238,12 +239,11 @@ def _negatives(rows: Side, columns: Side) -> Array:
     return _both_count(rows, columns) & ~_alike(rows, columns)
 
 
-@functools.cache
 def _made(
     maker: Callable[..., Loss[...]], kind: type[Ring | Gathered], loss: Loss[...], axis_name: str
 ) -> Loss[...]:
     """The loss, with a name and a text of its own."""
-    if loss not in _FORMS:
+    if not isinstance(loss, Loss) or loss not in _FORMS:
         known = ", ".join(x.__name__ for x in _FORMS)
         raise TypeError(f"{maker.__name__}: `loss` is one of {known}, got {loss!r}")
     if not isinstance(axis_name, str):
@@ -258,10 +258,15 @@ def _made(
             of_set = jax.vmap(of_set)
         return of_set(where, *arrays)
 
-    function.__name__ = f"{maker.__name__}({loss.__name__}, {axis_name!r})"
-    function.__qualname__, function.__doc__ = function.__name__, loss.function.__doc__
-    contract = replace(loss.contract, name=function.__name__, axis_name=axis_name)
-    return Loss(function, contract, loss.facts, (maker, (loss, axis_name)))
+    return derive(
+        maker,
+        loss,
+        axis_name,
+        function=function,
+        doc=loss.function.__doc__ or "",
+        facts=loss.facts,
+        contract=replace(loss.contract, axis_name=axis_name),
+    )
 
 
 def _of_set(

@@ -4,7 +4,6 @@ What each device knows of its own elements are sums of features and of their pro
 all that is communicated, however many elements there are.
 """
 
-import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +12,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
+from jaxloss.core.derive import derive
 from jaxloss.core.loss import Loss
 from jaxloss.core.signature import Signature
 from jaxloss.kernels.moments import Batch
@@ -73,24 +73,23 @@ def global_moments(loss: Loss[...], axis_name: str) -> Loss[...]:
         raise TypeError(f"global_moments: `loss` is {known}, got {loss!r}")
     if not isinstance(axis_name, str):
         raise TypeError(f"global_moments: `axis_name` is a string, got {axis_name!r}")
-    return _global_moments(loss, axis_name)
-
-
-@functools.cache
-def _global_moments(loss: Loss[...], axis_name: str) -> Loss[...]:
-    """The loss, with a name and a text of its own."""
     of_batch, own = _OF_BATCHES[loss], loss.contract
     defaults = {name: number.default for name, number in own.hyperparameters.items()}
 
     def function(first: Array, second: Array, *, where: Array, **hyper: Any) -> Array:
         return of_batch(Batch(where, axis_name), first, second, **(defaults | hyper))
 
-    function.__name__ = f"global_moments({loss.__name__}, {axis_name!r})"
-    function.__qualname__, function.__doc__ = function.__name__, _text(loss, axis_name)
-    contract = SpreadSignature(
-        function.__name__, own.arrays, own.hyperparameters, is_set=True, axis_name=axis_name
+    return derive(
+        global_moments,
+        loss,
+        axis_name,
+        function=function,
+        doc=_text(loss, axis_name),
+        facts=loss.facts,
+        contract=SpreadSignature(
+            own.name, own.arrays, own.hyperparameters, is_set=True, axis_name=axis_name
+        ),
     )
-    return Loss(function, contract, loss.facts, (global_moments, (loss, axis_name)))
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,6 @@ What each device knows of its own classes is a few numbers for each example. The
 communicated.
 """
 
-import functools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +11,7 @@ from typing import Any
 import jax.numpy as jnp
 from jax import Array, lax
 
+from jaxloss.core.derive import derive
 from jaxloss.core.loss import Loss
 from jaxloss.core.signature import Signature
 from jaxloss.losses.classification.cross_entropy import (
@@ -73,25 +73,20 @@ def vocabulary_parallel_cross_entropy(axis_name: str) -> Loss[...]:
     if not isinstance(axis_name, str):
         message = f"`axis_name` is a string, got {axis_name!r}"
         raise TypeError(f"vocabulary_parallel_cross_entropy: {message}")
-    return _vocabulary_parallel_cross_entropy(axis_name)
-
-
-@functools.cache
-def _vocabulary_parallel_cross_entropy(axis_name: str) -> Loss[...]:
-    """The loss, with a name and a text of its own."""
     plain = softmax_cross_entropy_with_integer_labels
     shards, own = Shards(axis_name), plain.contract
 
     def function(logits: Array, labels: Array, **hyper: Any) -> Array:
         return shards.cross_entropy(logits, labels, **hyper)
 
-    function.__name__ = f"vocabulary_parallel_cross_entropy({axis_name!r})"
-    function.__qualname__, function.__doc__ = function.__name__, _text(axis_name)
-    contract = ShardedSignature(
-        function.__name__, own.arrays, own.hyperparameters, axis_name=axis_name
+    return derive(
+        vocabulary_parallel_cross_entropy,
+        axis_name,
+        function=function,
+        doc=_text(axis_name),
+        facts=plain.facts,
+        contract=ShardedSignature(own.name, own.arrays, own.hyperparameters, axis_name=axis_name),
     )
-    recipe = (vocabulary_parallel_cross_entropy, (axis_name,))
-    return Loss(function, contract, plain.facts, recipe)
 
 
 @dataclass(frozen=True)

@@ -1,17 +1,16 @@
 """Softmax over a large vocabulary in two steps: frequent labels at once, rare ones by cluster."""
 
 import dataclasses
-import functools
 import itertools
 import operator
 import typing
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import jax.numpy as jnp
 from jax import Array
 
+from jaxloss.core.derive import derive
 from jaxloss.core.domains import ArrayDomain, Logits, WholeDomain
-from jaxloss.core.facts import Facts
 from jaxloss.core.loss import Loss
 from jaxloss.core.signature import Signature
 from jaxloss.numerics import log_odds_against
@@ -64,15 +63,35 @@ def adaptive_softmax(cutoffs: Sequence[int]) -> Loss[...]:
     ends = tuple(map(operator.index, cutoffs))
     if not ends or any(low >= high for low, high in itertools.pairwise((0, *ends))):
         raise ValueError(f"adaptive_softmax: `cutoffs` increase from 1 or more on, got {cutoffs}")
-    return _adaptive_softmax(ends)
 
+    def function(head_logits: Array, *tails_and_labels: Array) -> Array:
+        *tails, labels = tails_and_labels
+        entry = labels
+        value = jnp.zeros(labels.shape, head_logits.dtype)
+        for i, (low, high) in enumerate(itertools.pairwise(ends)):
+            inside = (labels >= low) & (labels < high)
+            entry = jnp.where(inside, ends[0] + i, entry)
+            shown = jnp.where(inside[..., None] | jnp.isnan(tails[i]), tails[i], 0)
+            surprise = _surprise(shown, jnp.where(inside, labels - low, 0))
+            value += jnp.where(inside | jnp.isnan(surprise), surprise, 0)  # NaN is never lost
+        return value + _surprise(head_logits, entry)
 
-@functools.cache
-def _adaptive_softmax(cutoffs: tuple[int, ...]) -> Loss[...]:
-    """The loss whose head and tails have the widths that the cutoffs leave them."""
-    function = _over_clusters(cutoffs)
-    contract = Signature(function.__name__, _arrays(cutoffs), {})
-    return Loss(function, contract, Facts(), recipe=(adaptive_softmax, (cutoffs,)))
+    doc = f"""Cross-entropy over {ends[-1]} labels, the rare ones in clusters.
+
+        -log h_y, or -log h_k - log q_k(y) where y is in the cluster k,   y = label,
+        h = softmax(head logits),   q_k = softmax(logits of the tail)
+
+    Args:
+        head_logits: Unnormalised log-probabilities of the first {ends[0]} labels, then of the
+            clusters, -inf for masked ones.
+        *tail_logits: For each cluster, unnormalised log-probabilities of its labels.
+        labels: The true label, an integer in [0, {ends[-1]}), shape `[...]`.
+
+    Returns:
+        One value per example, shape `[...]`, in nats.
+    """
+    contract = Signature("adaptive_softmax", _arrays(ends), {})
+    return derive(adaptive_softmax, ends, function=function, doc=doc, contract=contract)
 
 
 def _arrays(cutoffs: tuple[int, ...]) -> dict[str, ArrayDomain]:
@@ -89,36 +108,3 @@ def _arrays(cutoffs: tuple[int, ...]) -> dict[str, ArrayDomain]:
 
 def _surprise(logits: Array, labels: Array) -> Array:
     return softplus(log_odds_against(logits, labels))
-
-
-def _over_clusters(cutoffs: tuple[int, ...]) -> Callable[..., Array]:
-    """The bare function of `adaptive_softmax`, with a name and a text of its own."""
-
-    def function(head_logits: Array, *tails_and_labels: Array) -> Array:
-        *tails, labels = tails_and_labels
-        entry = labels
-        value = jnp.zeros(labels.shape, head_logits.dtype)
-        for i, (low, high) in enumerate(itertools.pairwise(cutoffs)):
-            inside = (labels >= low) & (labels < high)
-            entry = jnp.where(inside, cutoffs[0] + i, entry)
-            shown = jnp.where(inside[..., None] | jnp.isnan(tails[i]), tails[i], 0)
-            surprise = _surprise(shown, jnp.where(inside, labels - low, 0))
-            value += jnp.where(inside | jnp.isnan(surprise), surprise, 0)  # NaN is never lost
-        return value + _surprise(head_logits, entry)
-
-    function.__name__ = function.__qualname__ = f"adaptive_softmax({cutoffs})"
-    function.__doc__ = f"""Cross-entropy over {cutoffs[-1]} labels, the rare ones in clusters.
-
-        -log h_y, or -log h_k - log q_k(y) where y is in the cluster k,   y = label,
-        h = softmax(head logits),   q_k = softmax(logits of the tail)
-
-    Args:
-        head_logits: Unnormalised log-probabilities of the first {cutoffs[0]} labels, then of the
-            clusters, -inf for masked ones.
-        *tail_logits: For each cluster, unnormalised log-probabilities of its labels.
-        labels: The true label, an integer in [0, {cutoffs[-1]}), shape `[...]`.
-
-    Returns:
-        One value per example, shape `[...]`, in nats.
-    """
-    return function

@@ -6,23 +6,21 @@ A convex function Ω on the simplex prefers some distributions; its conjugate Ω
 
 import math
 from collections.abc import Callable
-from functools import cache
 
 import jax
 import jax.numpy as jnp
 from jax import Array
 
+from jaxloss.core.derive import derive
 from jaxloss.core.domains import Label, Scores, Simplex
 from jaxloss.core.facts import Facts
 from jaxloss.core.loss import Loss, loss, margin
-from jaxloss.core.signature import Signature
 from jaxloss.numerics import at_label, is_label, positive_part, square_sum, weighted
 from jaxloss.numerics.softmax import exceeding, lowest
 
 Conjugate = Callable[[Array], Array]
 
 
-@cache
 def fenchel_young(conjugate: Conjugate) -> Loss[...]:
     """Make a loss over classes of the conjugate of a convex function on the simplex.
 
@@ -60,10 +58,30 @@ def fenchel_young(conjugate: Conjugate) -> Loss[...]:
     References:
         Blondel, Martins & Niculae (2020), Learning with Fenchel-Young losses, arXiv:1901.02324.
     """
-    function = _shortfall(conjugate)
+    title = getattr(conjugate, "__name__", type(conjugate).__name__)
+    best = jnp.vectorize(conjugate, signature="(classes)->()")
+
+    def function(scores: Scores, targets: Simplex) -> Array:
+        _require_shifts_to_pass(conjugate, title, scores)
+        # The shift by the largest score costs nothing, and keeps the digits of huge scores.
+        lags = _heights(scores, 0)
+        finite = jnp.maximum(lags, lowest(lags))  # of a masked class, as Ω* may multiply with 0
+        return jnp.sum(weighted(targets, best(finite)[..., None] - lags), axis=-1)
+
+    doc = f"""What targets fall short of the best regularised choice, `{title}`.
+
+        Ω*(o) - <o, t>,   Ω* = {title},   o = scores,   t = targets
+
+    Args:
+        scores: One real score a class, shape `[..., classes]`.
+        targets: Probabilities of the classes, shape `[..., classes]`; other weights >= 0 count as
+            they are: the first term is then times their sum.
+
+    Returns:
+        One value per example, shape `[...]`.
+    """
     facts = Facts(convex=True, strictly_convex=False, supremum=math.inf)
-    contract = Signature.of(function)
-    return Loss(function, contract, facts, recipe=(fenchel_young, (conjugate,)))
+    return derive(fenchel_young, conjugate, function=function, doc=doc, facts=facts)
 
 
 @margin(
@@ -197,34 +215,6 @@ def multiclass_perceptron(scores: Scores, labels: Label) -> Array:
     """
     rivals = jnp.where(is_label(labels, scores), -jnp.inf, scores)
     return positive_part(exceeding(jnp.max(rivals, axis=-1), at_label(scores, labels)))
-
-
-def _shortfall(conjugate: Conjugate) -> Callable[..., Array]:
-    """The bare function of `fenchel_young`, with a name and a text of its own."""
-    title = getattr(conjugate, "__name__", type(conjugate).__name__)
-    best = jnp.vectorize(conjugate, signature="(classes)->()")
-
-    def function(scores: Scores, targets: Simplex) -> Array:
-        _require_shifts_to_pass(conjugate, title, scores)
-        # The shift by the largest score costs nothing, and keeps the digits of huge scores.
-        lags = _heights(scores, 0)
-        finite = jnp.maximum(lags, lowest(lags))  # of a masked class, as Ω* may multiply with 0
-        return jnp.sum(weighted(targets, best(finite)[..., None] - lags), axis=-1)
-
-    function.__name__ = function.__qualname__ = f"fenchel_young({title})"
-    function.__doc__ = f"""What targets fall short of the best regularised choice, `{title}`.
-
-        Ω*(o) - <o, t>,   Ω* = {title},   o = scores,   t = targets
-
-    Args:
-        scores: One real score a class, shape `[..., classes]`.
-        targets: Probabilities of the classes, shape `[..., classes]`; other weights >= 0 count as
-            they are: the first term is then times their sum.
-
-    Returns:
-        One value per example, shape `[...]`.
-    """
-    return function
 
 
 def _require_shifts_to_pass(conjugate: Conjugate, title: str, scores: Array) -> None:

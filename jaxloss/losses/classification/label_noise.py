@@ -4,18 +4,16 @@ All are functions of the probability p_y of the label, written in the surprise -
 in 1 - p_y, each with all its digits.
 """
 
-import functools
 import math
 import operator
-from collections.abc import Callable
 
 import jax.numpy as jnp
 from jax import Array
 
+from jaxloss.core.derive import derive
 from jaxloss.core.domains import Label, Logits, NonNegative, Unit
 from jaxloss.core.facts import Facts
 from jaxloss.core.loss import Loss, loss
-from jaxloss.core.signature import Signature
 from jaxloss.numerics import log_odds_against, weighted
 from jaxloss.numerics.logistic import softplus
 from jaxloss.numerics.special import saturating
@@ -154,33 +152,7 @@ def taylor_cross_entropy(order: int = 2) -> Loss[...]:
     """
     if order < 1:
         raise ValueError(f"taylor_cross_entropy: `order` is at least 1, got {order}")
-    return _taylor_of(operator.index(order))
-
-
-@functools.cache
-def _taylor_of(order: int) -> Loss[...]:
-    """The polynomial of this order, and what is known of it."""
-    function = _polynomial(order)
-    peak = (1 / (order + 1)) ** (1 / order)  # where c (1 - c^order) is largest
-    facts = Facts(
-        convex=False,
-        strictly_convex=False,
-        lipschitz=math.sqrt(2) * peak * order / (order + 1),
-        supremum=math.fsum(1 / i for i in range(1, order + 1)),
-        calibrated=True,
-        proper=False,
-    )
-    recipe = (taylor_cross_entropy, (order,))
-    return Loss(function, Signature.of(function), facts, recipe=recipe)
-
-
-def _complement(log_odds_against: Array) -> Array:
-    """1 - p_y, with digits that the subtraction would lose."""
-    return jnp.exp(-softplus(-log_odds_against))
-
-
-def _polynomial(order: int) -> Callable[..., Array]:
-    """The bare function of `taylor_cross_entropy`, with a name and a text of its own."""
+    order = operator.index(order)
 
     def function(logits: Logits, labels: Label) -> Array:
         wrong = _complement(log_odds_against(logits, labels))
@@ -189,8 +161,7 @@ def _polynomial(order: int) -> Callable[..., Array]:
             value = (value + 1 / i) * wrong
         return value
 
-    function.__name__ = function.__qualname__ = f"taylor_cross_entropy({order})"
-    function.__doc__ = f"""Taylor polynomial of cross-entropy, of order {order}.
+    doc = f"""Taylor polynomial of cross-entropy, of order {order}.
 
         Σ_i (1 - p_y)^i / i,   i = 1 ... {order},   p = softmax(logits),   y = label
 
@@ -201,4 +172,18 @@ def _polynomial(order: int) -> Callable[..., Array]:
     Returns:
         One value per example, shape `[...]`, in nats.
     """
-    return function
+    peak = (1 / (order + 1)) ** (1 / order)  # where c (1 - c^order) is largest
+    facts = Facts(
+        convex=False,
+        strictly_convex=False,
+        lipschitz=math.sqrt(2) * peak * order / (order + 1),
+        supremum=math.fsum(1 / i for i in range(1, order + 1)),
+        calibrated=True,
+        proper=False,
+    )
+    return derive(taylor_cross_entropy, order, function=function, doc=doc, facts=facts)
+
+
+def _complement(log_odds_against: Array) -> Array:
+    """1 - p_y, with digits that the subtraction would lose."""
+    return jnp.exp(-softplus(-log_odds_against))

@@ -13,17 +13,15 @@ from typing import Any
 import jax.numpy as jnp
 from jax import Array
 
-from jaxloss.core.annotations import domains_of
+from jaxloss.core.derive import derive
 from jaxloss.core.domains import Label, Positive, Scores
 from jaxloss.core.facts import Constant, Facts
-from jaxloss.core.loss import Loss, Margin, loss
-from jaxloss.core.signature import Signature
+from jaxloss.core.loss import Loss, Margin, loss, refuse_unless_margin
 from jaxloss.losses.margin.hinge import hinge
 from jaxloss.numerics import at_label, is_label, magnitude, positive_part, square_sum
 from jaxloss.numerics.softmax import exceeding
 
 
-@functools.cache
 def one_vs_all(binary: Margin[...]) -> Loss[...]:
     """Make a loss over classes of a margin-based loss: each class against all others.
 
@@ -35,6 +33,9 @@ def one_vs_all(binary: Margin[...]) -> Loss[...]:
     Returns:
         A loss of `scores`, shape `[..., classes]`, and integer `labels`, shape `[...]`, with the
         hyper-parameters of `binary`; the same object each time.
+
+    Raises:
+        TypeError: `binary` is not margin-based.
 
     Use when each class is to have a score that makes sense without the other scores.
     Avoid when `binary` does not determine probabilities, as `hinge`, and no class has a majority:
@@ -52,13 +53,18 @@ def one_vs_all(binary: Margin[...]) -> Loss[...]:
         Zhang (2004), Statistical behavior and consistency of classification methods based on
         convex risk minimization, doi:10.1214/aos/1079120130.
     """
-    function = _summed_over_classes(binary)
-    arrays = domains_of({"scores": Scores, "labels": Label})
-    contract = Signature(function.__name__, arrays, binary.contract.hyperparameters)
-    return Loss(function, contract, _implied(binary.facts), recipe=(one_vs_all, (binary,)))
+    refuse_unless_margin("one_vs_all", "binary", binary)
+
+    def function(scores: Scores, labels: Label, **hyperparameters: Any) -> Array:
+        signs = jnp.where(is_label(labels, scores), 1.0, -1.0)
+        return jnp.sum(binary.psi(signs * scores, **hyperparameters), axis=-1)
+
+    summary = f"Sum of `{binary.__name__}` over classes, each against all others."
+    doc = _text(summary, "psi(o_y) + Σ_{j != y} psi(-o_j)", binary)
+    facts = _implied(binary.facts)
+    return derive(one_vs_all, binary, function=function, doc=doc, facts=facts)
 
 
-@functools.cache
 def one_vs_each(binary: Margin[...]) -> Loss[...]:
     """Make a loss over classes of a margin-based loss: the label against each other class.
 
@@ -70,6 +76,9 @@ def one_vs_each(binary: Margin[...]) -> Loss[...]:
     Returns:
         A loss of `scores`, shape `[..., classes]`, and integer `labels`, shape `[...]`, with the
         hyper-parameters of `binary`; the same object each time.
+
+    Raises:
+        TypeError: `binary` is not margin-based.
 
     Use when only the differences of scores are to mean something, each with a margin of its own.
     Avoid when classes are very many: all of them count, the hopeless ones too.
@@ -87,9 +96,13 @@ def one_vs_each(binary: Margin[...]) -> Loss[...]:
         Zhang (2004), Statistical analysis of some multi-category large margin classification
         methods, JMLR 5:1225-1251, section 4.3.
     """
-    function = _summed_over_rivals(binary)
-    arrays = domains_of({"scores": Scores, "labels": Label})
-    contract = Signature(function.__name__, arrays, binary.contract.hyperparameters)
+    refuse_unless_margin("one_vs_each", "binary", binary)
+
+    def function(scores: Scores, labels: Label, **hyperparameters: Any) -> Array:
+        return _over_rivals(functools.partial(binary.psi, **hyperparameters), scores, labels)
+
+    summary = f"Sum of `{binary.__name__}` of the label's leads over all other classes."
+    doc = _text(summary, "Σ_{j != y} psi(o_y - o_j)", binary)
     facts = Facts(
         convex=binary.facts.convex,
         strictly_convex=False,  # a number added to all scores changes nothing
@@ -97,7 +110,7 @@ def one_vs_each(binary: Margin[...]) -> Loss[...]:
         smooth=_if_infinite(binary.facts.smooth),
         supremum=_if_infinite(binary.facts.supremum),
     )
-    return Loss(function, contract, facts, recipe=(one_vs_each, (binary,)))
+    return derive(one_vs_each, binary, function=function, doc=doc, facts=facts)
 
 
 @loss(
@@ -261,41 +274,10 @@ def one_hot_squared_error(scores: Scores, labels: Label) -> Array:
     return square_sum(_from_one_hot(scores, labels))
 
 
-def _summed_over_classes(binary: Margin[...]) -> Callable[..., Array]:
-    """The bare function of `one_vs_all`, with a name and a text of its own."""
+def _text(summary: str, formula: str, binary: Margin[...]) -> str:
+    return f"""{summary}
 
-    def function(scores: Array, labels: Array, **hyperparameters: Any) -> Array:
-        signs = jnp.where(is_label(labels, scores), 1.0, -1.0)
-        return jnp.sum(binary.psi(signs * scores, **hyperparameters), axis=-1)
-
-    summary = f"Sum of `{binary.__name__}` over classes, each against all others."
-    formula = f"psi(o_y) + Σ_{{j != y}} psi(-o_j),   psi = {binary.__name__}"
-    return _documented(function, one_vs_all, binary, summary, formula)
-
-
-def _summed_over_rivals(binary: Margin[...]) -> Callable[..., Array]:
-    """The bare function of `one_vs_each`, with a name and a text of its own."""
-
-    def function(scores: Array, labels: Array, **hyperparameters: Any) -> Array:
-        return _over_rivals(functools.partial(binary.psi, **hyperparameters), scores, labels)
-
-    summary = f"Sum of `{binary.__name__}` of the label's leads over all other classes."
-    formula = f"Σ_{{j != y}} psi(o_y - o_j),   psi = {binary.__name__}"
-    return _documented(function, one_vs_each, binary, summary, formula)
-
-
-def _documented(
-    function: Callable[..., Array],
-    maker: Callable[..., Any],
-    binary: Margin[...],
-    summary: str,
-    formula: str,
-) -> Callable[..., Array]:
-    """The function under the name of what made it, with a text of its own."""
-    function.__name__ = function.__qualname__ = f"{maker.__name__}({binary.__name__})"
-    function.__doc__ = f"""{summary}
-
-        {formula},   o = scores,   y = label
+        {formula},   psi = {binary.__name__},   o = scores,   y = label
 
     Args:
         scores: One real score a class, shape `[..., classes]`.
@@ -305,7 +287,6 @@ def _documented(
     Returns:
         One value per example, shape `[...]`.
     """
-    return function
 
 
 def _over_rivals(psi: Callable[..., Array], scores: Array, labels: Array) -> Array:

@@ -4,17 +4,15 @@ Each is a margin-based loss, the hinge where none is named, of the lead of the n
 distance from the anchor over the positive's. `triplet_of` takes any distance and any margin.
 """
 
-import functools
-from collections.abc import Callable
 from math import inf
 from typing import Any
 
 import jax.numpy as jnp
 from jax import Array
 
+from jaxloss.core.derive import derive, hyperparameters_of
 from jaxloss.core.domains import ArrayDomain, AtLeastOne, Point, Positive
-from jaxloss.core.facts import Facts
-from jaxloss.core.loss import Distance, Loss, Margin, loss
+from jaxloss.core.loss import Distance, Loss, Margin, loss, refuse_unless_margin
 from jaxloss.core.signature import Signature
 from jaxloss.losses.margin.hinge import hinge
 from jaxloss.numerics.norms import p_norm_lead
@@ -123,7 +121,8 @@ def triplet_of(distance: Loss[...], psi: Margin[...] = hinge) -> Loss[...]:
         hyper-parameters of `distance` and `psi`; the same object each time.
 
     Raises:
-        TypeError: `distance` is neither distance-based nor a loss of two vectors alike.
+        TypeError: `distance` is neither distance-based nor a loss of two vectors alike, or `psi` is
+            not margin-based.
         ValueError: `distance` and `psi` have a hyper-parameter of the same name.
 
     Use when the distance is not a norm, or triplets beyond the margin are to go on counting.
@@ -145,43 +144,9 @@ def triplet_of(distance: Loss[...], psi: Margin[...] = hinge) -> Loss[...]:
         Hermans, Beyer & Leibe (2017), In defense of the triplet loss for person
         re-identification, arXiv:1703.07737.
     """
-    return _triplet_of(distance, psi)
-
-
-@functools.cache
-def _triplet_of(distance: Loss[...], psi: Margin[...]) -> Loss[...]:
-    """The loss of the lead, with the hyper-parameters of both."""
-    function = _of_lead(distance, psi)
-    contract = Signature(
-        function.__name__,
-        dict.fromkeys(triplet.contract.arrays, _space(distance)),
-        _both(distance.contract, psi.contract),
-    )
-    return Loss(function, contract, Facts(), recipe=(triplet_of, (distance, psi)))
-
-
-def _space(distance: Loss[...]) -> ArrayDomain:
-    """What the distance is between."""
-    if isinstance(distance, Distance):
-        return triplet.contract.arrays["anchors"]
-    first, *others = distance.contract.arrays.values()
-    if not first.axes or others != [first]:
-        message = "is distance-based or a loss of two vectors, as cosine_distance"
-        raise TypeError(f"triplet_of: `distance` {message}, got {distance!r}")
-    return first
-
-
-def _both(distance: Signature, psi: Signature) -> dict[str, Any]:
-    shared = distance.hyperparameters.keys() & psi.hyperparameters.keys()
-    if shared:
-        names = ", ".join(sorted(shared))
-        message = f"triplet_of: {distance.name} and {psi.name} both have `{names}`"
-        raise ValueError(message)
-    return {**distance.hyperparameters, **psi.hyperparameters}
-
-
-def _of_lead(distance: Loss[...], psi: Margin[...]) -> Callable[..., Array]:
-    """The bare function of `triplet_of`, with a name and a text of its own."""
+    refuse_unless_margin("triplet_of", "psi", psi)
+    arrays = dict.fromkeys(triplet.contract.arrays, _space(distance))
+    of_both = hyperparameters_of("triplet_of", distance.contract, psi.contract)
 
     def apart(first: Array, second: Array, keywords: dict[str, Any]) -> Array:
         own = {n: value for n, value in keywords.items() if n in distance.contract.hyperparameters}
@@ -194,8 +159,7 @@ def _of_lead(distance: Loss[...], psi: Margin[...]) -> Callable[..., Array]:
         lead = apart(anchors, negatives, keywords) - apart(anchors, positives, keywords)
         return psi.psi(lead, **own)
 
-    function.__name__ = function.__qualname__ = f"triplet_of({distance.__name__}, {psi.__name__})"
-    function.__doc__ = f"""`{psi.__name__}` of the lead of the negative's distance.
+    doc = f"""`{psi.__name__}` of the lead of the negative's distance.
 
         psi(d(x, z) - d(x, y)),   psi = {psi.__name__},   d = {distance.__name__},
         x = anchor, y = positive, z = negative
@@ -209,4 +173,16 @@ def _of_lead(distance: Loss[...], psi: Margin[...]) -> Callable[..., Array]:
     Returns:
         One value per triplet, shape `[...]`.
     """
-    return function
+    contract = Signature("triplet_of", arrays, of_both)
+    return derive(triplet_of, distance, psi, function=function, doc=doc, contract=contract)
+
+
+def _space(distance: Loss[...]) -> ArrayDomain:
+    """What the distance is between."""
+    if isinstance(distance, Distance):
+        return triplet.contract.arrays["anchors"]
+    first, *others = distance.contract.arrays.values() if isinstance(distance, Loss) else (None,)
+    if first is None or not first.axes or others != [first]:
+        message = "is distance-based or a loss of two vectors, as cosine_distance"
+        raise TypeError(f"triplet_of: `distance` {message}, got {distance!r}")
+    return first

@@ -5,7 +5,6 @@ function, whose squared errors differ by a factor that the log-SNR determines. A
 once, for the noise; `clean_prediction`, `velocity_prediction` and `flow_prediction` carry it over.
 """
 
-import functools
 from collections.abc import Callable
 from dataclasses import replace
 from math import inf
@@ -15,6 +14,7 @@ import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike
 
+from jaxloss.core.derive import derive
 from jaxloss.core.domains import ArrayDomain, Real
 from jaxloss.core.facts import Facts
 from jaxloss.core.loss import Loss
@@ -96,19 +96,7 @@ def denoising(**facts: Any) -> Callable[[Callable[Concatenate[Array, P], Array]]
 class Prediction(Denoising[...]):
     """The same loss for a network that puts out something else than the noise."""
 
-    def __init__(
-        self, weighting: Denoising[...], maker: Callable[..., Any], factor: Callable[[Array], Array]
-    ) -> None:
-        """Take the hyper-parameters of the weighting, and the facts of every weighted square."""
-        if isinstance(weighting, Prediction) or not isinstance(weighting, Denoising):
-            message = "is a loss of predicted noise, as min_snr"
-            raise TypeError(f"{maker.__name__}: `weighting` {message}, got {weighting!r}")
-        function = _carried(weighting, maker.__name__, factor)
-        contract = replace(weighting.contract, name=function.__name__)
-        super().__init__(function, contract, _WEIGHTED_SQUARE, (maker, (weighting,)))
 
-
-@functools.cache
 def clean_prediction(weighting: Denoising[...]) -> Prediction:
     """Make the loss of a network that puts out clean data of a loss of predicted noise.
 
@@ -143,10 +131,9 @@ def clean_prediction(weighting: Denoising[...]) -> Prediction:
         Salimans & Ho (2022), Progressive distillation for fast sampling of diffusion models,
         arXiv:2202.00512.
     """
-    return Prediction(weighting, clean_prediction, jnp.exp)
+    return _carried(clean_prediction, weighting, jnp.exp)
 
 
-@functools.cache
 def velocity_prediction(weighting: Denoising[...]) -> Prediction:
     """Make the loss of a network that puts out velocities of a loss of predicted noise.
 
@@ -189,10 +176,9 @@ def velocity_prediction(weighting: Denoising[...]) -> Prediction:
         Lin, Liu, Li & Yang (2023), Common diffusion noise schedules and sample steps are flawed,
         arXiv:2305.08891.
     """
-    return Prediction(weighting, velocity_prediction, sigmoid)
+    return _carried(velocity_prediction, weighting, sigmoid)
 
 
-@functools.cache
 def flow_prediction(weighting: Denoising[...]) -> Prediction:
     """Make the loss of a network that puts out velocities of a flow of a loss of predicted noise.
 
@@ -232,7 +218,7 @@ def flow_prediction(weighting: Denoising[...]) -> Prediction:
         Kingma & Gao (2023), Understanding diffusion objectives as the ELBO with simple data
         augmentation, arXiv:2303.00848.
     """
-    return Prediction(weighting, flow_prediction, _squared_time)
+    return _carried(flow_prediction, weighting, _squared_time)
 
 
 def _squared_time(log_snr: Array) -> Array:
@@ -240,18 +226,20 @@ def _squared_time(log_snr: Array) -> Array:
 
 
 def _carried(
-    weighting: Denoising[...], maker: str, factor: Callable[[Array], Array]
-) -> Callable[..., Array]:
-    """The weight times what the squared error of the noise is over that of the prediction."""
+    maker: Callable[..., Prediction], weighting: Denoising[...], factor: Callable[[Array], Array]
+) -> Prediction:
+    """The loss of the weight times what the square of the noise is over that of the prediction."""
+    if isinstance(weighting, Prediction) or not isinstance(weighting, Denoising):
+        message = "is a loss of predicted noise, as min_snr"
+        raise TypeError(f"{maker.__name__}: `weighting` {message}, got {weighting!r}")
 
     def function(log_snr: Array, **hyperparameters: Any) -> Array:
         return weighting.function(log_snr, **hyperparameters) * factor(log_snr)
 
-    function.__name__ = function.__qualname__ = f"{maker}({weighting.__name__})"
-    function.__doc__ = f"""`{weighting.__name__}` where the network puts out something else.
+    doc = f"""`{weighting.__name__}` where the network puts out something else.
 
     Args:
-        predictions: What `{maker}` is named after, shape `[...]`.
+        predictions: What `{maker.__name__}` is named after, shape `[...]`.
         log_snr: Log of the signal-to-noise ratio; its shape is a prefix of `[...]`.
         targets: The same of the data and its noise, shape `[...]`.
         **hyperparameters: Those of `{weighting.__name__}`.
@@ -259,4 +247,12 @@ def _carried(
     Returns:
         One value per element, shape `[...]`.
     """
-    return function
+    return derive(
+        maker,
+        weighting,
+        function=function,
+        doc=doc,
+        facts=_WEIGHTED_SQUARE,
+        contract=weighting.contract,
+        kind=Prediction,
+    )

@@ -1,17 +1,14 @@
 """Losses of two scores and which of the two is to be the larger: any margin of the difference."""
 
-import functools
-from collections.abc import Callable
 from math import inf
 from typing import Any
 
 from jax import Array
 
-from jaxloss.core.annotations import domains_of
+from jaxloss.core.derive import derive
 from jaxloss.core.domains import NonNegative, Score, Sign
 from jaxloss.core.facts import Facts
-from jaxloss.core.loss import Loss, Margin, loss
-from jaxloss.core.signature import Signature
+from jaxloss.core.loss import Loss, Margin, loss, refuse_unless_margin
 from jaxloss.losses.margin.hinge import hinge
 
 
@@ -51,7 +48,6 @@ def margin_ranking(
     return hinge.psi(labels * (first - second), margin=margin)
 
 
-@functools.cache
 def ranking(psi: Margin[...]) -> Loss[...]:
     """Make a loss of two scores and their order from a margin-based loss.
 
@@ -63,6 +59,9 @@ def ranking(psi: Margin[...]) -> Loss[...]:
     Returns:
         A loss of scores `first` and `second` and of `labels`, whether the first is to be larger,
         all of shape `[...]`, with the hyper-parameters of `psi`; the same object each time.
+
+    Raises:
+        TypeError: `psi` is not margin-based.
 
     Use when items are compared in pairs; of a reward model, `ranking(logistic)` is the likelihood.
     Avoid when items have grades of their own: regression on them uses more than the order.
@@ -81,27 +80,12 @@ def ranking(psi: Margin[...]) -> Loss[...]:
         Bradley & Terry (1952), Rank analysis of incomplete block designs: I. The method of paired
         comparisons, doi:10.1093/biomet/39.3-4.324.
     """
-    function, facts = _of_difference(psi), psi.facts
-    kept = Facts(
-        convex=facts.convex,
-        strictly_convex=facts.strictly_convex,
-        lipschitz=facts.lipschitz,
-        smooth=facts.smooth,
-        supremum=facts.supremum,
-    )
-    arrays = domains_of({"first": Score, "second": Score, "labels": Sign})
-    contract = Signature(function.__name__, arrays, psi.contract.hyperparameters)
-    return Loss(function, contract, kept, recipe=(ranking, (psi,)))
+    refuse_unless_margin("ranking", "psi", psi)
 
-
-def _of_difference(psi: Margin[...]) -> Callable[..., Array]:
-    """The bare function of `ranking`, with a name and a text of its own."""
-
-    def function(first: Array, second: Array, labels: Array, **hyperparameters: Any) -> Array:
+    def function(first: Score, second: Score, labels: Sign, **hyperparameters: Any) -> Array:
         return psi.psi(labels * (first - second), **hyperparameters)
 
-    function.__name__ = function.__qualname__ = f"ranking({psi.__name__})"
-    function.__doc__ = f"""`{psi.__name__}` of the lead of one score over another.
+    doc = f"""`{psi.__name__}` of the lead of one score over another.
 
         psi(s (f - g)),   psi = {psi.__name__},   f = first, g = second, s = sign of the label
 
@@ -114,4 +98,11 @@ def _of_difference(psi: Margin[...]) -> Callable[..., Array]:
     Returns:
         One value per pair, shape `[...]`.
     """
-    return function
+    facts = Facts(
+        convex=psi.facts.convex,
+        strictly_convex=psi.facts.strictly_convex,
+        lipschitz=psi.facts.lipschitz,
+        smooth=psi.facts.smooth,
+        supremum=psi.facts.supremum,
+    )
+    return derive(ranking, psi, function=function, doc=doc, facts=facts)

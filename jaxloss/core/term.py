@@ -276,9 +276,10 @@ class Term:
         return isinstance(self.loss, Loss) and len(self.loss.contract.arrays) == 1
 
     def _benign(self, count: int) -> Sequence[float | None]:
-        """What each array may hold without harm; for a foreign loss, 1/2."""
+        """What each array may hold without harm: `None` for a weight, 1/2 for a foreign loss."""
         if isinstance(self.loss, Loss):
-            return [domain.benign for domain in self.loss.contract.arrays.values()]
+            domains = self.loss.contract.arrays.values()
+            return [None if domain.common else domain.benign for domain in domains]
         return [0.5] * count
 
 

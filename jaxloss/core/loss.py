@@ -10,11 +10,12 @@ import inspect
 import operator
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Concatenate, Generic, NoReturn, ParamSpec
+from typing import Any, Concatenate, Generic, NoReturn, ParamSpec, TypeAlias, overload
 
 import jax
 import jax.numpy as jnp
 from jax import Array
+from jax.typing import ArrayLike
 
 from jaxloss.core.domains import Real, Score, Sign
 from jaxloss.core.facts import Facts
@@ -24,6 +25,23 @@ from jaxloss.numerics.broadcasting import lead
 from jaxloss.numerics.custom_jvp import by_slope
 
 P = ParamSpec("P")
+
+ArrayOrList: TypeAlias = (
+    ArrayLike
+    | Sequence[ArrayLike]
+    | Sequence[Sequence[ArrayLike]]
+    | Sequence[Sequence[Sequence[ArrayLike]]]
+)
+"""What a loss is called with: arrays of JAX or NumPy, numbers, or lists of these, up to three deep.
+
+`ArrayLike` of JAX has no lists, which `jax.numpy` refuses. The depth is written out, as a string
+would be a sequence of sequences without end.
+"""
+
+
+def _as_one(value: Any) -> Any:
+    """A list as one array: `jit` would take it for as many arguments as it has entries."""
+    return jnp.asarray(value) if isinstance(value, (list, tuple)) else value
 
 
 def _of_objectives(form: str) -> Callable[..., NoReturn]:
@@ -75,11 +93,18 @@ class Loss(Generic[P]):
         self.facts = facts
         self._compiled: Callable[..., Array] = jax.jit(self._trace, inline=True)
 
-    def __call__(self, *args: P.args, **keywords: P.kwargs) -> Array:
+    # The first form is what an editor shows; the second is what else is accepted: a type cannot say
+    # "the same parameters, each of a wider type".
+    @overload
+    def __call__(self, *args: P.args, **keywords: P.kwargs) -> Array: ...
+    @overload
+    def __call__(self, *args: ArrayOrList, **keywords: ArrayOrList | None) -> Array: ...
+    def __call__(self, *args: Any, **keywords: Any) -> Array:
         """Check the hyper-parameters, then run the compiled function."""
         arrays = self.contract.bind(args, keywords)
         if keywords:
             self.contract.admit(keywords)
+            keywords = {name: _as_one(value) for name, value in keywords.items()}
         return self._compiled(*arrays, **keywords)
 
     def __repr__(self) -> str:

@@ -1,6 +1,7 @@
 """The public face: every loss keeps the rules of naming, signature, text and facts."""
 
 import builtins
+import importlib
 import inspect
 import math
 import re
@@ -183,6 +184,19 @@ def test_a_star_import_takes_no_name_away(module):
     del starred["__builtins__"]
     assert len(starred) > 100
     assert {name for name in starred if hasattr(module, name)} == set()
+
+
+def test_the_public_modules_of_the_readme_are_there_and_explain_themselves():
+    section = (ROOT / "README.md").read_text(encoding="utf-8").partition("## What is public")[2]
+    named = re.findall(r"`(jaxloss(?:\.\w+)*)`", section.partition(";")[0])
+    assert named[0] == "jaxloss"
+    assert len(named) == 5
+    for name in named:
+        module = importlib.import_module(name)
+        public = [getattr(module, key) for key in dir(module) if not key.startswith("_")]
+        offered = [x for x in public if getattr(x, "__module__", "").startswith("jaxloss.")]
+        assert offered
+        assert all(inspect.getdoc(x) for x in offered if callable(x))
 
 
 def test_import_is_lean():

@@ -137,12 +137,27 @@ def test_second_derivatives_of_the_von_mises_distribution_are_those_of_bessel_fu
     np.testing.assert_allclose(found, wanted, rtol=5e-5)
 
 
-@functools.cache
+def compiled(function):
+    """As users compile; in double precision, as a reference, as quickly as can be."""
+    quickly = {
+        "xla_backend_optimization_level": 0,
+        "xla_llvm_disable_expensive_passes": True,
+    }
+    return jax.jit(function, compiler_options=quickly if jax.config.jax_enable_x64 else None)
+
+
+def with_reference(derive):
+    """What it makes of a loss, once for each precision."""
+    made = functools.cache(lambda loss, _: derive(loss))
+    return lambda loss: made(loss, jax.config.jax_enable_x64)
+
+
+@with_reference
 def gradients(loss):
     """The values, and their gradients in the arrays."""
     case = Case(loss)
 
-    @jax.jit
+    @compiled
     def derived(arrays):
         moving, whole = case.split(arrays)
         values, back = jax.vjp(lambda moved: loss(*whole(moved)), moving)
@@ -198,11 +213,11 @@ def test_no_convex_loss_has_negative_curvature_in_any_direction(name):
             np.testing.assert_allclose(found[shown], wanted[shown], rtol=1e-3, atol=rounding)
 
 
-@functools.cache
+@with_reference
 def along(loss):
     """The second derivative of each example along a direction, and the sum of its terms' sizes."""
 
-    @jax.jit
+    @compiled
     def curvatures(point, direction, *others):
         gradient = jax.grad(lambda x: jnp.sum(loss(x, *others)))
         _, change = jax.jvp(gradient, (point,), (direction,))
@@ -212,11 +227,11 @@ def along(loss):
     return lambda *arrays: jax.tree.map(np.asarray, curvatures(*arrays))
 
 
-@functools.cache
+@with_reference
 def curvature(loss):
     other = 1 if isinstance(loss, Margin) else 0.0
     value = lambda x, hyper: loss(x, jnp.full_like(x, other), **hyper)
-    return jax.jit(jax.vmap(jax.grad(jax.grad(value)), in_axes=(0, None)))
+    return compiled(jax.vmap(jax.grad(jax.grad(value)), in_axes=(0, None)))
 
 
 def settings(loss):
@@ -305,44 +320,6 @@ def test_derivatives_in_the_shape_of_barron_are_those_of_the_formula():
 def barron(r, a):
     b = abs(a - 2)
     return b / a * ((r * r / b + 1) ** (a / 2) - 1)
-
-
-NUMBERS = [0.0, 0.1, 0.5, 0.9, 1.0, 1.5, 1.9, 2.0, 3.0, 20.0, 1e3, -1.0]
-ENDLESS = {"barron", "barron_nll"}  # their derivatives in the shape, as it nears 2
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("name", LOSSES)
-def test_derivatives_in_hyper_parameters_are_those_in_double_precision(name):
-    """First and second ones, at the ends of the domain and where a formula changes its form."""
-    loss = LOSSES[name]
-    for key, item in loss.contract.hyperparameters.items():
-        values = [x for x in NUMBERS if admits(item.domain, x)]
-        if name in ENDLESS:
-            values.remove(2)
-        found = in_number(loss, key)(np.float32(values), Case(loss).ordinary())
-        with jax.enable_x64(True):
-            exact = np.float64(np.float32(values))
-            wanted = in_number(loss, key)(exact, tuple(in_double(x) for x in Case(loss).ordinary()))
-        for x, right in zip(found, wanted, strict=True):
-            shown = (np.abs(right) < 1e30) & np.isfinite(found[0])
-            floor = 0.01 * np.max(np.abs(right), axis=-1, where=shown, initial=0, keepdims=True)
-            error = np.abs(np.subtract(x, right, where=shown, out=np.zeros_like(right)))
-            assert np.all(error <= floor + 1e-15), (key, x, right)
-
-
-@functools.cache
-def in_number(loss, key):
-    """Of each example the value, and its first and second derivative in a hyper-parameter."""
-    defaults = defaults_of(loss)
-
-    def value(arrays, x):
-        return jnp.ravel(loss(*arrays, **(defaults | {key: x})))
-
-    first = jax.jacfwd(value, 1)
-    every = lambda x, arrays: (value(arrays, x), first(arrays, x), jax.jacfwd(first, 1)(arrays, x))
-    derived = jax.jit(jax.vmap(every, (0, None)))
-    return lambda values, arrays: jax.tree.map(np.asarray, derived(values, arrays))
 
 
 def test_second_derivatives_in_hyper_parameters_are_finite_everywhere():

@@ -93,10 +93,12 @@ def with_temperature(loss: Loss[...]) -> Loss[...]:
         message = "is a loss of logits or scores, as softmax_cross_entropy"
         raise TypeError(f"with_temperature: `loss` {message}, got {loss!r}")
 
+    kind, inner = _kind_of(loss)
+
     def function(*arrays: Array, temperature: Positive = 1.0, **rest: Any) -> Array:
         pairs = zip(scored, arrays, strict=False)  # a margin is a single array
         given = [cooled(wide(x), temperature) if divided else x for divided, x in pairs]
-        return loss.function(*given, **rest)
+        return inner(*given, **rest)
 
     facts = Facts(
         convex=loss.facts.convex,
@@ -117,7 +119,7 @@ def with_temperature(loss: Loss[...]) -> Loss[...]:
         doc=doc,
         facts=facts,
         contract=loss.contract,
-        kind=_kind_of(loss),
+        kind=kind,
     )
 
 
@@ -157,9 +159,10 @@ def clipped(loss: Loss[...]) -> Loss[...]:
         doi:10.1145/1143844.1143870.
     """
     _arrays_of("clipped", loss)
+    kind, inner = _kind_of(loss)
 
     def function(*arrays: Array, ceiling: Positive = 1.0, **rest: Any) -> Array:
-        value = loss.function(*arrays, **rest)
+        value = inner(*arrays, **rest)
         return jnp.minimum(value, ceiling + unknown(value))
 
     endless = loss.facts.convex is True and loss.facts.supremum == math.inf
@@ -180,7 +183,7 @@ def clipped(loss: Loss[...]) -> Loss[...]:
         doc=doc,
         facts=facts,
         contract=loss.contract,
-        kind=_kind_of(loss),
+        kind=kind,
     )
 
 
@@ -276,6 +279,12 @@ def _arrays_of(maker: str, loss: Loss[...]) -> Mapping[str, ArrayDomain]:
     raise TypeError(f"{maker}: `loss` {message}, got {loss!r}")
 
 
-def _kind_of(loss: Loss[...]) -> type[Loss[...]]:
-    """What a loss of the same arrays is: distance-based, margin-based, or neither."""
-    return next(kind for kind in (Distance, Margin, Loss) if isinstance(loss, kind))
+def _kind_of(loss: Loss[...]) -> tuple[type[Loss[...]], Callable[..., Array]]:
+    """What a loss of the same arrays is, and what of this one it is made of.
+
+    One that is distance- or margin-based is made of rho or psi, any other of the whole value.
+    """
+    for kind in (Distance, Margin):
+        if isinstance(loss, kind):
+            return kind, loss.function
+    return Loss, loss.compute

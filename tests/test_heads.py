@@ -372,9 +372,12 @@ def test_checked_finds_the_label():
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({0: np.ones((TOKENS, 4))}, r"`weight` does not fit in `hidden` \(11, 4\), .*\(4, -1\)"),
-        ({1: MOVING[1].T}, r"`weight` does not fit in .* give it the shape \(5, -1\)"),
-        ({1: np.ones(FEATURES)}, r"`weight` does not fit in .* give it the shape \(5, -1\)"),
+        (
+            {0: np.ones((TOKENS, 4))},
+            r"`weight` does not fit in `hidden` \(11, 4\), .*: it has 5 features for 4; .*\(4, 7\)",
+        ),
+        ({1: MOVING[1].T}, r"`weight` does not fit in .* give it the shape \(5, 7\)"),
+        ({1: np.ones(FEATURES)}, r"`weight` does not fit in .* give it the shape \(5, 7\)"),
         ({2: np.ones(CLASSES + 1)}, r"`bias` does not fit in .* give it the shape \(7,\)"),
         ({2: np.ones(1)}, r"`bias` does not fit in .*`bias` \(1,\).* shape \(7,\)"),
         ({2: np.ones((1, CLASSES))}, r"`bias` does not fit in .* reshape it to \(7,\)"),

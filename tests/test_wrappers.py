@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import scipy.special
+from drawing import LOSSES, Case
 
 import jaxloss as jl
 
@@ -108,6 +109,28 @@ def test_a_clipped_loss_gives_up_what_is_beyond():
     by_ceiling = jax.jit(jax.grad(lambda c: jnp.sum(loss(errors, zeros, ceiling=c))))
     assert float(by_ceiling(2.0)) == 2.0
     np.testing.assert_array_equal(loss(LOGITS, 0 * LOGITS, ceiling=1e9), LOGITS**2 / 2)
+
+
+@pytest.mark.parametrize("name", ["huber", "hinge", "min_snr", "dice", "info_nce", "ctc"])
+def test_a_loss_of_any_kind_is_clipped(name):
+    loss = LOSSES[name]
+    arrays = Case(loss).ordinary()
+    plain, middle = loss(*arrays), jnp.median(loss(*arrays))
+    made = jl.clipped(loss)(*arrays, ceiling=middle)
+    np.testing.assert_allclose(made, np.minimum(plain, middle), rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_what_is_made_of_any_loss_has_values_of_its_shape(name):
+    loss = LOSSES[name]
+    shapes = Case(loss).of_any_size((6,))
+    if "ceiling" not in loss.contract.hyperparameters:
+        assert jax.eval_shape(jl.clipped(loss), *shapes) == jax.eval_shape(loss, *shapes)
+    try:
+        cooled = jl.with_temperature(loss)
+    except (TypeError, ValueError):
+        return  # no logits, or a temperature of its own
+    assert jax.eval_shape(cooled, *shapes) == jax.eval_shape(loss, *shapes)
 
 
 def test_clipped_hinge_is_twice_the_ramp():

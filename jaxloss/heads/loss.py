@@ -181,7 +181,7 @@ def head_arrays(prefix: str = "", *, tied: bool = False) -> dict[str, ArrayDomai
             "one number a class, or a scalar for all",
             axes=("classes",),
             common=True,
-            shared=True,
+            prefix=True,
         ),
     )
     names = ("hidden", "weight", "bias")

@@ -144,8 +144,8 @@ def test_text(entry):
     places = [doc.find(f"\n{title}") for title in order]
     assert -1 not in places, [t for t, p in zip(order, places, strict=True) if p == -1]
     assert places == sorted(places)
-    for parameter in inspect.signature(entry.loss.function).parameters:
-        assert re.search(rf"^    {parameter}:", doc, re.MULTILINE), parameter
+    documented = re.findall(r"(?m)^    (\w+):", doc[places[0] : places[1]])
+    assert documented == list(inspect.signature(entry.loss).parameters)
 
 
 @every_entry

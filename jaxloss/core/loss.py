@@ -8,6 +8,7 @@ Support Vector Machines, ch. 2, doi:10.1007/978-0-387-77242-4).
 import functools
 import inspect
 import operator
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Concatenate, Generic, NoReturn, ParamSpec, TypeAlias, overload
@@ -76,6 +77,7 @@ class Loss(Generic[P]):
     __name__: str
     __qualname__: str
     made_by: tuple[Callable[..., Any], tuple[Any, ...]] | None = None
+    _passed = (r"$^", "")  # what `help` says in place of the function's own array: nothing else
 
     __array_ufunc__ = None  # leaves `numpy_number * loss` to `__rmul__`
     __add__, __radd__ = _of_objectives("{0} + {1}"), _of_objectives("{1} + {0}")
@@ -86,7 +88,8 @@ class Loss(Generic[P]):
     def __init__(self, function: Callable[..., Array], contract: Signature, facts: Facts) -> None:
         """Compile the function."""
         functools.update_wrapper(self, function)
-        self.__doc__ = f"{inspect.cleandoc(function.__doc__ or '')}\n\n{_RAISES}"
+        own = re.sub(*self._passed, inspect.cleandoc(function.__doc__ or ""))
+        self.__doc__ = f"{own}\n\n{_RAISES}"
         self.__signature__ = contract.as_inspect()
         self.function = function
         self.contract = contract
@@ -166,6 +169,12 @@ class Loss(Generic[P]):
 class Distance(Loss[Concatenate[Array, Array, P]]):
     """A loss that is a function rho of the residual `prediction - target`."""
 
+    _passed = (
+        r"(?m)^    \w+: `predictions - targets`, (.*)$",
+        r"    predictions: Real numbers, \1"
+        "\n    targets: What is predicted, in the same shape and unit.",
+    )
+
     @property
     def rho(self) -> Callable[..., Array]:
         """The bare function of the residual."""
@@ -179,6 +188,12 @@ class Distance(Loss[Concatenate[Array, Array, P]]):
 
 class Margin(Loss[Concatenate[Array, Array, P]]):
     """A loss that is a function psi of the margin `sign * score`."""
+
+    _passed = (
+        r"(?m)^    \w+: Sign times score, (.*)$",
+        r"    scores: Real numbers, positive for the class +1, \1"
+        "\n    labels: True classes as bool, {0, 1} or {-1, +1}: positive is +1, all else -1.",
+    )
 
     @property
     def psi(self) -> Callable[..., Array]:

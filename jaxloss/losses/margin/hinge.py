@@ -31,7 +31,7 @@ def hinge(m: Array, *, margin: Positive = 1.0) -> Array:
         max(margin - m, 0),   m = sign * score
 
     Args:
-        m: Sign times score, shape `[...]`, in the unit of the scores.
+        m: Sign times score, shape `[...]`, in any unit.
         margin: By how much a score has to be right to cost nothing, in that unit.
 
     Returns:
@@ -72,7 +72,7 @@ def squared_hinge(m: Array, *, margin: Positive = 1.0) -> Array:
         max(margin - m, 0)²,   m = sign * score
 
     Args:
-        m: Sign times score, shape `[...]`, in the unit of the scores.
+        m: Sign times score, shape `[...]`, in any unit.
         margin: By how much a score has to be right to cost nothing, in that unit.
 
     Returns:
@@ -114,7 +114,7 @@ def cubed_hinge(m: Array, *, margin: Positive = 1.0) -> Array:
         max(margin - m, 0)³,   m = sign * score
 
     Args:
-        m: Sign times score, shape `[...]`, in the unit of the scores.
+        m: Sign times score, shape `[...]`, in any unit.
         margin: By how much a score has to be right to cost nothing, in that unit.
 
     Returns:
@@ -158,7 +158,7 @@ def smoothed_hinge(m: Array) -> Array:
         1/2 - m         where m <= 0
 
     Args:
-        m: Sign times score, shape `[...]`, a pure number.
+        m: Sign times score, shape `[...]`, pure numbers.
 
     Returns:
         One value per element, shape `[...]`, a pure number.
@@ -203,7 +203,7 @@ def modified_huber(m: Array) -> Array:
         -4 m              where m < -1
 
     Args:
-        m: Sign times score, shape `[...]`, a pure number.
+        m: Sign times score, shape `[...]`, pure numbers.
 
     Returns:
         One value per element, shape `[...]`, a pure number.
@@ -243,7 +243,7 @@ def perceptron(m: Array) -> Array:
         max(-m, 0),   m = sign * score
 
     Args:
-        m: Sign times score, shape `[...]`, in the unit of the scores.
+        m: Sign times score, shape `[...]`, in any unit.
 
     Returns:
         One value per element, shape `[...]`, in that unit.

@@ -32,7 +32,7 @@ def ramp(m: Array) -> Array:
         min(max((1 - m) / 2, 0), 1),   m = sign * score
 
     Args:
-        m: Sign times score, shape `[...]`, a pure number.
+        m: Sign times score, shape `[...]`, pure numbers.
 
     Returns:
         One value per element, shape `[...]`, between 0 and 1.
@@ -159,7 +159,7 @@ def tangent(m: Array) -> Array:
         (2 atan(m) - 1)²,   m = sign * score
 
     Args:
-        m: Sign times score, shape `[...]`, a pure number.
+        m: Sign times score, shape `[...]`, pure numbers.
 
     Returns:
         One value per element, shape `[...]`, between 0 and (π + 1)² = 17.15.

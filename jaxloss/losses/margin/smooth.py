@@ -119,7 +119,7 @@ def dwd(m: Array, *, q: Positive = 1.0) -> Array:
         q^q / ((q + 1)^(q + 1) m^q)         elsewhere
 
     Args:
-        m: Sign times score, shape `[...]`, a pure number.
+        m: Sign times score, shape `[...]`, pure numbers.
         q: The power of the tail.
 
     Returns:
@@ -162,7 +162,7 @@ def squared_margin(m: Array) -> Array:
         (1 - m)²,   m = sign * score
 
     Args:
-        m: Sign times score, shape `[...]`, a pure number.
+        m: Sign times score, shape `[...]`, pure numbers.
 
     Returns:
         One value per element, shape `[...]`, a pure number.
@@ -202,7 +202,7 @@ def unhinged(m: Array) -> Array:
         1 - m,   m = sign * score
 
     Args:
-        m: Sign times score, shape `[...]`, in the unit of the scores.
+        m: Sign times score, shape `[...]`, in any unit.
 
     Returns:
         One value per element, shape `[...]`, in that unit; negative where m > 1.

@@ -46,61 +46,15 @@ LARGE = {  # programs, in their second derivatives
 }
 INF = float("inf")
 
-# For each array domain: an interval to draw ordinary values from, and the values at its edges.
-ORDINARY_AND_EDGES = {
-    "Real": ((-3, 3), [0, 1, -1, 1e-6, 1e4, -1e4]),
-    "SharedReal": ((-3, 3), [0, 1, -1, 1e-6, 1e4, -1e4]),
-    "LogSnr": ((-4, 4), [0, 30, -30, INF, -INF]),
-    "NonNegativeReal": ((0.1, 5), [0, 1e-6, 1, 1e4]),
-    "PositiveReal": ((0.1, 5), [1e-4, 1, 1e4]),
-    "NonZeroReal": ((0.2, 4), [1e-4, -1, 1e4]),
-    "Variance": ((0.2, 3), [1e-4, 1, 1e4]),
-    "Spread": ((0.2, 3), [1e-4, 1, 1e4]),
-    "Concentration": ((0.2, 5), [0, 1e-4, 1e4]),
-    "Angle": ((-3, 3), [0, 1e-6, 1, np.pi, -np.pi]),
-    "Vector": ((-3, 3), [0, 1e-12, 1, -1, 1e12]),
-    "Point": ((-3, 3), [0, 1e-6, 1, -1, 4, -4]),
-    "Score": ((-3, 3), [0, 1, -1, 0.5, 1e4, -1e4]),
-    "Sign": (None, [0, 1]),
-    "Logit": ((-4, 4), [0, 1e4, -1e4, INF, -INF]),
-    "Probability": ((0.05, 0.95), [0, 1]),
-    "OpenProbability": ((0.05, 0.95), [1e-6, 0.5, 1 - 1e-6]),
-    "Logits": ((-4, 4), [0, 1e4, -1e4, -INF]),
-    "Scores": ((-3, 3), [0, 1, -1, 1e4, -1e4]),
-    "LogProbabilities": ((-4, 4), [0, 1e4, -INF]),
-    "Simplex": ((-3, 3), [0, 1e4, -INF]),
-    "Label": (None, list(range(CLASSES))),
-    "VocabularyLabel": (None, list(range(7))),
-    "FrameLogits": ((-4, 4), [0, 1e4, -1e4, -INF]),
-    "FrameCounts": (None, [ELEMENTS - 1, ELEMENTS]),
-    "LabelCounts": (None, [0, 1, 2]),
-    "SequenceLabels": (None, list(range(1, CLASSES))),
-    "MultiHot": (None, [0, 1]),
-    "ItemScores": ((-3, 3), [0, 1, -1, 1e4, -1e4]),
-    "Relevance": ((0.1, 2), [0, 1]),
-    "Region": ((0.05, 0.95), [0, 1]),
-    "Regions": ((0.05, 0.95), [0, 1]),
-    "PixelScores": ((-3, 3), [0, 1, -1, 1e4, -1e4]),
-    "PixelSigns": (None, [0, 1]),
-    "PixelLogits": ((-4, 4), [0, 1e4, -1e4, -INF]),
-    "PixelLabels": (None, list(range(CLASSES))),
-    "Image": ((0.05, 0.95), [0, 1e-6, 0.5, 1]),
-    "FeatureMap": ((-3, 3), [0, 1, -1, 1e-6, 10, -10]),
-    "Embeddings": ((-3, 3), [0, 1e-12, 1, -1, 1e12]),
-    "Groups": (None, [0, -1, 7]),
-}
 
-HYPER_VALUES = {
-    "Number": (0.5, -1.0, 2.0),
-    "Extended": (0.5, -1.5, 3.0),
-    "Positive": (0.5, 1.0, 2.0),
-    "NonNegative": (0.25, 0.5, 2.0),
-    "AtLeastOne": (1.2, 1.5, 3.0),
-    "Unit": (0.1, 0.5, 0.8),
-    "OpenUnit": (0.2, 0.5, 0.9),
-    "ZeroToTwo": (0.5, 1.0, 1.5),
-    "ClassWeights": tuple(np.linspace(0.5, top, CLASSES, dtype=np.float32) for top in (1, 2, 3)),
-}
+def axes(elements=ELEMENTS, classes=CLASSES, image=IMAGE):
+    """How long the axes of events are, by name."""
+    sizes = dict.fromkeys(("classes", "features", "labels"), classes)
+    sizes |= dict.fromkeys(("elements", "frames", "items", "keys", "pixels"), elements)
+    return sizes | dict(zip(("height", "width", "channels"), image, strict=True))
+
+
+SIZES = axes()
 
 
 @dataclass(frozen=True)
@@ -117,7 +71,7 @@ class Case:
     def hyper(self) -> dict[str, tuple[Any, ...]]:
         """Three values of each hyper-parameter, by name."""
         keywords = self.loss.contract.hyperparameters.items()
-        return {name: HYPER_VALUES[item.domain.name] for name, item in keywords}
+        return {name: _settings(item.domain) for name, item in keywords}
 
     @property
     def some_hyper(self) -> dict[str, Any]:
@@ -127,9 +81,7 @@ class Case:
         per_class = any(
             item.domain.per_class for item in self.loss.contract.hyperparameters.values()
         )
-        sizes = dict.fromkeys(("classes", "features", "labels"), classes)
-        sizes |= dict.fromkeys(("elements", "frames", "items", "keys", "pixels"), elements)
-        sizes |= dict(zip(("height", "width", "channels"), image, strict=True))
+        sizes = axes(elements, classes, image)
         if per_class and self.loss.contract.elementwise:
             return (*batch, classes)
         return (*batch, *(sizes.get(axis, axis) for axis in domain.axes))
@@ -137,7 +89,7 @@ class Case:
     def ordinary(self, seed: int = 0, batch=(BATCH,), **sizes) -> tuple[np.ndarray, ...]:
         """Arrays well inside their domains."""
         rng = np.random.default_rng(seed)
-        return tuple(_ordinary(rng, d, self.shape(d, batch, **sizes)) for d in self.domains)
+        return tuple(d.draw(rng, self.shape(d, batch, **sizes), SIZES) for d in self.domains)
 
     def of_any_size(self, batch, **sizes) -> tuple[jax.ShapeDtypeStruct, ...]:
         """What stands for the arrays while tracing; sizes may be symbols of `jax.export`."""
@@ -170,36 +122,29 @@ class Case:
         return jl.Objective(self.loss, **hyper)(tuple(heads), targets, **keywords)
 
 
-def _ordinary(rng, domain, shape):
-    interval, edges = ORDINARY_AND_EDGES[domain.name]
-    if interval is None:
-        edges = edges[1:] if domain.name == "LabelCounts" else edges  # without any, none is seen
-        return rng.choice(np.asarray(edges, np.int32), shape)
-    return _finish(domain, rng.uniform(*interval, shape))
+def _settings(domain):
+    if not domain.per_class:
+        return domain.ordinary
+    return tuple(np.linspace(0.5, top, CLASSES, dtype=np.float32) for top in domain.ordinary)
 
 
 def _edges(domain, shape):
-    interval, edges = ORDINARY_AND_EDGES[domain.name]
-    if interval is None:
-        return hnp.arrays(np.int32, shape, elements=st.sampled_from(edges))
-    inside = np.random.default_rng(len(edges)).uniform(*interval, 2 * len(edges)).round(4)
-    elements = st.sampled_from([*map(float, edges), *inside.tolist()])
+    if choices := domain.choices(SIZES):
+        return hnp.arrays(np.int32, shape, elements=st.sampled_from(choices))
+    count = len(domain.edges)
+    inside = np.random.default_rng(count).uniform(*domain.ordinary, 2 * count).round(4)
+    elements = st.sampled_from([*domain.edges, *inside.tolist()])
     return hnp.arrays(np.float64, shape, elements=elements).map(lambda x: _finish(domain, x))
 
 
 def _finish(domain, values):
-    """Normalised where the domain wants probabilities; the first class is never masked."""
+    """Members of the domain; the first class is never masked."""
     if not values.size:
         return np.asarray(values, np.float32)
-    if domain.name in ("Logits", "PixelLogits", "FrameLogits", "LogProbabilities", "Simplex"):
+    if -INF in domain.edges and "classes" in domain.axes:
         values = np.array(values)
         values[..., 0] = np.nan_to_num(values[..., 0], neginf=0.0)
-    if domain.name in ("LogProbabilities", "Simplex"):
-        log_probabilities = values - np.logaddexp.reduce(values, axis=-1, keepdims=True)
-        values = (
-            log_probabilities if domain.name == "LogProbabilities" else np.exp(log_probabilities)
-        )
-    return np.asarray(values, np.float32)
+    return np.asarray(domain.normalised(values), np.float32)
 
 
 def outside(domain):

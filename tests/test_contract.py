@@ -4,6 +4,7 @@ import functools
 import re
 import subprocess
 import sys
+from typing import Annotated
 
 import jax
 import jax.numpy as jnp
@@ -11,7 +12,14 @@ import numpy as np
 import pytest
 
 import jaxloss as jl
-from jaxloss.core.domains import Embeddings, Positive, Real, Simplex, Variance
+from jaxloss.core.domains import (
+    ArrayDomain,
+    Embeddings,
+    Positive,
+    Real,
+    Simplex,
+    Variance,
+)
 
 LOGITS = jnp.zeros((3, 3))
 
@@ -352,3 +360,41 @@ def test_R21_shapes_are_checked_without_assertions_too():
     found = subprocess.run(command, capture_output=True, text=True, check=False)
     assert found.returncode == 1
     assert "huber: `targets` does not fit in `predictions` (2, 1), `targets` (2,)" in found.stderr
+
+
+Levels = Annotated[
+    jax.Array,
+    ArrayDomain(
+        "Levels",
+        "levels in decibels over the last axis, one a band",
+        low=-120.0,
+        high=0.0,
+        axes=("bands",),
+        least=(1,),
+        benign=-60.0,
+        ordinary=(-80.0, -20.0),
+        edges=(-120.0, 0.0),
+    ),
+]
+
+
+def test_a_new_domain_is_one_record():
+    """Its axes, bounds and ordinary numbers serve checks, masks, inputs and messages."""
+
+    @jl.loss(convex=True)
+    def level_error(predictions: Levels, targets: Levels):
+        return jnp.mean(jnp.abs(predictions - targets), axis=-1)
+
+    sizes = {"bands": 5}
+    first, second = (
+        domain.draw(np.random.default_rng(0), (3, *(sizes[name] for name in domain.axes)), sizes)
+        for domain in level_error.contract.arrays.values()
+    )
+    assert np.all((first >= -80) & (first <= -20))
+    assert level_error(first, second).shape == (3,)
+    assert np.isnan(level_error([1.0], [-20.0]))
+    assert jl.Objective(level_error)([[np.nan], [-3.0]], [[1.0], [-1.0]], where=[False, True]) == 2
+    with pytest.raises(ValueError, match=r"`targets` does not fit in .*: it has 4 bands for 5; "):
+        level_error(first, second[:, :4])
+    with pytest.raises(ValueError, match=r"`predictions` holds levels in decibels .*, at least 1"):
+        level_error(np.zeros((3, 0)), np.zeros((3, 0)))

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from drawing import LOSSES, ORDINARY_AND_EDGES, Case, in_double
+from drawing import LOSSES, Case, in_double
 from test_laws import given_loss
 
 import jaxloss as jl
@@ -22,7 +22,7 @@ def ties(case):
     base = [in_double(x) for x in case.ordinary()]
     moving = [i for i, x in enumerate(base) if x.dtype == np.float64]
     for i in moving:
-        edges = [x for x in ORDINARY_AND_EDGES[case.domains[i].name][1] if x in (0, 0.5, 1, -1)]
+        edges = [x for x in case.domains[i].edges if x in (0, 0.5, 1, -1)]
         yield from (
             changed(base, {i: edge}) for edge in edges if case.domains[i].name not in SEVERAL
         )

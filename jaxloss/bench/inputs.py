@@ -110,27 +110,11 @@ def _drawn(
     """Whole where nothing else is accepted, 0 or 1 for a target in [0, 1], else as it says."""
     if domain.name in _COUNTED:
         return np.asarray(_COUNTED[domain.name](rng, shape, leader), np.int32)
-    if domain.indexes:
-        return rng.integers(0, leader[-1], shape, np.int32)
     if domain.name in _SPECIAL:
         return np.asarray(_SPECIAL[domain.name](rng, shape), np.float32)
     if (domain.low, domain.high) == (0, 1) and target and not domain.open:
         return rng.integers(0, 2, shape, np.int32).astype(np.float32)
-    return _inside(rng, domain, shape)
-
-
-def _inside(rng: np.random.Generator, domain: ArrayDomain, shape: Shape) -> np.ndarray:
-    """Ordinary values of a domain, well away from its edges."""
-    if domain.low > -math.inf and domain.high < math.inf:
-        part = rng.random(shape, np.float32) * np.float32(0.9) + np.float32(0.05)
-        return np.asarray(domain.low + (domain.high - domain.low) * part, np.float32)
-    normal = np.asarray(rng.standard_normal(shape, np.float32))
-    return domain.low + np.exp(normal) if domain.low > -math.inf else normal
-
-
-def _log_softmax(rng: np.random.Generator, shape: Shape) -> np.ndarray:
-    logits = rng.standard_normal(shape, np.float32)
-    return np.asarray(logits - np.log(np.sum(np.exp(logits), axis=-1, keepdims=True)))
+    return domain.draw(rng, shape, {"classes": leader[-1]})
 
 
 def _signs(rng: np.random.Generator, shape: Shape) -> np.ndarray:
@@ -151,10 +135,6 @@ _COUNTED: dict[str, Callable[[np.random.Generator, Shape, Shape], Any]] = {
 _SPECIAL: dict[str, Callable[[np.random.Generator, Shape], Any]] = {
     "Sign": _signs,
     "PixelSigns": _signs,
-    "LogProbabilities": _log_softmax,
-    "Simplex": lambda rng, shape: np.exp(_log_softmax(rng, shape)),
-    "NonZeroReal": lambda rng, shape: _signs(rng, shape) * (0.5 + rng.random(shape, np.float32)),
-    "Image": lambda rng, shape: rng.random(shape, np.float32),
     "Weight": lambda rng, shape: rng.standard_normal(shape, np.float32) / math.sqrt(shape[0]),
     "Bias": lambda _, shape: np.zeros(shape),
 }

@@ -171,8 +171,7 @@ class Distance(Loss[Concatenate[Array, Array, P]]):
 
     _passed = (
         r"(?m)^    \w+: `predictions - targets`, (.*)$",
-        r"    predictions: Real numbers, \1"
-        "\n    targets: What is predicted, in the same shape and unit.",
+        r"    predictions: Real numbers, \1\n    targets: What they are to be, likewise.",
     )
 
     @property
@@ -191,8 +190,7 @@ class Margin(Loss[Concatenate[Array, Array, P]]):
 
     _passed = (
         r"(?m)^    \w+: Sign times score, (.*)$",
-        r"    scores: Real numbers, positive for the class +1, \1"
-        "\n    labels: True classes as bool, {0, 1} or {-1, +1}: positive is +1, all else -1.",
+        r"    scores: Positive for the class +1, \1\n    labels: 1 or True for it, 0 or -1 else.",
     )
 
     @property

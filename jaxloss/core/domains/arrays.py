@@ -1,9 +1,11 @@
 """The types of arrays whose events are single numbers, vectors or classes."""
 
+import math
 from dataclasses import replace
 from typing import Annotated
 
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 
 from jaxloss.core.domains.base import ArrayDomain, BinaryDomain, NonZeroDomain, WholeDomain
@@ -15,6 +17,14 @@ def as_sign(truths: Array) -> Array:
     steep = 2 / tiny(truths)
     unknown = 0 * truths  # in a sum on a CPU, XLA's maximum and minimum lose NaN
     return jnp.minimum(jnp.maximum(truths, 0) * steep - 1, 1) + unknown
+
+
+def _log_softmax(x: np.ndarray) -> np.ndarray:
+    return np.asarray(x - np.logaddexp.reduce(x, axis=-1, keepdims=True))
+
+
+def _softmax(x: np.ndarray) -> np.ndarray:
+    return np.asarray(np.exp(_log_softmax(x)))
 
 
 TRUTHS = ("bool_", "floating", "integer")
@@ -35,12 +45,38 @@ SharedReal = Annotated[
     ),
 ]
 NonNegativeReal = Annotated[
-    Array, ArrayDomain("NonNegativeReal", "numbers >= 0", low=0.0, benign=1.0)
+    Array,
+    ArrayDomain(
+        "NonNegativeReal",
+        "numbers >= 0",
+        low=0.0,
+        benign=1.0,
+        ordinary=(0.1, 5.0),
+        edges=(0.0, 1e-6, 1.0, 1e4),
+    ),
 ]
 PositiveReal = Annotated[
-    Array, ArrayDomain("PositiveReal", "numbers > 0", low=0.0, open=True, benign=1.0)
+    Array,
+    ArrayDomain(
+        "PositiveReal",
+        "numbers > 0",
+        low=0.0,
+        open=True,
+        benign=1.0,
+        ordinary=(0.1, 5.0),
+        edges=(1e-4, 1.0, 1e4),
+    ),
 ]
-NonZeroReal = Annotated[Array, NonZeroDomain("NonZeroReal", "numbers other than 0", benign=1.0)]
+NonZeroReal = Annotated[
+    Array,
+    NonZeroDomain(
+        "NonZeroReal",
+        "numbers other than 0",
+        benign=1.0,
+        ordinary=(0.2, 4.0),
+        edges=(1e-4, -1.0, 1e4),
+    ),
+]
 Variance = Annotated[
     Array,
     ArrayDomain(
@@ -49,6 +85,8 @@ Variance = Annotated[
         low=0.0,
         benign=1.0,
         shared=True,
+        ordinary=(0.2, 3.0),
+        edges=(1e-4, 1.0, 1e4),
     ),
 ]
 Spread = Annotated[
@@ -59,6 +97,8 @@ Spread = Annotated[
         low=0.0,
         benign=1.0,
         shared=True,
+        ordinary=(0.2, 3.0),
+        edges=(1e-4, 1.0, 1e4),
     ),
 ]
 Concentration = Annotated[
@@ -69,16 +109,41 @@ Concentration = Annotated[
         low=0.0,
         benign=1.0,
         shared=True,
+        ordinary=(0.2, 5.0),
+        edges=(0.0, 1e-4, 1e4),
     ),
 ]
-Angle = Annotated[Array, ArrayDomain("Angle", "angles in radians, of any turn")]
+Angle = Annotated[
+    Array,
+    ArrayDomain(
+        "Angle", "angles in radians, of any turn", edges=(0.0, 1e-6, 1.0, math.pi, -math.pi)
+    ),
+]
 Vector = Annotated[
-    Array, ArrayDomain("Vector", "vectors over the last axis", axes=("features",), benign=1.0)
+    Array,
+    ArrayDomain(
+        "Vector",
+        "vectors over the last axis",
+        axes=("features",),
+        benign=1.0,
+        edges=(0.0, 1e-12, 1.0, -1.0, 1e12),
+    ),
 ]
 Point = Annotated[
-    Array, ArrayDomain("Point", "points over the last axis, in one unit", axes=("features",))
+    Array,
+    ArrayDomain(
+        "Point",
+        "points over the last axis, in one unit",
+        axes=("features",),
+        edges=(0.0, 1e-6, 1.0, -1.0, 4.0, -4.0),
+    ),
 ]
-Score = Annotated[Array, ArrayDomain("Score", "real scores, positive for the class +1")]
+Score = Annotated[
+    Array,
+    ArrayDomain(
+        "Score", "real scores, positive for the class +1", edges=(0.0, 1.0, -1.0, 0.5, 1e4, -1e4)
+    ),
+]
 Sign = Annotated[
     Array,
     ArrayDomain(
@@ -86,24 +151,51 @@ Sign = Annotated[
         "bool, {0, 1} or {-1, +1}: positive is +1, all else -1",
         accepts=TRUTHS,
         convert=as_sign,
+        whole=(0, 1),
     ),
 ]
-Logit = Annotated[Array, ArrayDomain("Logit", "log-odds, ±inf included")]
+Logit = Annotated[
+    Array,
+    ArrayDomain(
+        "Logit",
+        "log-odds, ±inf included",
+        ordinary=(-4.0, 4.0),
+        edges=(0.0, 1e4, -1e4, math.inf, -math.inf),
+    ),
+]
 Probability = Annotated[
     Array,
     ArrayDomain(
-        "Probability", "probabilities in [0, 1]", low=0.0, high=1.0, accepts=TRUTHS, benign=0.5
+        "Probability",
+        "probabilities in [0, 1]",
+        low=0.0,
+        high=1.0,
+        accepts=TRUTHS,
+        benign=0.5,
+        ordinary=(0.05, 0.95),
+        edges=(0.0, 1.0),
     ),
 ]
 OpenProbability = Annotated[
     Array,
-    ArrayDomain("OpenProbability", "numbers in (0, 1)", low=0.0, high=1.0, open=True, benign=0.5),
+    ArrayDomain(
+        "OpenProbability",
+        "numbers in (0, 1)",
+        low=0.0,
+        high=1.0,
+        open=True,
+        benign=0.5,
+        ordinary=(0.05, 0.95),
+        edges=(1e-6, 0.5, 1 - 1e-6),
+    ),
 ]
 _LOGITS = ArrayDomain(
     "Logits",
     "unnormalised log-probabilities over the last axis, -inf for masked classes",
     axes=("classes",),
     least=(1,),
+    ordinary=(-4.0, 4.0),
+    edges=(0.0, 1e4, -1e4, -math.inf),
 )
 # A finite logit is a number, however low: `finfo.min` has the probability 0 beside larger ones, and
 # rows of it alone are uniform. One of +inf is the limit as it grows; of two of them, NaN or +inf.
@@ -112,7 +204,11 @@ KeptLogits = Annotated[Array, replace(_LOGITS, kept=True)]
 Scores = Annotated[
     Array,
     ArrayDomain(
-        "Scores", "real scores over the last axis, one a class", axes=("classes",), least=(1,)
+        "Scores",
+        "real scores over the last axis, one a class",
+        axes=("classes",),
+        least=(1,),
+        edges=(0.0, 1.0, -1.0, 1e4, -1e4),
     ),
 ]
 LogProbabilities = Annotated[
@@ -123,6 +219,9 @@ LogProbabilities = Annotated[
         high=1e-3,
         axes=("classes",),
         least=(1,),
+        ordinary=(-4.0, 4.0),
+        edges=(0.0, 1e4, -math.inf),
+        normalised=_log_softmax,
     ),
 ]
 Simplex = Annotated[
@@ -136,6 +235,8 @@ Simplex = Annotated[
         least=(1,),
         benign=1.0,
         likely_fix=_INTEGER_LABELS,
+        edges=(0.0, 1e4, -math.inf),
+        normalised=_softmax,
     ),
 ]
 MultiHot = Annotated[
@@ -149,6 +250,7 @@ MultiHot = Annotated[
         axes=("classes",),
         least=(1,),
         likely_fix="jax.nn.one_hot makes it of integer labels",
+        whole=(0, 1),
     ),
 ]
 Label = Annotated[

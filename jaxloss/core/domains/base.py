@@ -1,7 +1,7 @@
 """What a domain is: an interval, and for arrays also a layout."""
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from math import inf
 from typing import TypeVar
@@ -63,6 +63,10 @@ class ArrayDomain(Domain):
         kept: Whether it reaches the function in its own 16 bits, to be widened where it is read;
             its slopes all pass through the value, and so does NaN.
         convert: What is made of it once it has the computing dtype.
+        ordinary: Where ordinary numbers lie: what tests, benchmarks and drawings are made of.
+        edges: Numbers at its ends, and where formulas may change.
+        whole: Members, if all are whole and no axis or bound says which.
+        normalised: What makes members of rows of real numbers, where not all such rows are.
         likely_fix: What helps where the dtype is another.
     """
 
@@ -79,6 +83,10 @@ class ArrayDomain(Domain):
     padded: str | None = None
     kept: bool = False
     convert: Callable[[Array], Array] = jnp.asarray
+    ordinary: tuple[float, float] = (-3.0, 3.0)
+    edges: tuple[float, ...] = (0.0, 1.0, -1.0, 1e-6, 1e4, -1e4)
+    whole: tuple[int, ...] = ()
+    normalised: Callable[[np.ndarray], np.ndarray] = np.asarray
     likely_fix: str = "cast it to a floating type"
 
     def admits(self, dtype: jnp.dtype) -> bool:
@@ -99,6 +107,25 @@ class ArrayDomain(Domain):
         count = counts[self.padded]
         place = jax.lax.broadcasted_iota(count.dtype, value.shape, count.ndim)
         return inside | (place >= lead(count, value.ndim))
+
+    def choices(self, sizes: Mapping[str, int]) -> Sequence[int]:
+        """All members or some, if they are whole, by the lengths of the named axes; else none."""
+        if self.indexes is not None:
+            return range(int(self.low), sizes[self.indexes])
+        if self.accepts == ("integer",) and self.high < inf:
+            return range(int(self.low), int(self.high) + 1)
+        if self.counts is not None and not self.whole:
+            return sizes[self.counts] - 1, sizes[self.counts]
+        return self.whole
+
+    def draw(
+        self, rng: np.random.Generator, shape: tuple[int, ...], sizes: Mapping[str, int]
+    ) -> np.ndarray:
+        """Ordinary members, by the lengths of the named axes; a count is not 0."""
+        if choices := self.choices(sizes):
+            some = [x for x in choices if x] if self.counts else choices
+            return rng.choice(np.asarray(some, np.int32), shape)
+        return np.asarray(self.normalised(rng.uniform(*self.ordinary, shape)), np.float32)
 
     def room(self, value: Array) -> Array:
         """How far it is to the nearest bound, and to what lies outside a negative number."""
@@ -162,6 +189,10 @@ class WholeDomain(ArrayDomain):
 
 @dataclass(frozen=True)
 class HyperDomain(Domain):
-    """What a hyper-parameter may be: a number, or `per_class` one for each class (last axis)."""
+    """What a hyper-parameter may be: a number, or `per_class` one for each class (last axis).
+
+    Those that are `ordinary` are what tests are made of.
+    """
 
     per_class: bool = False
+    ordinary: tuple[float, ...] = ()

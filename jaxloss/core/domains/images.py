@@ -13,6 +13,8 @@ Image = Annotated[
         "intensities over the last three axes, height, width and channels",
         axes=("height", "width", "channels"),
         least=(1, 1, 1),
+        ordinary=(0.05, 0.95),
+        edges=(0.0, 1e-6, 0.5, 1.0),
     ),
 ]
 FeatureMap = Annotated[
@@ -22,5 +24,6 @@ FeatureMap = Annotated[
         "real numbers over the last three axes, height, width and channels",
         axes=("height", "width", "channels"),
         least=(1, 1, 1),
+        edges=(0.0, 1.0, -1.0, 1e-6, 10.0, -10.0),
     ),
 ]

@@ -1,5 +1,6 @@
 """The types of arrays whose events are sets or sequences: items, pixels, frames, embeddings."""
 
+import math
 from dataclasses import replace
 from typing import Annotated
 
@@ -9,7 +10,13 @@ from jaxloss.core.domains.arrays import SOFT_LABELS, TRUTHS, as_sign
 from jaxloss.core.domains.base import ArrayDomain, WholeDomain
 
 ItemScores = Annotated[
-    Array, ArrayDomain("ItemScores", "real scores over the last axis, one an item", axes=("items",))
+    Array,
+    ArrayDomain(
+        "ItemScores",
+        "real scores over the last axis, one an item",
+        axes=("items",),
+        edges=(0.0, 1.0, -1.0, 1e4, -1e4),
+    ),
 ]
 Relevance = Annotated[
     Array,
@@ -19,6 +26,8 @@ Relevance = Annotated[
         low=0.0,
         axes=("items",),
         benign=0.0,
+        ordinary=(0.1, 2.0),
+        edges=(0.0, 1.0),
     ),
 ]
 Region = Annotated[
@@ -31,6 +40,8 @@ Region = Annotated[
         accepts=TRUTHS,
         axes=("pixels",),
         benign=0.0,
+        ordinary=(0.05, 0.95),
+        edges=(0.0, 1.0),
     ),
 ]
 Regions = Annotated[
@@ -43,6 +54,8 @@ Regions = Annotated[
         accepts=TRUTHS,
         axes=("pixels", "classes"),
         benign=0.0,
+        ordinary=(0.05, 0.95),
+        edges=(0.0, 1.0),
     ),
 ]
 PixelScores = Annotated[
@@ -51,6 +64,7 @@ PixelScores = Annotated[
         "PixelScores",
         "real scores over the last axis, one a pixel, positive inside",
         axes=("pixels",),
+        edges=(0.0, 1.0, -1.0, 1e4, -1e4),
     ),
 ]
 PixelSigns = Annotated[
@@ -61,6 +75,7 @@ PixelSigns = Annotated[
         accepts=TRUTHS,
         axes=("pixels",),
         convert=as_sign,
+        whole=(0, 1),
     ),
 ]
 PixelLogits = Annotated[
@@ -71,6 +86,8 @@ PixelLogits = Annotated[
         "masked classes",
         axes=("pixels", "classes"),
         least=(1,),
+        ordinary=(-4.0, 4.0),
+        edges=(0.0, 1e4, -1e4, -math.inf),
     ),
 ]
 PixelLabels = Annotated[
@@ -93,6 +110,8 @@ FrameLogits = Annotated[
         axes=("frames", "classes"),
         least=(1,),
         padded="frames",
+        ordinary=(-4.0, 4.0),
+        edges=(0.0, 1e4, -1e4, -math.inf),
     ),
 ]
 FrameCounts = Annotated[
@@ -111,6 +130,7 @@ LabelCounts = Annotated[
         "how many labels there are, integers in [0, labels]",
         low=0,
         counts="labels",
+        whole=(0, 1, 2),
     ),
 ]
 SequenceLabels = Annotated[
@@ -129,6 +149,7 @@ _EMBEDDINGS = ArrayDomain(
     "vectors of any length over the last two axes, elements and features",
     axes=("elements", "features"),
     least=(1,),
+    edges=(0.0, 1e-12, 1.0, -1.0, 1e12),
 )
 Embeddings = Annotated[Array, _EMBEDDINGS]
 Keys = Annotated[
@@ -141,5 +162,6 @@ Groups = Annotated[
         "integers over the last axis, equal where elements are alike",
         axes=("elements",),
         likely_fix="np.unique(labels, return_inverse=True) numbers any labels",
+        whole=(0, -1, 7),
     ),
 ]

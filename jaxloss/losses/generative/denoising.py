@@ -30,7 +30,11 @@ _FARTHEST = 80.0  # beyond it noise or data is below rounding, and in single pre
 LogSnr = Annotated[
     Array,
     ArrayDomain(
-        "LogSnr", "log-SNRs, ±inf included, in a shape that is a prefix of the first", prefix=True
+        "LogSnr",
+        "log-SNRs, ±inf included, in a shape that is a prefix of the first",
+        prefix=True,
+        ordinary=(-4.0, 4.0),
+        edges=(0.0, 30.0, -30.0, inf, -inf),
     ),
 ]
 

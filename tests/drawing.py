@@ -9,6 +9,7 @@ import hypothesis.strategies as st
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 import jaxloss as jl
 from jaxloss.catalog import public_losses
@@ -145,6 +146,27 @@ def _finish(domain, values):
         values = np.array(values)
         values[..., 0] = np.nan_to_num(values[..., 0], neginf=0.0)
     return np.asarray(domain.normalised(values), np.float32)
+
+
+def given_loss(name, *given):
+    """A parameter that stands for a loss; large programs are slow, and so is what makers give."""
+    slow = name in LARGE or name not in PUBLIC
+    return pytest.param(*(given or (name,)), id=name, marks=[pytest.mark.slow] * slow)
+
+
+def with_first(x, value):
+    """A copy of the array whose first entry is this, as floats where this is one."""
+    changed = np.array(x, np.float32 if isinstance(value, float) else x.dtype)
+    changed.flat[0] = value
+    return changed
+
+
+def half_square(scores):
+    """The conjugate of ||p||² / 2 on the simplex, with the threshold found by sorting."""
+    falling = jnp.sort(scores)[::-1]
+    thresholds = (jnp.cumsum(falling) - 1) / jnp.arange(1, len(scores) + 1)
+    chosen = jax.nn.relu(scores - jnp.max(thresholds))
+    return jnp.dot(chosen, scores) - jnp.dot(chosen, chosen) / 2
 
 
 def outside(domain):

@@ -130,8 +130,9 @@ def test_infinities_in_tails_without_the_label_do_not_count_but_nan_does():
         np.testing.assert_array_equal(np.isnan(gradient).any(-1), LABELS == 2)
 
 
+# optax#1185, pytorch#43840, keras#23664
 @pytest.mark.parametrize("label", [-1, -100, 7, 2**31 - 1])
-def test_R8_a_label_out_of_range_is_nan_in_value_and_gradient(label):
+def test_a_label_out_of_range_is_nan_in_value_and_gradient(label):
     heads = tuple(x[0] for x in HEADS)
     gradients, value = gradients_and_values(heads, label)
     assert np.isnan(value)

@@ -8,8 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from drawing import LOSSES, Case, outside
-from test_laws import given_loss, with_first
+from drawing import LOSSES, Case, given_loss, outside, with_first
 
 import jaxloss as jl
 

@@ -269,7 +269,8 @@ def test_probabilities_near_one_keep_their_digits():
 # reported faults
 
 
-def test_R1_a_masked_class_without_target_costs_nothing():
+# optax#896, optax#1762
+def test_a_masked_class_without_target_costs_nothing():
     logits, targets = np.float32([-inf, 0]), np.float32([0, 1])
     value, slope = values_and_gradient(SCE, logits, targets)
     assert value == 0
@@ -277,14 +278,16 @@ def test_R1_a_masked_class_without_target_costs_nothing():
     assert np.isfinite(jax.jit(jax.jacfwd(SCE, argnums=(0, 1)))(logits, targets)).all()
 
 
-def test_R2_a_masked_rival_costs_nothing():
+# optax#896
+def test_a_masked_rival_costs_nothing():
     logits, labels = np.float32([[-inf, 0]]), np.array([1])
     value, slope = values_and_gradient(CE, logits, labels)
     assert value == 0
     np.testing.assert_array_equal(slope, [[0, 0]])
 
 
-def test_R3_all_masked_but_the_label():
+# flash-attention#1930
+def test_all_masked_but_the_label():
     logits = np.full(100_000, -np.inf, np.float32)
     logits[50_000] = 10
     for loss, target in ((CE, 50_000), (SCE, logits > 0)):
@@ -293,7 +296,8 @@ def test_R3_all_masked_but_the_label():
         np.testing.assert_array_equal(slope, 0)
 
 
-def test_R4_masked_rows_may_hold_anything():
+# optax#1335, pytorch#11551
+def test_masked_rows_may_hold_anything():
     logits, labels = LOGITS[:5].copy(), LABELS[:5].copy()
     where = np.array([True, False, True, False, True])
     logits[~where], labels[~where] = np.nan, -100
@@ -306,34 +310,39 @@ def test_R4_masked_rows_may_hold_anything():
     close(slope[where], expected / 3)
 
 
-def test_R5_a_masked_class_has_no_gradient():
+# jax#17117, jax#23842
+def test_a_masked_class_has_no_gradient():
     logits = np.float32([1, 1, -inf])
     close(CE(logits, 0), LOG2)
     close(gradient(CE, logits, 0), [-0.5, 0.5, 0])
 
 
-def test_R6_a_masked_label_costs_infinitely_much():
+# pytorch#63004
+def test_a_masked_label_costs_infinitely_much():
     logits = np.float32([1, 1, -inf])
     for value in (CE(logits, 2), SCE(logits, [0, 0, 1]), CE(np.float32([-inf] * 3), 2)):
         assert value == inf
     assert np.isfinite(gradient(CE, logits, 2)).all()
 
 
+# optax#1185, pytorch#43840, keras#23664
 @pytest.mark.parametrize("label", [-1, -5, -100, 5, 1000])
-def test_R8_a_label_out_of_range_is_nan_in_value_and_gradient(label):
+def test_a_label_out_of_range_is_nan_in_value_and_gradient(label):
     value, slope = values_and_gradient(CE, LOGITS[0], label)
     assert np.isnan(value)
     assert np.isnan(slope).all()
 
 
-def test_R9_targets_of_all_zeros_cost_nothing():
+# tf#1234, keras#23664
+def test_targets_of_all_zeros_cost_nothing():
     nothing = np.zeros(5, np.float32)
     assert SCE(LOGITS[0], nothing) == 0
     assert SCE(LOGITS[0], nothing, label_smoothing=0.1) == 0
     assert np.isnan(CE(LOGITS[0], 7))
 
 
-def test_R10_narrow_logits_are_computed_in_single_precision():
+# optax#1020
+def test_narrow_logits_are_computed_in_single_precision():
     logits = np.random.default_rng(42).uniform(size=(8, 100)).astype(jnp.bfloat16)
     labels = np.arange(8) * 11
     found = CE(logits, labels)
@@ -341,7 +350,8 @@ def test_R10_narrow_logits_are_computed_in_single_precision():
     np.testing.assert_allclose(found, CE(logits.astype(np.float32), labels), atol=1e-5)
 
 
-def test_R12_half_precision_gradient_over_many_classes_is_finite():
+# jax#40409
+def test_half_precision_gradient_over_many_classes_is_finite():
     logits = np.zeros(2**17, np.float16)
     slope = gradient(CE, logits, 3)
     assert slope.dtype == np.float16
@@ -349,14 +359,16 @@ def test_R12_half_precision_gradient_over_many_classes_is_finite():
     assert slope[3] == -1
 
 
-def test_R13_smoothing_spares_masked_classes():
+# optax#1760
+def test_smoothing_spares_masked_classes():
     logits = np.float32([0, -inf, 1])
     close(CE(logits, 0, label_smoothing=0.1), 1.263262)
     close(SCE(logits, [1, 0, 0], label_smoothing=0.1), 1.263262)
     close(gradient(CE, logits, 0, label_smoothing=0.1), [0.26894142 - 0.95, 0, 0.73105858 - 0.05])
 
 
-def test_R14_smoothed_mass_is_one_and_lies_on_the_classes_that_are_not_masked():
+# optax#1760
+def test_smoothed_mass_is_one_and_lies_on_the_classes_that_are_not_masked():
     """The slope in a logit is the softmax less the smoothed target."""
     logits = np.float32([0, 0, -inf])
     smoothed = softmax(logits) - gradient(CE, logits, 0, label_smoothing=0.3)
@@ -364,13 +376,15 @@ def test_R14_smoothed_mass_is_one_and_lies_on_the_classes_that_are_not_masked():
     assert CE(np.float32([-inf] * 3), 0, label_smoothing=0.3) == inf
 
 
-def test_R15_an_ignored_row_leaves_the_smoothed_mean():
+# pytorch#73205
+def test_an_ignored_row_leaves_the_smoothed_mean():
     logits, labels = np.float32([[0.2, 0.3, 0.5], [0.5, 0.2, 0.3]]), np.array([2, -100])
     objective = jl.Objective(CE, label_smoothing=0.2)
     assert float(objective(logits, labels, where=[True, False])) == pytest.approx(0.9732, abs=5e-5)
 
 
-def test_R16_weights_and_smoothing_of_both_conventions():
+# pytorch#69339, pytorch#91383
+def test_weights_and_smoothing_of_both_conventions():
     logits, labels = np.float32([[1, 2], [3, 0.4]]), np.array([-100, 1])
     hyper = {"label_smoothing": 0.1, "class_weights": [0.2, 0.3]}
     objective = jl.Objective(CE, reduction=jl.total, **hyper)
@@ -381,7 +395,8 @@ def test_R16_weights_and_smoothing_of_both_conventions():
     assert by_term / 0.3 == pytest.approx(2.5405, abs=5e-5)
 
 
-def test_R17_class_weights_and_the_two_means():
+# pytorch#8062
+def test_class_weights_and_the_two_means():
     logits, labels = np.float32([[-100, 100], [-100, 100]]), np.array([0, 1])
     weights = np.float32([20, 10])
     np.testing.assert_allclose(CE(logits, labels, class_weights=weights), [4000, 0], atol=1e-30)
@@ -390,13 +405,15 @@ def test_R17_class_weights_and_the_two_means():
     assert float(by_weight) == pytest.approx(133.3333, rel=1e-6)
 
 
-def test_R18_class_weights_by_example():
+# pytorch#25571
+def test_class_weights_by_example():
     logits = np.float32([[0.2, 0.3, 0.5], [0.5, 0.2, 0.3]])
     found = CE(logits, np.array([2, 1]), class_weights=[2.0, 4.0, 6.0])
     np.testing.assert_allclose(found, [5.6390, 4.9593], atol=5e-5)
 
 
-def test_R22_labels_of_the_wrong_kind_are_refused_by_name():
+# axon#662
+def test_labels_of_the_wrong_kind_are_refused_by_name():
     logits = np.zeros((3, 3), np.float32)
     with pytest.raises(ValueError, match="softmax_cross_entropy_with_integer_labels"):
         SCE(logits, np.array([0, 1, 2]))
@@ -406,7 +423,8 @@ def test_R22_labels_of_the_wrong_kind_are_refused_by_name():
         CE(np.zeros((4, 3), np.float32), np.array([1]))
 
 
-def test_R35_certain_logits():
+# optax#431, pytorch#135359
+def test_certain_logits():
     certain = [(inf, 1.0, 0), (-inf, 0.0, 0), (-inf, 0.9, inf), (-inf, 1.0, inf), (inf, 0.0, inf)]
     for logit, label, value in certain:
         assert BCE(logit, label) == value
@@ -414,7 +432,8 @@ def test_R35_certain_logits():
     assert gradient(BCE, inf, 1.0) == gradient(BCE, -inf, 0.0) == 0
 
 
-def test_R36_small_losses_keep_their_digits():
+# Theano#5758
+def test_small_losses_keep_their_digits():
     assert float(BCE(20.0, 1.0)) == pytest.approx(2.0611536e-9, rel=1e-6)
     assert float(CE([20.0, 0.0], 0)) == pytest.approx(2.0611536e-9, rel=1e-6)
     assert float(SCE([20.0, 0.0], [1.0, 0.0])) == pytest.approx(2.0611536e-9, rel=1e-6)

@@ -84,7 +84,8 @@ def test_mistakes_are_named(call, error, words):
         jax.jit(call)()
 
 
-def test_R22_labels_and_probabilities_are_not_confused():
+# axon#662
+def test_labels_and_probabilities_are_not_confused():
     labels = jnp.array([0, 1, 2])
     with pytest.raises(ValueError, match="softmax_cross_entropy_with_integer_labels"):
         jl.softmax_cross_entropy(LOGITS, labels)
@@ -109,7 +110,8 @@ def test_integers_are_numbers_and_narrow_labels_are_labels():
     np.testing.assert_array_equal(narrow, wide)
 
 
-def test_R59_a_variance_may_be_shared_and_nothing_else():
+# pytorch#176244, pytorch#53392, pytorch#53964
+def test_a_variance_may_be_shared_and_nothing_else():
     mean = jnp.ones((4, 3, 2, 2))
     for shape in [(4, 3, 2, 2), (4, 3, 1, 1), (), (4, 1, 2, 2)]:
         found = jl.gaussian_nll(mean, jnp.full(shape, 2.0), 0 * mean)
@@ -352,8 +354,9 @@ def test_mapping_over_one_argument():
     assert shared.tolist() == [[0.5, 1.5], [2.5, 3.5]]
 
 
+# pytorch#16045, pytorch#16413, keras#14627, flax#5496
 @pytest.mark.slow
-def test_R21_shapes_are_checked_without_assertions_too():
+def test_shapes_are_checked_without_assertions_too():
     """Under `python -O`, which removes `assert`."""
     code = "import jaxloss as jl; jl.huber([[1.0], [2.0]], [1.0, 2.0])"
     command = [sys.executable, "-O", "-c", code]

@@ -117,9 +117,10 @@ def slope_and_values(loss):
     return jax.jit(jax.grad(values, has_aux=True))
 
 
+# PML#660, PML#107, PML#98
 @pytest.mark.parametrize("loss", GROUPED)
 @pytest.mark.parametrize("labels", [[0, 1, 2, 3], [1, 1, 2, 2], [1, 1, 2, 3], [6, 6, 6, 6]])
-def test_R30_anchors_without_positives_or_negatives(loss, labels):
+def test_anchors_without_positives_or_negatives(loss, labels):
     labels = np.array(labels)
     slope, values = map(np.asarray, slope_and_values(loss)(X[:4], labels))
     assert np.all(np.isfinite(values))

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import mpmath
 import numpy as np
 import pytest
-from drawing import LARGE, LOSSES, PUBLIC, Case, in_double
+from drawing import LOSSES, Case, given_loss, in_double
 
 import jaxloss as jl
 from jaxloss.core.loss import Distance, Margin
@@ -46,11 +46,6 @@ RESIDUALS = np.array([1e-4, 3e-3, 0.05, 0.3, 0.7, 1.9, 3, 20, 300, 1e4])
 
 def defaults_of(loss):
     return {name: item.default for name, item in loss.contract.hyperparameters.items()}
-
-
-def given_loss(name):
-    slow = name in LARGE or name not in PUBLIC
-    return pytest.param(name, marks=[pytest.mark.slow] * slow)
 
 
 def each(losses):

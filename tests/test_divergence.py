@@ -126,14 +126,16 @@ def test_behind_a_softmax_the_slope_is_that_of_the_plain_sum_whatever_the_target
     np.testing.assert_allclose(found, plain, rtol=1e-12)
 
 
-def test_R31_no_target_mass_on_a_masked_class():
+# optax#1786
+def test_no_target_mass_on_a_masked_class():
     logits, targets = np.array([-INF, 1.0, 2.0]), np.array([0.0, 0.4, 0.6])
     value, found = jax.jit(jax.value_and_grad(behind_a_softmax))(logits, targets)
     assert float(value) == pytest.approx(0.040250, abs=1e-6)
     np.testing.assert_allclose(found, scipy.special.softmax(logits) - targets, atol=1e-15)
 
 
-def test_R32_log_targets_of_minus_infinity():
+# optax#1786
+def test_log_targets_of_minus_infinity():
     predictions = scipy.special.log_softmax([0.5, 1.0, 2.0, -1.0])
     targets = np.array([0.0, 0.4, 0.6, 0.0])
     derived = jax.jit(jax.value_and_grad(jl.kl_divergence_with_log_targets, (0, 1)))
@@ -144,7 +146,8 @@ def test_R32_log_targets_of_minus_infinity():
     assert np.asarray(slopes[1])[[0, 3]].tolist() == [0, 0]
 
 
-def test_R33_the_slope_in_a_target_of_zero_is_finite():
+# optax#1786, pytorch#89558
+def test_the_slope_in_a_target_of_zero_is_finite():
     """It is known up to what moves all targets at once, which leaves the simplex: here 1 less."""
     predictions = scipy.special.log_softmax([0.5, 1.0, 2.0, -1.0])
     targets = np.array([0.0, 0.4, 0.6, 0.0])
@@ -153,7 +156,8 @@ def test_R33_the_slope_in_a_target_of_zero_is_finite():
     assert np.isfinite(slope(jl.jensen_shannon, 1)(predictions, targets)).all()
 
 
-def test_R34_slopes_in_bfloat16_logits_of_near_equal_distributions():
+# speculators#788
+def test_slopes_in_bfloat16_logits_of_near_equal_distributions():
     rng = np.random.default_rng(0)
     teacher = rng.normal(size=4096) * 2
     logits = (teacher + rng.normal(size=4096) * 0.02).astype(jnp.bfloat16)

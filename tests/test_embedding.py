@@ -75,9 +75,10 @@ def value_and_slopes(loss):
     return jax.jit(jax.value_and_grad(loss, argnums=(0, 1, 2)))
 
 
+# tf#30199, sentence-transformers#4033
 @pytest.mark.parametrize("loss", [jl.triplet, jl.triplet_with_swap])
 @pytest.mark.parametrize("p", [1.0, 1.5, 2.0, inf])
-def test_R27_coincident_points_have_finite_values_and_no_gradient(loss, p):
+def test_coincident_points_have_finite_values_and_no_gradient(loss, p):
     derivatives = functools.partial(value_and_slopes(loss), p=p)
     x, far = np.float32([0.5, -2]), np.float32([0.5, 6])
     value, gradients = derivatives(x, x, x)
@@ -90,11 +91,11 @@ def test_R27_coincident_points_have_finite_values_and_no_gradient(loss, p):
         assert np.isfinite(gradients).all()
 
 
-def test_R28_the_1_norm_takes_absolute_values():
+def test_the_1_norm_takes_absolute_values():
     assert jl.triplet([0.0, 0.0], [1.0, -1.0], [2.0, -2.0], p=1.0, margin=1.0) == 0
 
 
-def test_R29_the_3_norm_takes_absolute_values():
+def test_the_3_norm_takes_absolute_values():
     found = jl.triplet([0.0, 0.0], [1.0, 1.0], [2.0, -2.0], p=3.0, margin=2.0)
     assert float(found) == pytest.approx(2 - 2 ** (1 / 3))
     assert float(found) == pytest.approx(0.740079, abs=1e-6)

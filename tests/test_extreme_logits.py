@@ -10,9 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from drawing import BATCH, LOSSES, Case, in_double
-from test_fenchel_young import half_square
-from test_laws import given_loss
+from drawing import BATCH, LOSSES, Case, given_loss, half_square, in_double
 
 import jaxloss as jl
 

@@ -13,6 +13,7 @@ import numpy as np
 import optax
 import pytest
 from derivatives import value_and_slope, values_and_slopes
+from drawing import half_square
 from scipy.special import softmax
 
 import jaxloss as jl
@@ -27,14 +28,6 @@ ONE_HOT = np.eye(4, dtype=np.float32)[LABELS]
 close = functools.partial(np.testing.assert_allclose, rtol=2e-6, atol=1e-6)
 sparse = jax.jit(jax.vmap(jax.value_and_grad(jl.multiclass_sparsemax)))
 soft = jl.fenchel_young(jax.nn.logsumexp)
-
-
-def half_square(scores):
-    """The conjugate of ||p||² / 2 on the simplex, with the threshold found by sorting."""
-    falling = jnp.sort(scores)[::-1]
-    thresholds = (jnp.cumsum(falling) - 1) / jnp.arange(1, len(scores) + 1)
-    chosen = jax.nn.relu(scores - jnp.max(thresholds))
-    return jnp.dot(chosen, scores) - jnp.dot(chosen, chosen) / 2
 
 
 half_squares = jax.jit(jax.vmap(half_square))
@@ -242,7 +235,8 @@ def test_optax_agrees(ours, theirs, scores, targets):
         close(left, right, atol=3e-6)
 
 
-def test_R8_a_label_out_of_range_is_nan_in_value_and_gradient():
+# optax#1185, pytorch#43840, keras#23664
+def test_a_label_out_of_range_is_nan_in_value_and_gradient():
     labels = LABELS.copy()
     labels[:2] = -1, 4
     for loss in (jl.multiclass_sparsemax, jl.multiclass_perceptron):

@@ -8,83 +8,38 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from dense_heads import (
+    CE,
+    CLASSES,
+    FEATURES,
+    HEAD,
+    LABELS,
+    MOVING,
+    SOFT,
+    TERMS,
+    TOKENS,
+    WHERE,
+    close,
+    dense,
+    draw,
+    put,
+    relative,
+    slopes_of_mean,
+    value_and_gradients,
+)
 from jax import export
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
-from scipy.special import softmax
 
 import jaxloss as jl
 
 pytestmark = pytest.mark.slow
-
-CE = jl.softmax_cross_entropy_with_integer_labels
-HEAD = jl.linear_head(CE, tokens=4)
-TERMS = {"label_smoothing": 0.1, "z_loss": 1e-2, "softcap": 5.0}
-TOKENS, FEATURES, CLASSES = 11, 5, 7  # three chunks of 4, of which one is not full
-
-close = functools.partial(np.testing.assert_allclose, rtol=2e-6, atol=2e-6)
-
-
-def draw(tokens=TOKENS, features=FEATURES, classes=CLASSES, scale=1.0, dtype=np.float32):
-    """Hidden, weight, bias and labels."""
-    rng = np.random.default_rng(tokens + classes)
-    shapes = [((tokens, features), 1.0), ((features, classes), scale), ((classes,), 1.0)]
-    moving = tuple((rng.normal(size=s) * x).astype(dtype) for s, x in shapes)
-    return moving, rng.integers(0, classes, tokens).astype(np.int32)
-
-
-MOVING, LABELS = draw()
-SOFT = softmax(np.random.default_rng(5).normal(size=(TOKENS, CLASSES)).astype(np.float32), axis=1)
-WHERE = np.arange(TOKENS) % 3 != 1
-
-
-def put(array, place, value):
-    """A copy that holds other numbers at a place."""
-    other = array.copy()
-    other[place] = value
-    return other
-
-
-@functools.cache
-def dense(loss):
-    """The loss of all logits at once."""
-
-    def of_all(hidden, weight, bias, *others, **hyper):
-        logits = jnp.matmul(hidden, weight, precision="highest") + bias
-        return loss(logits, *others, **hyper)
-
-    return of_all
-
-
-def value_and_gradients(head, moving, *others, cotangent=None, **hyper):
-    """Values, and the gradient in hidden, weight and bias of their sum, or another combination."""
-    shape = moving[0].shape[:-1]
-    weights = np.ones(shape, np.float32) if cotangent is None else cotangent
-    return _value_and_gradients(head, moving, others, weights, hyper)
-
-
-@functools.partial(jax.jit, static_argnums=0)
-def _value_and_gradients(head, moving, others, weights, hyper):
-    values, back = jax.vjp(lambda *m: head(*m, *others, **hyper), *moving)
-    return values, back(weights)
-
-
-@jax.jit
-def slopes_of_mean(moving, labels):
-    """Those of the dense loss."""
-    return jax.grad(lambda m: jnp.mean(dense(CE)(*m, labels)))(moving)
-
-
-def relative(found, expected):
-    """The distance in units of the expected length."""
-    found, expected = np.asarray(found, np.float64), np.asarray(expected, np.float64)
-    return np.linalg.norm(found - expected) / np.linalg.norm(expected)
 
 
 @pytest.mark.parametrize(
     ("tokens", "classes", "at_once"),
     [(256, 100, 1024), (251, 2500, 64), (127, 2049, 50), (7, 50257, 2), (1, 1, 128)],
 )
-def test_R51_ragged_sizes_equal_dense(tokens, classes, at_once):
+def test_ragged_sizes_equal_dense(tokens, classes, at_once):
     features = 16
     for scale in (0.02, features**-0.5):
         moving, labels = draw(tokens, features, classes, scale)
@@ -95,7 +50,8 @@ def test_R51_ragged_sizes_equal_dense(tokens, classes, at_once):
             np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5 * largest)
 
 
-def test_R52_any_cotangent_with_and_without_masked_rows():
+# Liger#968, Liger#1298
+def test_any_cotangent_with_and_without_masked_rows():
     cotangent = np.arange(TOKENS, dtype=np.float32)
     ours = value_and_gradients(HEAD, MOVING, LABELS, cotangent=cotangent)
     theirs = value_and_gradients(dense(CE), MOVING, LABELS, cotangent=cotangent)
@@ -111,13 +67,14 @@ def test_R52_any_cotangent_with_and_without_masked_rows():
     jax.tree.map(close, slopes, expected)
 
 
+# CCE#52, Liger#423, Liger#243, Liger#330, maxtext#3211
 @pytest.mark.parametrize(
     ("bias", "hyper"),
     [(MOVING[2], {name: value}) for name, value in TERMS.items()]
     + [(0.0, TERMS), (0, {"class_weights": np.linspace(0.5, 2, CLASSES, dtype=np.float32)})],
     ids=[*TERMS, "all without bias", "class_weights without bias"],
 )
-def test_R53_every_term_equals_dense(bias, hyper):
+def test_every_term_equals_dense(bias, hyper):
     def total(loss):
         return jax.jit(
             jax.value_and_grad(
@@ -133,8 +90,9 @@ def test_R53_every_term_equals_dense(bias, hyper):
 mean_with_terms = jax.jit(jax.value_and_grad(jl.Objective(HEAD, **TERMS)))
 
 
+# CCE#52, Liger#423, Liger#243, Liger#330, maxtext#3211
 @pytest.mark.parametrize("masked", ["one chunk", "all"])
-def test_R53_a_chunk_that_is_all_masked(masked):
+def test_a_chunk_that_is_all_masked(masked):
     where = np.arange(TOKENS) % 3 != 1 if masked == "one chunk" else np.zeros(TOKENS, bool)
     hidden, weight, bias = MOVING
     dirty, labels = put(hidden, ~where, np.nan), put(LABELS, ~where, CLASSES + 1)
@@ -148,7 +106,8 @@ def test_R53_a_chunk_that_is_all_masked(masked):
     jax.tree.map(close, slopes[1:], expected[1][1:])
 
 
-def test_R54_chunks_and_company_change_nothing():
+# pytorch#181574
+def test_chunks_and_company_change_nothing():
     expected = value_and_gradients(dense(CE), MOVING, LABELS)
     for tokens in (1, 3, 10, None):
         found = value_and_gradients(jl.linear_head(CE, tokens=tokens), MOVING, LABELS)
@@ -159,8 +118,9 @@ def test_R54_chunks_and_company_change_nothing():
         np.testing.assert_allclose(alone(hidden[row], LABELS[row]), value, rtol=1e-6)
 
 
+# Liger#1391, Liger#512
 @pytest.mark.parametrize(("dtype", "rounding"), [("bfloat16", 2e-3), ("float16", 3e-4)])
-def test_R55_many_chunks_add_no_error_to_narrow_gradients(dtype, rounding):
+def test_many_chunks_add_no_error_to_narrow_gradients(dtype, rounding):
     moving, labels = draw(1024, 16, 40, 0.25, dtype)
     with jax.enable_x64(True):
         exact = slopes_of_mean(tuple(x.astype(np.float64) for x in moving), labels)
@@ -458,7 +418,8 @@ def test_wide_stays_wide_and_mixed_is_the_wider():
         np.testing.assert_allclose(found, of_all(*double, LABELS), rtol=1e-13)
 
 
-def test_R58_strict_modes_of_jax():
+# jax#7510
+def test_strict_modes_of_jax():
     strict = (
         jax.numpy_rank_promotion("raise"),
         jax.numpy_dtype_promotion("strict"),

@@ -6,8 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from jax.sharding import AxisType, NamedSharding, PartitionSpec
-from test_heads import (
+from dense_heads import (
     CE,
     CLASSES,
     FEATURES,
@@ -23,6 +22,7 @@ from test_heads import (
     relative,
     slopes_of_mean,
 )
+from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
 import jaxloss as jl
 

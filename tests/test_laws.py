@@ -8,7 +8,16 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from drawing import BATCH, ELEMENTS, LARGE, LOSSES, PUBLIC, Case, in_double, outside
+from drawing import (
+    BATCH,
+    ELEMENTS,
+    LOSSES,
+    Case,
+    given_loss,
+    in_double,
+    outside,
+    with_first,
+)
 from hypothesis import HealthCheck, given, settings
 from jax import export
 
@@ -23,12 +32,6 @@ def of_each(losses):
     """A law for each loss; all laws of one loss run together, as they share what is compiled."""
     cases = [given_loss(name, Case(loss)) for name, loss in losses.items()]
     return pytest.mark.parametrize("case", cases, scope="module")
-
-
-def given_loss(name, value):
-    """A parameter that stands for a loss; large programs are slow, and so is what makers give."""
-    slow = name in LARGE or name not in PUBLIC
-    return pytest.param(value, id=name, marks=[pytest.mark.slow] * slow)
 
 
 every_loss, every_coupled_loss = of_each(LOSSES), of_each(COUPLED)
@@ -95,8 +98,9 @@ def test_forward_and_reverse_mode_agree(case):
     assert found.slope == pytest.approx(slope, rel=1e-4, abs=1e-5)
 
 
+# t5x#351, pytorch#90916
 @every_loss
-def test_R56_derivatives_are_finite_at_the_edges_and_values_keep_their_digits(case):
+def test_derivatives_are_finite_at_the_edges_and_values_keep_their_digits(case):
     @drawn
     @given(case.edges())
     def law(arrays):
@@ -136,7 +140,7 @@ def test_a_mask_is_the_subset_and_a_zero_weight(case):
 
 
 @every_coupled_loss
-def test_R57_elements_behind_a_mask_are_not_in_the_set(case):
+def test_elements_behind_a_mask_are_not_in_the_set(case):
     """Masked elements, whatever they hold, change nothing; and theirs is the gradient 0."""
     keep = np.arange(ELEMENTS) % 3 != 1
     where = np.broadcast_to(keep, (BATCH, ELEMENTS))
@@ -185,8 +189,9 @@ def test_a_mask_of_numbers_or_of_another_shape_is_refused(case):
         case.loss(*arrays, where=np.ones((BATCH, 1), bool))
 
 
+# pytorch#70348, pytorch#116349
 @every_loss
-def test_R7_an_empty_mean_is_zero_with_zero_gradient(case):
+def test_an_empty_mean_is_zero_with_zero_gradient(case):
     found = cleanly(case, case.ordinary(), np.zeros(BATCH, bool))
     for part in jax.tree.leaves(found):
         np.testing.assert_array_equal(part, 0)
@@ -275,8 +280,9 @@ def test_double_precision_is_kept_and_hyper_parameters_do_not_cause_it(case):
             assert strictly(dtype, [in_double(x) for x in single], hyper) == np.float64
 
 
+# pytorch#16045, pytorch#16413, keras#14627, flax#5496
 @of_each({name: x for name, x in LOSSES.items() if len(x.contract.arrays) > 1})
-def test_R21_shapes_are_never_broadcast(case):
+def test_shapes_are_never_broadcast(case):
     arrays = case.ordinary()
     last = max(i for i, domain in enumerate(case.domains) if not domain.shared)
     for batch in [(BATCH, 1), (1,), (), (2 * BATCH,)]:
@@ -293,8 +299,9 @@ def test_R21_shapes_are_never_broadcast(case):
             jax.vmap(case.loss)(*[np.stack([x, x]) for x in bad])
 
 
+# jax#7510
 @every_loss
-def test_R58_strict_modes_of_jax(case):
+def test_strict_modes_of_jax(case):
     """Ranks and dtypes are not promoted, wherever `minimised` traces, and no NaN is made."""
     found = cleanly(case, case.ordinary())
     assert all(np.isfinite(x).all() for x in jax.tree.leaves(found))
@@ -312,13 +319,6 @@ def test_lowers_for_every_platform_and_any_number_of_examples(case):
 def of_elements(values, chosen):
     """The values of chosen elements, or of the sets where these have one value each."""
     return values if values.ndim == 1 else values[:, chosen]
-
-
-def with_first(x, value):
-    """A copy of the array whose first entry is this, as floats where this is one."""
-    changed = np.array(x, np.float32 if isinstance(value, float) else x.dtype)
-    changed.flat[0] = value
-    return changed
 
 
 def broad(value, like):

@@ -62,7 +62,8 @@ def test_nll_of_the_softmax_is_the_cross_entropy_and_a_divergence_to_the_label()
     np.testing.assert_allclose(found, one_hot, rtol=1e-12)
 
 
-def test_R8_a_label_that_is_none_gives_nan_in_value_and_gradient():
+# optax#1185, pytorch#43840, keras#23664
+def test_a_label_that_is_none_gives_nan_in_value_and_gradient():
     log_probabilities = scipy.special.log_softmax(np.arange(5.0))
     slope = jax.jit(jax.value_and_grad(jl.nll))
     for label in (5, -1, -5, -100, 1000):
@@ -154,7 +155,8 @@ def test_gaussian_keeps_digits_where_squares_would_overflow_or_vanish():
         assert float(found) == pytest.approx(float(exact), rel=1e-6)
 
 
-def test_R59_a_variance_is_whole_or_shared_along_axes_and_the_result_is_per_element():
+# pytorch#176244, pytorch#53392, pytorch#53964
+def test_a_variance_is_whole_or_shared_along_axes_and_the_result_is_per_element():
     rng = np.random.default_rng(2)
     mean, targets = rng.normal(size=(2, 4, 3, 2, 2))
     for shape in [(4, 3, 2, 2), (4, 3, 1, 1), (4, 1, 2, 2), (1, 1, 1, 1), ()]:

@@ -163,8 +163,9 @@ def test_crammer_singer_as_peers():
     close(found, jax.jit(optax.losses.multiclass_hinge_loss)(SCORES, LABELS))
 
 
+# optax#1185, pytorch#43840, keras#23664
 @pytest.mark.parametrize("label", [-1, -100, 4])
-def test_R8_a_label_out_of_range_is_nan_in_value_and_gradient(label):
+def test_a_label_out_of_range_is_nan_in_value_and_gradient(label):
     for loss in (hinges, jl.crammer_singer, jl.weston_watkins, jl.one_hot_absolute_error):
         value, slope = differentiated(loss)(SCORES[0], label, {})
         assert np.isnan(value)

@@ -138,7 +138,8 @@ def test_terms_of_different_shape_are_refused():
         objective(PREDICTIONS, TARGETS)
 
 
-def test_R20_averages_of_unequal_micro_batches_add_up_exactly():
+# transformers#24725, torchtune#1875
+def test_averages_of_unequal_micro_batches_add_up_exactly():
     rng = np.random.default_rng(0)
     predictions, targets = rng.normal(size=(2, 112)).astype(np.float32)
     objective = jl.Objective(jl.squared_error)
@@ -156,7 +157,8 @@ def test_R20_averages_of_unequal_micro_batches_add_up_exactly():
     assert abs(np.mean(each) - whole) > 1e-3
 
 
-def test_R60_a_mean_over_devices_is_the_global_mean():
+# transformers#18297
+def test_a_mean_over_devices_is_the_global_mean():
     predictions = np.arange(8, dtype=np.float32).reshape(2, 4)
     where = np.array([[True, True, True, False], [True] * 4])
     local = lambda p, t, m: (

@@ -58,15 +58,17 @@ def test_value_and_gradient(loss, probabilities, targets, hyper, value, slope):
             np.testing.assert_allclose(gradient, slope, rtol=1e-14)
 
 
-def test_R47_one_value_for_each_image():
+# keras#19637
+def test_one_value_for_each_image():
     truths = np.array([[[[1], [1]], [[0], [0]]], [[[1], [1]], [[0], [0]]]], np.float32)
     chances = np.array([[[[0], [1]], [[0], [1]]], [[[0.4], [0]], [[0], [0.9]]]], np.float32)
     found = jl.dice(chances.reshape(2, -1), truths.reshape(2, -1), smooth=0.0)
     np.testing.assert_allclose(found, [0.5, 0.75757575], rtol=1e-6)
 
 
+# mmocr#408
 @pytest.mark.parametrize("loss", REGIONAL)
-def test_R48_two_empty_regions_agree(loss):
+def test_two_empty_regions_agree(loss):
     empty = np.zeros(4, np.float32)
 
     @jax.jit
@@ -80,7 +82,8 @@ def test_R48_two_empty_regions_agree(loss):
         assert all(np.all(np.isfinite(x)) for x in derived)
 
 
-def test_R49_weights_of_classes_do_not_cancel():
+# MONAI#369, MONAI#6765
+def test_weights_of_classes_do_not_cancel():
     """True sizes 12 and 2, sums of sizes 16 and 4, shared 4 and 1.5: weights 1/144 and 1/4."""
     targets, probabilities = np.zeros((2, 14, 2), np.float32)
     targets[:12, 0] = targets[12:, 1] = 1
@@ -91,7 +94,7 @@ def test_R49_weights_of_classes_do_not_cancel():
 
 @pytest.mark.parametrize("dtype", [jnp.bfloat16, jnp.float16])
 @pytest.mark.parametrize("loss", [*REGIONAL, jl.generalized_dice])
-def test_R50_large_images_in_half_precision(loss, dtype):
+def test_large_images_in_half_precision(loss, dtype):
     """Half precision itself has no sum above 65504, nor one above 2048 that is exact."""
     shape = (512 * 512, 1) if loss is jl.generalized_dice else (512 * 512,)
     rng = np.random.default_rng(1)
@@ -107,7 +110,7 @@ def test_R50_large_images_in_half_precision(loss, dtype):
 
 
 @pytest.mark.parametrize("loss", REGIONAL)
-def test_R50_binary_probabilities(loss):
+def test_binary_probabilities(loss):
     hard = CHANCES > 0.5
     close(loss(hard, TRUTHS > 0), loss(hard.astype(np.float32), TRUTHS))
     close(loss(TRUTHS, TRUTHS), np.zeros(6))

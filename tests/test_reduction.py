@@ -11,7 +11,8 @@ REDUCERS = [jl.mean, jl.mean_by_count, jl.mean_by_batch, jl.mean_of_sequences]
 CE = jl.softmax_cross_entropy_with_integer_labels
 
 
-def test_R17_weights_divide_by_weight_or_by_count():
+# pytorch#8062
+def test_weights_divide_by_weight_or_by_count():
     logits, labels = np.float32([[-100, 100]] * 2), np.array([0, 1])
     at = lambda reduction: jl.Objective(CE, reduction=reduction)(
         logits, labels, weights=np.float32([20, 10])
@@ -21,7 +22,8 @@ def test_R17_weights_divide_by_weight_or_by_count():
     np.testing.assert_allclose(at(jl.mean), 4000 / 30, rtol=1e-6)
 
 
-def test_R19_tokens_or_sequences_count_the_same():
+# verl#593
+def test_tokens_or_sequences_count_the_same():
     """Two sequences of ten tokens, of which five and one count."""
     where = np.arange(10) < np.array([[5], [1]])
     values = np.where(where, np.float32([[2], [10]]), np.float32(np.nan))
@@ -81,7 +83,8 @@ def test_an_unknown_segment_is_nan_unless_masked():
     assert np.isnan(np.asarray(weights(segments))[2])
 
 
-def test_R11_a_sum_of_narrow_values_is_wide():
+# pytorch#166232
+def test_a_sum_of_narrow_values_is_wide():
     logits = jax.random.uniform(jax.random.key(0), (8192, 100), jnp.bfloat16)
     labels = np.zeros(8192, np.int32)
     summed = jl.Objective(CE, reduction=jl.total)(logits, labels)

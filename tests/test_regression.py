@@ -85,7 +85,8 @@ def test_smooth_l1_is_huber_over_its_delta(b):
     np.testing.assert_allclose(jl.smooth_l1(R, 0 * R, beta=b), expected, rtol=1e-14)
 
 
-def test_R40_huber_and_smooth_l1_differ_by_the_factor_beta():
+# pytorch#48595, pytorch#68558
+def test_huber_and_smooth_l1_differ_by_the_factor_beta():
     residual = np.array([0.5, 3.0])
     assert jl.huber(residual, 0 * residual, delta=2.0).tolist() == [0.125, 4.0]
     assert jl.smooth_l1(residual, 0 * residual, beta=2.0).tolist() == [0.0625, 2.0]
@@ -95,7 +96,8 @@ def test_R40_huber_and_smooth_l1_differ_by_the_factor_beta():
     np.testing.assert_array_equal(slope(jl.smooth_l1, R, beta=0.0), slope(jl.absolute_error, R))
 
 
-def test_R39_log_cosh_small_and_large():
+# optax#103
+def test_log_cosh_small_and_large():
     found = jl.log_cosh(np.float32([1e-4, 1e-3, 1e4]), np.zeros(3, np.float32))
     np.testing.assert_allclose(found, [5.0e-9, 4.9999992e-7, 9999.30685], rtol=5e-7)
 

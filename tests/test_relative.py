@@ -126,13 +126,15 @@ def test_the_best_constant_of_the_percentage_error_is_the_inversely_weighted_med
     assert grid[int(risk.argmin())] == pytest.approx(median, abs=5e-3)
 
 
-def test_R23_cosines_of_different_shapes_are_refused():
+# pytorch#109333
+def test_cosines_of_different_shapes_are_refused():
     for loss in (jl.cosine_similarity, jl.cosine_distance):
         with pytest.raises(ValueError, match="targets"):
             loss(np.ones((2, 3)), np.ones((1, 1)))
 
 
-def test_R24_the_cosine_does_not_depend_on_the_lengths():
+# pytorch#115786
+def test_the_cosine_does_not_depend_on_the_lengths():
     long = np.float32([2606.67, 2477.72, 3251.84])
     short = np.float32([3.468e-9, 1.825e-9, 8.352e-9])
     exact = np.dot(*[v / np.linalg.norm(v) for v in np.float64([long, short])])
@@ -142,7 +144,8 @@ def test_R24_the_cosine_does_not_depend_on_the_lengths():
         assert float(jl.cosine_distance(factor * long, short)) == pytest.approx(1 - exact, rel=1e-5)
 
 
-def test_R25_a_zero_vector_has_similarity_zero_and_gradient_zero():
+# tf#56305, optax#946
+def test_a_zero_vector_has_similarity_zero_and_gradient_zero():
     zero, ones = np.zeros(3, np.float32), np.ones(3, np.float32)
     for first, second in [(zero, ones), (ones, zero), (zero, zero)]:
         assert float(jl.cosine_similarity(first, second)) == 0
@@ -152,7 +155,8 @@ def test_R25_a_zero_vector_has_similarity_zero_and_gradient_zero():
                 assert gradient.tolist() == [0, 0, 0]
 
 
-def test_R26_the_cosine_stays_within_its_bounds():
+# pytorch#18057, pytorch#78064
+def test_the_cosine_stays_within_its_bounds():
     x = RNG.normal(size=(1000, 7)).astype(np.float32)
     for other in (x, -x, 3 * x, RNG.normal(size=x.shape).astype(np.float32)):
         assert np.all(np.abs(jl.cosine_similarity(x, other)) <= 1)

@@ -144,7 +144,8 @@ def test_is_an_objective_whose_mask_hides_bad_sequences():
     close(found, jl.ctc(LOGITS, FRAME_COUNTS, LABEL_COUNTS, TARGETS)[where].mean())
 
 
-def test_R41_a_near_certain_sequence_costs_little_but_not_less_than_nothing():
+# optax#1771
+def test_a_near_certain_sequence_costs_little_but_not_less_than_nothing():
     value, gradient = alone([[0, 17], [0, 17]], 2, 1, [1])
     assert value == pytest.approx(1.713908e-15, rel=1e-5)
     np.testing.assert_allclose(gradient, [[1.713908e-15, -1.713908e-15]] * 2, rtol=1e-5)
@@ -169,42 +170,47 @@ def test_near_certain_value_is_the_probability_of_all_else():
         np.testing.assert_allclose(jl.ctc(logits, 3, 2, [1, 2, 0]), sum(rest), rtol=1e-12)
 
 
+# pytorch#31557
 @pytest.mark.parametrize("labels", [[1, 1], [1, 2, 1]], ids=str)
 @pytest.mark.parametrize("infeasible", [inf, 0.0, 7.0])
-def test_R42_without_an_alignment_the_value_is_as_said_and_the_gradient_zero(labels, infeasible):
+def test_without_an_alignment_the_value_is_as_said_and_the_gradient_zero(labels, infeasible):
     value, gradient = alone(np.zeros((2, 3)), 2, len(labels), labels, infeasible)
     assert value == infeasible
     np.testing.assert_array_equal(gradient, 0)
 
 
-def test_R42_masked_classes_can_leave_no_alignment():
+# pytorch#31557
+def test_masked_classes_can_leave_no_alignment():
     value, gradient = alone([[0, 0, -inf], [0, 0, -inf]], 2, 1, [2])
     assert value == inf
     np.testing.assert_array_equal(gradient, 0)
 
 
-def test_R43_empty_target():
+# pytorch#18215
+def test_empty_target():
     value, gradient = alone(np.zeros((2, 3)), 2, 0, [])
     assert value == pytest.approx(2 * log(3), rel=1e-6)
     close(gradient, [[-2 / 3, 1 / 3, 1 / 3]] * 2)
 
 
+# pytorch#81459
 @pytest.mark.parametrize(("labels", "expected"), [([], 0), ([1], inf)])
-def test_R44_no_frames(labels, expected):
+def test_no_frames(labels, expected):
     value, gradient = alone(np.zeros((2, 3)), 0, len(labels), labels)
     assert value == expected
     np.testing.assert_array_equal(gradient, 0)
     assert jl.ctc(np.zeros((0, 3)), 0, len(labels), np.array([*labels, -1])[:1]) == expected
 
 
-def test_R45_masked_classes_have_gradient_zero():
+# jax#6811
+def test_masked_classes_have_gradient_zero():
     value, gradient = alone([[0, 0, -inf]] * 2, 2, 1, [1])
     assert value == pytest.approx(log(4 / 3), rel=1e-6)
     close(gradient, [[1 / 6, -1 / 6, 0]] * 2)
 
 
 @pytest.mark.parametrize("hidden", [np.nan, inf, -inf, 1e30])
-def test_R46_padding_cannot_be_seen(hidden):
+def test_padding_cannot_be_seen(hidden):
     clean = value_and_gradient(LOGITS, FRAME_COUNTS, LABEL_COUNTS, TARGETS)
     logits = np.where((np.arange(FRAMES) < FRAME_COUNTS[:, None])[..., None], LOGITS, hidden)
     labels = np.where(np.arange(LABELS) < LABEL_COUNTS[:, None], TARGETS, -1)

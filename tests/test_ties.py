@@ -6,8 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from drawing import LOSSES, Case, in_double
-from test_laws import given_loss
+from drawing import LOSSES, Case, given_loss, in_double
 
 import jaxloss as jl
 from jaxloss.core.loss import Distance, Margin

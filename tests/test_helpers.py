@@ -79,6 +79,7 @@ MAKERS_AND_FUNCTIONS_OF_FUNCTIONS = {
     "clean_prediction",
     "clipped",
     "denoising",
+    "derive",
     "distance",
     "distillation_head",
     "fenchel_young",

@@ -1,8 +1,9 @@
 """The types in the signatures of losses: which values an argument takes, in which layout.
 
-An array type says how many trailing axes form one event; the axes before them are the batch.
-A hyper-parameter type says in which interval the number lies. Both are read by the check in
-`signature`, by the tests that draw inputs, and by the catalog.
+An array type names the last axes, which form one event; the axes before them are the batch, and
+axes of one name are equally long in all arrays of a loss. A hyper-parameter type says in which
+interval the number lies. Both carry ordinary numbers, of which tests and benchmarks draw inputs,
+and are read by the check in `signature` and by the catalog.
 """
 
 from jaxloss.core.domains.arrays import Angle as Angle

@@ -66,6 +66,20 @@ def test_nan_is_lost_in_no_row_of_many_classes(name, count, classes):
             assert_lost_nowhere(Case(LOSSES[name]), arrays, place, {})
 
 
+@pytest.mark.parametrize("dtype", [jnp.bfloat16, jnp.float16])
+@pytest.mark.parametrize("classes", [127, 1000])
+def test_nor_in_one_of_sixteen_bits(dtype, classes):
+    rng = np.random.default_rng(0)
+    logits, labels = rng.normal(size=(64, classes)).astype(dtype), np.zeros(64, int)
+    mean = jl.Objective(jl.softmax_cross_entropy_with_integer_labels)
+    both = jax.jit(lambda x: (mean(x, labels), *jax.value_and_grad(mean.__call__)(x, labels)))
+    for entry in (0, classes - 1):
+        alone, value, gradient = both(changed([logits], 0, 5, entry, np.nan)[0])
+        assert np.isnan(alone)
+        assert np.isnan(value)
+        assert np.isnan(gradient[5]).any()
+
+
 REDUCTIONS = {
     "cvar": jl.cvar,
     "flooded": jl.flooded,

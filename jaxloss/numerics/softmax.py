@@ -140,8 +140,9 @@ def _largest_rival(logits: Array, labels: Array) -> Array:
 
 def _log_shifted(logits: Array, labels: Array, top: Array) -> Array:
     """Differentiable as it is: a loop that is differentiated twice passes the rule by."""
-    others = _without_label(wide(logits), labels)
-    total = jnp.sum(jnp.exp(_below(others, top, _LARGEST + unknown(others))), axis=-1)
+    others = _without_label(wide(logits), labels, keeps=not _is_narrow(logits))
+    most = _LARGEST if _is_narrow(logits) else _LARGEST + unknown(others)
+    total = jnp.sum(jnp.exp(_below(others, top, most)), axis=-1) + _lost_if_narrow(logits)
     empty = total == 0
     return jnp.where(empty, -jnp.inf, jnp.log(jnp.where(empty, 1, total)))
 
@@ -185,7 +186,8 @@ def _plain_sum(logits: Array, labels: Array) -> Array:
     """Sum of the exponentials of all but the label."""
     width = _tile_width(logits)
     if width is None:
-        return jnp.sum(jnp.exp(_without_label(wide(logits), labels)), axis=-1)
+        others = _without_label(wide(logits), labels, keeps=not _is_narrow(logits))
+        return jnp.sum(jnp.exp(others), axis=-1) + _lost_if_narrow(logits)
     count = logits.shape[-1] // width  # of each example
     tiles = lax.optimization_barrier(logits.reshape(labels.size * count, width))
     sums = lax.optimization_barrier(jnp.sum(jnp.exp(tiles), axis=-1))
@@ -206,14 +208,25 @@ def _tile_width(logits: Array) -> int | None:
     return next(widths, None)
 
 
-def _without_label(x: Array, labels: Array) -> Array:
-    """`x` with -inf at the label, by arithmetic unless that cannot tell so many classes apart."""
+def _lost_if_narrow(logits: Array) -> Array | float:
+    """0, or for rows of 16 bits that hold NaN it; told of each logit, XLA would hold them widened."""
+    if not _is_narrow(logits):
+        return 0.0
+    return jnp.where(jnp.any(jnp.isnan(_wide_afresh(logits)), axis=-1), jnp.nan, 0)
+
+
+def _without_label(x: Array, labels: Array, *, keeps: bool = True) -> Array:
+    """`x` with -inf at the label, by arithmetic unless that cannot tell so many classes apart.
+
+    NaN is kept in its place, unless a row is looked at otherwise.
+    """
     if x.shape[-1] * float(np.finfo(x.dtype).eps) > 1:
         return jnp.where(is_label(labels, x), -jnp.inf, x)
     places = lax.broadcasted_iota(x.dtype, x.shape, x.ndim - 1)
     label = labels.astype(x.dtype)[..., None]
     half = 0 * label + 0.5  # as broadcasts of one number, those of several sums would be shared
-    return jnp.minimum(x, (jnp.abs(places - label) - half) * (half * jnp.inf) + unknown(x))
+    bound = (jnp.abs(places - label) - half) * (half * jnp.inf)
+    return jnp.minimum(x, bound + unknown(x) if keeps else bound)
 
 
 def _is_narrow(x: Array) -> bool:

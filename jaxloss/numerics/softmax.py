@@ -209,7 +209,7 @@ def _tile_width(logits: Array) -> int | None:
 
 
 def _lost_if_narrow(logits: Array) -> Array | float:
-    """0, or for rows of 16 bits that hold NaN it; told of each logit, XLA would hold them widened."""
+    """NaN for rows of 16 bits that hold one, else 0; told of each logit, all would be held wide."""
     if not _is_narrow(logits):
         return 0.0
     return jnp.where(jnp.any(jnp.isnan(_wide_afresh(logits)), axis=-1), jnp.nan, 0)

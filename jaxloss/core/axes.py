@@ -2,8 +2,6 @@
 
 from collections.abc import Sequence
 
-import numpy as np
-
 from jaxloss.core.domains import ArrayDomain
 from jaxloss.numerics.broadcasting import Shape
 from jaxloss.numerics.sizes import is_known
@@ -68,12 +66,11 @@ def misfit(domain: ArrayDomain, shape: Shape, wanted: Shape) -> str:
     """Which named axis of an array is too long or too short, in words; empty if none is."""
     if len(shape) != len(wanted):
         return ""
-    event = len(domain.axes)
-    pairs = zip(
-        domain.axes, shape[len(shape) - event :], wanted[len(wanted) - event :], strict=True
-    )
-    wrong = [(name, own, other) for name, own, other in pairs if own != other != UNKNOWN]
-    return "".join(f"it has {own} {name} for {other}; " for name, own, other in wrong[:1])
+    batch = len(shape) - len(domain.axes)
+    for name, own, other in zip(domain.axes, shape[batch:], wanted[batch:], strict=True):
+        if own != other != UNKNOWN:
+            return f"it has {own} {name} for {other}; "
+    return ""
 
 
 def moved_classes(domains: Sequence[ArrayDomain], shapes: Sequence[Shape]) -> int | None:
@@ -82,9 +79,5 @@ def moved_classes(domains: Sequence[ArrayDomain], shapes: Sequence[Shape]) -> in
     if domains[0].axes != ("classes",):
         return None
     labels = [shape for domain, shape in zip(domains[1:], others, strict=True) if domain.indexes]
-    places = [
-        axis
-        for axis in range(1, len(first) - 1)
-        if labels and np.delete(np.array(first, object), axis).tolist() == [*labels[0]]
-    ]
-    return places[0] if places else None
+    places = range(1, len(first) - 1)
+    return next((i for i in places if (*first[:i], *first[i + 1 :]) in labels[:1]), None)

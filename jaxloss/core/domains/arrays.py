@@ -77,38 +77,28 @@ NonZeroReal = Annotated[
         edges=(1e-4, -1.0, 1e4),
     ),
 ]
+_SCALE = ArrayDomain(
+    "Spread",
+    "scales or dispersions >= 0; a scalar or an axis of length 1 is shared",
+    low=0.0,
+    benign=1.0,
+    shared=True,
+    ordinary=(0.2, 3.0),
+    edges=(1e-4, 1.0, 1e4),
+)
 Variance = Annotated[
     Array,
-    ArrayDomain(
-        "Variance",
-        "variances >= 0; a scalar or an axis of length 1 is shared",
-        low=0.0,
-        benign=1.0,
-        shared=True,
-        ordinary=(0.2, 3.0),
-        edges=(1e-4, 1.0, 1e4),
+    replace(
+        _SCALE, name="Variance", says="variances >= 0; a scalar or an axis of length 1 is shared"
     ),
 ]
-Spread = Annotated[
-    Array,
-    ArrayDomain(
-        "Spread",
-        "scales or dispersions >= 0; a scalar or an axis of length 1 is shared",
-        low=0.0,
-        benign=1.0,
-        shared=True,
-        ordinary=(0.2, 3.0),
-        edges=(1e-4, 1.0, 1e4),
-    ),
-]
+Spread = Annotated[Array, _SCALE]
 Concentration = Annotated[
     Array,
-    ArrayDomain(
-        "Concentration",
-        "concentrations >= 0; a scalar or an axis of length 1 is shared",
-        low=0.0,
-        benign=1.0,
-        shared=True,
+    replace(
+        _SCALE,
+        name="Concentration",
+        says="concentrations >= 0; a scalar or an axis of length 1 is shared",
         ordinary=(0.2, 5.0),
         edges=(0.0, 1e-4, 1e4),
     ),

@@ -39,7 +39,7 @@ from jaxloss.compare import compare
 losses = ["brier", "cauchy_schwarz", "expectation", "squared_hinge(margin=0.5)"]
 noise, rates = [0.0, 0.2, 0.4, 0.6], [1e-3, 3e-3, 1e-2, 3e-2, 1e-1]
 outcome = compare(losses, seeds=6, noise=noise, rates=rates, epochs=10)
-print(outcome.plan.networks, "networks of", [c.name for c in outcome.plan.field.contenders])
+print(outcome.plan.networks, "networks of", [c.name for c in outcome.plan.lineup.contenders])
 
 # %% [markdown]
 # Three more take part than were asked for: cross-entropy, with which all are compared; the same
@@ -157,11 +157,11 @@ for name in losses:
 # cross-entropy at half the temperature, and Adam does not see the half.
 
 # %%
-control = outcome.plan.field.control
-at_half = outcome.plan.field[control].variants[1]
+control = outcome.plan.lineup.control
+at_half = outcome.plan.lineup[control].variants[1]
 print(at_half.hyperparameters)
 for level, (reach, floor) in enumerate(
-    zip(outcome.analysis.reach, outcome.analysis.floor, strict=True)
+    zip(outcome.analysis.temperature_range, outcome.analysis.floor, strict=True)
 ):
     rate = outcome.standing("cauchy_schwarz", noise[level]).rate_index
     twins = [grids[control].test[1, level, rate], grids["cauchy_schwarz"].test[0, level, rate]]

@@ -27,7 +27,7 @@ from jaxloss.cli import compare as command_line
 from jaxloss.compare import Outcome, compare, folder
 from jaxloss.compare.comparison import planned, read
 from jaxloss.compare.folder import claimed
-from jaxloss.compare.sweep.expression import parsed
+from jaxloss.compare.sweep.expression import parse_expression
 from jaxloss.compare.sweep.records import Record, Store
 from jaxloss.compare.sweep.results import Results
 from jaxloss.compare.tasks import sampling
@@ -46,7 +46,7 @@ def line(generator):
     inputs = generator.normal(size=(500, 5)).astype(np.float32)
     targets = inputs @ np.arange(1.0, 6.0) / np.sqrt(55) + 0.1 * generator.normal(size=500)
     parts = sampling.split(500, generator)
-    return sampling.parted(inputs, targets.astype(np.float32), parts)
+    return sampling.take(inputs, targets.astype(np.float32), parts)
 
 
 LINEAR = Task(
@@ -90,7 +90,9 @@ def noisy():
 def test_losses_that_are_the_same_up_to_scale_differ_by_no_more_than_roundings(noisy, twins):
     one, other = (noisy.results.grids[name].test for name in twins)
     assert np.abs(one - other).mean() < 0.01
-    floor = [noisy.results.grids[name].test for name in ("cross_entropy", noisy.plan.field.echo)]
+    floor = [
+        noisy.results.grids[name].test for name in ("cross_entropy", noisy.plan.lineup.replicate)
+    ]
     assert np.abs(one - other).mean() < 5 * np.abs(floor[0] - floor[1]).mean() + 0.003
 
 
@@ -132,14 +134,14 @@ def test_gross_outliers_break_squared_error_and_not_what_redescends():
     ],
 )
 def test_what_a_population_of_labels_is_fitted_by(text, noise, lead):
-    (variant,) = parsed(text, classes(10)).variants
-    assert float(Labels(10).lead(variant.objective, noise)) == pytest.approx(lead, abs=2e-3)
+    (variant,) = parse_expression(text, classes(10)).variants
+    assert float(Labels(10).score_gap(variant.objective, noise)) == pytest.approx(lead, abs=2e-3)
 
 
 def test_a_single_score_follows_the_majority():
-    (variant,) = parsed("logistic", BINARY).variants
+    (variant,) = parse_expression("logistic", BINARY).variants
     of_two = Labels(2, single=True)
-    assert float(of_two.lead(variant.objective, 0.2)) == pytest.approx(np.log(4), abs=1e-3)
+    assert float(of_two.score_gap(variant.objective, 0.2)) == pytest.approx(np.log(4), abs=1e-3)
     assert of_two.predicted(variant.objective, 0.7) == "finds another class"
 
 
@@ -154,7 +156,7 @@ def test_a_single_score_follows_the_majority():
     ],
 )
 def test_what_a_population_of_numbers_is_fitted_by(text, noise, location):
-    (variant,) = parsed(text, LINE).variants
+    (variant,) = parse_expression(text, LINE).variants
     found = float(Numbers(displaced).location(variant.objective, noise))
     assert found == pytest.approx(location, abs=0.011)
     assert Numbers(covering).predicted(variant.objective, noise).startswith("covers")
@@ -491,7 +493,7 @@ DAMAGES = {
 @pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
 def test_a_line_of_the_rows_that_is_no_row_is_named(damage, rows, tmp_path):
     plan, made = rows
-    lines = [row.line() for row in made]
+    lines = [row.to_json() for row in made]
     lines[3] = damage(lines[3])
     kept(tmp_path, plan, lines)
     with pytest.raises(ValueError, match=r"results\.jsonl, line 4: this "):
@@ -500,7 +502,7 @@ def test_a_line_of_the_rows_that_is_no_row_is_named(damage, rows, tmp_path):
 
 def test_a_resumed_run_names_the_file_the_line_and_what_to_do(rows, tmp_path, capsys):
     plan, made = rows
-    kept(tmp_path, plan, [row.line() for row in made])
+    kept(tmp_path, plan, [row.to_json() for row in made])
     file = tmp_path / "results.jsonl"
     file.write_bytes(file.read_bytes().replace(b"brier", b"br\xffer", 1))
     said = resumed(tmp_path, capsys)
@@ -510,7 +512,7 @@ def test_a_resumed_run_names_the_file_the_line_and_what_to_do(rows, tmp_path, ca
 
 def test_rows_that_are_whole_are_read_and_a_last_line_that_was_cut_off_is_left_out(rows, tmp_path):
     plan, made = rows
-    kept(tmp_path, plan, [*(row.line() for row in made), made[0].line()[:50]])
+    kept(tmp_path, plan, [*(row.to_json() for row in made), made[0].to_json()[:50]])
     assert read(tmp_path, plan).results.rows == tuple(made)
     assert Store(tmp_path / "results.jsonl", plan).read() == made
 
@@ -518,7 +520,7 @@ def test_rows_that_are_whole_are_read_and_a_last_line_that_was_cut_off_is_left_o
 @pytest.mark.parametrize("text", ["", "{", "null", "[3]", "3", '"text"', "\xff", '{"task": "dig'])
 def test_a_plan_that_is_none_is_refused(text, rows, tmp_path, capsys):
     plan, made = rows
-    kept(tmp_path, plan, [row.line() for row in made])
+    kept(tmp_path, plan, [row.to_json() for row in made])
     (tmp_path / "plan.json").write_text(text, encoding="latin-1")
     said = resumed(tmp_path, capsys)
     assert str(tmp_path / "plan.json") in said
@@ -527,7 +529,7 @@ def test_a_plan_that_is_none_is_refused(text, rows, tmp_path, capsys):
 
 def test_rows_without_a_plan_are_refused_and_not_deleted(rows, tmp_path, capsys):
     plan, made = rows
-    kept(tmp_path, plan, [row.line() for row in made])
+    kept(tmp_path, plan, [row.to_json() for row in made])
     (tmp_path / "plan.json").unlink()
     assert "holds results.jsonl and no plan.json" in resumed(tmp_path, capsys)
 

@@ -10,7 +10,7 @@ from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.metrics import r2_score
 
 import jaxloss as jl
-from jaxloss.compare.sweep.expression import parsed
+from jaxloss.compare.sweep.expression import parse_expression
 from jaxloss.compare.tasks import registry
 from jaxloss.compare.tasks.imbalance import imbalanced
 from jaxloss.compare.tasks.medical import BREAST_CANCER, DIABETES, HEAVY_TAILS, REAL
@@ -105,12 +105,12 @@ def test_theory_says_which_losses_bear_heavy_tails():
 @pytest.mark.parametrize("task", [BREAST_CANCER, DIABETES], ids=lambda task: task.name)
 def test_every_contender_of_a_medical_task_can_be_trained_on(task):
     for written in filter(None, (*task.contenders, task.reference, task.control)):
-        assert parsed(written, task.output).variants
+        assert parse_expression(written, task.output).variants
 
 
 def test_a_margin_loss_cannot_be_trained_on_real_numbers():
     with pytest.raises(ValueError, match="here it would be given a real number and its target"):
-        parsed("hinge", DIABETES.output)
+        parse_expression("hinge", DIABETES.output)
 
 
 def test_the_measures_of_real_targets():

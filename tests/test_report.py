@@ -16,11 +16,11 @@ from rich.console import Console
 
 from jaxloss.compare.report import markdown, page, report_model, terminal, wording
 from jaxloss.compare.report.figures import loss_curves, panels, plots
-from jaxloss.compare.report.quantities import Scale, p_value, pieces, wrapped
+from jaxloss.compare.report.quantities import Scale, name_parts, p_value, wrapped
 from jaxloss.compare.statistics.estimates import Estimate
 from jaxloss.compare.statistics.standings import analyse
-from jaxloss.compare.statistics.theory import Prediction
-from jaxloss.compare.sweep.contenders import Field
+from jaxloss.compare.statistics.theory import TheoryPrediction
+from jaxloss.compare.sweep.contenders import Lineup
 from jaxloss.compare.sweep.plan import Plan
 from jaxloss.compare.sweep.records import Record
 from jaxloss.compare.sweep.results import Results
@@ -36,8 +36,8 @@ COMMAND = "jaxloss compare --loss 'brier' --seeds 2"
 @pytest.fixture(scope="module")
 def trained():
     """A small run of what is real: two losses, one over a range, beside the reference."""
-    field = Field.of(DIGITS, ["brier", RANGED])
-    results = run(Plan(DIGITS, field, 2, (0.0, 0.4), (1e-3, 1e-2), 2))
+    lineup = Lineup.of(DIGITS, ["brier", RANGED])
+    results = run(Plan(DIGITS, lineup, 2, (0.0, 0.4), (1e-3, 1e-2), 2))
     return results, analyse(results)
 
 
@@ -50,7 +50,7 @@ def made(
     task=DIGITS, given=("brier", "tanimoto"), noise=(0.0, 0.4), rates=(1e-3, 1e-2), score=None
 ):
     """Results of 6 seeds and 3 epochs that were not trained but made up."""
-    plan = Plan(task, Field.of(task, given), 6, noise, rates, 3)
+    plan = Plan(task, Lineup.of(task, given), 6, noise, rates, 3)
     generator = np.random.default_rng(0)
     score = score or (lambda _, level, rate: 0.9 - 0.1 * level - 10 * abs(rate - 1e-3))
     rows = []
@@ -75,8 +75,8 @@ def failing(loss, *_):
 
 
 def rendered(results, analysis, predictions=()):
-    told = report_model.view(results, analysis, predictions, COMMAND, 12.0)
-    return page.render(told, panels.plates(results, analysis))
+    told = report_model.build(results, analysis, predictions, COMMAND, 12.0)
+    return page.render(told, panels.page_figures(results, analysis))
 
 
 def printed(results, analysis, width=80):
@@ -165,7 +165,7 @@ def test_what_rounds_to_nothing_has_no_sign():
 
 def test_names_are_broken_between_their_parts_and_lose_nothing():
     name = "cross_entropy(temperature=[0.25, 0.5, 2, 4])"
-    assert "".join(pieces(name)) == name
+    assert "".join(name_parts(name)) == name
     lines = wrapped(name, 20).split("\n")
     assert max(map(len, lines)) <= 20
     assert "".join(lines).replace(" ", "") == name.replace(" ", "")
@@ -202,7 +202,7 @@ def test_page_markdown_and_terminal_show_the_same_numbers(trained, trained_page)
     shown = Page(trained_page)
     rows = {(row[1], row[2]): row for row in shown.rows if len(row) == 6}
     texts = (
-        markdown.render(report_model.view(results, analysis, (), COMMAND, 12.0)),
+        markdown.render(report_model.build(results, analysis, (), COMMAND, 12.0)),
         printed(results, analysis),
     )
     for ranking in report_model.rankings(results, analysis):
@@ -229,7 +229,7 @@ def test_a_range_is_reported_with_what_was_chosen(trained, trained_page):
     chosen = analysis.standing(RANGED, 1).hyperparameters["q"]
     for text in (
         trained_page,
-        markdown.render(report_model.view(results, analysis, (), COMMAND, 12.0)),
+        markdown.render(report_model.build(results, analysis, (), COMMAND, 12.0)),
         printed(results, analysis),
     ):
         assert f"q = {chosen:g}" in text
@@ -238,7 +238,7 @@ def test_a_range_is_reported_with_what_was_chosen(trained, trained_page):
 @pytest.mark.slow
 def test_the_further_measures_are_in_the_tables(trained):
     results, analysis = trained
-    text = markdown.render(report_model.view(results, analysis, (), COMMAND, 12.0))
+    text = markdown.render(report_model.build(results, analysis, (), COMMAND, 12.0))
     for standing in analysis.levels[1]:
         nll = standing.measures["nll"].mean
         cells = [
@@ -295,7 +295,7 @@ def test_names_and_titles_are_text_and_no_markup():
     assert "<b>" not in text
     assert "<i>" not in text
     assert name in "".join(Page(text).text)
-    told = markdown.render(report_model.view(results, analysis, (), COMMAND, 12.0))
+    told = markdown.render(report_model.build(results, analysis, (), COMMAND, 12.0))
     assert "\\<b\\>$bold$\\</b\\> \\| \\`x\\`" in told
     assert name in printed(results, analysis, 200)
 
@@ -304,7 +304,7 @@ def test_names_and_titles_are_text_and_no_markup():
 def test_theory_stands_beside_what_was_measured(trained, trained_page):
     results, analysis = trained
     standing = analysis.standing("brier", 1)
-    predicted = [Prediction("brier", 0.4, "finds the class", standing)]
+    predicted = [TheoryPrediction("brier", 0.4, "finds the class", standing)]
     measured = report_model.rankings(results, analysis)[1].lines
     score = next(line.score for line in measured if line.loss == "brier")
     row = next(
@@ -333,7 +333,7 @@ def test_a_contender_that_failed_breaks_nothing():
 @pytest.mark.slow
 def test_one_level_and_one_rate_have_no_curves_over_them():
     results, analysis = made(noise=(0.0,), rates=(1e-2,))
-    titles = [plate.title for plate in panels.plates(results, analysis)]
+    titles = [plate.title for plate in panels.page_figures(results, analysis)]
     assert "Robustness" not in titles
     assert "Learning rate" not in titles
     assert "Learning curves" in titles
@@ -375,7 +375,7 @@ def test_many_levels_and_contenders_have_a_line_each():
 
 @pytest.mark.slow
 def test_markdown_tables_have_as_many_cells_in_every_row(trained):
-    found = tables(markdown.render(report_model.view(*trained, (), COMMAND, 12.0)))
+    found = tables(markdown.render(report_model.build(*trained, (), COMMAND, 12.0)))
     assert len(found) >= 5
     for table in found:
         assert len({len(row) for row in table}) == 1
@@ -433,8 +433,12 @@ def test_the_end_says_where_everything_is(capsys):
 
 def test_temperature_and_rounding_are_told_in_points():
     results, analysis = made()
-    reach, floor = ((-0.02, 0.031),) * 2, analysis.floor
-    told = " ".join(wording.findings(results, dataclasses.replace(analysis, reach=reach)))
+    temperature_range, floor = ((-0.02, 0.031),) * 2, analysis.floor
+    told = " ".join(
+        wording.findings(
+            results, dataclasses.replace(analysis, temperature_range=temperature_range)
+        )
+    )
     assert "temperature alone moves cross_entropy by \N{MINUS SIGN}2.0" in told
     assert "+3.1" in told
     gap = 100 * floor[1].difference.mean
@@ -504,7 +508,7 @@ def test_the_table_of_temperature_shows_what_its_verdicts_rest_on():
         return level.get(loss.removesuffix(" (again)"), 0.5)
 
     results, analysis = made(noise=(0.0,), rates=(1e-3,), score=score)
-    text = markdown.render(report_model.view(results, analysis, (), COMMAND, 12.0))
+    text = markdown.render(report_model.build(results, analysis, (), COMMAND, 12.0))
     (table,) = (t for t in tables(text) if t[0][-1] == "shown")
     rows = {row[0]: row[1:] for row in table[2:]}
     assert set(rows) == {"brier", "tanimoto"}
@@ -526,10 +530,10 @@ def test_twins_are_compared_at_one_rate():
     told = wording.twins(results, analysis)
     assert len(told) == 2  # the control has a variant at temperature 1/2
     rate = analysis.standing("cauchy_schwarz", 0).rate_index
-    scaled = results.plan.field[results.plan.field.control].variants
+    scaled = results.plan.lineup[results.plan.lineup.control].variants
     index = [v.hyperparameters["temperature"] for v in scaled].index(0.5)
     ours = results.grids["cauchy_schwarz"].test[0, 0, rate, :, -1]
-    theirs = results.grids[results.plan.field.control].test[index, 0, rate, :, -1]
+    theirs = results.grids[results.plan.lineup.control].test[index, 0, rate, :, -1]
     said = re.search(r"cauchy_schwarz they differ by (\S+) ±", told[0])
     assert number(said[1]) == pytest.approx(100 * np.mean(ours - theirs), abs=0.06)
 
@@ -577,7 +581,7 @@ def test_networks_that_failed_are_crosses_at_the_bad_end():
 def test_the_shape_of_cross_entropy_is_that_of_its_formula(trained):
     profile = loss_curves.profiles(*trained)["cross_entropy"]
     np.testing.assert_allclose(profile.values, np.log(9 * np.exp(-profile.at) + 1), rtol=1e-4)
-    np.testing.assert_allclose(profile.slopes, -9 / (9 + np.exp(profile.at)), rtol=1e-4)
+    np.testing.assert_allclose(profile.derivatives, -9 / (9 + np.exp(profile.at)), rtol=1e-4)
 
 
 def test_losses_are_seen_along_what_they_are_given():
@@ -587,14 +591,14 @@ def test_losses_are_seen_along_what_they_are_given():
     numbers = values(Metric("m", "error", median_error, higher=False))
     task = dataclasses.replace(DIGITS, output=numbers, control=None, reference="squared_error")
     squared = loss_curves.profiles(*made(task, ("log_cosh",)))["squared_error"]
-    np.testing.assert_allclose(np.abs(squared.slopes), 2 * np.abs(squared.at), atol=1e-4)
+    np.testing.assert_allclose(np.abs(squared.derivatives), 2 * np.abs(squared.at), atol=1e-4)
     pictures = dataclasses.replace(numbers, shape=(8, 8))
-    assert loss_curves.view(pictures) is None
+    assert loss_curves.prediction_line(pictures) is None
 
 
 @pytest.mark.slow
 def test_drawing_what_failed_is_no_error():
     results, analysis = made(score=lambda *_: math.nan)
     with contextlib.redirect_stderr(io.StringIO()):
-        assert len(list(panels.plates(results, analysis))) == 6
+        assert len(list(panels.page_figures(results, analysis))) == 6
     assert json.dumps(wording.findings(results, analysis)).count("nan") == 0

@@ -15,10 +15,10 @@ import jaxloss as jl
 from jaxloss.compare.report import wording
 from jaxloss.compare.statistics import estimates
 from jaxloss.compare.statistics.choice import Choice, choose, edges, rounded
-from jaxloss.compare.statistics.estimates import LEVEL, Comparison, Estimate
+from jaxloss.compare.statistics.estimates import ALPHA, Comparison, Estimate
 from jaxloss.compare.statistics.power import Resolution
 from jaxloss.compare.statistics.standings import MARGIN, MORE, NO_MORE, OPEN, analyse
-from jaxloss.compare.sweep.contenders import ECHO, Contender, Field
+from jaxloss.compare.sweep.contenders import REPLICATE_SUFFIX, Contender, Lineup
 from jaxloss.compare.sweep.expression import Variant
 from jaxloss.compare.sweep.plan import Plan
 from jaxloss.compare.sweep.results import Grid, Results
@@ -48,22 +48,22 @@ def _spread(x):
     return x.reshape((1,) * (4 - x.ndim) + x.shape)
 
 
-def _results(grids, tempered=(), values=None, task=None, echo=None):
+def _results(grids, tempered=(), values=None, task=None, replicate=None):
     """A run with these grids; `values` are the hyper-parameters of the variants, by contender."""
     first = grids[REFERENCE]
-    grids = {**grids, REFERENCE + ECHO: echo or first}
+    grids = {**grids, REFERENCE + REPLICATE_SUFFIX: replicate or first}
     contenders = []
     for name, grid in grids.items():
         given = (values or {}).get(name, [{"x": float(i)} for i in range(len(grid.test))])
         variants = tuple(Variant(hyper if len(given) > 1 else {}, OBJECTIVE) for hyper in given)
         control = name == CONTROL
         contenders.append(
-            Contender(name, variants, control or name in tempered, name.endswith(ECHO))
+            Contender(name, variants, control or name in tempered, name.endswith(REPLICATE_SUFFIX))
         )
-    field = Field(tuple(contenders), REFERENCE, CONTROL if CONTROL in grids else None)
+    lineup = Lineup(tuple(contenders), REFERENCE, CONTROL if CONTROL in grids else None)
     _, levels, rates, seeds, epochs = first.test.shape
     noise, steps = tuple(np.arange(levels) / 10), tuple(10.0 ** np.arange(-rates, 0))
-    return Results(Plan(task or _task(), field, seeds, noise, steps, epochs), (), grids)
+    return Results(Plan(task or _task(), lineup, seeds, noise, steps, epochs), (), grids)
 
 
 @pytest.fixture
@@ -142,14 +142,14 @@ def test_a_standing_tells_what_was_chosen_and_its_estimates():
     assert found.speed.mean == pytest.approx((BASE + WOBBLE).mean() - 0.05)
     assert found.to_reference.difference.mean == pytest.approx(WOBBLE.mean())
     assert found.to_control is None
-    assert analysis.reach == (None,)
+    assert analysis.temperature_range == (None,)
 
 
 def test_all_comparisons_of_the_run_are_one_family(generator):
     names = (REFERENCE, "tempered", "other", CONTROL)
     grids = {name: _grid(generator.normal(0.8, 0.1, (1, 2, 1, SEEDS))) for name in names}
-    echo = _grid(generator.normal(0.8, 0.1, (1, 2, 1, SEEDS)))
-    analysis = analyse(_results(grids, tempered=(REFERENCE, "tempered"), echo=echo))
+    replicate = _grid(generator.normal(0.8, 0.1, (1, 2, 1, SEEDS)))
+    analysis = analyse(_results(grids, tempered=(REFERENCE, "tempered"), replicate=replicate))
     pairs = [("tempered", 0), ("tempered", 3), ("other", 0), (CONTROL, 0)]
     assert analysis.comparisons == 8
     raw, found, intervals = [], [], []
@@ -168,9 +168,9 @@ def test_all_comparisons_of_the_run_are_one_family(generator):
     for level in range(2):
         assert [s.loss for s in analysis.levels[level] if s.to_control] == ["tempered"]
         assert analysis.standing(REFERENCE, level).to_reference is None
-        assert REFERENCE + ECHO not in [s.loss for s in analysis.levels[level]]
-        ours, theirs = (g.test[0, level, 0, :, -1] for g in (echo, grids[REFERENCE]))
-        expected = Comparison.of((ours, theirs), overlap=1 / 3, level=LEVEL, higher=True)
+        assert REFERENCE + REPLICATE_SUFFIX not in [s.loss for s in analysis.levels[level]]
+        ours, theirs = (g.test[0, level, 0, :, -1] for g in (replicate, grids[REFERENCE]))
+        expected = Comparison.of((ours, theirs), overlap=1 / 3, level=ALPHA, higher=True)
         assert analysis.floor[level] == expected
     deviations = [c.deviation for s in sum(analysis.levels, ()) for c in _both(s)]
     expected = Resolution(np.median(deviations), 1 / 3, 0.05 / 8, 100)
@@ -182,9 +182,9 @@ def _both(standing):
 
 
 def test_the_echo_is_compared_at_the_choice_of_the_reference():
-    echo = _grid([BASE + 1, BASE + WOBBLE], [BASE + 1, BASE - 1])
+    replicate = _grid([BASE + 1, BASE + WOBBLE], [BASE + 1, BASE - 1])
     reference = _grid([BASE, BASE], [BASE, BASE + 0.1])
-    analysis = analyse(_results({REFERENCE: reference}, echo=echo))
+    analysis = analyse(_results({REFERENCE: reference}, replicate=replicate))
     assert analysis.standing(REFERENCE, 0).rate_index == 1
     assert analysis.floor[0].difference.mean == pytest.approx(WOBBLE.mean())
     assert analysis.comparisons == 0
@@ -218,7 +218,7 @@ def test_a_reference_or_a_control_that_failed_explains_nothing():
     assert [s.verdict for s in analysis.levels[0]] == ["not significant", "reference"]
     grids = {REFERENCE: _grid(BASE), "other": up, CONTROL: failed}
     analysis = analyse(_results(grids, tempered=("other",)))
-    assert analysis.reach == ((0.0, 0.0),)
+    assert analysis.temperature_range == ((0.0, 0.0),)
     assert [s.verdict for s in analysis.levels[0]] == ["open", "reference", "failed"]
     assert analysis.standing("other", 0).to_control.failed
 
@@ -228,9 +228,9 @@ def test_the_reach_is_of_every_temperature_at_its_own_best_rate_and_of_none():
     valid = [[BASE, BASE - 1], [BASE - 2, BASE - 1], [BASE + np.nan, BASE + np.nan]]
     control = _grid(np.array(test)[:, None], np.array(valid)[:, None])
     both = {REFERENCE: _grid([BASE, BASE - 1]), CONTROL: control}
-    assert analyse(_results(both)).reach[0] == pytest.approx((-0.15, 0.05))
+    assert analyse(_results(both)).temperature_range[0] == pytest.approx((-0.15, 0.05))
     below = {REFERENCE: _grid([BASE, BASE - 1]), CONTROL: _grid([BASE - 0.2, BASE - 1])}
-    assert analyse(_results(below)).reach[0] == pytest.approx((-0.2, 0.0))
+    assert analyse(_results(below)).temperature_range[0] == pytest.approx((-0.2, 0.0))
 
 
 def test_the_worst_temperature_is_the_one_that_validates_worst_the_reference_among_them():
@@ -252,7 +252,7 @@ def test_what_is_infinite_failed_as_what_is_not_a_number():
     def verdicts(value):
         failed, names = _grid(np.full(SEEDS, value)), (REFERENCE, "other", CONTROL)
         analysis = analyse(_results(dict.fromkeys(names, failed), tempered=names))
-        assert analysis.reach == ((0.0, 0.0),)
+        assert analysis.temperature_range == ((0.0, 0.0),)
         return [(s.loss, s.verdict, s.temperature) for s in analysis.levels[0]]
 
     assert verdicts(np.inf) == verdicts(-np.inf) == verdicts(np.nan)
@@ -353,13 +353,13 @@ def test_words_are_entailed_by_the_numbers_beside_them(results):
 
 def require_entailed(results):
     analysis, plan = analyse(results), results.plan
-    said, control = wording.findings(results, analysis), plan.field.control
+    said, control = wording.findings(results, analysis), plan.lineup.control
     higher = plan.task.output.metric.higher
     for index, ranking in enumerate(analysis.levels):
         where = wording.level_name(plan, index)
         (summary,) = (x for x in said if x.startswith(f"At {where}") and "temperature" not in x)
         others = [s for s in ranking if s.to_reference]
-        significant = [s for s in others if s.to_reference.p < LEVEL]
+        significant = [s for s in others if s.to_reference.p < ALPHA]
         sides = {
             "better": {s.loss for s in significant if _good(s.to_reference, higher=higher)},
             "worse": {s.loss for s in significant if not _good(s.to_reference, higher=higher)},
@@ -369,14 +369,14 @@ def require_entailed(results):
         assert ("no difference" in summary) == (not significant and "failed" not in summary)
         rest = [s for s in others if s not in significant and np.isfinite(s.score.mean)]
         assert ("other differences are not significant" in summary) == bool(rest and significant)
-        assert all(s.to_reference.p >= LEVEL for s in rest)
+        assert all(s.to_reference.p >= ALPHA for s in rest)
         shown = {words: set() for words in (MORE, NO_MORE, OPEN)}
         for standing in significant:
             words = wording.verdict(standing)
             assert words.startswith("better" if standing.loss in sides["better"] else "worse")
             if standing.loss == control:
                 assert words.endswith(NO_MORE)
-            elif control and plan.field[standing.loss].tempered:
+            elif control and plan.lineup[standing.loss].tempered:
                 expected = _beside_temperature(results, analysis, index, standing, higher=higher)
                 assert words.endswith(f", {expected}")
                 shown[expected].add(standing.loss)
@@ -405,11 +405,11 @@ def _beside_temperature(results, analysis, level, standing, *, higher):
     known = [x for x in worth if np.isfinite(x)]
     grid, variant = at[worth.index(max(known) if good else min(known))] if known else at[0]
     tests = [g.test[v, level, 0, :, -1] for g, v in ((grids[standing.loss], 0), (grid, variant))]
-    overlap, alpha = results.plan.task.overlap, LEVEL / analysis.comparisons
+    overlap, alpha = results.plan.task.overlap, ALPHA / analysis.comparisons
     found = Comparison.of(tuple(tests), overlap=overlap, level=alpha, higher=higher)
     beside = standing.to_temperature
     assert beside.difference.mean == pytest.approx(found.difference.mean, nan_ok=True)
-    if beside.p < LEVEL and side * found.difference.mean > 0:
+    if beside.p < ALPHA and side * found.difference.mean > 0:
         return MORE
     end = max(side * end for end in found.difference.interval)
     return NO_MORE if end <= MARGIN * abs(ours.test[0, level, 0, :, -1].mean()) else OPEN

@@ -9,7 +9,7 @@ from scipy import stats
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.power import TTestPower
 
-from jaxloss.compare.statistics.estimates import LEVEL, Comparison, Estimate, corrected
+from jaxloss.compare.statistics.estimates import ALPHA, Comparison, Estimate, corrected
 from jaxloss.compare.statistics.power import Resolution, power, seeds_to_resolve
 
 
@@ -44,7 +44,7 @@ def test_an_estimate_with_a_seed_that_failed_is_nan(wrong):
     assert np.isnan([found.mean, found.error, *found.interval]).all()
 
 
-def _compared(ours, theirs, *, overlap=0.0, level=LEVEL, higher=True):
+def _compared(ours, theirs, *, overlap=0.0, level=ALPHA, higher=True):
     pair = (np.asarray(ours, float), np.asarray(theirs, float))
     return Comparison.of(pair, overlap=overlap, level=level, higher=higher)
 
@@ -76,7 +76,7 @@ def _rejections(overlap, generator, runs=4000, seeds=10):
     order = generator.random((runs, seeds, 60)).argsort(-1)[..., :15]
     means = np.take_along_axis(examples[:, None], order, axis=-1).mean(-1)
     error = means.std(axis=-1, ddof=1) * np.sqrt(1 / seeds + overlap)
-    return np.mean(2 * stats.t.sf(np.abs(means.mean(-1) / error), seeds - 1) < LEVEL), means
+    return np.mean(2 * stats.t.sf(np.abs(means.mean(-1) / error), seeds - 1) < ALPHA), means
 
 
 @pytest.mark.slow
@@ -84,9 +84,9 @@ def test_on_splits_of_one_sample_the_corrected_test_keeps_its_level_and_the_plai
     generator,
 ):
     plain, means = _rejections(0.0, generator)
-    kept = [_compared(m, np.zeros(10), overlap=1 / 3).p < LEVEL for m in means]
+    kept = [_compared(m, np.zeros(10), overlap=1 / 3).p < ALPHA for m in means]
     assert plain > 0.25
-    assert np.mean(kept) == pytest.approx(LEVEL, abs=4 * np.sqrt(LEVEL * 0.95 / 4000))
+    assert np.mean(kept) == pytest.approx(ALPHA, abs=4 * np.sqrt(ALPHA * 0.95 / 4000))
 
 
 @pytest.mark.parametrize("constant", [0.0, 1 / 360])

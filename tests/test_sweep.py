@@ -17,13 +17,13 @@ import pytest
 
 import jaxloss as jl
 from jaxloss.catalog import public_losses
-from jaxloss.compare.sweep.contenders import ECHO, Field
-from jaxloss.compare.sweep.expression import MOST, ExpressionError, parsed
+from jaxloss.compare.sweep.contenders import REPLICATE_SUFFIX, Lineup
+from jaxloss.compare.sweep.expression import MAX_COMBINATIONS, ExpressionError, parse_expression
 from jaxloss.compare.sweep.plan import Plan
-from jaxloss.compare.sweep.records import Record, Store, written
+from jaxloss.compare.sweep.records import Record, Store, to_jsonl
 from jaxloss.compare.sweep.results import Results
 from jaxloss.compare.sweep.run import missing, run
-from jaxloss.compare.sweep.training import Program
+from jaxloss.compare.sweep.training import CompiledSweep
 from jaxloss.compare.sweep.trials import trials
 from jaxloss.compare.tasks.digits import DIGITS
 from jaxloss.compare.tasks.models import Perceptron
@@ -39,11 +39,11 @@ SMALL = dataclasses.replace(DIGITS, model=Perceptron(8))
 
 def small(losses=("brier", "cauchy_schwarz"), **options):
     grid = {"seeds": 2, "noise": (0.0, 0.4), "rates": (1e-3, 1e-2), "epochs": 2} | options
-    return Plan(SMALL, Field.of(SMALL, losses), **grid)
+    return Plan(SMALL, Lineup.of(SMALL, losses), **grid)
 
 
 def objectives(text, output):
-    return [variant.objective for variant in parsed(text, output).variants]
+    return [variant.objective for variant in parse_expression(text, output).variants]
 
 
 @pytest.mark.parametrize(
@@ -97,12 +97,14 @@ def test_losses_of_two_classes_see_one_score(name):
     ],
 )
 def test_a_range_is_spaced_as_its_domain_asks(text, values):
-    found = [next(iter(v.hyperparameters.values())) for v in parsed(text, TEN).variants]
+    found = [next(iter(v.hyperparameters.values())) for v in parse_expression(text, TEN).variants]
     assert found == pytest.approx(values)
 
 
 def test_ranges_of_several_terms_are_combined_and_named_apart():
-    found = parsed("huber(delta=[1, 2]) + 0.1*generalized_cross_entropy(q=0.2..0.8)", TEN).variants
+    found = parse_expression(
+        "huber(delta=[1, 2]) + 0.1*generalized_cross_entropy(q=0.2..0.8)", TEN
+    ).variants
     assert len(found) == 10
     assert set(found[0].hyperparameters) == {"huber.delta", "generalized_cross_entropy.q"}
     assert len({json.dumps(v.hyperparameters) for v in found}) == 10
@@ -110,9 +112,9 @@ def test_ranges_of_several_terms_are_combined_and_named_apart():
 
 def test_temperatures_are_tried_for_what_depends_on_one_and_says_none():
     tried = (0.5, 2.0)
-    assert len(parsed("brier", TEN, tried).variants) == 2
-    assert len(parsed("brier(temperature=3)", TEN, tried).variants) == 1
-    assert len(parsed("hinge", TEN, tried).variants) == 1
+    assert len(parse_expression("brier", TEN, tried).variants) == 2
+    assert len(parse_expression("brier(temperature=3)", TEN, tried).variants) == 1
+    assert len(parse_expression("hinge", TEN, tried).variants) == 1
 
 
 @pytest.mark.parametrize(
@@ -135,37 +137,43 @@ def test_temperatures_are_tried_for_what_depends_on_one_and_says_none():
         ("huber(delta=1, delta=2)", 16, "twice"),
         ("poisson_nll", 1, "rates: numbers >= 0"),
         ("ctc", 1, "10 classes"),
-        ("huber(delta=[" + "1," * MOST + "1])", 1, "too many"),
+        ("huber(delta=[" + "1," * MAX_COMBINATIONS + "1])", 1, "too many"),
     ],
 )
 def test_a_mistake_is_pointed_at(text, column, says):
     with pytest.raises(ExpressionError) as caught:
-        parsed(text, TEN)
+        parse_expression(text, TEN)
     message, _, pointer = str(caught.value).rsplit("\n", 2)
     assert says in f"{message}\n"
     assert pointer.index("^") - 2 == column - 1 == caught.value.column - 1
 
 
 def test_reference_echo_and_control_join_whoever_is_asked_for():
-    field = Field.of(DIGITS, ["brier", "hinge", "cross_entropy"])
-    names = [contender.name for contender in field.contenders]
-    assert names == ["cross_entropy", "brier", "hinge", "cross_entropy" + ECHO, DIGITS.control]
-    assert [c.name for c in field.contenders if c.echo] == [field.echo]
-    assert Field.of(DIGITS, ["hinge"]).control is None
+    lineup = Lineup.of(DIGITS, ["brier", "hinge", "cross_entropy"])
+    names = [contender.name for contender in lineup.contenders]
+    assert names == [
+        "cross_entropy",
+        "brier",
+        "hinge",
+        "cross_entropy" + REPLICATE_SUFFIX,
+        DIGITS.control,
+    ]
+    assert [c.name for c in lineup.contenders if c.replicate] == [lineup.replicate]
+    assert Lineup.of(DIGITS, ["hinge"]).control is None
 
 
 def test_losses_and_objectives_take_part_and_a_mapping_names_them():
     mixed = 0.5 * jl.Objective(jl.brier) + 0.5 * jl.Objective(jl.expectation)
-    field = Field.of(DIGITS, {"mine": mixed, "theirs": jl.brier, "text": "hinge"})
-    assert [c.name for c in field.contenders[1:4]] == ["mine", "theirs", "text"]
-    assert [c.name for c in Field.of(DIGITS, [jl.hinge]).contenders[:2]] == [
+    lineup = Lineup.of(DIGITS, {"mine": mixed, "theirs": jl.brier, "text": "hinge"})
+    assert [c.name for c in lineup.contenders[1:4]] == ["mine", "theirs", "text"]
+    assert [c.name for c in Lineup.of(DIGITS, [jl.hinge]).contenders[:2]] == [
         "cross_entropy",
         "hinge",
     ]
     with pytest.raises(ValueError, match="'hinge'"):
-        Field.of(DIGITS, [jl.hinge, "hinge"])
+        Lineup.of(DIGITS, [jl.hinge, "hinge"])
     with pytest.raises(ValueError, match="poisson_nll is of"):
-        Field.of(DIGITS, [jl.poisson_nll])
+        Lineup.of(DIGITS, [jl.poisson_nll])
 
 
 # A task for each kind of predictions.
@@ -199,13 +207,13 @@ def plain_entropy(scores, labels):
 
 
 def test_a_function_takes_part_as_it_is():
-    field = Field.of(DIGITS, [plain_entropy, "brier"])
-    assert [c.name for c in field.contenders[1:3]] == ["plain_entropy", "brier"]
-    (variant,), tempered = field["plain_entropy"].variants, field["plain_entropy"].tempered
+    lineup = Lineup.of(DIGITS, [plain_entropy, "brier"])
+    assert [c.name for c in lineup.contenders[1:3]] == ["plain_entropy", "brier"]
+    (variant,), tempered = lineup["plain_entropy"].variants, lineup["plain_entropy"].tempered
     expected = plain_entropy(LOGITS, LABELS).mean()
     assert float(variant.objective(LOGITS, LABELS)) == pytest.approx(float(expected), rel=1e-6)
     assert not tempered
-    alone = Field.of(DIGITS, plain_entropy)
+    alone = Lineup.of(DIGITS, plain_entropy)
     assert alone.contenders[1].name == "plain_entropy"
 
 
@@ -228,12 +236,12 @@ def test_a_function_takes_part_as_it_is():
 )
 def test_what_cannot_be_trained_on_is_refused_before_anything_is_trained(given, error, says):
     with pytest.raises(error, match=says):
-        Field.of(DIGITS, given)
+        Lineup.of(DIGITS, given)
 
 
 def test_another_reference_has_no_control():
-    field = Field.of(DIGITS, ["brier"], reference="hinge(margin=0.5)")
-    assert (field.reference, field.control) == ("hinge(margin=0.5)", None)
+    lineup = Lineup.of(DIGITS, ["brier"], reference="hinge(margin=0.5)")
+    assert (lineup.reference, lineup.control) == ("hinge(margin=0.5)", None)
 
 
 def test_trials_differ_in_nothing_but_seed_and_noise():
@@ -302,16 +310,18 @@ def test_a_network_is_what_a_plain_loop_trains(plan, results):
 
 @pytest.mark.slow
 def test_the_echo_differs_by_roundings_only(plan, results):
-    reference, echo = (results.grids[name] for name in (plan.field.reference, plan.field.echo))
-    assert np.abs(reference.test - echo.test).max() < 0.02
-    np.testing.assert_allclose(reference.measures["nll"], echo.measures["nll"], rtol=1e-2)
+    reference, replicate = (
+        results.grids[name] for name in (plan.lineup.reference, plan.lineup.replicate)
+    )
+    assert np.abs(reference.test - replicate.test).max() < 0.02
+    np.testing.assert_allclose(reference.measures["nll"], replicate.measures["nll"], rtol=1e-2)
 
 
 @pytest.mark.slow
 def test_a_batch_in_reverse_order_has_the_same_gradient_but_for_roundings(plan):
     data, objective = trials(plan), jl.Objective(jl.brier)
-    program = Program.compiled(SMALL, [objective], data, (0.03,))
-    ways = (program.criteria.choice(0, reverse=way) for way in (False, True))
+    program = CompiledSweep.compiled(SMALL, [objective], data, (0.03,))
+    ways = (program.criteria.selector(0, reverse=way) for way in (False, True))
     forth, back = (program.run(choice).measures["nll"] for choice in ways)
     assert np.any(forth != back)
     np.testing.assert_allclose(forth, back, rtol=0.1)
@@ -326,10 +336,10 @@ def test_a_factor_is_invisible_to_adam(results):
 @pytest.mark.slow
 def test_rows_survive_being_written(results):
     for row in results.rows[::7]:
-        assert Record.parsed(row.line()) == row
+        assert Record.from_json(row.to_json()) == row
     lost = dataclasses.replace(results.rows[0], test=[0.5, np.nan])
-    assert "NaN" not in lost.line()
-    assert np.isnan(Record.parsed(lost.line()).test[1])
+    assert "NaN" not in lost.to_json()
+    assert np.isnan(Record.from_json(lost.to_json()).test[1])
 
 
 @pytest.mark.slow
@@ -337,11 +347,11 @@ def test_rows_survive_being_written(results):
 def test_an_interrupted_run_resumes_to_the_same_rows(plan, results, kept, tmp_path, monkeypatch):
     """Whatever was written when it was killed: whole units, half of one, half of a line."""
     store, trained = Store(tmp_path / "results.jsonl", plan), []
-    text = written(results.rows)
+    text = to_jsonl(results.rows)
     whole = "".join(text.splitlines(keepends=True)[:kept])
     store.path.write_text(text[: len(whole) + 100])
-    real = Program.compiled
-    monkeypatch.setattr(Program, "compiled", lambda *a: trained.append(1) or real(*a))
+    real = CompiledSweep.compiled
+    monkeypatch.setattr(CompiledSweep, "compiled", lambda *a: trained.append(1) or real(*a))
     written_now, told = [], []
     append = store.append
     monkeypatch.setattr(store, "append", lambda rows: written_now.append(rows) or append(rows))
@@ -397,7 +407,7 @@ def test_devices_and_processes_share_the_trials_and_change_nothing(tmp_path, fre
     alone = run(plan)
     half = tmp_path / "two" / "results.jsonl"
     half.parent.mkdir()
-    half.write_text(written(alone.rows[: plan.cells]))
+    half.write_text(to_jsonl(alone.rows[: plan.cells]))
     address = f"localhost:{free_port}"
     running = [
         process(tmp_path / "one.jsonl", 2, "alone", 0, here),

@@ -9,11 +9,11 @@ import pytest
 from sklearn.datasets import load_iris
 from sklearn.linear_model import LogisticRegression
 
-from jaxloss.compare.sweep.expression import parsed
+from jaxloss.compare.sweep.expression import parse_expression
 from jaxloss.compare.tasks import columns, tables
 from jaxloss.compare.tasks.medical import REAL
 from jaxloss.compare.tasks.tables import table
-from jaxloss.compare.tasks.task import Parts
+from jaxloss.compare.tasks.task import DataSplit
 
 
 def draw(task, seed=0):
@@ -109,7 +109,7 @@ def test_labels_are_in_the_order_of_their_names(csv, frame):
 def test_every_contender_can_be_trained_on(csv, frame, target):
     task = table(csv(frame), target)
     for written in filter(None, (*task.contenders, task.reference, task.control)):
-        assert parsed(written, task.output).variants
+        assert parse_expression(written, task.output).variants
     targets = draw(task).targets.training
     changed = task.corrupt(targets, max(task.levels), np.random.default_rng(0))
     assert np.mean(changed != targets) == pytest.approx(max(task.levels), abs=0.5 / len(targets))
@@ -168,7 +168,7 @@ def test_text_has_a_column_for_each_category(csv, frame):
 def test_rare_and_missing_text_share_columns(csv, frame):
     frame["many"] = [f"word {i // 2}" for i in range(56)] + ["once", "only", "", None]
     width = draw(table(csv(frame[["many", "real"]]), "real")).inputs.training.shape[1]
-    assert width == columns.CATEGORIES + 2
+    assert width == columns.MAX_CATEGORIES + 2
 
 
 def test_only_the_training_part_decides_how_inputs_are_prepared(csv, frame):
@@ -183,12 +183,12 @@ def test_only_the_training_part_decides_how_inputs_are_prepared(csv, frame):
     after = draw(dataclasses.replace(task, draw=dataclasses.replace(task.draw, inputs=changed)))
     np.testing.assert_array_equal(before.inputs.training, after.inputs.training)
     np.testing.assert_array_equal(before.inputs.validation, after.inputs.validation)
-    assert np.all(after.inputs.test[:, 0] == columns.FARTHEST)
+    assert np.all(after.inputs.test[:, 0] == columns.MAX_DEVIATIONS)
 
 
 def test_what_is_missing_throughout_a_training_part_is_harmless():
     values = np.array([[np.nan, 1.0], [np.nan, 2.0], [5.0, 3.0], [7.0, 4.0]])
-    parts = Parts(np.array([0, 1]), np.array([2]), np.array([3]))
+    parts = DataSplit(np.array([0, 1]), np.array([2]), np.array([3]))
     prepared = columns.Inputs(values, 2, ()).prepared(parts)
     assert [part.shape for part in prepared] == [(2, 3), (1, 3), (1, 3)]
     assert all(np.isfinite(part).all() for part in prepared)
@@ -280,7 +280,7 @@ def test_of_many_rows_each_seed_draws_some(tmp_path, target):
     task = table(path, target)
     data = draw(task)
     assert [len(part) for part in data.targets] == [12_000, 4_000, 4_000]
-    assert f"each seed draws {tables.ROWS}" in task.story
+    assert f"each seed draws {tables.MAX_ROWS}" in task.story
     assert task.epochs * (12_000 // task.batch) in range(300, 600)
     assert not np.array_equal(data.inputs.training, draw(task, 1).inputs.training)
     if target == "kind":
@@ -292,10 +292,12 @@ def test_a_wide_table_gives_fewer_rows(monkeypatch, tmp_path):
     path = tmp_path / "wide.npz"
     r = np.random.default_rng(0)
     np.savez(path, images=r.normal(size=(300, 4, 5)), y=np.resize([0, 1], 300))
-    monkeypatch.setattr(tables, "ENTRIES", 4_000)  # a number may need a second one: is it missing
+    monkeypatch.setattr(
+        tables, "MAX_ENTRIES", 4_000
+    )  # a number may need a second one: is it missing
     data = draw(table(path, "y"))
     assert shapes(data)[:3] == [(60, 20), (20, 20), (20, 20)]
-    monkeypatch.setattr(tables, "WIDEST", 19)
+    monkeypatch.setattr(tables, "MAX_WIDTH", 19)
     with pytest.raises(ValueError, match="20 inputs are too many, at most 19"):
         table(path, "y")
 

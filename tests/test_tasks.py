@@ -17,7 +17,7 @@ from sklearn.datasets import load_sample_images
 from sklearn.linear_model import LogisticRegression
 
 import jaxloss as jl
-from jaxloss.compare.sweep.expression import parsed
+from jaxloss.compare.sweep.expression import parse_expression
 from jaxloss.compare.tasks import engel, metrics, mnist1d, sampling, super_resolution
 from jaxloss.compare.tasks.digits import DIGITS
 from jaxloss.compare.tasks.engel import ENGEL
@@ -25,7 +25,7 @@ from jaxloss.compare.tasks.metrics import Metric
 from jaxloss.compare.tasks.mnist1d import MNIST1D
 from jaxloss.compare.tasks.outputs import BINARY, classes
 from jaxloss.compare.tasks.super_resolution import SUPER_RESOLUTION, Upsampler
-from jaxloss.compare.tasks.task import Parts
+from jaxloss.compare.tasks.task import DataSplit
 
 TASKS = (DIGITS, MNIST1D, ENGEL, SUPER_RESOLUTION)
 EACH = pytest.mark.parametrize("task", TASKS, ids=lambda task: task.name)
@@ -122,7 +122,7 @@ def test_every_contender_can_be_trained_on(task):
     predictions = jax.eval_shape(apply, parameters, data.inputs.test)
     assert predictions.shape == (len(data.targets.test), *task.output.shape)
     for written in filter(None, (task.reference, *task.contenders, task.control)):
-        for variant in parsed(written, task.output).variants:
+        for variant in parse_expression(written, task.output).variants:
             value = jax.eval_shape(variant.objective, predictions, data.targets.test)
             assert (value.shape, value.dtype) == ((), jnp.float32)
     assert task.reference in task.contenders
@@ -142,7 +142,7 @@ def test_a_prediction_that_is_lost_has_no_measure(task):
 def test_columns_are_standardised_by_the_training_part_alone():
     r = np.random.default_rng(0)
     columns = r.normal(5, [1, 10, 0], size=(60, 3)).astype(np.float32)
-    parts = Parts(columns[:30], columns[30:40] + 100, columns[40:])
+    parts = DataSplit(columns[:30], columns[30:40] + 100, columns[40:])
     found, together = (sampling.standardised(parts, together=t) for t in (False, True))
     centre = columns[:30].mean(0, dtype=np.float64)
     scale = np.array([*columns[:30, :2].std(0, dtype=np.float64), np.inf])
@@ -307,7 +307,7 @@ def test_a_perceptron_sees_more():
 
 def trained(task, rate):
     """Of parameters, data and batches: what descent on the task's reference predicts of tests."""
-    (variant,) = parsed(task.reference, task.output).variants
+    (variant,) = parse_expression(task.reference, task.output).variants
     optimizer = optax.adam(rate)
     apply = functools.partial(task.model.apply, outputs=task.output.shape)
 

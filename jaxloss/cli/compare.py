@@ -117,7 +117,7 @@ def run(arguments: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         return _fail(f"interrupted; go on with: {command(arguments)} --resume", 130)
     except devices.LostError as error:
-        devices.leave(_fail(f"{error}; go on in each process with --resume", 3))
+        devices.abort(_fail(f"{error}; go on in each process with --resume", 3))
     return 0
 
 

@@ -14,13 +14,13 @@ import pandas as pd
 
 from jaxloss.compare.folder import PLAN, ROWS, TABLE, claimed
 from jaxloss.compare.statistics.standings import Analysis, Standing, analyse
-from jaxloss.compare.statistics.theory import Prediction, predictions
+from jaxloss.compare.statistics.theory import TheoryPrediction, predictions
 from jaxloss.compare.sweep import devices
-from jaxloss.compare.sweep.contenders import Field, Given
-from jaxloss.compare.sweep.plan import Plan
+from jaxloss.compare.sweep.contenders import Lineup, LossLike
+from jaxloss.compare.sweep.plan import Plan, Unit
 from jaxloss.compare.sweep.records import Store
 from jaxloss.compare.sweep.results import Results, spelled
-from jaxloss.compare.sweep.run import Unit, run
+from jaxloss.compare.sweep.run import run
 from jaxloss.compare.tasks.registry import find
 from jaxloss.compare.tasks.task import Task
 from jaxloss.files import decoded, write
@@ -50,7 +50,7 @@ class Outcome:
         return analyse(self.results)
 
     @functools.cached_property
-    def predictions(self) -> list[Prediction]:
+    def predictions(self) -> list[TheoryPrediction]:
         """What theory says of the contenders at the strongest noise."""
         return predictions(self.results, self.analysis)
 
@@ -121,7 +121,7 @@ class Settings(TypedDict, total=False):
 
 
 def planned(
-    losses: Iterable[Given] | Mapping[str, Given] = (), **settings: Unpack[Settings]
+    losses: Iterable[LossLike] | Mapping[str, LossLike] = (), **settings: Unpack[Settings]
 ) -> Plan:
     """The plan of `compare` with these arguments, before anything is trained.
 
@@ -145,12 +145,12 @@ def planned(
     _within("noise", levels, levels and all(0 <= x < 1 for x in levels), "fractions in [0, 1)")
     _within("rates", rates, rates and all(0 < x < math.inf for x in rates), "positive numbers")
     _within("temperatures", tried, all(0 < x < math.inf for x in tried), "positive numbers")
-    field = Field.of(task, losses, reference, tried)
-    return Plan(task, field, int(seeds), _ascending(levels), _ascending(rates), int(epochs))
+    lineup = Lineup.of(task, losses, reference, tried)
+    return Plan(task, lineup, int(seeds), _ascending(levels), _ascending(rates), int(epochs))
 
 
 def compare(
-    losses: Iterable[Given] | Mapping[str, Given] = (), **settings: Unpack[Settings]
+    losses: Iterable[LossLike] | Mapping[str, LossLike] = (), **settings: Unpack[Settings]
 ) -> Outcome:
     """Train a small network with each loss, many times over, and tell better from luckier.
 
@@ -181,7 +181,7 @@ def compare(
     return Outcome(run(planned(losses, **settings)))
 
 
-def carried_out(
+def run_plan(
     plan: Plan, folder: Path, *, resume: bool, done: Callable[[Unit], None] = lambda _: None
 ) -> Outcome:
     """The outcome of a plan whose rows are kept in a folder as they come.
@@ -196,7 +196,7 @@ def carried_out(
         OSError: A file cannot be written; the rows of all units before are whole.
         ValueError: The folder holds another plan, or what cannot be read.
     """
-    if devices.leads():
+    if devices.is_coordinator():
         if resume:
             _require_same(plan, folder)
         else:

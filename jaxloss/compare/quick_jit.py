@@ -13,7 +13,7 @@ if jax.__version_info__ < (0, 11):  # XLA's older emitters take half the time; l
     _QUICK["xla_cpu_use_fusion_emitters"] = False
 
 
-def once(function: Callable[P, T]) -> Callable[P, T]:
+def quick_jit(function: Callable[P, T]) -> Callable[P, T]:
     """The function, compiled fast and not for speed."""
     compiled: Callable[P, T] = jax.jit(function, compiler_options=_QUICK)
     return compiled

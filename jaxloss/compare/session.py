@@ -10,11 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Unpack
 
-from jaxloss.compare.comparison import Outcome, Settings, carried_out, planned
+from jaxloss.compare.comparison import Outcome, Settings, planned, run_plan
 from jaxloss.compare.folder import PAGE, TEXT, claimed
-from jaxloss.compare.report import markdown, page, terminal, wording
-from jaxloss.compare.report.figures.panels import plates
-from jaxloss.compare.report.report_model import view
+from jaxloss.compare.report import markdown, page, report_model, terminal, wording
+from jaxloss.compare.report.figures.panels import page_figures
 from jaxloss.compare.statistics.standings import Standing
 from jaxloss.compare.sweep import devices
 from jaxloss.compare.tasks.imbalance import imbalanced
@@ -51,13 +50,13 @@ def compare(losses: Sequence[str], to: Destination, **settings: Unpack[Settings]
     """
     start = time.perf_counter()
     plan = planned(losses, **settings)
-    quiet = to.json or not devices.leads()
-    with claimed(to.folder) if devices.leads() else nullcontext():
+    quiet = to.json or not devices.is_coordinator()
+    with claimed(to.folder) if devices.is_coordinator() else nullcontext():
         if not quiet:
             terminal.announce(plan)
-        with terminal.progress(plan, quiet=quiet) as done, devices.together():
-            outcome = carried_out(plan, to.folder, resume=to.resume, done=done)
-        if devices.leads():
+        with terminal.progress(plan, quiet=quiet) as done, devices.reraise_lost_peer():
+            outcome = run_plan(plan, to.folder, resume=to.resume, done=done)
+        if devices.is_coordinator():
             _write(outcome, to, start)
 
 
@@ -76,10 +75,10 @@ def _write(outcome: Outcome, to: Destination, start: float) -> None:
     results, analysis, folder = outcome.results, outcome.analysis, to.folder
     outcome.write_table(folder)
     predictions, seconds = outcome.predictions, time.perf_counter() - start
-    told = view(results, analysis, predictions, to.command, seconds)
-    figures = plates(results, analysis)
-    write(folder / PAGE, page.render(told, figures))
-    write(folder / TEXT, markdown.render(told))
+    report = report_model.build(results, analysis, predictions, to.command, seconds)
+    figures = page_figures(results, analysis)
+    write(folder / PAGE, page.render(report, figures))
+    write(folder / TEXT, markdown.render(report))
     if to.json:
         print(json.dumps(summary(outcome), allow_nan=False))
     else:

@@ -24,7 +24,7 @@ def controls(plan: Plan, analysis: Analysis) -> Iterator[tuple[str, str]]:
     yield "Model and training", _training(plan)
     yield "Pairing", _PAIRING
     yield "Tuning", _tuning(plan)
-    if plan.field.control:
+    if plan.lineup.control:
         yield "Temperature", _temperature(plan)
     yield "Noise floor", _floor(plan)
     yield "Corrections", f"{_corrections(analysis)} {_overlap(plan)}"
@@ -56,20 +56,20 @@ def _tuning(plan: Plan) -> str:
 
 
 def _temperature(plan: Plan) -> str:
-    reference = plan.field.reference
+    reference = plan.lineup.reference
     return (
-        f"{plan.field.control} is {reference} with a temperature of its own. What is significantly "
-        f"better than {reference} is compared with that too, and what is worse with {reference} at "
-        "the temperature that does worst, both as validation data say. It is “more than "
-        "temperature” where that difference is significant as well, and to the same side; “no more "
-        "than temperature” where the interval of that difference ends below "
+        f"{plan.lineup.control} is {reference} with a temperature of its own. What is "
+        f"significantly better than {reference} is compared with that too, and what is worse with "
+        f"{reference} at the temperature that does worst, both as validation data say. It is “more "
+        "than temperature” where that difference is significant as well, and to the same side; “no "
+        "more than temperature” where the interval of that difference ends below "
         f"{percent(MARGIN)} of the score of {reference}; and “open” where neither is shown."
     )
 
 
 def _floor(plan: Plan) -> str:
     return (
-        f"{plan.field.reference} is trained twice, the second time with each batch in reverse "
+        f"{plan.lineup.reference} is trained twice, the second time with each batch in reverse "
         "order: the same sums, rounded otherwise. What differs between the two is no property of "
         "a loss."
     )

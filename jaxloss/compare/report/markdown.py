@@ -3,14 +3,14 @@
 import re
 from collections.abc import Sequence
 
-from jaxloss.compare.report.report_model import View
+from jaxloss.compare.report.report_model import ReportModel
 from jaxloss.compare.report.templates import fill
 
 
-def render(view: View) -> str:
+def render(report: ReportModel) -> str:
     """The report of a run as Markdown, with tables as GitHub reads them."""
     filters = {"plain": plain, "row": row}
-    return fill("report.md.jinja", html=False, filters=filters, view=view)
+    return fill("report.md.jinja", html=False, filters=filters, report=report)
 
 
 def plain(text: str) -> str:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from jaxloss.compare.statistics.estimates import LEVEL, Comparison, Estimate
-from jaxloss.compare.statistics.power import MOST
+from jaxloss.compare.statistics.estimates import ALPHA, Comparison, Estimate
+from jaxloss.compare.statistics.power import MAX_SEEDS
 from jaxloss.compare.tasks.metrics import Metric
 
 NOTHING = "\N{EM DASH}"
@@ -93,7 +93,7 @@ def p_value(p: float) -> str:
     if p < _LEAST_P:
         return f"p < {_LEAST_P}"
     written = (f"{p:.{digits}g}" for digits in range(2, 18))
-    return f"p = {next(x for x in written if (float(x) < LEVEL) == (p < LEVEL))}"
+    return f"p = {next(x for x in written if (float(x) < ALPHA) == (p < ALPHA))}"
 
 
 def effect(comparison: Comparison) -> str:
@@ -105,10 +105,10 @@ def effect(comparison: Comparison) -> str:
 
 def seeds(count: int | None) -> str:
     """How many seeds would show a difference; None where it is more than were looked at."""
-    return f"> {MOST:,} seeds" if count is None else f"{count:,} seeds"
+    return f"> {MAX_SEEDS:,} seeds" if count is None else f"{count:,} seeds"
 
 
-def settings(hyperparameters: Mapping[str, float]) -> str:
+def hyperparameter_text(hyperparameters: Mapping[str, float]) -> str:
     """Hyper-parameters by name."""
     return ", ".join(f"{name} = {minus(f'{value:g}')}" for name, value in hyperparameters.items())
 
@@ -129,7 +129,7 @@ def minus(number: str) -> str:
     return number.replace("-", "\N{MINUS SIGN}")
 
 
-def pieces(name: str) -> list[str]:
+def name_parts(name: str) -> list[str]:
     """A contender's name in parts, between which a line may be broken."""
     return _BREAK.split(name)
 
@@ -137,7 +137,7 @@ def pieces(name: str) -> list[str]:
 def wrapped(name: str, width: int) -> str:
     """A name on lines of at most so many characters, where its parts allow."""
     lines = [""]
-    for part in pieces(name):
+    for part in name_parts(name):
         if lines[-1] and len(lines[-1]) + len(part.rstrip()) > width:
             lines.append("")
         lines[-1] += part

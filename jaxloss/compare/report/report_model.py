@@ -13,7 +13,7 @@ from jaxloss.compare.report.controls import controls
 from jaxloss.compare.report.quantities import NOTHING, Scale, p_value
 from jaxloss.compare.statistics.estimates import Comparison
 from jaxloss.compare.statistics.standings import Analysis, Standing
-from jaxloss.compare.statistics.theory import Prediction
+from jaxloss.compare.statistics.theory import TheoryPrediction
 from jaxloss.compare.sweep.results import Results
 
 _PACKAGES = ("jax", "jaxlib", "optax", "numpy", "scipy", "scikit-learn", "statsmodels")
@@ -55,7 +55,7 @@ class Table:
 
 
 @dataclass(frozen=True)
-class View:
+class ReportModel:
     """What the report says.
 
     Attributes:
@@ -99,13 +99,13 @@ class View:
     versions: dict[str, str]
 
 
-def view(
+def build(
     results: Results,
     analysis: Analysis,
-    predictions: Sequence[Prediction],
+    predictions: Sequence[TheoryPrediction],
     command: str,
     seconds: float,
-) -> View:
+) -> ReportModel:
     """What there is to say of a run.
 
     Args:
@@ -116,11 +116,11 @@ def view(
         seconds: How long it took.
     """
     plan, scale = results.plan, wording.scale_of(results, analysis)
-    return View(
+    return ReportModel(
         title=f"{len(analysis.levels[0])} objectives on {plan.task.title}",
         lead=f"One small model, trained {plan.networks:,} times: does the objective change its "
         f"{scale.metric.says}, and is the difference more than chance, temperature or rounding?",
-        reference=plan.field.reference,
+        reference=plan.lineup.reference,
         metric=scale.heading,
         unit=scale.metric.unit,
         direction=scale.direction,
@@ -176,7 +176,7 @@ def _line(rank: int, standing: Standing, scale: Scale) -> Line:
         kind=standing.verdict.replace(" ", "-"),
         verdict=wording.verdict(standing),
         rate=f"{standing.rate:g}",
-        hyperparameters=quantities.settings(standing.hyperparameters) or NOTHING,
+        hyperparameters=quantities.hyperparameter_text(standing.hyperparameters) or NOTHING,
         seeds=_seeds(compared),
     )
 
@@ -216,10 +216,10 @@ def _measures(results: Results, analysis: Analysis) -> Iterator[Table]:
 
 
 def _temperature(results: Results, analysis: Analysis, scale: Scale) -> Iterator[Table]:
-    field = results.plan.field
+    lineup = results.plan.lineup
     headers = (
         "objective",
-        f"to {field.reference}",
+        f"to {lineup.reference}",
         "to the same at its",
         "difference",
         "95 % interval",
@@ -244,7 +244,9 @@ def _temperature(results: Results, analysis: Analysis, scale: Scale) -> Iterator
             yield Table(wording.level_name(results.plan, level), headers, rows)
 
 
-def _theory(results: Results, predictions: Sequence[Prediction], scale: Scale) -> Table | None:
+def _theory(
+    results: Results, predictions: Sequence[TheoryPrediction], scale: Scale
+) -> Table | None:
     if not predictions:
         return None
     rows = tuple(

@@ -13,14 +13,12 @@ from rich.table import Table
 from rich.text import Text
 
 from jaxloss.compare.report import report_model, wording
-from jaxloss.compare.report.quantities import NOTHING, percent, settings, wrapped
+from jaxloss.compare.report.quantities import NOTHING, hyperparameter_text, percent, wrapped
 from jaxloss.compare.statistics.standings import Analysis
 from jaxloss.compare.sweep.contenders import Contender
 from jaxloss.compare.sweep.expression import Variant
-from jaxloss.compare.sweep.plan import Plan
+from jaxloss.compare.sweep.plan import Plan, Unit
 from jaxloss.compare.sweep.results import Results
-
-Unit = tuple[Contender, Variant]
 
 _SIGNIFICANT = {"better", "worse", "temperature", "open"}
 _STYLES = {"better": "green", "worse": "red", "failed": "red", "reference": ""}
@@ -33,8 +31,8 @@ def announce(plan: Plan) -> None:
     """Say what is about to happen."""
     noise = ", ".join(percent(level) for level in plan.noise)
     Console().print(
-        f"{plan.task.title}: {plan.networks:,} networks of {len(plan.field.contenders)} objectives "
-        f"({len(plan.units)} with their hyper-parameters) x {plan.seeds} seeds x "
+        f"{plan.task.title}: {plan.networks:,} networks of {len(plan.lineup.contenders)} "
+        f"objectives ({len(plan.units)} with their hyper-parameters) x {plan.seeds} seeds x "
         f"{len(plan.rates)} learning rates, {noise} {plan.task.noise}, {plan.epochs} epochs",
         highlight=False,
         markup=False,
@@ -71,7 +69,7 @@ def show(results: Results, analysis: Analysis) -> None:
     metric = wording.scale_of(results, analysis)
     note = (
         f"{metric.heading} on clean test data ({metric.direction}) and its paired difference to "
-        f"{results.plan.field.reference}, ± standard errors; tests corrected by Holm."
+        f"{results.plan.lineup.reference}, ± standard errors; tests corrected by Holm."
     )
     console.print(note, style="dim", highlight=False, markup=False)
     console.print()
@@ -92,7 +90,7 @@ def finish(folder: Path, seconds: float) -> None:
 
 
 def _unit(contender: Contender, variant: Variant) -> str:
-    return f"{contender.name} {settings(variant.hyperparameters)}"
+    return f"{contender.name} {hyperparameter_text(variant.hyperparameters)}"
 
 
 def _table(ranking: report_model.Ranking, width: int) -> Table:

@@ -94,11 +94,11 @@ def _networks(results: Results, name: str) -> Floats | None:
     if name in results.grids:
         grid = results.grids[name].test
         return grid[0, ..., -1] if len(grid) == 1 else None
-    control = results.plan.field.control
-    if control is None or name != f"{results.plan.field.reference}(temperature=0.5)":
+    control = results.plan.lineup.control
+    if control is None or name != f"{results.plan.lineup.reference}(temperature=0.5)":
         return None
     temperatures = [
-        v.hyperparameters.get("temperature") for v in results.plan.field[control].variants
+        v.hyperparameters.get("temperature") for v in results.plan.lineup[control].variants
     ]
     scores = results.grids[control].test[..., -1]
     return scores[temperatures.index(0.5)] if 0.5 in temperatures else None
@@ -113,7 +113,7 @@ def _gaps(plan: Plan, analysis: Analysis, first: str, differences: Floats) -> It
 
 def _summary(plan: Plan, analysis: Analysis, scale: Scale, level: int) -> str:
     """All significant differences, whatever explains them, so that the others are the rest."""
-    ranking, reference = analysis.levels[level], plan.field.reference
+    ranking, reference = analysis.levels[level], plan.lineup.reference
     where, what = level_name(plan, level), scale.metric.says
     if math.isnan(analysis.standing(reference, level).score.mean):
         return f"At {where}, {reference} failed to train, so there is nothing to compare with."
@@ -138,12 +138,12 @@ def _moved(ranking: tuple[Standing, ...], scale: Scale, *, better: bool) -> list
 
 
 def _temperature(plan: Plan, analysis: Analysis, scale: Scale, level: int) -> Iterator[str]:
-    reach = analysis.reach[level]
-    if reach is None:
+    temperature_range = analysis.temperature_range[level]
+    if temperature_range is None:
         return
-    low, high = (scale.number(end, signed=True) for end in reach)
+    low, high = (scale.number(end, signed=True) for end in temperature_range)
     yield (
-        f"At {level_name(plan, level)}, temperature alone moves {plan.field.reference} by "
+        f"At {level_name(plan, level)}, temperature alone moves {plan.lineup.reference} by "
         f"{low} to {high} {scale.metric.unit}".rstrip()
         + f". {' '.join(_explained(plan, analysis, scale, level))}"
     )
@@ -151,7 +151,7 @@ def _temperature(plan: Plan, analysis: Analysis, scale: Scale, level: int) -> It
 
 def _explained(plan: Plan, analysis: Analysis, scale: Scale, level: int) -> Iterator[str]:
     """What is shown of each significant difference beside temperature's."""
-    ranking, reference = analysis.levels[level], plan.field.reference
+    ranking, reference = analysis.levels[level], plan.lineup.reference
     margin = scale.difference(analysis.standing(reference, level).margin, signed=False)
     says = {
         MORE: capital(MORE),
@@ -170,7 +170,7 @@ def _explained(plan: Plan, analysis: Analysis, scale: Scale, level: int) -> Iter
 def _floor(plan: Plan, analysis: Analysis) -> str:
     gaps = [floor.difference for floor in analysis.floor]
     return (
-        f"{plan.field.reference} repeated with batches in reverse order differs by "
+        f"{plan.lineup.reference} repeated with batches in reverse order differs by "
         f"{_by_level(plan, gaps)}: rounding alone does that."
     )
 
@@ -229,6 +229,6 @@ def _unquiet(plan: Plan, analysis: Analysis, level: int) -> Iterator[str]:
     floor = analysis.floor[level]
     if floor.significant:
         yield (
-            f"At {level_name(plan, level)}, {plan.field.reference} differs significantly from its "
+            f"At {level_name(plan, level)}, {plan.lineup.reference} differs significantly from its "
             f"own repetition ({p_value(floor.p)}): differences of that size mean nothing here."
         )

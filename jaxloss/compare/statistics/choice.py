@@ -19,7 +19,7 @@ class Choice(NamedTuple):
     rate: int
 
 
-def merits(grid: Grid, level: int, *, higher: bool) -> Floats:
+def validation_scores(grid: Grid, level: int, *, higher: bool) -> Floats:
     """How good each [variant, rate] is on validation data after training: more is better.
 
     The mean over seeds to 6 digits; -inf where a seed has no finite value. All seeds get one
@@ -33,14 +33,14 @@ def merits(grid: Grid, level: int, *, higher: bool) -> Floats:
 
 def choose(grid: Grid, level: int, *, higher: bool) -> Choice:
     """The best at a level of noise; among equals that of the least rate, then the first variant."""
-    by_rate = merits(grid, level, higher=higher).T
+    by_rate = validation_scores(grid, level, higher=higher).T
     rate, variant = np.unravel_index(np.argmax(by_rate), by_rate.shape)
     return Choice(int(variant), int(rate))
 
 
 def choose_each(grid: Grid, level: int, *, higher: bool) -> list[Choice]:
     """Every variant at its own best rate."""
-    rates = np.argmax(merits(grid, level, higher=higher), axis=-1)
+    rates = np.argmax(validation_scores(grid, level, higher=higher), axis=-1)
     return [Choice(variant, int(rate)) for variant, rate in enumerate(rates)]
 
 
@@ -50,7 +50,7 @@ def edges(plan: Plan, loss: str, choice: Choice) -> tuple[str, ...]:
     A learning rate of at least two, or a hyper-parameter of at least three values; of fewer values
     of a hyper-parameter each is at an end, whatever is best.
     """
-    variants = [variant.hyperparameters for variant in plan.field[loss].variants]
+    variants = [variant.hyperparameters for variant in plan.lineup[loss].variants]
     chosen = variants[choice.variant]
     rates = [RATE] if len(plan.rates) > 1 and choice.rate in {0, len(plan.rates) - 1} else []
     tuned = [name for name in chosen if _at_end(name, chosen, variants)]

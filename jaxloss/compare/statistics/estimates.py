@@ -11,12 +11,12 @@ from scipy.special import stdtr, stdtrit
 
 from jaxloss.compare.statistics.power import seeds_to_resolve
 
-LEVEL = 0.05
+ALPHA = 0.05
 Floats = NDArray[np.float64]
 Key = TypeVar("Key")
 
 # Metrics have 7 digits: differences of two of them that are nearer than this share are equal.
-_GRAIN = 3e-6
+_RELATIVE_TOLERANCE = 3e-6
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Estimate:
     interval: tuple[float, float]
 
     @classmethod
-    def of(cls, sample: Floats, overlap: float = 0.0, level: float = LEVEL) -> "Estimate":
+    def of(cls, sample: Floats, overlap: float = 0.0, level: float = ALPHA) -> "Estimate":
         """The estimate from one number for each seed; NaN throughout if one is not finite.
 
         Seeds that split one data set anew share most of what they train on, so that their mean
@@ -113,13 +113,13 @@ class Comparison:
     @property
     def significant(self) -> bool:
         """Whether chance is an unlikely explanation."""
-        return self.p < LEVEL
+        return self.p < ALPHA
 
-    def beyond(self, other: "Comparison") -> bool:
+    def agrees_with(self, other: "Comparison") -> bool:
         """Whether this is significant, and to the same side as another."""
         return self.significant and self.better == other.better
 
-    def at_most(self, margin: float, other: "Comparison") -> bool:
+    def within_margin(self, margin: float, other: "Comparison") -> bool:
         """Whether the interval shows that this is less than a margin to the side of another."""
         low, high = self.difference.interval
         return (high if other.difference.mean > 0 else -low) <= margin
@@ -147,14 +147,18 @@ def corrected(comparisons: Mapping[Key, Comparison]) -> dict[Key, Comparison]:
     return {key: replace(comparison, p=float(p)) for (key, comparison), p in pairs}
 
 
-def grain(*samples: Floats) -> float:
+def rounding_tolerance(*samples: Floats) -> float:
     """The least difference of such numbers that is more than rounding."""
-    return _GRAIN * float(np.max(np.abs(samples)))
+    return _RELATIVE_TOLERANCE * float(np.max(np.abs(samples)))
 
 
 def _constant(pair: tuple[Floats, Floats]) -> bool:
     """Whether the differences are the same for all seeds."""
-    return bool(np.ptp(pair[0] - pair[1]) <= grain(*pair)) if np.isfinite(pair).all() else False
+    return (
+        bool(np.ptp(pair[0] - pair[1]) <= rounding_tolerance(*pair))
+        if np.isfinite(pair).all()
+        else False
+    )
 
 
 def _better(difference: float, *, higher: bool) -> bool:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from jaxloss.compare.statistics.choice import Choice, choose, choose_each, merits
+from jaxloss.compare.statistics.choice import Choice, choose, choose_each, validation_scores
 from jaxloss.compare.statistics.estimates import Comparison, Estimate, Floats
 from jaxloss.compare.sweep.results import Results
 
@@ -20,7 +20,7 @@ class Opponent(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Level:
+class NoiseLevel:
     """The networks of a level of noise that were chosen on validation data.
 
     Attributes:
@@ -34,11 +34,11 @@ class Level:
     choices: Mapping[str, Choice]
 
     @classmethod
-    def of(cls, results: Results, index: int) -> "Level":
+    def of(cls, results: Results, index: int) -> "NoiseLevel":
         """The choices that validation data make at a level, by its index."""
-        field, higher = results.plan.field, results.plan.task.output.metric.higher
+        lineup, higher = results.plan.lineup, results.plan.task.output.metric.higher
         found = {n: choose(grid, index, higher=higher) for n, grid in results.grids.items()}
-        return cls(results, index, {**found, field.echo: found[field.reference]})
+        return cls(results, index, {**found, lineup.replicate: found[lineup.reference]})
 
     def curves(self, loss: str, choice: Choice | None = None) -> Floats:
         """The metric on test data, [seed, epoch], at the contender's choice unless one is given.
@@ -82,44 +82,46 @@ class Level:
 
         Each has its own best rate; one that failed says nothing. None without a control.
         """
-        if self.results.plan.field.control is None:
+        if self.results.plan.lineup.control is None:
             return None
-        reference = self.chosen(self.results.plan.field.reference)
-        known = [x for x in (reference, *self._temperatures) if self._merit(x) > -math.inf]
-        return min(known, key=self._merit, default=reference)
+        reference = self.chosen(self.results.plan.lineup.reference)
+        known = [
+            x for x in (reference, *self._temperatures) if self._validation_score(x) > -math.inf
+        ]
+        return min(known, key=self._validation_score, default=reference)
 
     @property
-    def reach(self) -> tuple[float, float] | None:
+    def temperature_range(self) -> tuple[float, float] | None:
         """The least and greatest mean difference to the reference of its other temperatures, and 0.
 
         Each temperature has its own best rate; one that failed says nothing. None without a
         control.
         """
-        field = self.results.plan.field
-        if field.control is None:
+        lineup = self.results.plan.lineup
+        if lineup.control is None:
             return None
         ours = np.stack([self.curves(*each)[:, -1].mean() for each in self._temperatures])
-        means = ours - self.curves(field.reference)[:, -1].mean()
+        means = ours - self.curves(lineup.reference)[:, -1].mean()
         known = [0.0, *means[np.isfinite(means)].tolist()]
         return min(known), max(known)
 
     @property
     def _temperatures(self) -> list[Opponent]:
         """The reference at each of its other temperatures."""
-        control = self.results.plan.field.control
+        control = self.results.plan.lineup.control
         if control is None:
             return []
         higher = self.results.plan.task.output.metric.higher
         each = choose_each(self.results.grids[control], self.index, higher=higher)
         return [Opponent(control, choice) for choice in each]
 
-    def _merit(self, opponent: Opponent) -> float:
+    def _validation_score(self, opponent: Opponent) -> float:
         """How good it is on validation data: more is better."""
         grid, higher = (
             self.results.grids[opponent.name],
             self.results.plan.task.output.metric.higher,
         )
-        return float(merits(grid, self.index, higher=higher)[opponent.choice])
+        return float(validation_scores(grid, self.index, higher=higher)[opponent.choice])
 
     def _estimate(self, sample: Floats) -> Estimate:
         return Estimate.of(sample, self.results.plan.task.overlap)

@@ -9,7 +9,7 @@ from scipy.special import nctdtrinc, stdtrit
 from statsmodels.stats.power import ttest_power
 
 POWER = 0.8
-FEWEST, MOST = 2, 1000
+MIN_SEEDS, MAX_SEEDS = 2, 1000
 
 
 def power(seeds: int, difference: float, deviation: float, overlap: float, alpha: float) -> float:
@@ -45,12 +45,12 @@ def seeds_to_resolve(
     """
     if not (math.isfinite(difference) and difference and deviation > 0):
         return None
-    found = FEWEST + bisect_left(
-        range(FEWEST, MOST + 1),
+    found = MIN_SEEDS + bisect_left(
+        range(MIN_SEEDS, MAX_SEEDS + 1),
         POWER,
         key=lambda n: power(n, difference, deviation, overlap, alpha),
     )
-    return found if found <= MOST else None
+    return found if found <= MAX_SEEDS else None
 
 
 @dataclass(frozen=True)

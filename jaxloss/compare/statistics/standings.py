@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from jaxloss.compare.statistics.choice import edges, rounded
-from jaxloss.compare.statistics.estimates import LEVEL, Comparison, Estimate, corrected
-from jaxloss.compare.statistics.level import Level, Opponent
+from jaxloss.compare.statistics.estimates import ALPHA, Comparison, Estimate, corrected
+from jaxloss.compare.statistics.level import NoiseLevel, Opponent
 from jaxloss.compare.statistics.power import Resolution
 from jaxloss.compare.sweep.results import Results
 
@@ -93,9 +93,9 @@ class Standing:
             return NO_MORE
         if beside is None:
             return None
-        if beside.beyond(compared):
+        if beside.agrees_with(compared):
             return MORE
-        return NO_MORE if beside.at_most(self.margin, compared) else OPEN
+        return NO_MORE if beside.within_margin(self.margin, compared) else OPEN
 
     @property
     def to_temperature(self) -> Comparison | None:
@@ -124,7 +124,7 @@ class Analysis:
 
     levels: tuple[tuple[Standing, ...], ...]
     floor: tuple[Comparison, ...]
-    reach: tuple[tuple[float, float] | None, ...]
+    temperature_range: tuple[tuple[float, float] | None, ...]
     comparisons: int
     resolution: Resolution
 
@@ -136,17 +136,18 @@ class Analysis:
 def analyse(results: Results) -> Analysis:
     """The rankings of a run, and what of them chance or temperature explains."""
     plan = results.plan
-    levels = [Level.of(results, index) for index in range(len(plan.noise))]
+    levels = [NoiseLevel.of(results, index) for index in range(len(plan.noise))]
     pairs = [(level, loss, opponent) for level in levels for loss, opponent in _pairs(level)]
     count = len(pairs)
-    alpha = LEVEL / max(count, 1)
+    alpha = ALPHA / max(count, 1)
     family = corrected({(x.index, a, b): x.compared(a, b, alpha) for x, a, b in pairs})
     return Analysis(
         levels=tuple(_ranking(level, family) for level in levels),
         floor=tuple(
-            x.compared(plan.field.echo, x.chosen(plan.field.reference), LEVEL) for x in levels
+            x.compared(plan.lineup.replicate, x.chosen(plan.lineup.reference), ALPHA)
+            for x in levels
         ),
-        reach=tuple(level.reach for level in levels),
+        temperature_range=tuple(level.temperature_range for level in levels),
         comparisons=count,
         resolution=Resolution(
             deviation=_median([comparison.deviation for comparison in family.values()]),
@@ -157,41 +158,46 @@ def analyse(results: Results) -> Analysis:
     )
 
 
-def _pairs(level: Level) -> Iterator[tuple[str, Opponent]]:
+def _pairs(level: NoiseLevel) -> Iterator[tuple[str, Opponent]]:
     """Who is compared with whom: all with the reference, the tempered with it tempered too."""
-    field = level.results.plan.field
-    reference = level.chosen(field.reference)
-    for contender in field.contenders:
-        if contender.name != field.reference and not contender.echo:
+    lineup = level.results.plan.lineup
+    reference = level.chosen(lineup.reference)
+    for contender in lineup.contenders:
+        if contender.name != lineup.reference and not contender.replicate:
             ends = _temperatures(level, contender.name)
             yield from dict.fromkeys((contender.name, x) for x in (reference, *ends))
 
 
-def _temperatures(level: Level, loss: str) -> tuple[Opponent, ...]:
+def _temperatures(level: NoiseLevel, loss: str) -> tuple[Opponent, ...]:
     """The reference at its best temperature and at its worst, where they bear on a contender."""
-    field, worst = level.results.plan.field, level.worst
-    if field.control is None or worst is None or loss == field.control or not field[loss].tempered:
+    lineup, worst = level.results.plan.lineup, level.worst
+    if (
+        lineup.control is None
+        or worst is None
+        or loss == lineup.control
+        or not lineup[loss].tempered
+    ):
         return ()
-    return level.chosen(field.control), worst
+    return level.chosen(lineup.control), worst
 
 
-def _ranking(level: Level, family: Family) -> tuple[Standing, ...]:
+def _ranking(level: NoiseLevel, family: Family) -> tuple[Standing, ...]:
     """All but the echo, the best first and those that failed last; equals as in the plan."""
     plan = level.results.plan
     sign = -1 if plan.task.output.metric.higher else 1
-    everyone = [_standing(level, c.name, family) for c in plan.field.contenders if not c.echo]
+    everyone = [_standing(level, c.name, family) for c in plan.lineup.contenders if not c.replicate]
     means = sign * rounded(np.array([standing.score.mean for standing in everyone]))
     return tuple(everyone[index] for index in np.argsort(means, kind="stable"))
 
 
-def _standing(level: Level, loss: str, family: Family) -> Standing:
+def _standing(level: NoiseLevel, loss: str, family: Family) -> Standing:
     plan, choice = level.results.plan, level.choices[loss]
-    reference, control = level.chosen(plan.field.reference), plan.field.control
+    reference, control = level.chosen(plan.lineup.reference), plan.lineup.control
     to = [family.get((level.index, loss, x)) for x in (reference, *_temperatures(level, loss))]
     return Standing(
         loss=loss,
         variant=choice.variant,
-        hyperparameters=plan.field[loss].variants[choice.variant].hyperparameters,
+        hyperparameters=plan.lineup[loss].variants[choice.variant].hyperparameters,
         rate_index=choice.rate,
         rate=plan.rates[choice.rate],
         at_edge=edges(plan, loss, choice),
@@ -201,7 +207,7 @@ def _standing(level: Level, loss: str, family: Family) -> Standing:
         to_reference=to[0],
         to_control=to[1] if len(to) > 1 else None,
         to_worst=to[-1] if len(to) > 1 else None,
-        margin=MARGIN * abs(level.score(plan.field.reference).mean),
+        margin=MARGIN * abs(level.score(plan.lineup.reference).mean),
         rescaled=loss == control,
     )
 

@@ -8,7 +8,7 @@ from jaxloss.compare.sweep.results import Results
 
 
 @dataclass(frozen=True)
-class Prediction:
+class TheoryPrediction:
     """A loss at a level of noise.
 
     Attributes:
@@ -24,7 +24,7 @@ class Prediction:
     standing: Standing
 
 
-def predictions(results: Results, analysis: Analysis) -> list[Prediction]:
+def predictions(results: Results, analysis: Analysis) -> list[TheoryPrediction]:
     """For every ranked contender at the strongest noise, in the order of the ranking.
 
     They are derived from the values of the losses: of a population with that noise the expected
@@ -37,9 +37,11 @@ def predictions(results: Results, analysis: Analysis) -> list[Prediction]:
         return []
     noise, ranking = plan.noise[-1], analysis.levels[-1]
 
-    def one(standing: Standing) -> Prediction:
-        objective = plan.field[standing.loss].variants[standing.variant].objective
-        return Prediction(standing.loss, noise, population.predicted(objective, noise), standing)
+    def one(standing: Standing) -> TheoryPrediction:
+        objective = plan.lineup[standing.loss].variants[standing.variant].objective
+        return TheoryPrediction(
+            standing.loss, noise, population.predicted(objective, noise), standing
+        )
 
     with ThreadPoolExecutor() as pool:
         return list(pool.map(one, ranking))

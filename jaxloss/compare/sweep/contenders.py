@@ -9,12 +9,12 @@ import jax.numpy as jnp
 from jax import Array
 
 import jaxloss as jl
-from jaxloss.compare.sweep.expression import Expression, Variant, parsed
+from jaxloss.compare.sweep.expression import Expression, Variant, parse_expression
 from jaxloss.compare.tasks.task import Task
 from jaxloss.core.loss import Loss
 
-ECHO = " (again)"
-Given = str | Loss[Any] | jl.Objective | Callable[..., Array]
+REPLICATE_SUFFIX = " (again)"
+LossLike = str | Loss[Any] | jl.Objective | Callable[..., Array]
 _WANTED = (
     "an expression as 'huber(delta=0.1..10)', a loss, an objective, or a function "
     "`(predictions, targets)` that gives one value per example"
@@ -36,11 +36,11 @@ class Contender:
     name: str
     variants: tuple[Variant, ...]
     tempered: bool = False
-    echo: bool = False
+    replicate: bool = False
 
 
 @dataclass(frozen=True)
-class Field:
+class Lineup:
     """All who take part.
 
     Attributes:
@@ -57,10 +57,10 @@ class Field:
     def of(
         cls,
         task: Task,
-        given: Iterable[Given] | Mapping[str, Given] = (),
+        given: Iterable[LossLike] | Mapping[str, LossLike] = (),
         reference: str | None = None,
         temperatures: Sequence[float] = (),
-    ) -> "Field":
+    ) -> "Lineup":
         """Those who are asked for, or the task's own, and what they are to be compared with.
 
         Args:
@@ -77,7 +77,11 @@ class Field:
         named = _named(given or task.contenders)
         compared = _contender(first, named.pop(first, first), task)
         others = [_contender(name, what, task, temperatures) for name, what in named.items()]
-        everyone = [compared, *others, replace(compared, name=first + ECHO, echo=True)]
+        everyone = [
+            compared,
+            *others,
+            replace(compared, name=first + REPLICATE_SUFFIX, replicate=True),
+        ]
         scaled = task.control if first == task.reference else None
         if scaled and any(contender.tempered for contender in others):
             everyone.append(_contender(scaled, named.get(scaled, scaled), task))
@@ -85,15 +89,15 @@ class Field:
         return cls(tuple(distinct.values()), first, scaled if scaled in distinct else None)
 
     @property
-    def echo(self) -> str:
+    def replicate(self) -> str:
         """The name of the reference's repetition."""
-        return self.reference + ECHO
+        return self.reference + REPLICATE_SUFFIX
 
     def __getitem__(self, name: str) -> Contender:
         return next(contender for contender in self.contenders if contender.name == name)
 
 
-def _named(given: Iterable[Given] | Mapping[str, Given]) -> dict[str, Given]:
+def _named(given: Iterable[LossLike] | Mapping[str, LossLike]) -> dict[str, LossLike]:
     if isinstance(given, Mapping):
         return {str(name): what for name, what in given.items()}
     if isinstance(given, str) or callable(given):
@@ -110,23 +114,25 @@ def _named(given: Iterable[Given] | Mapping[str, Given]) -> dict[str, Given]:
     return named
 
 
-def _name(given: Given) -> str:
+def _name(given: LossLike) -> str:
     if isinstance(given, str):
         return " ".join(given.split())
     return getattr(given, "__name__", None) or repr(given)
 
 
 def _contender(
-    name: str, given: Given, task: Task, temperatures: Sequence[float] = ()
+    name: str, given: LossLike, task: Task, temperatures: Sequence[float] = ()
 ) -> Contender:
     found = _expression(name, given, task, temperatures)
     return Contender(name, found.variants, found.tempered)
 
 
-def _expression(name: str, given: Given, task: Task, temperatures: Sequence[float]) -> Expression:
+def _expression(
+    name: str, given: LossLike, task: Task, temperatures: Sequence[float]
+) -> Expression:
     """An objective or a function is taken as it is: of the predictions and the task's targets."""
     if isinstance(given, str):
-        return parsed(given, task.output, temperatures)
+        return parse_expression(given, task.output, temperatures)
     if isinstance(given, Loss):
         try:
             fitted = task.output.fit(given)

@@ -31,7 +31,7 @@ class LostError(RuntimeError):
 
 
 @contextmanager
-def together() -> Iterator[None]:
+def reraise_lost_peer() -> Iterator[None]:
     """Where several processes work together, that one is gone is what the runtime fails of.
 
     Raises:
@@ -46,14 +46,14 @@ def together() -> Iterator[None]:
         raise LostError(message) from error
 
 
-def leave(code: int) -> NoReturn:
+def abort(code: int) -> NoReturn:
     """Exit at once: the usual farewell would wait for the process that is gone."""
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code)
 
 
-def leads() -> bool:
+def is_coordinator() -> bool:
     """Whether this process is the one that writes."""
     return jax.process_index() == 0
 
@@ -63,7 +63,7 @@ def mesh() -> Mesh:
     return Mesh(np.asarray(jax.devices()), (AXIS,))
 
 
-def spread(stacked: Any, devices: Mesh) -> Any:
+def shard_over_devices(stacked: Any, devices: Mesh) -> Any:
     """Arrays on the devices, cut along their first axis.
 
     Where the axis is no multiple of the number of devices, its last entry is repeated.
@@ -72,7 +72,7 @@ def spread(stacked: Any, devices: Mesh) -> Any:
     return jax.tree.map(lambda x: _placed(padded(x, devices.size), sharding), stacked)
 
 
-def everywhere(x: Any, devices: Mesh) -> Any:
+def replicate_on_devices(x: Any, devices: Mesh) -> Any:
     """Arrays on all devices, whole."""
     sharding = NamedSharding(devices, PartitionSpec())
     return jax.tree.map(lambda leaf: _placed(np.asarray(leaf), sharding), x)
@@ -84,13 +84,13 @@ def padded(x: np.ndarray[Any, Any], multiple: int) -> np.ndarray[Any, Any]:
     return np.concatenate([x, np.repeat(x[-1:], lacking, axis=0)]) if lacking else x
 
 
-def shared(text: str) -> str:
+def broadcast_text(text: str) -> str:
     """The text of the process that leads, on all processes."""
     if jax.process_count() == 1:
         return text
     letters = np.frombuffer(text.encode(), np.uint8)
     size = int(multihost_utils.broadcast_one_to_all(np.int32(letters.size)))
-    letters = np.resize(letters, size) if leads() else np.zeros(size, np.uint8)
+    letters = np.resize(letters, size) if is_coordinator() else np.zeros(size, np.uint8)
     return bytes(multihost_utils.broadcast_one_to_all(letters)).decode()
 
 

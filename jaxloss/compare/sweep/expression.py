@@ -16,8 +16,8 @@ from jaxloss.compare.tasks.outputs import Fitted, Output
 from jaxloss.core.signature import HyperParameter
 from jaxloss.hints import nearest
 
-STEPS = 5
-MOST = 64
+INTERVAL_VALUES = 5
+MAX_COMBINATIONS = 64
 
 _GRAMMAR = Lark(
     r"""
@@ -91,7 +91,7 @@ class _Term:
     arguments: Mapping[str, Sequence[float]]
 
 
-def parsed(text: str, output: Output, temperatures: Sequence[float] = ()) -> Expression:
+def parse_expression(text: str, output: Output, temperatures: Sequence[float] = ()) -> Expression:
     """What an expression describes.
 
     `a..b` is five values from a to b, in equal ratios where the hyper-parameter is a positive
@@ -116,9 +116,9 @@ def parsed(text: str, output: Output, temperatures: Sequence[float] = ()) -> Exp
     if temperatures and tempered and len(terms) == 1:
         terms = [replace(terms[0], arguments={"temperature": temperatures} | terms[0].arguments)]
     found = tuple(_combinations(terms))
-    if len(found) > MOST:
-        message = f"{len(found)} combinations of hyper-parameters are too many, at most {MOST}"
-        raise ExpressionError(text, 1, message)
+    if len(found) > MAX_COMBINATIONS:
+        message = f"{len(found)} combinations of hyper-parameters are too many, at most "
+        raise ExpressionError(text, 1, f"{message}{MAX_COMBINATIONS}")
     return Expression(found, tempered)
 
 
@@ -222,7 +222,7 @@ def _spread(ends: tuple[float, float], item: HyperParameter) -> list[float]:
     low, high = ends
     positive = min(ends) > 0 and item.domain.high == math.inf
     spaced = np.geomspace if positive else np.linspace
-    return [float(f"{x:.4g}") for x in spaced(low, high, STEPS)]
+    return [float(f"{x:.4g}") for x in spaced(low, high, INTERVAL_VALUES)]
 
 
 def _column(error: UnexpectedInput, text: str) -> int:

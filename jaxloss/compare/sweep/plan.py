@@ -3,9 +3,12 @@
 from dataclasses import dataclass
 from typing import Any
 
-from jaxloss.compare.sweep.contenders import Contender, Field
+from jaxloss.compare.sweep.contenders import Contender, Lineup
 from jaxloss.compare.sweep.expression import Variant
 from jaxloss.compare.tasks.task import Task
+
+# What is trained, and written, in one piece: all networks of one objective.
+Unit = tuple[Contender, Variant]
 
 
 @dataclass(frozen=True)
@@ -22,16 +25,16 @@ class Plan:
     """
 
     task: Task
-    field: Field
+    lineup: Lineup
     seeds: int
     noise: tuple[float, ...]
     rates: tuple[float, ...]
     epochs: int
 
     @property
-    def units(self) -> list[tuple[Contender, Variant]]:
-        """What is run, and written, in one piece: all networks of an objective."""
-        return [(c, variant) for c in self.field.contenders for variant in c.variants]
+    def units(self) -> list[Unit]:
+        """Every contender with each of its variants, in the order of the lineup."""
+        return [(c, variant) for c in self.lineup.contenders for variant in c.variants]
 
     @property
     def cells(self) -> int:
@@ -49,8 +52,8 @@ class Plan:
         return {
             "task": self.task.name,
             "story": self.task.story,
-            "reference": self.field.reference,
-            "contenders": [contender.name for contender in self.field.contenders],
+            "reference": self.lineup.reference,
+            "contenders": [contender.name for contender in self.lineup.contenders],
             "variants": [dict(variant.hyperparameters) for _, variant in self.units],
             "seeds": self.seeds,
             "noise": list(self.noise),

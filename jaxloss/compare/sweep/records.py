@@ -51,7 +51,7 @@ class Record:
         """The contender and variant it belongs to."""
         return key(self.loss, self.hyperparameters)
 
-    def line(self) -> str:
+    def to_json(self) -> str:
         """As a line of JSON; what is not finite is null."""
         return json.dumps(_without_nan(asdict(self)), allow_nan=False) + "\n"
 
@@ -61,7 +61,7 @@ class Record:
         return self.noise, self.learning_rate, self.seed
 
     @classmethod
-    def parsed(cls, line: str | bytes) -> Self:
+    def from_json(cls, line: str | bytes) -> Self:
         """From a line of JSON.
 
         Raises:
@@ -107,14 +107,14 @@ def records(
                 )
 
 
-def written(rows: Iterable[Record]) -> str:
+def to_jsonl(rows: Iterable[Record]) -> str:
     """Rows as lines of JSON."""
-    return "".join(row.line() for row in rows)
+    return "".join(row.to_json() for row in rows)
 
 
-def parsed(text: str) -> list[Record]:
+def from_jsonl(text: str) -> list[Record]:
     """The rows of lines of JSON."""
-    return [Record.parsed(line) for line in text.splitlines()]
+    return [Record.from_json(line) for line in text.splitlines()]
 
 
 class Store:
@@ -139,7 +139,7 @@ class Store:
         found: dict[tuple[str, tuple[float, float, int]], Record] = {}
         for number, line in enumerate(self.path.read_bytes().split(b"\n")[:-1], 1):
             try:
-                row = Record.parsed(line)
+                row = Record.from_json(line)
                 self._require_planned(row, found)
             except ValueError as error:
                 message = f"{self.path}, line {number}: {error}; take out that line and go on with "
@@ -168,7 +168,7 @@ class Store:
         before = self.path.stat().st_size if self.path.exists() else 0
         try:
             with self.path.open("ab") as file:
-                file.write(written(rows).encode())
+                file.write(to_jsonl(rows).encode())
                 file.flush()
                 os.fsync(file.fileno())
         except OSError as error:
@@ -178,7 +178,7 @@ class Store:
 
     def replace(self, rows: Iterable[Record]) -> None:
         """Write these rows and no others, so that the file is either the old or the new one."""
-        write(self.path, written(rows))
+        write(self.path, to_jsonl(rows))
 
     @functools.cached_property
     def _units(self) -> dict[str, None]:

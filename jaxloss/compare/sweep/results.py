@@ -58,7 +58,7 @@ class Results:
             (c.name, i): sorted(
                 units.get(key(c.name, v.hyperparameters), ()), key=attrgetter("place")
             )
-            for c in plan.field.contenders
+            for c in plan.lineup.contenders
             for i, v in enumerate(c.variants)
         }
         for (name, _), unit in ordered.items():
@@ -67,7 +67,7 @@ class Results:
                 raise ValueError(message)
         grids = {
             c.name: _grid(plan, [ordered[c.name, i] for i in range(len(c.variants))])
-            for c in plan.field.contenders
+            for c in plan.lineup.contenders
         }
         return cls(plan, tuple(row for unit in ordered.values() for row in unit), grids)
 

@@ -7,15 +7,11 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 import jax
 
 from jaxloss.compare.sweep import devices
-from jaxloss.compare.sweep.contenders import Contender
-from jaxloss.compare.sweep.expression import Variant
-from jaxloss.compare.sweep.plan import Plan
-from jaxloss.compare.sweep.records import Record, Store, key, parsed, records, written
+from jaxloss.compare.sweep.plan import Plan, Unit
+from jaxloss.compare.sweep.records import Record, Store, from_jsonl, key, records, to_jsonl
 from jaxloss.compare.sweep.results import Results
-from jaxloss.compare.sweep.training import Program
+from jaxloss.compare.sweep.training import CompiledSweep
 from jaxloss.compare.sweep.trials import trials
-
-Unit = tuple[Contender, Variant]
 
 
 def run(
@@ -32,8 +28,8 @@ def run(
     Returns:
         The results, on every process.
     """
-    kept = store if devices.leads() else None
-    rows = parsed(devices.shared(written(kept.read() if kept else ())))
+    kept = store if devices.is_coordinator() else None
+    rows = from_jsonl(devices.broadcast_text(to_jsonl(kept.read() if kept else ())))
     if kept:
         kept.replace(rows)
     lacking = missing(plan, rows)
@@ -61,11 +57,11 @@ def _trained(plan: Plan, wanted: list[int]) -> Iterator[tuple[int, list[Record]]
     if not wanted:
         return
     objectives = [variant.objective for _, variant in plan.units]
-    program = Program.compiled(plan.task, objectives, trials(plan), plan.rates)
+    program = CompiledSweep.compiled(plan.task, objectives, trials(plan), plan.rates)
 
     def one(index: int) -> list[Record]:
         contender, variant = plan.units[index]
-        measured = program.run(program.criteria.choice(index, reverse=contender.echo))
+        measured = program.run(program.criteria.selector(index, reverse=contender.replicate))
         return list(records(plan, contender, variant, measured))
 
     with ThreadPoolExecutor(_workers()) as pool:

@@ -34,7 +34,7 @@ class Measured(NamedTuple):
     measures: dict[str, Any]
 
 
-class Choice(NamedTuple):
+class Selector(NamedTuple):
     """What selects an objective inside the program, as arrays.
 
     Attributes:
@@ -63,17 +63,17 @@ class Criteria:
         self._branch_of = [distinct.index(structures.index(kind)) for kind in structures]
         self._numbers = [np.pad(vector, (0, width - vector.size)) for vector, _ in flat]
 
-    def choice(self, index: int, *, reverse: bool) -> Choice:
+    def selector(self, index: int, *, reverse: bool) -> Selector:
         """What selects an objective by its index."""
-        return Choice(np.int32(self._branch_of[index]), self._numbers[index], np.bool_(reverse))
+        return Selector(np.int32(self._branch_of[index]), self._numbers[index], np.bool_(reverse))
 
-    def at(self, choice: Choice) -> Criterion:
+    def at(self, selector: Selector) -> Criterion:
         """The objective that is selected, of the predictions [trial, rate, ...] of all networks."""
-        return lambda p, t: jax.lax.switch(choice.branch, self.branches, choice.numbers, p, t)
+        return lambda p, t: jax.lax.switch(selector.branch, self.branches, selector.numbers, p, t)
 
 
 @dataclass(frozen=True)
-class Program:
+class CompiledSweep:
     """A compiled sweep.
 
     Attributes:
@@ -82,30 +82,30 @@ class Program:
     """
 
     criteria: Criteria
-    run: Callable[[Choice], Measured]
+    run: Callable[[Selector], Measured]
 
     @classmethod
     def compiled(
         cls, task: Task, objectives: Sequence[jl.Objective], data: Trial, rates: Sequence[float]
-    ) -> "Program":
+    ) -> "CompiledSweep":
         """The sweep over these trials and rates, with the trials spread over all devices."""
         criteria, mesh, count = Criteria(objectives), devices.mesh(), len(data.order)
 
-        def every(choice: Choice, rates: Array, data: Trial) -> Measured:
-            found = train(task, criteria.at(choice), choice.reverse, rates, data)
+        def sweep(selector: Selector, rates: Array, data: Trial) -> Measured:
+            found = train(task, criteria.at(selector), selector.reverse, rates, data)
             cut: Measured = jax.tree.map(lambda x: x[:count], found)
             return cut
 
         fixed = (
-            devices.everywhere(np.asarray(rates, np.float32), mesh),
-            devices.spread(data, mesh),
+            devices.replicate_on_devices(np.asarray(rates, np.float32), mesh),
+            devices.shard_over_devices(data, mesh),
         )
-        first = devices.everywhere(criteria.choice(0, reverse=False), mesh)
+        first = devices.replicate_on_devices(criteria.selector(0, reverse=False), mesh)
         whole = NamedSharding(mesh, PartitionSpec())
-        program = jax.jit(every, out_shardings=whole).lower(first, *fixed).compile()
+        program = jax.jit(sweep, out_shardings=whole).lower(first, *fixed).compile()
 
-        def run(choice: Choice) -> Measured:
-            measured = program(devices.everywhere(choice, mesh), *fixed)
+        def run(selector: Selector) -> Measured:
+            measured = program(devices.replicate_on_devices(selector, mesh), *fixed)
             found: Measured = jax.tree.map(np.asarray, measured)
             return found
 
@@ -118,9 +118,9 @@ def train(task: Task, criterion: Criterion, reverse: Array, rates: Array, data: 
     Loops and the choice of an objective are outside, networks inside: each is traced once.
     """
     network = _Network(task)
-    every_apply = over_grid(network.apply, "network", "trial")
-    every_move = over_grid(_move, "network", "network", "rate")
-    every_score = over_grid(network.score, "network", "trial", "trial")
+    apply_all = over_grid(network.apply, "network", "trial")
+    update_all = over_grid(_update, "network", "network", "rate")
+    score_all = over_grid(network.score, "network", "trial", "trial")
 
     def batch_of(trial: Trial, index: Array) -> tuple[Array, Array]:
         index = jnp.where(reverse, index[::-1], index)
@@ -131,17 +131,17 @@ def train(task: Task, criterion: Criterion, reverse: Array, rates: Array, data: 
 
         def total(parameters: Any) -> Array:
             """Networks have nothing in common: the slope of their sum holds that of each."""
-            return jnp.sum(criterion(every_apply(parameters, inputs), targets))
+            return jnp.sum(criterion(apply_all(parameters, inputs), targets))
 
-        return every_move(state, jax.grad(total)(state[0]), rates), None
+        return update_all(state, jax.grad(total)(state[0]), rates), None
 
     def epoch(state: Any, order: Array) -> tuple[Any, Array]:
         state, _ = jax.lax.scan(step, state, order)
-        return state, every_score(state[0], data.inputs.test, data.targets.test)
+        return state, score_all(state[0], data.inputs.test, data.targets.test)
 
-    start = over_grid(_begin, "trial", "rate")(data.parameters, rates)
+    start = over_grid(_initial_state, "trial", "rate")(data.parameters, rates)
     (parameters, _), curve = jax.lax.scan(epoch, start, jnp.moveaxis(data.order, 0, 2))
-    validation = every_score(parameters, data.inputs.validation, data.targets.validation)
+    validation = score_all(parameters, data.inputs.validation, data.targets.validation)
     measures = over_grid(network.measures, "network", "trial")(parameters, data)
     return Measured(validation, jnp.moveaxis(curve, 0, 2), measures)
 
@@ -165,13 +165,13 @@ class _Network:
         return {m.name: m(predictions, trial.targets.test) for m in self.task.output.metrics}
 
 
-def _begin(parameters: Any, rate: Array) -> Any:
+def _initial_state(parameters: Any, rate: Array) -> Any:
     return parameters, optax.adam(rate).init(parameters)
 
 
-def _move(state: Any, slope: Any, rate: Array) -> Any:
+def _update(state: Any, gradients: Any, rate: Array) -> Any:
     parameters, moments = state
-    updates, moments = optax.adam(rate).update(slope, moments)
+    updates, moments = optax.adam(rate).update(gradients, moments)
     return optax.apply_updates(parameters, updates), moments
 
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from jaxloss.compare.sweep.plan import Plan
 from jaxloss.compare.tasks import sampling
-from jaxloss.compare.tasks.task import Parts, Task
+from jaxloss.compare.tasks.task import DataSplit, Task
 
 
 class Trial(NamedTuple):
@@ -20,8 +20,8 @@ class Trial(NamedTuple):
         order: Which training examples make a batch, [epoch, step, example].
     """
 
-    inputs: Parts
-    targets: Parts
+    inputs: DataSplit
+    targets: DataSplit
     parameters: Any
     order: Any
 
@@ -47,10 +47,10 @@ def _of_seed(plan: Plan, seed: int) -> list[Trial]:
     ]
 
 
-def _noisy(task: Task, targets: Parts, level: float, seeds: list[int]) -> Parts:
+def _noisy(task: Task, targets: DataSplit, level: float, seeds: list[int]) -> DataSplit:
     """The targets at a level; generators start anew, so that the levels are nested."""
     training, validation = (
         task.corrupt(part, level, np.random.default_rng(seed))
         for part, seed in zip(targets[:2], seeds, strict=True)
     )
-    return Parts(training, validation, targets.test)
+    return DataSplit(training, validation, targets.test)

@@ -16,12 +16,12 @@ from sklearn.preprocessing import OneHotEncoder
 
 from jaxloss.compare.tasks import sampling
 from jaxloss.compare.tasks.reading import listed
-from jaxloss.compare.tasks.task import Parts
+from jaxloss.compare.tasks.task import DataSplit
 
-CATEGORIES = 20
-FARTHEST = 10.0
+MAX_CATEGORIES = 20
+MAX_DEVIATIONS = 10.0
 
-_MOSTLY = 0.9
+_MOSTLY_NUMERIC = 0.9
 _DATE = re.compile(r"\s*(\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}|\d{1,2}[ -]?[A-Za-z]{3,9}[ -]?\d{2,4})\b")
 _TIME = re.compile(r"\s*\d{1,2}:\d{2}(:\d{2}(\.\d+)?)?\s*([AaPp][Mm])?\s*")
 _LARGEST = float(np.finfo(np.float32).max)
@@ -55,20 +55,20 @@ class Inputs:
         """The columns in which a number is missing."""
         return np.flatnonzero(np.isnan(self.values).any(axis=0)).tolist()
 
-    def prepared(self, index: Parts) -> Parts:
+    def prepared(self, index: DataSplit) -> DataSplit:
         """The rows of each part, [example, width], as the training part suggests.
 
         Missing numbers are the median, and are marked in a column of their own; numbers are in
         deviations, at most 10; text has a column for each category.
         """
-        parts = Parts(*[self.values[part] for part in index])
+        parts = DataSplit(*[self.values[part] for part in index])
         encoder = self._encoder().fit(parts.training)
-        encoded = Parts(*[encoder.transform(part) for part in parts])
-        scaled = sampling.standardised(Parts(*[part[:, : self.numbers] for part in encoded]))
-        return Parts(*[self._joined(*both) for both in zip(scaled, encoded, strict=True)])
+        encoded = DataSplit(*[encoder.transform(part) for part in parts])
+        scaled = sampling.standardised(DataSplit(*[part[:, : self.numbers] for part in encoded]))
+        return DataSplit(*[self._joined(*both) for both in zip(scaled, encoded, strict=True)])
 
     def _joined(self, scaled: NDArray[Any], encoded: NDArray[Any]) -> NDArray[np.float32]:
-        near = np.clip(scaled, -FARTHEST, FARTHEST)
+        near = np.clip(scaled, -MAX_DEVIATIONS, MAX_DEVIATIONS)
         return np.concatenate([near, encoded[:, self.numbers :]], axis=1).astype(np.float32)
 
     def _encoder(self) -> ColumnTransformer:
@@ -87,7 +87,7 @@ class Inputs:
         )
 
 
-def understood(frame: pd.DataFrame) -> tuple[Inputs, list[str]]:
+def usable_columns(frame: pd.DataFrame) -> tuple[Inputs, list[str]]:
     """The columns that can be used, and sentences on what was made of the others."""
     numbers: list[NDArray[np.float64]] = []
     categories: list[NDArray[np.intp]] = []
@@ -105,10 +105,10 @@ def understood(frame: pd.DataFrame) -> tuple[Inputs, list[str]]:
     counts = tuple(int(codes.max()) + 1 for codes in categories)
     notes = [f"Left out, as {reason}: {listed(names)}." for reason, names in unused.items()]
     inputs = Inputs(_stacked(numbers, categories, len(frame)), len(numbers), counts)
-    return inputs, missed(lost) + notes
+    return inputs, missing_notes(lost) + notes
 
 
-def missed(lost: Mapping[str, int]) -> list[str]:
+def missing_notes(lost: Mapping[str, int]) -> list[str]:
     """A sentence on entries that are no finite numbers, by column."""
     names = [name for name, count in lost.items() if count]
     total = sum(lost.values())
@@ -125,7 +125,7 @@ def as_numbers(column: "pd.Series[Any]") -> tuple["pd.Series[Any]", int]:
     present = int(column.notna().sum())
     numeric = pd.api.types.is_numeric_dtype(column)
     real = pd.to_numeric(column if numeric else _text(column), errors="coerce").astype(np.float64)
-    if not numeric and real.notna().sum() < max(_MOSTLY * present, 1):
+    if not numeric and real.notna().sum() < max(_MOSTLY_NUMERIC * present, 1):
         return _text(column), 0
     finite = real.mask(real.abs() > _LARGEST)
     return finite, present - int(finite.notna().sum())
@@ -160,8 +160,8 @@ def _dates(text: "pd.Series[Any]") -> bool:
 def _coded(text: "pd.Series[Any]") -> NDArray[np.intp]:
     """Which of the commonest categories, or the rest of them, or none, counted from 0."""
     counts = text.value_counts()
-    codes = counts[counts > 1].index[:CATEGORIES].get_indexer(pd.Index(text))
-    codes = np.where(text.isna(), CATEGORIES + 1, np.where(codes < 0, CATEGORIES, codes))
+    codes = counts[counts > 1].index[:MAX_CATEGORIES].get_indexer(pd.Index(text))
+    codes = np.where(text.isna(), MAX_CATEGORIES + 1, np.where(codes < 0, MAX_CATEGORIES, codes))
     return np.unique(codes, return_inverse=True)[1]
 
 

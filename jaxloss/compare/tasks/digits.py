@@ -36,7 +36,7 @@ def draw(generator: np.random.Generator) -> Data:
     the rim, which are almost always blank.
     """
     images, labels = _load()
-    data = sampling.parted(images, labels, sampling.split(len(labels), generator, labels))
+    data = sampling.take(images, labels, sampling.split(len(labels), generator, labels))
     return data._replace(inputs=sampling.standardised(data.inputs, together=True))
 
 

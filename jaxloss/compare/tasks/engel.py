@@ -15,7 +15,7 @@ from jaxloss.compare.tasks.outputs import values
 from jaxloss.compare.tasks.populations import Numbers, covering
 from jaxloss.compare.tasks.task import Data, Generator, Task
 
-LEVEL = 0.9
+QUANTILE = 0.9
 
 
 def households() -> tuple[NDArray[Any], NDArray[Any]]:
@@ -27,7 +27,7 @@ def households() -> tuple[NDArray[Any], NDArray[Any]]:
 def draw(generator: Generator) -> Data:
     """A split of the households, both columns in deviations of the training part."""
     income, food = households()
-    data = sampling.parted(income, food, sampling.split(len(food), generator))
+    data = sampling.take(income, food, sampling.split(len(food), generator))
     return data._replace(
         inputs=sampling.standardised(data.inputs), targets=sampling.standardised(data.targets)
     )
@@ -35,7 +35,7 @@ def draw(generator: Generator) -> Data:
 
 def gap(predictions: Array, targets: Array) -> Array:
     """How far the share of targets at or below the prediction is from the level."""
-    return jnp.abs(metrics.coverage(predictions, targets) - LEVEL)
+    return jnp.abs(metrics.coverage(predictions, targets) - QUANTILE)
 
 
 def tilt(predictions: Array, targets: Array) -> Array:
@@ -59,7 +59,7 @@ def _points(name: str, says: str, function: Callable[[Array, Array], Array]) -> 
 
 
 METRICS = (
-    _points("coverage_gap", f"distance of the coverage from {LEVEL:.0%}", gap),
+    _points("coverage_gap", f"distance of the coverage from {QUANTILE:.0%}", gap),
     Metric(
         "coverage",
         "households at or below the line",
@@ -83,11 +83,11 @@ ENGEL = Task(
     corrupt=sampling.contaminated,
     model=Linear(),
     output=values(*METRICS, population=Numbers(covering)),
-    reference=f"pinball(quantile={LEVEL})",
+    reference=f"pinball(quantile={QUANTILE})",
     contenders=(
-        f"pinball(quantile={LEVEL})",
-        f"quantile_huber(quantile={LEVEL}, delta=[0.05, 0.2, 1])",
-        f"expectile(quantile={LEVEL})",
+        f"pinball(quantile={QUANTILE})",
+        f"quantile_huber(quantile={QUANTILE}, delta=[0.05, 0.2, 1])",
+        f"expectile(quantile={QUANTILE})",
         "expectile(quantile=[0.95, 0.98])",
         "linex(a=[-4, -2, -1])",
         "absolute_error",

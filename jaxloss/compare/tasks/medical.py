@@ -64,7 +64,7 @@ REAL = values(*_METRICS)
 
 def standardised(inputs: NDArray[Any], targets: NDArray[Any], index: Any) -> Data:
     """The parts with these indices; inputs, and targets too, in deviations of the training part."""
-    data = sampling.parted(inputs, targets, index)
+    data = sampling.take(inputs, targets, index)
     return data._replace(
         inputs=sampling.standardised(data.inputs), targets=sampling.standardised(data.targets)
     )
@@ -73,7 +73,7 @@ def standardised(inputs: NDArray[Any], targets: NDArray[Any], index: Any) -> Dat
 def draw_breast_cancer(generator: Generator) -> Data:
     """A split of 569 tumours: 30 measurements in deviations, and 1 where it is benign."""
     inputs, labels = load_breast_cancer(return_X_y=True)
-    data = sampling.parted(
+    data = sampling.take(
         inputs, labels.astype(np.int32), sampling.split(len(labels), generator, labels)
     )
     return data._replace(inputs=sampling.standardised(data.inputs))

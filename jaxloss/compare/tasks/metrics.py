@@ -48,7 +48,7 @@ def accuracy(scores: Array, labels: Array) -> Array:
     return jnp.mean(decided == labels)
 
 
-def surprise(scores: Array, labels: Array) -> Array:
+def negative_log_likelihood(scores: Array, labels: Array) -> Array:
     """The mean negative log-probability of the label, in nats, of scores as log-odds."""
     logits = _of_classes(scores)
     return -jnp.mean(jnp.take_along_axis(jax.nn.log_softmax(logits), labels[:, None], axis=-1))
@@ -62,7 +62,7 @@ def refinement(scores: Array, labels: Array) -> Array:
     References:
         Guo et al. (2017), On calibration of modern neural networks, arXiv:1706.04599.
     """
-    return jnp.min(jax.vmap(lambda t: surprise(scores / t, labels))(_TEMPERATURES))
+    return jnp.min(jax.vmap(lambda t: negative_log_likelihood(scores / t, labels))(_TEMPERATURES))
 
 
 def calibration_error(scores: Array, labels: Array) -> Array:

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from jaxloss.compare.tasks import sampling
 from jaxloss.compare.tasks.models import Perceptron
 from jaxloss.compare.tasks.outputs import classes
-from jaxloss.compare.tasks.task import Data, Generator, Parts, Task
+from jaxloss.compare.tasks.task import Data, DataSplit, Generator, Task
 
 POINTS = 40
-SIZES = Parts(1000, 400, 1000)
+SIZES = DataSplit(1000, 400, 1000)
 
 # The way of a pen across each digit, from top to bottom, at twelve heights.
 TEMPLATES = np.array([
@@ -60,7 +60,7 @@ def generate(examples: int, generator: Generator) -> tuple[NDArray[np.float32], 
 def draw(generator: Generator) -> Data:
     """New signals, scaled together: a deviation for each point would say where it lies."""
     parts = [generate(size, part) for size, part in zip(SIZES, generator.spawn(3), strict=True)]
-    signals, labels = (Parts(*each) for each in zip(*parts, strict=True))
+    signals, labels = (DataSplit(*each) for each in zip(*parts, strict=True))
     scaled = sampling.standardised(signals, together=True)
     return Data(scaled, labels, np.arange(SIZES.training))
 

@@ -112,7 +112,9 @@ def _as_signs(labels: Array) -> Array:
 
 
 CALIBRATION = (
-    Metric("nll", "negative log-likelihood", metrics.surprise, higher=False, unit="nats"),
+    Metric(
+        "nll", "negative log-likelihood", metrics.negative_log_likelihood, higher=False, unit="nats"
+    ),
     Metric(
         "refinement",
         "negative log-likelihood at the best temperature",

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri
 
 import jaxloss as jl
-from jaxloss.compare.quick_jit import once
+from jaxloss.compare.quick_jit import quick_jit
 
 _STEPS, _RATE, _TIE, _GROWTH = 3000, 0.01, 0.05, 1.03
 
@@ -39,12 +39,12 @@ class Labels:
 
     def predicted(self, objective: jl.Objective, noise: float) -> str:
         """Whether the class has the greatest score where the expected loss is least."""
-        lead = float(once(self.lead)(objective, noise))
-        if lead > _TIE:
+        score_gap = float(quick_jit(self.score_gap)(objective, noise))
+        if score_gap > _TIE:
             return "finds the class"
-        return "ties all classes" if lead > -_TIE else "finds another class"
+        return "ties all classes" if score_gap > -_TIE else "finds another class"
 
-    def lead(self, objective: jl.Objective, noise: float) -> Array:
+    def score_gap(self, objective: jl.Objective, noise: float) -> Array:
         """The score of the class less its best rival's, after descent from equal scores."""
         labels = jnp.arange(self.classes)
         weights = jnp.where(labels == self.classes - 1, 1 - noise, noise / (self.classes - 1))
@@ -66,7 +66,7 @@ class Numbers:
 
     def predicted(self, objective: jl.Objective, noise: float) -> str:
         """Where the expected loss is least."""
-        return self.says(float(once(self.location)(objective, noise)))
+        return self.says(float(quick_jit(self.location)(objective, noise)))
 
     def location(self, objective: jl.Objective, noise: float) -> Array:
         """The best of closely spaced predictions."""
@@ -111,11 +111,11 @@ class Tails:
         targets = jnp.asarray(np.concatenate([clean, far]), jnp.float32)
         weights = np.repeat([(1 - noise) / clean.size, noise / far.size], [clean.size, far.size])
 
-        def slopes(at: Array) -> Array:
+        def gradients(at: Array) -> Array:
             gradient: Array = jax.grad(objective)(jnp.full_like(targets, at), targets)
             return gradient * targets.size
 
-        found = np.asarray(jax.lax.map(slopes, jnp.asarray(steps, jnp.float32)), np.float64)
+        found = np.asarray(jax.lax.map(gradients, jnp.asarray(steps, jnp.float32)), np.float64)
         below, force, above = found @ weights
         rate = (above - below) / (steps[-1] - steps[0])
         return -force / rate, np.sqrt(np.square(found[1]) @ weights) / abs(rate)

@@ -6,13 +6,13 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.model_selection import train_test_split
 
-from jaxloss.compare.tasks.task import Data, Parts
+from jaxloss.compare.tasks.task import Data, DataSplit
 
 Generator = np.random.Generator
 Values = NDArray[Any]
 
 
-def split(examples: int, generator: Generator, classes: Values | None = None) -> Parts:
+def split(examples: int, generator: Generator, classes: Values | None = None) -> DataSplit:
     """The indices of three fifths, one fifth and one fifth, with classes in their proportions."""
     state = np.random.RandomState(generator.integers(2**31))
 
@@ -26,19 +26,19 @@ def split(examples: int, generator: Generator, classes: Values | None = None) ->
     training, validation = train_test_split(
         rest, test_size=0.25, stratify=within(rest), random_state=state
     )
-    return Parts(training, validation, test)
+    return DataSplit(training, validation, test)
 
 
-def parted(inputs: Values, targets: Values, index: Parts) -> Data:
+def take(inputs: Values, targets: Values, index: DataSplit) -> Data:
     """The data of these indices, all of the training part being trained on."""
     return Data(
-        inputs=Parts(*[inputs[part] for part in index]),
-        targets=Parts(*[targets[part] for part in index]),
+        inputs=DataSplit(*[inputs[part] for part in index]),
+        targets=DataSplit(*[targets[part] for part in index]),
         eligible=np.arange(len(index.training)),
     )
 
 
-def standardised(parts: Parts, *, together: bool = False) -> Parts:
+def standardised(parts: DataSplit, *, together: bool = False) -> DataSplit:
     """Less the mean of each column, over its deviation, or over one deviation for all of them.
 
     Both are of the training part. A column that does not vary there is 0 throughout.
@@ -48,7 +48,7 @@ def standardised(parts: Parts, *, together: bool = False) -> Parts:
     spread = training.std() if together else training.std(axis=0)
     varies = spread > 1e-12 * np.maximum(np.abs(centre), 1e-300)
     scale = np.where(varies, spread, np.inf)
-    return Parts(*[((part - centre) / scale).astype(np.float32) for part in parts])
+    return DataSplit(*[((part - centre) / scale).astype(np.float32) for part in parts])
 
 
 def flipped(labels: Values, rate: float, generator: Generator) -> Values:

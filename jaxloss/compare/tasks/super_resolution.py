@@ -19,7 +19,7 @@ from jaxloss.compare.tasks.outputs import Output
 from jaxloss.compare.tasks.task import Data, Generator, Task
 
 SIDE = 16
-REACH = 2
+RADIUS = 2
 _LUMA = np.array([0.299, 0.587, 0.114])  # of red, green and blue: ITU-R BT.601
 
 
@@ -54,7 +54,7 @@ class Upsampler:
     ) -> Filters:
         """Rectifiers at random, to which nothing listens yet."""
         del inputs, outputs
-        seen = (2 * REACH + 1) ** 2
+        seen = (2 * RADIUS + 1) ** 2
         inner = Layer.initial(generator, seen, self.hidden).weights
         return Filters(
             inner, np.zeros((self.hidden, 4), np.float32), np.zeros((seen, 4), np.float32)
@@ -76,8 +76,8 @@ class Upsampler:
 def neighbourhoods(images: Array) -> Array:
     """What is around each pixel, [..., height, width, 25]; the rim is repeated outwards."""
     *batch, height, width = images.shape
-    padded = jnp.pad(images, [(0, 0)] * len(batch) + [(REACH, REACH)] * 2, mode="edge")
-    offsets = range(2 * REACH + 1)
+    padded = jnp.pad(images, [(0, 0)] * len(batch) + [(RADIUS, RADIUS)] * 2, mode="edge")
+    offsets = range(2 * RADIUS + 1)
     shifted = [padded[..., i : i + height, j : j + width] for i in offsets for j in offsets]
     return jnp.stack(shifted, axis=-1)
 
@@ -101,10 +101,10 @@ def draw(generator: Generator) -> Data:
     """A split of the patches: each is to be found again from its halved self."""
     sharp = patches()
     coarse = halved(sharp[..., 0])
-    return sampling.parted(coarse, sharp, sampling.split(len(sharp), generator))
+    return sampling.take(coarse, sharp, sampling.split(len(sharp), generator))
 
 
-def peppered(images: NDArray[Any], rate: float, generator: Generator) -> NDArray[Any]:
+def salt_and_pepper(images: NDArray[Any], rate: float, generator: Generator) -> NDArray[Any]:
     """The images with `rate` of all pixels (rounded) black or white."""
     rank = generator.permutation(images.size).reshape(images.shape)
     extreme = generator.integers(2, size=images.shape)
@@ -149,7 +149,7 @@ SUPER_RESOLUTION = Task(
     "one counts as much as a rough one, where a mean of squared errors is ruled by the rough.",
     noise="black or white pixels in the targets",
     draw=draw,
-    corrupt=peppered,
+    corrupt=salt_and_pepper,
     model=Upsampler(),
     output=Output(
         says="a picture and its target, in grey from 0 to 1",

@@ -13,24 +13,24 @@ from numpy.typing import NDArray
 from sklearn.model_selection import train_test_split
 
 from jaxloss.compare.tasks import sampling
-from jaxloss.compare.tasks.columns import CATEGORIES, Inputs, understood
+from jaxloss.compare.tasks.columns import MAX_CATEGORIES, Inputs, usable_columns
 from jaxloss.compare.tasks.digits import JANOCHA
 from jaxloss.compare.tasks.medical import MARGINS, REAL, RESIDUALS, TEMPERATURES
 from jaxloss.compare.tasks.models import Perceptron
 from jaxloss.compare.tasks.outputs import BINARY, Output, classes
 from jaxloss.compare.tasks.reading import listed, read
-from jaxloss.compare.tasks.targets import Target, recognised
-from jaxloss.compare.tasks.task import Data, Generator, Parts, Task
+from jaxloss.compare.tasks.targets import Target, recognise_target
+from jaxloss.compare.tasks.task import Data, DataSplit, Generator, Task
 
-ROWS = 20_000
-ENTRIES = 8_000_000
-WIDEST = 10_000
+MAX_ROWS = 20_000
+MAX_ENTRIES = 8_000_000
+MAX_WIDTH = 10_000
 
-_MANY, _STEPS = 5_000, 300
+_LARGE, _MIN_STEPS = 5_000, 300
 
 
 @dataclass(frozen=True)
-class Table:
+class TableSource:
     """A table from which each seed draws its parts.
 
     Attributes:
@@ -50,10 +50,10 @@ class Table:
         """
         rows, splits = generator.spawn(2)
         chosen = self._chosen(rows)
-        index = Parts(
+        index = DataSplit(
             *[chosen[part] for part in sampling.split(self.size, splits, self._of(chosen))]
         )
-        targets = Parts(*[self.target.values[part] for part in index])
+        targets = DataSplit(*[self.target.values[part] for part in index])
         return Data(
             inputs=self.inputs.prepared(index),
             targets=targets if self.target.names else sampling.standardised(targets),
@@ -115,20 +115,20 @@ def table(path: Path, target: str | None = None) -> Task:
     """
     frame, name = read(Path(path), target)
     column = frame.pop(name)
-    most = min(ROWS, ENTRIES // max(_widest(frame), 1))
-    found = recognised(column, name, most)
-    inputs, notes = understood(frame.iloc[found.rows])
+    most = min(MAX_ROWS, MAX_ENTRIES // max(_widest(frame), 1))
+    found = recognise_target(column, name, most)
+    inputs, notes = usable_columns(frame.iloc[found.rows])
     _require_usable(inputs, name, notes)
-    drawn = Table(inputs, found, min(most, len(found.rows)))
+    source = TableSource(inputs, found, min(most, len(found.rows)))
     kind = _Kind.of(found)
-    sentences = [_question(drawn, name, Path(path)), _division(drawn), *found.notes, *notes]
-    batch = 64 if drawn.size < _MANY else 256
+    sentences = [_question(source, name, Path(path)), _division(source), *found.notes, *notes]
+    batch = 64 if source.size < _LARGE else 256
     return Task(
         name=Path(path).name,
         title=f"{name} of {Path(path).name}",
         story=" ".join(sentences),
         noise=kind.noise,
-        draw=drawn,
+        draw=source,
         corrupt=kind.corrupt,
         model=Perceptron(64),
         output=kind.output,
@@ -136,54 +136,54 @@ def table(path: Path, target: str | None = None) -> Task:
         contenders=kind.contenders,
         control=kind.control,
         levels=(0.0, kind.worst),
-        overlap=drawn.size / len(found.rows) / 3,
+        overlap=source.size / len(found.rows) / 3,
         batch=batch,
-        epochs=_epochs(drawn.size * 3 // 5, batch),
+        epochs=_epochs(source.size * 3 // 5, batch),
     )
 
 
 def _epochs(examples: int, batch: int) -> int:
     """As many as make some 300 steps, in 10 to 100."""
     steps = max(examples // batch, 1)
-    return min(max(math.ceil(_STEPS / steps), 10), 100)
+    return min(max(math.ceil(_MIN_STEPS / steps), 10), 100)
 
 
 def _widest(frame: pd.DataFrame) -> int:
     """How many numbers a row has at most once it is prepared."""
     numeric = [pd.api.types.is_numeric_dtype(kind) for kind in frame.dtypes]
-    return sum(2 if number else CATEGORIES + 2 for number in numeric)
+    return sum(2 if number else MAX_CATEGORIES + 2 for number in numeric)
 
 
 def _require_usable(inputs: Inputs, name: str, notes: list[str]) -> None:
     if inputs.width == 0:
         message = " ".join([f"no column is left to predict {name!r} from.", *notes])
         raise ValueError(message)
-    if inputs.width > WIDEST:
-        message = f"{inputs.width} inputs are too many, at most {WIDEST} can be had"
+    if inputs.width > MAX_WIDTH:
+        message = f"{inputs.width} inputs are too many, at most {MAX_WIDTH} can be had"
         raise ValueError(message)
 
 
-def _question(drawn: Table, name: str, path: Path) -> str:
+def _question(source: TableSource, name: str, path: Path) -> str:
     """What is predicted from what, and for real numbers in which unit."""
-    names, values = drawn.target.names, drawn.target.values
+    names, values = source.target.names, source.target.values
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()[:12]
-    columns = drawn.inputs.values.shape[1]
-    source = f"from {columns} other column{'s' * (columns > 1)} of {path.name} (SHA-256 {digest}…)"
+    columns = source.inputs.values.shape[1]
+    origin = f"from {columns} other column{'s' * (columns > 1)} of {path.name} (SHA-256 {digest}…)"
     if names:
         kinds = f"{len(names)} classes ({listed(names)})"
-        return f"Which of {kinds} {name!r} is, {source}."
+        return f"Which of {kinds} {name!r} is, {origin}."
     return (
-        f"The number {name!r}, {source}. Errors are in deviations of the targets trained on; over "
+        f"The number {name!r}, {origin}. Errors are in deviations of the targets trained on; over "
         f"all rows a deviation is {values.std():.4g}."
     )
 
 
-def _division(drawn: Table) -> str:
+def _division(source: TableSource) -> str:
     """How many rows there are, and what a seed does with them."""
-    total = len(drawn.target.values)
+    total = len(source.target.values)
     fifths = "trains on three fifths, validates on one fifth and tests on one fifth"
-    if drawn.size == total:
+    if source.size == total:
         return f"Of {total} rows each seed {fifths}."
-    fairly = ", in the proportions of the classes" if drawn.target.names else ""
-    return f"Of {total} rows each seed draws {drawn.size}{fairly}; of these it {fifths}."
+    fairly = ", in the proportions of the classes" if source.target.names else ""
+    return f"Of {total} rows each seed draws {source.size}{fairly}; of these it {fifths}."

@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 from jaxloss.compare.tasks.columns import as_numbers
 from jaxloss.compare.tasks.reading import listed
 
-FEWEST = 10
-OF_A_CLASS = 5
-CLASSES = 100
+MIN_ROWS = 10
+MIN_PER_CLASS = 5
+MAX_CLASSES = 100
 
-_WHOLE = 20
-_VARIED = 0.05
+_MAX_INTEGER_CLASSES = 20
+_MIN_VARIATION = 0.05
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Target:
     notes: tuple[str, ...]
 
 
-def recognised(column: "pd.Series[Any]", name: str, most: int) -> Target:
+def recognise_target(column: "pd.Series[Any]", name: str, most: int) -> Target:
     """What a column asks for.
 
     Text and truth values are classes. So are whole numbers if there are two, or if there are at
@@ -55,9 +55,9 @@ def recognised(column: "pd.Series[Any]", name: str, most: int) -> Target:
         message = f"the target {name!r} is dates or times; classes or numbers are needed"
         raise ValueError(message)
     rows = np.flatnonzero(plain.notna())
-    if len(rows) < FEWEST:
+    if len(rows) < MIN_ROWS:
         message = f"{len(rows)} of {len(plain)} rows have a target in {name!r}"
-        raise ValueError(f"{message}; at least {FEWEST} are needed")
+        raise ValueError(f"{message}; at least {MIN_ROWS} are needed")
     without = len(plain) - len(rows)
     notes = (f"{_counted(without)} left out for want of a target.",) if without else ()
     present = plain.iloc[rows]
@@ -75,13 +75,15 @@ def _real(present: "pd.Series[Any]", counts: "pd.Series[int]") -> bool:
     if not pd.api.types.is_numeric_dtype(present):
         return False
     whole = bool((present % 1 == 0).all())
-    several = len(counts) == 2 or (len(counts) <= _WHOLE and counts.min() >= OF_A_CLASS)
+    several = len(counts) == 2 or (
+        len(counts) <= _MAX_INTEGER_CLASSES and counts.min() >= MIN_PER_CLASS
+    )
     return not (whole and several)
 
 
 def _require_variety(name: str, counts: "pd.Series[int]") -> None:
     most, total = int(counts.iloc[0]), int(counts.sum())
-    if total - most < max(_VARIED * total, 3):
+    if total - most < max(_MIN_VARIATION * total, 3):
         message = f"the target {name!r} is {counts.index[0]:g} in {most} of {total} rows; a number "
         raise ValueError(message + "that varies is needed")
 
@@ -95,14 +97,14 @@ def _labelled(
 ) -> Target:
     """The labels of all rows whose class is frequent enough for every part to have it."""
     counts = present.value_counts()
-    enough = counts >= OF_A_CLASS * max(len(rows) / most, 1)
+    enough = counts >= MIN_PER_CLASS * max(len(rows) / most, 1)
     kept = present.isin(counts.index[enough])
-    if not 2 <= enough.sum() <= CLASSES or kept.mean() < 0.5:
-        smallest = f"{OF_A_CLASS} of the {min(most, len(rows))} rows that a seed uses"
+    if not 2 <= enough.sum() <= MAX_CLASSES or kept.mean() < 0.5:
+        smallest = f"{MIN_PER_CLASS} of the {min(most, len(rows))} rows that a seed uses"
         message = (
             f"the target {name!r} has {len(counts)} classes, of which {enough.sum()} have at least "
-            f"{smallest}, which are {kept.sum()} of {len(rows)} rows; 2 to {CLASSES} such classes "
-            "that have most rows are needed"
+            f"{smallest}, which are {kept.sum()} of {len(rows)} rows; 2 to {MAX_CLASSES} such "
+            "classes that have most rows are needed"
         )
         raise ValueError(message)
     if not enough.all():

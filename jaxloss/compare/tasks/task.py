@@ -14,7 +14,7 @@ from jaxloss.compare.tasks.outputs import Output
 Generator = np.random.Generator
 
 
-class Parts(NamedTuple):
+class DataSplit(NamedTuple):
     """Something for each part of the data."""
 
     training: Any
@@ -31,8 +31,8 @@ class Data(NamedTuple):
         eligible: The training examples that are trained on.
     """
 
-    inputs: Parts
-    targets: Parts
+    inputs: DataSplit
+    targets: DataSplit
     eligible: Any
 
 

@@ -10,17 +10,17 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter
 
 import jaxloss as jl
-from jaxloss.compare.quick_jit import once
+from jaxloss.compare.quick_jit import quick_jit
 from jaxloss.compare.report.figures.style import DASHED, INK, MUTED
 from jaxloss.compare.report.quantities import minus
 from jaxloss.compare.statistics.standings import Analysis
 from jaxloss.compare.sweep.results import Floats, Results
 from jaxloss.compare.tasks.outputs import Output
 
-_REACH, _POINTS = 6.0, 121
+_HALF_RANGE, _POINTS = 6.0, 121
 
 
-class View(NamedTuple):
+class PredictionLine(NamedTuple):
     """A line through the predictions for one example.
 
     Attributes:
@@ -41,20 +41,22 @@ class Profile(NamedTuple):
 
     at: Floats
     values: Floats
-    slopes: Floats
+    derivatives: Floats
 
 
-def view(output: Output) -> View | None:
+def prediction_line(output: Output) -> PredictionLine | None:
     """How the losses of such predictions are looked at; None for those of whole pictures."""
     if len(output.shape) == 1:
         start = jnp.zeros(output.shape)
-        return View("logit of the true class", jnp.int32(0), start, start.at[0].set(1.0))
+        return PredictionLine("logit of the true class", jnp.int32(0), start, start.at[0].set(1.0))
     if output.shape:
         return None
     if "Sign" in output.targets:
-        return View("logit where the label is 1", jnp.int32(1), jnp.float32(0), jnp.float32(1))
+        return PredictionLine(
+            "logit where the label is 1", jnp.int32(1), jnp.float32(0), jnp.float32(1)
+        )
     # A target that losses of relative errors can be divided by.
-    return View(
+    return PredictionLine(
         "prediction less target, which is 1", jnp.float32(1), jnp.float32(1), jnp.float32(1)
     )
 
@@ -64,27 +66,27 @@ def profiles(results: Results, analysis: Analysis) -> dict[str, Profile]:
 
     Empty where there is no line to look along.
     """
-    line = view(results.plan.task.output)
+    line = prediction_line(results.plan.task.output)
     if line is None:
         return {}
     chosen = {
-        standing.loss: results.plan.field[standing.loss].variants[standing.variant].objective
+        standing.loss: results.plan.lineup[standing.loss].variants[standing.variant].objective
         for standing in analysis.levels[-1]
     }
-    at = jnp.linspace(-_REACH, _REACH, _POINTS)
-    found = once(lambda x: {name: _along(line, o, x) for name, o in chosen.items()})(at)
+    at = jnp.linspace(-_HALF_RANGE, _HALF_RANGE, _POINTS)
+    found = quick_jit(lambda x: {name: _along(line, o, x) for name, o in chosen.items()})(at)
     return {name: Profile(np.asarray(at), *map(np.asarray, found[name])) for name in chosen}
 
 
 def draw_shape(axes: Axes, profile: Profile) -> None:
     """The loss, scaled to 0 to 1, and dashed the size of its slope, scaled to at most 1."""
     axes.plot(profile.at, _scaled(profile.values - np.nanmin(_finite(profile.values))), color=INK)
-    axes.plot(profile.at, _scaled(np.abs(profile.slopes)), color=MUTED, ls=DASHED, lw=1.2)
-    axes.set(ylim=(-0.04, 1.06), yticks=[0, 1], xticks=[-_REACH, 0, _REACH])
+    axes.plot(profile.at, _scaled(np.abs(profile.derivatives)), color=MUTED, ls=DASHED, lw=1.2)
+    axes.set(ylim=(-0.04, 1.06), yticks=[0, 1], xticks=[-_HALF_RANGE, 0, _HALF_RANGE])
     axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: minus(f"{x:g}")))
 
 
-def _along(line: View, objective: jl.Objective, at: Array) -> tuple[Array, Array]:
+def _along(line: PredictionLine, objective: jl.Objective, at: Array) -> tuple[Array, Array]:
     def value(x: Array) -> Array:
         prediction = line.start + x * line.direction
         result: Array = objective(prediction[None], line.target[None])

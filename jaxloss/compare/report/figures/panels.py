@@ -29,7 +29,7 @@ class Panel(NamedTuple):
     svg: str
 
 
-class Plate(NamedTuple):
+class PageFigure(NamedTuple):
     """A figure of the page.
 
     Attributes:
@@ -45,7 +45,7 @@ class Plate(NamedTuple):
     keys: tuple[tuple[str, str], ...] = ()
 
 
-def plates(results: Results, analysis: Analysis) -> Iterator[Plate]:
+def page_figures(results: Results, analysis: Analysis) -> Iterator[PageFigure]:
     """All figures that the results allow, in the order of the page."""
     yield differences(results, analysis)
     if len(results.plan.noise) > 1:
@@ -58,38 +58,38 @@ def plates(results: Results, analysis: Analysis) -> Iterator[Plate]:
     yield losses(results, analysis)
 
 
-def differences(results: Results, analysis: Analysis) -> Plate:
+def differences(results: Results, analysis: Analysis) -> PageFigure:
     """The differences to the reference at all levels."""
-    field, metric = results.plan.field, results.plan.task.output.metric
+    lineup, metric = results.plan.lineup, results.plan.task.output.metric
 
-    def draw(canvas: Figure) -> None:
+    def draw(figure: Figure) -> None:
         levels = len(results.plan.noise)
         names = [wrapped(s.loss, plots.NAME_WIDTH) for s in analysis.levels[0]]
         lines = sum(name.count("\n") + 1 for name in names)
-        canvas.set_size_inches(WIDTH, levels * (0.7 + 0.08 * len(names) + 0.14 * lines))
-        every = canvas.subplots(levels, 1, squeeze=False, sharex=True)[:, 0]
+        figure.set_size_inches(WIDTH, levels * (0.7 + 0.08 * len(names) + 0.14 * lines))
+        every = figure.subplots(levels, 1, squeeze=False, sharex=True)[:, 0]
         for level, axes in enumerate(every):
             plots.draw_differences(axes, results, analysis, level)
         plots.scale_differences(every[-1], results, analysis)
         unit = f", {metric.unit}" if metric.unit else ""
         every[-1].set_xlabel(f"difference in {metric.says}{unit}")
 
-    title = f"Differences to {field.reference}"
+    title = f"Differences to {lineup.reference}"
     better = "right" if metric.higher else "left"
     caption = (
         "Mean difference with its interval, corrected for all comparisons of this page. "
         f"Further {better} is better. Filled: significant, and not open to be temperature alone. "
         "Where differences are of very different sizes, the scale is logarithmic further out."
     )
-    return Plate(title, (Panel("", svg("differences", title, draw)),), caption)
+    return PageFigure(title, (Panel("", svg("differences", title, draw)),), caption)
 
 
-def robustness(results: Results, analysis: Analysis) -> Plate:
+def robustness(results: Results, analysis: Analysis) -> PageFigure:
     """Scores against noise."""
 
-    def draw(canvas: Figure) -> None:
-        canvas.set_size_inches(WIDTH, 3.4)
-        plots.draw_robustness(canvas.subplots(), results, analysis)
+    def draw(figure: Figure) -> None:
+        figure.set_size_inches(WIDTH, 3.4)
+        plots.draw_robustness(figure.subplots(), results, analysis)
 
     caption = (
         "Scores at what was chosen for each level. Named: the reference, the best at each level, "
@@ -98,10 +98,10 @@ def robustness(results: Results, analysis: Analysis) -> Plate:
     marked = plots.highlighted(results, analysis)
     keys = tuple((VARIABLES[shade], name) for name, shade in marked.items())
     panel = Panel("", svg("robustness", "Score against noise", draw))
-    return Plate("Robustness", (panel,), caption, keys)
+    return PageFigure("Robustness", (panel,), caption, keys)
 
 
-def learning(results: Results, analysis: Analysis) -> Plate:
+def learning(results: Results, analysis: Analysis) -> PageFigure:
     """Learning curves, a panel for each contender."""
     ordinate = plots.learning_ordinate(results, analysis)
 
@@ -110,12 +110,12 @@ def learning(results: Results, analysis: Analysis) -> Plate:
 
     caption = (
         f"{capital(ordinate.label)}, on test data after each epoch, at what was chosen; dashed, "
-        f"{results.plan.field.reference} at its own. {_reading(ordinate)}"
+        f"{results.plan.lineup.reference} at its own. {_reading(ordinate)}"
     )
     return _by_contender(results, analysis, "Learning curves", "epoch", one, caption)
 
 
-def rates(results: Results, analysis: Analysis) -> Plate:
+def rates(results: Results, analysis: Analysis) -> PageFigure:
     """Responses to the learning rate, a panel for each contender."""
     ordinate = plots.rates_ordinate(results, analysis)
 
@@ -130,7 +130,7 @@ def rates(results: Results, analysis: Analysis) -> Plate:
     return _by_contender(results, analysis, "Learning rate", "learning rate", one, caption)
 
 
-def hyperparameters(results: Results, analysis: Analysis) -> Plate:
+def hyperparameters(results: Results, analysis: Analysis) -> PageFigure:
     """Responses to hyper-parameters, a panel for each."""
     ordinate = plots.rates_ordinate(results, analysis)
 
@@ -145,14 +145,14 @@ def hyperparameters(results: Results, analysis: Analysis) -> Plate:
         f"each value. {_reading(ordinate)} The dot is what was chosen, on validation data."
     )
     title = "Hyper-parameters"
-    return Plate(title, _panels("hyperparameter", draw), caption, _level_keys(results))
+    return PageFigure(title, _panels("hyperparameter", draw), caption, _level_keys(results))
 
 
-def losses(results: Results, analysis: Analysis) -> Plate:
+def losses(results: Results, analysis: Analysis) -> PageFigure:
     """Shapes, a panel for each contender."""
-    line, title = loss_curves.view(results.plan.task.output), "Shapes of the losses"
+    line, title = loss_curves.prediction_line(results.plan.task.output), "Shapes of the losses"
     if line is None:
-        return Plate(title, (), "A loss of whole pictures has no curve to show.")
+        return PageFigure(title, (), "A loss of whole pictures has no curve to show.")
 
     def one(axes: Axes, profile: loss_curves.Profile) -> None:
         loss_curves.draw_shape(axes, profile)
@@ -165,7 +165,7 @@ def losses(results: Results, analysis: Analysis) -> Plate:
         "hyper-parameters chosen at the strongest noise, all else that is predicted being 0. A "
         "loss whose slope vanishes far from the target lets go of an example that looks wrong."
     )
-    return Plate(title, _panels("shape", draw), caption)
+    return PageFigure(title, _panels("shape", draw), caption)
 
 
 def tuned_panels(results: Results, analysis: Analysis) -> list[tuple[str, str]]:
@@ -184,7 +184,7 @@ def _by_contender(
     label: str,
     one: Callable[[Axes, str], None],
     caption: str,
-) -> Plate:
+) -> PageFigure:
     """A panel for each contender, in the order of the ranking at the strongest noise."""
 
     def labelled(axes: Axes, loss: str) -> None:
@@ -193,15 +193,15 @@ def _by_contender(
 
     names = [standing.loss for standing in analysis.levels[-1]]
     draw = [(loss, functools.partial(labelled, loss=loss)) for loss in names]
-    return Plate(title, _panels(label.replace(" ", "-"), draw), caption, _level_keys(results))
+    return PageFigure(title, _panels(label.replace(" ", "-"), draw), caption, _level_keys(results))
 
 
 def _panels(kind: str, draw: Sequence[tuple[str, Callable[[Axes], None]]]) -> tuple[Panel, ...]:
     """Small drawings, which the page puts in as many columns as there is room for."""
 
-    def fill(canvas: Figure, one: Callable[[Axes], None]) -> None:
-        canvas.set_size_inches(_PANEL)
-        one(canvas.subplots())
+    def fill(figure: Figure, one: Callable[[Axes], None]) -> None:
+        figure.set_size_inches(_PANEL)
+        one(figure.subplots())
 
     return tuple(
         Panel(title, svg(f"{kind}-{index}", f"{title}, {kind}", functools.partial(fill, one=one)))

@@ -7,7 +7,15 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from jaxloss.compare.report import wording
-from jaxloss.compare.report.figures.style import DASHED, INK, LEVELS, MUTED, PAPER, Ordinate, colour
+from jaxloss.compare.report.figures.style import (
+    DASHED,
+    INK,
+    LEVEL_COLOURS,
+    MUTED,
+    PAPER,
+    Ordinate,
+    colour,
+)
 from jaxloss.compare.report.quantities import minus, wrapped
 from jaxloss.compare.statistics.estimates import Estimate
 from jaxloss.compare.statistics.standings import Analysis, Standing
@@ -53,16 +61,16 @@ def scale_differences(axes: Axes, results: Results, analysis: Analysis) -> None:
     ends = np.abs(np.asarray([ends for ends in known if np.isfinite(ends).all()]).ravel())
     if not ends.size or not ends.max():
         return
-    usual, reach = float(np.median(ends)), float(ends.max())
-    step = 10.0 ** np.floor(np.log10(usual or reach))
-    if reach <= _FEW_DECADES * step:
+    usual, farthest = float(np.median(ends)), float(ends.max())
+    step = 10.0 ** np.floor(np.log10(usual or farthest))
+    if farthest <= _FEW_DECADES * step:
         return
     axes.set_xscale("symlog", linthresh=step, linscale=0.7)
-    powers = step * 10.0 ** np.arange(np.ceil(np.log10(reach / step)) + 1)
+    powers = step * 10.0 ** np.arange(np.ceil(np.log10(farthest / step)) + 1)
     sizes = sorted({*powers, *(3 * powers)})
-    if len([size for size in sizes if size <= reach]) > 2 * _FEW_DECADES:
+    if len([size for size in sizes if size <= farthest]) > 2 * _FEW_DECADES:
         sizes = sorted(powers)
-    shown = [size for size in sizes if size <= reach]
+    shown = [size for size in sizes if size <= farthest]
     ticks = [*(-size for size in reversed(shown)), 0.0, *shown]
     axes.set_xticks(ticks, [minus(f"{tick:+.4g}") if tick else "0" for tick in ticks])
     axes.minorticks_off()
@@ -75,7 +83,7 @@ def draw_learning(
     ordinate = ordinate or learning_ordinate(results, analysis)
     epochs = list(range(1, results.plan.epochs + 1))
     for level in range(len(results.plan.noise)):
-        for name, width, dashes in ((results.plan.field.reference, 0.9, DASHED), (loss, 1.6, "-")):
+        for name, width, dashes in ((results.plan.lineup.reference, 0.9, DASHED), (loss, 1.6, "-")):
             curve = ordinate.of(learning_curve(results, analysis.standing(name, level), level))
             axes.plot(epochs, curve, color=colour(level), lw=width, ls=dashes)
             ordinate.mark_failures(axes, epochs[-1:], curve[-1:])
@@ -146,16 +154,16 @@ def draw_robustness(axes: Axes, results: Results, analysis: Analysis) -> None:
 
 def highlighted(results: Results, analysis: Analysis) -> dict[str, str]:
     """Those that stand out among all curves, with their colours: the reference, best and last."""
-    reference = results.plan.field.reference
+    reference = results.plan.lineup.reference
     best = [next(iter(ranking)).loss for ranking in analysis.levels]
     finite = [s.loss for s in analysis.levels[-1] if np.isfinite(s.score.mean)]
     others = [name for name in dict.fromkeys([*best, *finite[-1:]]) if name != reference]
-    return {reference: INK} | dict(zip(others, LEVELS, strict=False))
+    return {reference: INK} | dict(zip(others, LEVEL_COLOURS, strict=False))
 
 
 def tuned(results: Results, loss: str) -> dict[str, list[float]]:
     """The hyper-parameters of a contender of which several values were tried, ascending."""
-    variants = results.plan.field[loss].variants
+    variants = results.plan.lineup[loss].variants
     names = variants[0].hyperparameters
     return {name: sorted({v.hyperparameters[name] for v in variants}) for name in names}
 
@@ -163,13 +171,15 @@ def tuned(results: Results, loss: str) -> dict[str, list[float]]:
 def response(results: Results, loss: str, name: str, level: int) -> Floats:
     """The mean test score at each value of a hyper-parameter, all else chosen on validation."""
     grid, metric = results.grids[loss], results.plan.task.output.metric
-    variants = results.plan.field[loss].variants
+    variants = results.plan.lineup[loss].variants
 
     def at(value: float) -> float:
         some = [i for i, v in enumerate(variants) if v.hyperparameters[name] == value]
         validation = grid.validation[some, level].mean(-1)
-        merit = validation if metric.higher else -validation
-        best = np.unravel_index(np.where(np.isfinite(merit), merit, -np.inf).argmax(), merit.shape)
+        scores = validation if metric.higher else -validation
+        best = np.unravel_index(
+            np.where(np.isfinite(scores), scores, -np.inf).argmax(), scores.shape
+        )
         return float(grid.test[some, level, :, :, -1].mean(-1)[best])
 
     return np.asarray([at(value) for value in tuned(results, loss)[name]])

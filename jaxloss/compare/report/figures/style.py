@@ -19,9 +19,9 @@ from jaxloss.compare.tasks.metrics import Metric
 
 # Those of the page by day; in its figures they become variables of its style sheet.
 INK, MUTED, RULE, PAPER = "#1d2431", "#5d6879", "#dde2e9", "#fefefe"
-LEVELS = ("#14708f", "#c8452f", "#7a5bb5", "#a87900", "#2f7d4f", "#b0447f")
+LEVEL_COLOURS = ("#14708f", "#c8452f", "#7a5bb5", "#a87900", "#2f7d4f", "#b0447f")
 VARIABLES = {INK: "ink", MUTED: "muted", RULE: "rule", PAPER: "paper"}
-VARIABLES |= {colour: f"level-{i}" for i, colour in enumerate(LEVELS)}
+VARIABLES |= {colour: f"level-{i}" for i, colour in enumerate(LEVEL_COLOURS)}
 DASHED = (0, (3, 2))
 WIDTH = 5.4
 
@@ -51,7 +51,7 @@ _STYLE: dict[Any, Any] = {
     "lines.linewidth": 1.6,
 }
 _LEAST_COMPLEMENT = 0.1  # percent
-_REACH = 4.0
+_CUT_FACTOR = 4.0
 _NARROW = 4.0
 
 
@@ -114,7 +114,7 @@ class Ordinate:
         """From the best to the worst; if cut, no further than some times the median's way."""
         drawn = np.log(values) if self.logarithmic else values
         best, worst = (drawn.max(), drawn.min()) if self.rises else (drawn.min(), drawn.max())
-        reach = (_REACH * abs(np.median(drawn) - best) if self.cut else 0) or np.inf
+        reach = (_CUT_FACTOR * abs(np.median(drawn) - best) if self.cut else 0) or np.inf
         worst = np.clip(worst, best - reach, best + reach)
         margin = 0.06 * abs(best - worst) or 0.1 * abs(best) or 0.1
         low, high = min(best, worst) - margin, max(best, worst) + margin
@@ -132,16 +132,16 @@ def styled() -> Iterator[None]:
 def svg(name: str, title: str, draw: Callable[[Figure], None]) -> str:
     """What `draw` puts on a figure, as an element for the page; `title` is for those who listen."""
     with styled():
-        canvas = Figure(layout="constrained")
-        draw(canvas)
+        figure = Figure(layout="constrained")
+        draw(figure)
         buffer = io.StringIO()
-        canvas.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
+        figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
     return _inline(buffer.getvalue(), name, html.escape(title))
 
 
 def colour(level: int) -> str:
     """That of a level of noise, by its index."""
-    return LEVELS[level % len(LEVELS)]
+    return LEVEL_COLOURS[level % len(LEVEL_COLOURS)]
 
 
 def _inline(source: str, name: str, title: str) -> str:

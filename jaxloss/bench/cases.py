@@ -73,33 +73,7 @@ CASES = (
     Case("ctc", (16, 200, 32)),
 )
 
-# Where a loss has no case of its own, by the domain of its first array.
-SHAPES = {
-    "Vector": (16384, 64),
-    "Point": (16384, 64),
-    "Logits": (4096, 100),
-    "Scores": (4096, 100),
-    "LogProbabilities": (4096, 100),
-    "Simplex": (4096, 100),
-    "Embeddings": (512, 64),
-    "ItemScores": (64, 1024),
-    "Region": (8, 65536),
-    "Regions": (8, 16384, 4),
-    "PixelScores": (8, 16384),
-    "PixelLogits": (4, 16384, 4),
-    "Image": (4, 192, 192, 3),
-    "FeatureMap": (4, 32, 32, 64),
-    "FrameLogits": (16, 100, 32),
-}
-ELEMENTWISE = (2**20,)
-
-# Likewise where about 256 numbers are wanted, to see what a call costs by itself.
-FEW = {
-    "Embeddings": (32, 8),
-    "Regions": (2, 32, 4),
-    "PixelLogits": (2, 32, 4),
-    "Image": (1, 16, 16, 1),
-    "FeatureMap": (1, 8, 8, 4),
-    "FrameLogits": (2, 16, 8),
-}
-FEW_NUMBERS = {0: (256,), 1: (16, 16)}
+# How many numbers are measured of a domain whose record names no shape, and how long its axes may
+# be. 2**20 numbers of 32 bits are 4 MiB; with 256, only the call itself costs anything.
+TYPICAL_NUMBERS, FEW_NUMBERS = 2**20, 256
+LONGEST = 64

@@ -2,8 +2,7 @@
 
 import math
 import re
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -36,13 +35,20 @@ def find(name: str) -> Loss[...]:
 def usual(loss: str) -> Case:
     """The case of a loss that has none in the list."""
     leader = _leader(find(loss))
-    return Case(loss, cases.SHAPES[leader.name] if leader.axes else cases.ELEMENTWISE)
+    return Case(loss, leader.typical or _shape(leader, cases.TYPICAL_NUMBERS))
 
 
 def few(loss: str) -> Case:
-    """The case of about 256 numbers."""
+    """The case of about 256 numbers, which shows what a call costs by itself."""
     leader = _leader(find(loss))
-    return Case(loss, cases.FEW.get(leader.name) or cases.FEW_NUMBERS[len(leader.axes)])
+    return Case(loss, leader.few or _shape(leader, cases.FEW_NUMBERS))
+
+
+def _shape(domain: ArrayDomain, numbers: int) -> Shape:
+    """Of a batch of so many numbers, with axes of one length while they are not too long."""
+    axes = len(domain.axes)
+    event = (min(cases.LONGEST, round(numbers ** (1 / (1 + axes)))),) * axes
+    return (numbers // math.prod(event), *event)
 
 
 def draw(case: Case) -> dict[str, np.ndarray]:
@@ -51,13 +57,12 @@ def draw(case: Case) -> dict[str, np.ndarray]:
     Raises:
         ValueError: The shape does not fit the loss.
     """
-    loss, rng = find(case.loss), np.random.default_rng(0)
-    domains, shapes = loss.contract.arrays, fitting(case)
-    leader = (case.shape[0], case.shape[-1]) if _is_head(loss) else case.shape
+    domains, rng = find(case.loss).contract.arrays, np.random.default_rng(0)
+    _, lengths = _lengths(case)
     last = list(domains)[-1] if len(domains) > 1 else None
     return {
-        name: _drawn(rng, domain, shape, leader, target=name == last)
-        for (name, domain), shape in zip(domains.items(), shapes, strict=True)
+        name: _drawn(rng, domain, shape, lengths, target=name == last)
+        for (name, domain), shape in zip(domains.items(), fitting(case), strict=True)
     }
 
 
@@ -67,8 +72,10 @@ def moving(loss: Loss[...]) -> list[str]:
         return ["hidden", "weight"]
     domains = loss.contract.arrays
     floating = [name for name, domain in domains.items() if domain.accepts != ("integer",)]
-    paired = {domain.name for domain in domains.values()} == {"Embeddings"}
-    return floating if paired or len(domains) == 1 else [n for n in floating if n != [*domains][-1]]
+    embeddings = all(domain.axes[1:] == ("features",) for domain in domains.values())
+    if embeddings or len(domains) == 1:
+        return floating
+    return [name for name in floating if name != [*domains][-1]]
 
 
 def _leader(loss: Loss[...]) -> ArrayDomain:
@@ -85,8 +92,23 @@ def fitting(case: Case) -> list[Shape]:
     Raises:
         ValueError: That of the case does not fit the loss.
     """
+    loss, (batch, lengths) = find(case.loss), _lengths(case)
+    _, *others = loss.contract.arrays.values()
+    if _is_head(loss):
+        tokens, features, classes = case.shape
+        rest = [(tokens, classes)[: 1 + len(domain.axes)] for domain in others[2:]]
+        return [(tokens, features), (features, classes), (), *rest]
+    return [case.shape, *((*batch, *(lengths[str(axis)] for axis in x.axes)) for x in others)]
+
+
+def _lengths(case: Case) -> tuple[Shape, dict[str, int]]:
+    """The shape of a batch, and how long the axes of events are, by name.
+
+    Raises:
+        ValueError: The shape of the case does not fit the loss.
+    """
     loss = find(case.loss)
-    leader, *others = loss.contract.arrays.values()
+    leader = _leader(loss)
     axes = 3 if _is_head(loss) else len(leader.axes)
     fits = len(case.shape) == axes if _is_head(loss) else len(case.shape) >= max(axes, 1)
     if not fits or min(case.shape) < 1:
@@ -94,47 +116,29 @@ def fitting(case: Case) -> list[Shape]:
         message = f"case `{case.name}`: the shape of {case.loss} has {wanted}"
         raise ValueError(message)
     if _is_head(loss):
-        tokens, features, classes = case.shape
-        rest = [(tokens, classes)[: 1 + len(domain.axes)] for domain in others[2:]]
-        return [(tokens, features), (features, classes), (), *rest]
+        return case.shape[:1], {"classes": case.shape[-1]}
     batch = case.shape[: len(case.shape) - axes]
-    sizes = dict(zip(leader.axes, case.shape[len(batch) :], strict=True))
-    sizes |= {"labels": max(sizes.get("frames", 0) // _FRAMES_PER_LABEL, 1)}
-    sizes |= {"keys": sizes.get("elements", 0)}
-    return [case.shape, *((*batch, *(sizes[name] for name in x.axes)) for x in others)]
+    lengths = dict(zip(map(str, leader.axes), case.shape[len(batch) :], strict=True))
+    lengths |= {"labels": max(lengths.get("frames", 0) // _FRAMES_PER_LABEL, 1)}
+    return batch, lengths | {"keys": lengths.get("elements", 0)}
 
 
 def _drawn(
-    rng: np.random.Generator, domain: ArrayDomain, shape: Shape, leader: Shape, *, target: bool
+    rng: np.random.Generator,
+    domain: ArrayDomain,
+    shape: Shape,
+    lengths: Mapping[str, int],
+    *,
+    target: bool,
 ) -> np.ndarray:
-    """Whole where nothing else is accepted, 0 or 1 for a target in [0, 1], else as it says."""
-    if domain.name in _COUNTED:
-        return np.asarray(_COUNTED[domain.name](rng, shape, leader), np.int32)
-    if domain.name in _SPECIAL:
-        return np.asarray(_SPECIAL[domain.name](rng, shape), np.float32)
+    """As in use where the domain says how, else ordinary; of what may be padding, all counts."""
+    if domain.realistic:
+        return domain.realistic(rng, shape)
+    if domain.common:  # a weight, whose products with features of size 1 are of size 1, or no bias
+        weight = rng.standard_normal(shape, np.float32) / math.sqrt(shape[0]) if shape else 0
+        return np.asarray(weight, np.float32)
+    if domain.counts:
+        return np.full(shape, lengths[domain.counts], np.int32)
     if (domain.low, domain.high) == (0, 1) and target and not domain.open:
-        return rng.integers(0, 2, shape, np.int32).astype(np.float32)
-    return domain.draw(rng, shape, {"classes": leader[-1]})
-
-
-def _signs(rng: np.random.Generator, shape: Shape) -> np.ndarray:
-    return 2 * rng.integers(0, 2, shape, np.int32).astype(np.float32) - 1
-
-
-def _pairs(_: Any, shape: Shape, __: Any) -> np.ndarray:
-    """Each group has two elements, far apart as two views of one batch are."""
-    return np.broadcast_to(np.arange(shape[-1]) % max(shape[-1] // 2, 1), shape)
-
-
-_COUNTED: dict[str, Callable[[np.random.Generator, Shape, Shape], Any]] = {
-    "Groups": _pairs,
-    "FrameCounts": lambda _, shape, leader: np.full(shape, leader[-2]),
-    "LabelCounts": lambda _, shape, leader: np.full(shape, max(leader[-2] // _FRAMES_PER_LABEL, 1)),
-    "SequenceLabels": lambda rng, shape, leader: rng.integers(1, max(leader[-1], 2), shape),
-}
-_SPECIAL: dict[str, Callable[[np.random.Generator, Shape], Any]] = {
-    "Sign": _signs,
-    "PixelSigns": _signs,
-    "Weight": lambda rng, shape: rng.standard_normal(shape, np.float32) / math.sqrt(shape[0]),
-    "Bias": lambda _, shape: np.zeros(shape),
-}
+        return rng.integers(0, 2, shape, np.int32).astype(np.float32)  # labels are 0 or 1
+    return domain.draw(rng, shape, lengths)

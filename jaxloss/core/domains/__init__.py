@@ -31,6 +31,7 @@ from jaxloss.core.domains.arrays import Variance as Variance
 from jaxloss.core.domains.arrays import Vector as Vector
 from jaxloss.core.domains.base import ArrayDomain as ArrayDomain
 from jaxloss.core.domains.base import HyperDomain as HyperDomain
+from jaxloss.core.domains.base import Scale as Scale
 from jaxloss.core.domains.base import Values as Values
 from jaxloss.core.domains.base import WholeDomain as WholeDomain
 from jaxloss.core.domains.hyperparameters import AtLeastOne as AtLeastOne

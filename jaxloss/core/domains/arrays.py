@@ -8,7 +8,23 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from jaxloss.core.domains.base import ArrayDomain, BinaryDomain, NonZeroDomain, WholeDomain
+from jaxloss.core.domains.base import (
+    ArrayDomain,
+    BinaryDomain,
+    NonZeroDomain,
+    Scale,
+    WholeDomain,
+)
+from jaxloss.core.domains.plotting import (
+    LOGIT_LINE,
+    POSITIVE_LINE,
+    REAL_LINE,
+    UNIT_LINE,
+    Plot,
+    log_of_two_classes,
+    on_circle,
+    two_classes,
+)
 from jaxloss.numerics import tiny
 
 
@@ -19,6 +35,11 @@ def as_sign(truths: Array) -> Array:
     return jnp.minimum(jnp.maximum(truths, 0) * steep - 1, 1) + unknown
 
 
+def random_signs(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+    """-1 and +1 as floats, as most have them."""
+    return 2 * rng.integers(0, 2, shape, np.int32).astype(np.float32) - 1
+
+
 def _log_softmax(x: np.ndarray) -> np.ndarray:
     return np.asarray(x - np.logaddexp.reduce(x, axis=-1, keepdims=True))
 
@@ -27,6 +48,8 @@ def _softmax(x: np.ndarray) -> np.ndarray:
     return np.asarray(np.exp(_log_softmax(x)))
 
 
+OPPOSITE = ((1.0, 0.0), (-1.0, 0.0))  # a positive, and a negative as far away as can be
+MANY_CLASSES = (4096, 100)
 TRUTHS = ("bool_", "floating", "integer")
 _INTEGER_LABELS = (
     "integer labels belong to a function that takes labels, such as "
@@ -37,7 +60,14 @@ SOFT_LABELS = (
     "softmax_cross_entropy; cast true labels to int32"
 )
 
-Real = Annotated[Array, ArrayDomain("Real", "real numbers")]
+Real = Annotated[
+    Array,
+    ArrayDomain(
+        "Real",
+        "real numbers",
+        plot=REAL_LINE,
+    ),
+]
 SharedReal = Annotated[
     Array,
     ArrayDomain(
@@ -53,6 +83,7 @@ NonNegativeReal = Annotated[
         benign=1.0,
         ordinary=(0.1, 5.0),
         edges=(0.0, 1e-6, 1.0, 1e4),
+        plot=POSITIVE_LINE,
     ),
 ]
 PositiveReal = Annotated[
@@ -65,6 +96,7 @@ PositiveReal = Annotated[
         benign=1.0,
         ordinary=(0.1, 5.0),
         edges=(1e-4, 1.0, 1e4),
+        plot=POSITIVE_LINE,
     ),
 ]
 NonZeroReal = Annotated[
@@ -106,7 +138,10 @@ Concentration = Annotated[
 Angle = Annotated[
     Array,
     ArrayDomain(
-        "Angle", "angles in radians, of any turn", edges=(0.0, 1e-6, 1.0, math.pi, -math.pi)
+        "Angle",
+        "angles in radians, of any turn",
+        edges=(0.0, 1e-6, 1.0, math.pi, -math.pi),
+        plot=Plot(along=(-6.28, 6.28)),
     ),
 ]
 Vector = Annotated[
@@ -117,6 +152,7 @@ Vector = Annotated[
         axes=("features",),
         benign=1.0,
         edges=(0.0, 1e-12, 1.0, -1.0, 1e12),
+        plot=Plot((-3.14, 3.14), on_circle, "angle of {}", beside=OPPOSITE),
     ),
 ]
 Point = Annotated[
@@ -126,12 +162,17 @@ Point = Annotated[
         "points over the last axis, in one unit",
         axes=("features",),
         edges=(0.0, 1e-6, 1.0, -1.0, 4.0, -4.0),
+        plot=replace(REAL_LINE, beside=OPPOSITE),
     ),
 ]
 Score = Annotated[
     Array,
     ArrayDomain(
-        "Score", "real scores, positive for the class +1", edges=(0.0, 1.0, -1.0, 0.5, 1e4, -1e4)
+        "Score",
+        "real scores, positive for the class +1",
+        edges=(0.0, 1.0, -1.0, 0.5, 1e4, -1e4),
+        scale=Scale.SCORE,
+        plot=REAL_LINE,
     ),
 ]
 Sign = Annotated[
@@ -142,6 +183,8 @@ Sign = Annotated[
         accepts=TRUTHS,
         convert=as_sign,
         whole=(0, 1),
+        plot=Plot(beside=(1,)),
+        realistic=random_signs,
     ),
 ]
 Logit = Annotated[
@@ -151,6 +194,8 @@ Logit = Annotated[
         "log-odds, ±inf included",
         ordinary=(-4.0, 4.0),
         edges=(0.0, 1e4, -1e4, math.inf, -math.inf),
+        scale=Scale.LOGIT,
+        plot=LOGIT_LINE,
     ),
 ]
 Probability = Annotated[
@@ -164,6 +209,8 @@ Probability = Annotated[
         benign=0.5,
         ordinary=(0.05, 0.95),
         edges=(0.0, 1.0),
+        scale=Scale.PROBABILITY,
+        plot=replace(UNIT_LINE, beside=(1.0,)),
     ),
 ]
 OpenProbability = Annotated[
@@ -177,6 +224,8 @@ OpenProbability = Annotated[
         benign=0.5,
         ordinary=(0.05, 0.95),
         edges=(1e-6, 0.5, 1 - 1e-6),
+        scale=Scale.PROBABILITY,
+        plot=replace(UNIT_LINE, beside=(0.3,)),
     ),
 ]
 _LOGITS = ArrayDomain(
@@ -186,6 +235,9 @@ _LOGITS = ArrayDomain(
     least=(1,),
     ordinary=(-4.0, 4.0),
     edges=(0.0, 1e4, -1e4, -math.inf),
+    scale=Scale.LOGIT,
+    plot=LOGIT_LINE,
+    typical=MANY_CLASSES,
 )
 # A finite logit is a number, however low: `finfo.min` has the probability 0 beside larger ones, and
 # rows of it alone are uniform. One of +inf is the limit as it grows; of two of them, NaN or +inf.
@@ -199,6 +251,9 @@ Scores = Annotated[
         axes=("classes",),
         least=(1,),
         edges=(0.0, 1.0, -1.0, 1e4, -1e4),
+        scale=Scale.SCORE,
+        plot=REAL_LINE,
+        typical=MANY_CLASSES,
     ),
 ]
 LogProbabilities = Annotated[
@@ -212,6 +267,9 @@ LogProbabilities = Annotated[
         ordinary=(-4.0, 4.0),
         edges=(0.0, 1e4, -math.inf),
         normalised=_log_softmax,
+        scale=Scale.LOG_PROBABILITY,
+        plot=Plot((-5.0, -0.01), log_of_two_classes, beside=((-0.2877, -1.3863),)),
+        typical=MANY_CLASSES,
     ),
 ]
 Simplex = Annotated[
@@ -227,6 +285,9 @@ Simplex = Annotated[
         likely_fix=_INTEGER_LABELS,
         edges=(0.0, 1e4, -math.inf),
         normalised=_softmax,
+        scale=Scale.PROBABILITY,
+        plot=replace(UNIT_LINE, event=two_classes, beside=((0.75, 0.25),)),
+        typical=MANY_CLASSES,
     ),
 ]
 MultiHot = Annotated[
@@ -241,6 +302,7 @@ MultiHot = Annotated[
         least=(1,),
         likely_fix="jax.nn.one_hot makes it of integer labels",
         whole=(0, 1),
+        plot=Plot(beside=((1, 0),)),
     ),
 ]
 Label = Annotated[

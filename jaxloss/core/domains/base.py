@@ -1,5 +1,6 @@
 """What a domain is: an interval, and for arrays also a layout."""
 
+import enum
 import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from jaxloss.core.domains.plotting import ORDINARY_LINE, Plot
 from jaxloss.numerics import tiny
 from jaxloss.numerics.broadcasting import lead
 
@@ -42,6 +44,15 @@ class Domain:
         return (value >= self.low) & (value <= self.high)
 
 
+class Scale(enum.Enum):
+    """Where numbers stand on the way from the scores of a model to probabilities."""
+
+    SCORE = "score"  # which orders classes or items, with no probability behind it
+    LOGIT = "logit"
+    LOG_PROBABILITY = "log-probability"
+    PROBABILITY = "probability"
+
+
 @dataclass(frozen=True)
 class ArrayDomain(Domain):
     """What an array holds: its dtypes, its event axes by name, and a harmless value behind a mask.
@@ -67,6 +78,11 @@ class ArrayDomain(Domain):
         edges: Numbers at its ends, and where formulas may change.
         whole: Members, if all are whole and no axis or bound says which.
         normalised: What makes members of rows of real numbers, where not all such rows are.
+        scale: What its numbers are as predictions of classes or of an order, if they are.
+        plot: Where a loss of it is drawn.
+        realistic: What draws arrays as they are in use, if that is not as ordinary numbers.
+        typical: The shape of a typical batch, by which benchmarks measure; else they choose one.
+        few: Likewise of a batch of about 256 numbers.
         likely_fix: What helps where the dtype is another.
     """
 
@@ -87,6 +103,11 @@ class ArrayDomain(Domain):
     edges: tuple[float, ...] = (0.0, 1.0, -1.0, 1e-6, 1e4, -1e4)
     whole: tuple[int, ...] = ()
     normalised: Callable[[np.ndarray], np.ndarray] = np.asarray
+    scale: Scale | None = None
+    plot: Plot = ORDINARY_LINE
+    realistic: Callable[[np.random.Generator, tuple[int, ...]], np.ndarray] | None = None
+    typical: tuple[int, ...] = ()
+    few: tuple[int, ...] = ()
     likely_fix: str = "cast it to a floating type"
 
     def admits(self, dtype: jnp.dtype) -> bool:

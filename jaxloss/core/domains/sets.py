@@ -4,10 +4,27 @@ import math
 from dataclasses import replace
 from typing import Annotated
 
+import numpy as np
 from jax import Array
 
-from jaxloss.core.domains.arrays import SOFT_LABELS, TRUTHS, as_sign
-from jaxloss.core.domains.base import ArrayDomain, WholeDomain
+from jaxloss.core.domains.arrays import SOFT_LABELS, TRUTHS, as_sign, random_signs
+from jaxloss.core.domains.base import ArrayDomain, Scale, WholeDomain
+from jaxloss.core.domains.plotting import (
+    LOGIT_LINE,
+    REAL_LINE,
+    UNIT_LINE,
+    Plot,
+    circle_of_three,
+    pixel_of_two_classes,
+    two_frames,
+)
+
+
+def _pairs(_: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+    """Groups of two elements, far apart as two views of one batch are."""
+    size = shape[-1]
+    return np.broadcast_to(np.arange(size, dtype=np.int32) % max(size // 2, 1), shape)
+
 
 ItemScores = Annotated[
     Array,
@@ -16,6 +33,9 @@ ItemScores = Annotated[
         "real scores over the last axis, one an item",
         axes=("items",),
         edges=(0.0, 1.0, -1.0, 1e4, -1e4),
+        scale=Scale.SCORE,
+        plot=REAL_LINE,
+        typical=(64, 1024),
     ),
 ]
 Relevance = Annotated[
@@ -28,6 +48,7 @@ Relevance = Annotated[
         benign=0.0,
         ordinary=(0.1, 2.0),
         edges=(0.0, 1.0),
+        plot=Plot(beside=((1.0, 0.0),)),
     ),
 ]
 Region = Annotated[
@@ -42,6 +63,9 @@ Region = Annotated[
         benign=0.0,
         ordinary=(0.05, 0.95),
         edges=(0.0, 1.0),
+        scale=Scale.PROBABILITY,
+        plot=replace(UNIT_LINE, beside=((1.0, 1.0),)),
+        typical=(8, 65536),
     ),
 ]
 Regions = Annotated[
@@ -56,6 +80,10 @@ Regions = Annotated[
         benign=0.0,
         ordinary=(0.05, 0.95),
         edges=(0.0, 1.0),
+        scale=Scale.PROBABILITY,
+        plot=replace(UNIT_LINE, event=pixel_of_two_classes, beside=(((1.0, 0.0),),)),
+        typical=(8, 16384, 4),
+        few=(2, 32, 4),
     ),
 ]
 PixelScores = Annotated[
@@ -65,6 +93,9 @@ PixelScores = Annotated[
         "real scores over the last axis, one a pixel, positive inside",
         axes=("pixels",),
         edges=(0.0, 1.0, -1.0, 1e4, -1e4),
+        scale=Scale.SCORE,
+        plot=REAL_LINE,
+        typical=(8, 16384),
     ),
 ]
 PixelSigns = Annotated[
@@ -76,6 +107,8 @@ PixelSigns = Annotated[
         axes=("pixels",),
         convert=as_sign,
         whole=(0, 1),
+        plot=Plot(beside=((1, 0),)),
+        realistic=random_signs,
     ),
 ]
 PixelLogits = Annotated[
@@ -88,6 +121,10 @@ PixelLogits = Annotated[
         least=(1,),
         ordinary=(-4.0, 4.0),
         edges=(0.0, 1e4, -1e4, -math.inf),
+        scale=Scale.LOGIT,
+        plot=LOGIT_LINE,
+        typical=(4, 16384, 4),
+        few=(2, 32, 4),
     ),
 ]
 PixelLabels = Annotated[
@@ -112,6 +149,10 @@ FrameLogits = Annotated[
         padded="frames",
         ordinary=(-4.0, 4.0),
         edges=(0.0, 1e4, -1e4, -math.inf),
+        scale=Scale.LOGIT,
+        plot=replace(LOGIT_LINE, event=two_frames),
+        typical=(16, 100, 32),
+        few=(2, 16, 8),
     ),
 ]
 FrameCounts = Annotated[
@@ -142,6 +183,7 @@ SequenceLabels = Annotated[
         axes=("labels",),
         indexes="classes",
         padded="labels",
+        plot=Plot(beside=((1,),)),
     ),
 ]
 _EMBEDDINGS = ArrayDomain(
@@ -150,6 +192,14 @@ _EMBEDDINGS = ArrayDomain(
     axes=("elements", "features"),
     least=(1,),
     edges=(0.0, 1e-12, 1.0, -1.0, 1e12),
+    plot=Plot(
+        (-3.14, 3.14),
+        circle_of_three,
+        "angle of the first of 3 {}",
+        (((1.0, 0.0), (1.0, 1.0), (0.0, 1.0)),),
+    ),
+    typical=(512, 64),
+    few=(32, 8),
 )
 Embeddings = Annotated[Array, _EMBEDDINGS]
 Keys = Annotated[
@@ -163,5 +213,7 @@ Groups = Annotated[
         axes=("elements",),
         likely_fix="np.unique(labels, return_inverse=True) numbers any labels",
         whole=(0, -1, 7),
+        plot=Plot(beside=((0, 0, 1),)),
+        realistic=_pairs,
     ),
 ]

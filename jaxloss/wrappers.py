@@ -1,7 +1,6 @@
 """Losses made of losses: at another temperature, below a ceiling, or of two targets at once."""
 
 import math
-import typing
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
@@ -9,21 +8,9 @@ from typing import Any
 import jax.numpy as jnp
 from jax import Array
 
+from jaxloss.core.annotations import domains_of
 from jaxloss.core.derive import derive
-from jaxloss.core.domains import (
-    ArrayDomain,
-    FrameLogits,
-    ItemScores,
-    KeptLogits,
-    Logit,
-    Logits,
-    PixelLogits,
-    PixelScores,
-    Positive,
-    Probability,
-    Score,
-    Scores,
-)
+from jaxloss.core.domains import ArrayDomain, Positive, Probability, Scale
 from jaxloss.core.facts import Constant, Facts
 from jaxloss.core.loss import Distance, Loss, Margin
 from jaxloss.heads import HeadLoss
@@ -31,23 +18,8 @@ from jaxloss.numerics import cooled, unknown, weighted
 from jaxloss.numerics.broadcasting import lead, select
 from jaxloss.numerics.softmax import wide
 
-
-def _domain(hint: Any) -> Any:
-    return typing.get_args(hint)[1]
-
-
-_SCORES = (
-    FrameLogits,
-    ItemScores,
-    KeptLogits,
-    Logit,
-    Logits,
-    PixelLogits,
-    PixelScores,
-    Score,
-    Scores,
-)
-_SCORE_DOMAINS = frozenset(map(_domain, _SCORES))
+# Real numbers of any size, which a temperature divides; of probabilities it is a power.
+_DIVIDED = (Scale.SCORE, Scale.LOGIT)
 
 
 def with_temperature(loss: Loss[...]) -> Loss[...]:
@@ -88,7 +60,8 @@ def with_temperature(loss: Loss[...]) -> Loss[...]:
         Guo, Pleiss, Sun & Weinberger (2017), On calibration of modern neural networks,
         arXiv:1706.04599.
     """
-    scored = [domain in _SCORE_DOMAINS for domain in _arrays_of("with_temperature", loss).values()]
+    arrays = _arrays_of("with_temperature", loss)
+    scored = [domain.scale in _DIVIDED for domain in arrays.values()]
     if not any(scored):
         message = "is a loss of logits or scores, as softmax_cross_entropy"
         raise TypeError(f"with_temperature: `loss` {message}, got {loss!r}")
@@ -250,7 +223,7 @@ def mixed(loss: Loss[...]) -> Loss[...]:
         s {loss.__name__}(x, y) + (1 - s) {loss.__name__}(x, z),   x = predictions, y = targets,
         z = partner targets, s = share
     """
-    both = {**arrays, f"partner_{name}": target, "share": _domain(Probability)}
+    both = {**arrays, f"partner_{name}": target, **domains_of({"share": Probability})}
     contract = replace(loss.contract, arrays=both)
     return derive(mixed, loss, function=function, doc=doc, facts=facts, contract=contract)
 

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from jaxloss.core.derive import derive
-from jaxloss.core.domains import LogProbabilities, Positive, Simplex
+from jaxloss.core.domains import Positive, Scale
 from jaxloss.core.loss import Loss
 from jaxloss.core.signature import HyperParameter
 from jaxloss.heads.fused import Parts
@@ -21,7 +21,7 @@ def _softmax(x: Array) -> Array:
     return jnp.exp(log_softmax(x))
 
 
-_FORMS = {get_args(LogProbabilities)[1]: log_softmax, get_args(Simplex)[1]: _softmax}
+_FORMS = {Scale.LOG_PROBABILITY: log_softmax, Scale.PROBABILITY: _softmax}
 _HEADS = 2  # student and teacher
 _TEMPERATURE = HyperParameter(get_args(Positive)[1], 1.0)
 
@@ -114,7 +114,9 @@ def _forms(loss: Loss[...]) -> list[Callable[[Array], Array]]:
     """From logits to each of the two distributions."""
     domains = loss.contract.arrays.values() if isinstance(loss, Loss) else ()
     forms: list[Callable[[Array], Array]] = [
-        _FORMS[domain] for domain in domains if domain in _FORMS
+        _FORMS[domain.scale]
+        for domain in domains
+        if domain.axes == ("classes",) and domain.scale in _FORMS
     ]
     if len(forms) != 2 or len(domains) != 2:
         message = "is a loss of two distributions, as reverse_kl"

@@ -13,11 +13,28 @@ import jaxloss as jl
 from jaxloss.compare.tasks import metrics
 from jaxloss.compare.tasks.metrics import Metric
 from jaxloss.compare.tasks.populations import Labels, Numbers, Population, displaced
-from jaxloss.core.domains import HyperDomain
+from jaxloss.core.annotations import domain_in
+from jaxloss.core.domains import (
+    ArrayDomain,
+    HyperDomain,
+    Label,
+    LogProbabilities,
+    NonZeroReal,
+    Point,
+    Probability,
+    Real,
+    Scale,
+    Sign,
+    Simplex,
+    Vector,
+)
 from jaxloss.core.loss import Loss, Margin
 from jaxloss.core.signature import HyperParameter
 
 Link = Callable[[Array], Array]
+Links = Mapping[object, Link]
+"""Maps to what losses take: by its type in their signatures, or by its scale and its axes."""
+
 _TEMPERATURE = HyperParameter(HyperDomain("Positive", "a number > 0", low=0.0, open=True), 1.0)
 
 
@@ -46,9 +63,8 @@ class Output:
     Attributes:
         says: What a loss is given.
         shape: Of the prediction for one example.
-        predictions: From a prediction to each domain that a loss may ask for, by its name.
+        predictions: From a prediction to what a loss may ask for.
         targets: Likewise from a target.
-        tempered: The domains of predictions whose losses depend on a temperature.
         metrics: What is measured; the first decides, on validation data, what is chosen.
         aliases: Short names.
         lift: Makes a loss of these predictions of a margin-based one.
@@ -57,10 +73,9 @@ class Output:
 
     says: str
     shape: tuple[int, ...]
-    predictions: Mapping[str, Link]
-    targets: Mapping[str, Link]
+    predictions: Links
+    targets: Links
     metrics: tuple[Metric, ...]
-    tempered: frozenset[str] = frozenset()
     aliases: Mapping[str, str] = field(default_factory=dict)
     lift: Callable[["Margin[...]"], "Loss[...]"] = lambda loss: loss
     population: Population | None = None
@@ -77,30 +92,41 @@ class Output:
             TypeError: It is of something else.
         """
         fitted = self.lift(loss) if isinstance(loss, Margin) else loss
-        domains = [domain.name for domain in fitted.contract.arrays.values()]
-        if len(domains) != 2 or not self._takes(*domains):
+        domains = list(fitted.contract.arrays.values())
+        pairs = zip((self.predictions, self.targets), domains, strict=False)
+        links = [link for known, domain in pairs if (link := _link(known, domain))]
+        if not len(links) == len(domains) == 2:
             wanted = ", ".join(f"{name}: {d.says}" for name, d in loss.contract.arrays.items())
             message = f"{loss.__name__} is of ({wanted}); here it would be given {self.says}"
             raise TypeError(message)
-        tempered = {"temperature": _TEMPERATURE} if domains[0] in self.tempered else {}
-        function = self._linked(fitted, *domains)
-        return Fitted({**fitted.contract.hyperparameters, **tempered}, function)
+        is_tempered = domains[0].scale in _TEMPERED
+        temperature = {"temperature": _TEMPERATURE} if is_tempered else {}
+        function = _linked(fitted, *links, tempered=is_tempered)
+        return Fitted({**fitted.contract.hyperparameters, **temperature}, function)
 
-    def _linked(self, loss: "Loss[Any]", prediction: str, target: str) -> Callable[..., Array]:
-        """The loss of raw predictions and targets; where it depends on one, with a temperature."""
-        of_prediction, of_target = self.predictions[prediction], self.targets[target]
 
-        def plain(p: Array, t: Array, /, **hyper: Any) -> Array:  # one of `hyper` may be called p
-            return loss(of_prediction(p), of_target(t), **hyper)
+# Probabilities depend on the temperature of the logits behind them; behind scores there are none.
+_TEMPERED = (Scale.LOGIT, Scale.LOG_PROBABILITY, Scale.PROBABILITY)
 
-        def tempered(p: Array, t: Array, /, *, temperature: Any = 1.0, **hyper: Any) -> Array:
-            return plain(p / temperature, t, **hyper)
 
-        linked = tempered if prediction in self.tempered else plain
-        return functools.wraps(loss, assigned=("__name__",))(linked)
+def _link(links: Links, domain: ArrayDomain) -> Link | None:
+    """The map to a domain, by its type or by its scale and axes."""
+    known = {domain_in(key, ArrayDomain) or key: link for key, link in links.items()}
+    return known.get(domain) or known.get((domain.scale, domain.axes))
 
-    def _takes(self, prediction: str, target: str) -> bool:
-        return prediction in self.predictions and target in self.targets
+
+def _linked(
+    loss: "Loss[Any]", of_prediction: Link, of_target: Link, *, tempered: bool
+) -> Callable[..., Array]:
+    """The loss of raw predictions and targets, where it depends on one with a temperature."""
+
+    def plain(p: Array, t: Array, /, **hyper: Any) -> Array:  # one of `hyper` may be called p
+        return loss(of_prediction(p), of_target(t), **hyper)
+
+    def divided(p: Array, t: Array, /, *, temperature: Any = 1.0, **hyper: Any) -> Array:
+        return plain(p / temperature, t, **hyper)
+
+    return functools.wraps(loss, assigned=("__name__",))(divided if tempered else plain)
 
 
 def _same(x: Array) -> Array:
@@ -151,24 +177,23 @@ def classes(count: int) -> Output:
         says=f"scores of {count} classes and a label",
         shape=(count,),
         predictions={
-            "Logits": _same,
-            "Scores": _same,
-            "Simplex": jax.nn.softmax,
-            "LogProbabilities": jax.nn.log_softmax,
-            "Real": _same,
-            "Vector": _same,
-            "Point": _same,
+            (Scale.LOGIT, ("classes",)): _same,
+            (Scale.SCORE, ("classes",)): _same,
+            (Scale.PROBABILITY, ("classes",)): jax.nn.softmax,
+            (Scale.LOG_PROBABILITY, ("classes",)): jax.nn.log_softmax,
+            Real: _same,
+            Vector: _same,
+            Point: _same,
         },
         targets={
-            "Label": _same,
-            "Simplex": one_hot,
-            "LogProbabilities": lambda labels: jnp.log(one_hot(labels)),
-            "Real": one_hot,
-            "Vector": one_hot,
-            "Point": one_hot,
+            Label: _same,
+            Simplex: one_hot,
+            LogProbabilities: lambda labels: jnp.log(one_hot(labels)),
+            Real: one_hot,
+            Vector: one_hot,
+            Point: one_hot,
         },
         metrics=(ACCURACY, BALANCED, *CALIBRATION),
-        tempered=frozenset({"Logits", "Simplex", "LogProbabilities"}),
         aliases={"cross_entropy": "softmax_cross_entropy_with_integer_labels"},
         lift=jl.one_vs_all,
         population=Labels(count),
@@ -179,15 +204,13 @@ BINARY = Output(
     says="one score and a label of 0 or 1",
     shape=(),
     predictions={
-        "Logit": _same,
-        "Score": _same,
-        "Probability": jax.nn.sigmoid,
-        "OpenProbability": jax.nn.sigmoid,
-        "Real": _same,
+        (Scale.LOGIT, ()): _same,
+        (Scale.SCORE, ()): _same,
+        (Scale.PROBABILITY, ()): jax.nn.sigmoid,
+        Real: _same,
     },
-    targets={"Probability": _same, "Sign": _same, "Real": _as_signs},
+    targets={Probability: _same, Sign: _same, Real: _as_signs},
     metrics=(ACCURACY, BALANCED, *CALIBRATION),
-    tempered=frozenset({"Logit", "Probability", "OpenProbability"}),
     aliases={"cross_entropy": "sigmoid_binary_cross_entropy"},
     population=Labels(2, single=True),
 )
@@ -202,5 +225,5 @@ def values(
     population: Population | None = _LOCATION,
 ) -> Output:
     """One real number for each example, measured so."""
-    links: Mapping[str, Link] = {"Real": _same}
-    return Output(says, (), links, {**links, "NonZeroReal": _same}, measured, population=population)
+    links: Links = {Real: _same}
+    return Output(says, (), links, {**links, NonZeroReal: _same}, measured, population=population)

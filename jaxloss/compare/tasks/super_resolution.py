@@ -15,8 +15,9 @@ import jaxloss as jl
 from jaxloss.compare.tasks import sampling
 from jaxloss.compare.tasks.metrics import Metric
 from jaxloss.compare.tasks.models import Layer
-from jaxloss.compare.tasks.outputs import Output
+from jaxloss.compare.tasks.outputs import Links, Output
 from jaxloss.compare.tasks.task import Data, Generator, Task
+from jaxloss.core.domains import Image, Point, Real, Vector
 
 SIDE = 16
 RADIUS = 2
@@ -137,7 +138,7 @@ def _same(images: Array) -> Array:
     return images
 
 
-_LINKS = {"Real": _same, "Image": _same, "Vector": _flat, "Point": _flat}
+_LINKS: Links = {Real: _same, Image: _same, Vector: _flat, Point: _flat}
 
 SUPER_RESOLUTION = Task(
     name="super-resolution",

@@ -16,6 +16,7 @@ from jaxloss.compare.report.quantities import minus
 from jaxloss.compare.statistics.standings import Analysis
 from jaxloss.compare.sweep.results import Floats, Results
 from jaxloss.compare.tasks.outputs import Output
+from jaxloss.core.domains import Sign
 
 _HALF_RANGE, _POINTS = 6.0, 121
 
@@ -51,7 +52,7 @@ def prediction_line(output: Output) -> PredictionLine | None:
         return PredictionLine("logit of the true class", jnp.int32(0), start, start.at[0].set(1.0))
     if output.shape:
         return None
-    if "Sign" in output.targets:
+    if Sign in output.targets:
         return PredictionLine(
             "logit where the label is 1", jnp.int32(1), jnp.float32(0), jnp.float32(1)
         )

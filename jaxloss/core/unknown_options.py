@@ -4,12 +4,7 @@ import difflib
 from collections.abc import Mapping
 from typing import Protocol
 
-
-class _Named(Protocol):
-    """A domain, of which only the name matters here."""
-
-    @property
-    def name(self) -> str: ...
+from jaxloss.core.domains import ArrayDomain, Scale
 
 
 class _Described(Protocol):
@@ -18,7 +13,7 @@ class _Described(Protocol):
     @property
     def name(self) -> str: ...
     @property
-    def arrays(self) -> Mapping[str, _Named]: ...
+    def arrays(self) -> Mapping[str, ArrayDomain]: ...
     @property
     def hyperparameters(self) -> Mapping[str, object]: ...
     @property
@@ -97,11 +92,12 @@ _FROM_LOGITS = {
     "log_predictions": "it takes logs of probabilities: `jax.nn.log_softmax(logits)`",
 }
 
-_LABEL_SMOOTHING = {
-    "Simplex": "smooth the targets: `{loss}({front}, jl.smooth_labels({last}, {option}))`",
-    "Probability": "smooth the labels: `{loss}({front}, (1 - {option}) * {last} + {option} / 2)`",
-    "Label": "with integer labels, `jl.softmax_cross_entropy_with_integer_labels` has it",
+_OF_LABELS = "with integer labels, `jl.softmax_cross_entropy_with_integer_labels` has it"
+_OF_PROBABILITIES: dict[tuple[str | int, ...], str] = {
+    ("classes",): "smooth the targets: `{loss}({front}, jl.smooth_labels({last}, {option}))`",
+    (): "smooth the labels: `{loss}({front}, (1 - {option}) * {last} + {option} / 2)`",
 }
+"""How labels are smoothed, by the axes of the targets."""
 
 
 def advice(signature: _Described, option: str) -> str:
@@ -132,9 +128,17 @@ def _template(signature: _Described, option: str) -> str:
     if option == "from_logits":
         return _FROM_LOGITS.get(first, "it takes no logits: `{loss}({arrays})`")
     if option == "label_smoothing":
-        return _LABEL_SMOOTHING.get(last.name, "there are no soft labels in it")
+        return _label_smoothing(last)
     own = _ELEMENTWISE if signature.elementwise else _SETS if signature.takes_where else {}
     return (_OPTIONS | own).get(_SPELT.get(option, option), "")
+
+
+def _label_smoothing(targets: ArrayDomain) -> str:
+    if targets.indexes == "classes" and not targets.axes:
+        return _OF_LABELS
+    is_soft = targets.scale is Scale.PROBABILITY and not targets.open
+    known = _OF_PROBABILITIES if is_soft else {}
+    return known.get(targets.axes, "there are no soft labels in it")
 
 
 def _parts(front: list[str], last: str) -> str:

@@ -1,7 +1,8 @@
 """Losses compared fairly on real data: `jaxloss compare`, and the same from Python.
 
-Four parts: `tasks` (what is trained on and measured), `sweep` (the training, as one program),
-`statistics` (what is chosen, and what chance explains) and `report` (words, figures, pages).
+Four parts, each of which imports only those before it: `tasks` (data, models and metrics), `sweep`
+(training, as one program), `statistics` (model selection and tests) and `report` (words, figures,
+pages).
 """
 
 from jaxloss.compare.comparison import Outcome as Outcome

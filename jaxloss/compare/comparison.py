@@ -1,4 +1,4 @@
-"""A comparison from Python: one call, and what comes out of it."""
+"""The Python interface: `compare` trains a plan and returns an `Outcome`."""
 
 import functools
 import json
@@ -31,7 +31,7 @@ SEEDS = 8
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a comparison gave.
+    """The result of a comparison.
 
     Attributes:
         results: Every trained network, as rows and as arrays.
@@ -41,17 +41,17 @@ class Outcome:
 
     @property
     def plan(self) -> Plan:
-        """What was trained."""
+        """The plan that was trained."""
         return self.results.plan
 
     @functools.cached_property
     def analysis(self) -> Analysis:
-        """The rankings, and what of them chance explains; computed from the rows alone."""
+        """The rankings with their statistical tests, computed from the rows alone."""
         return analyse(self.results)
 
     @functools.cached_property
     def predictions(self) -> list[TheoryPrediction]:
-        """What theory says of the contenders at the strongest noise."""
+        """The predictions of theory for the contenders at the strongest noise."""
         return predictions(self.results, self.analysis)
 
     @property
@@ -60,7 +60,7 @@ class Outcome:
         return dict(zip(self.plan.noise, self.analysis.levels, strict=True))
 
     def standing(self, loss: str, noise: float) -> Standing:
-        """How a contender did at a level of noise.
+        """The standing of a contender at a level of noise.
 
         Raises:
             KeyError: There is no such level or contender.
@@ -69,7 +69,7 @@ class Outcome:
         return found[loss]
 
     def frame(self) -> pd.DataFrame:
-        """One row for each trained network, with its metrics and whether it is ranked."""
+        """A table with one row per trained network: its metrics, and whether it is ranked."""
         table = self.results.frame()
         chosen = {
             (standing.loss, spelled(standing.hyperparameters), noise, standing.rate)
@@ -96,19 +96,18 @@ class Outcome:
 
 
 class Settings(TypedDict, total=False):
-    """What `compare` takes by keyword, each with a default.
+    """The keyword arguments of `compare`, each with a default.
 
     Attributes:
         task: "digits", "mnist1d", "breast_cancer", "diabetes", "diabetes-heavy-tails", "engel",
             "super-resolution", or a task, as `table` makes of a file.
-        reference: What all are compared with, an expression or the name of one of the losses; by
-            default the task's.
+        reference: The objective that all others are compared with, as an expression or as the
+            name of one of the losses; by default the task's.
         seeds: Repetitions, at least 2.
-        noise: Fractions of the training and validation targets that are spoilt, in [0, 1).
+        noise: Fractions of the training and validation targets that are corrupted, in [0, 1).
         rates: Learning rates of Adam to choose from.
         epochs: Passes over the training part.
-        temperatures: What to try, besides the learning rates, for every loss that depends on a
-            temperature.
+        temperatures: Temperatures to choose from, for every loss that depends on one.
     """
 
     task: str | Task
@@ -123,11 +122,11 @@ class Settings(TypedDict, total=False):
 def planned(
     losses: Iterable[LossLike] | Mapping[str, LossLike] = (), **settings: Unpack[Settings]
 ) -> Plan:
-    """The plan of `compare` with these arguments, before anything is trained.
+    """Return the plan of `compare` with these arguments, without training anything.
 
     Raises:
-        TypeError: An argument is of another kind, or there is none of that name.
-        ValueError: An argument is out of range, or a loss or the task cannot be had.
+        TypeError: An argument has the wrong type, or an unknown name.
+        ValueError: An argument is out of range, or a loss or the task does not exist.
     """
     _require_known(settings)
     named, reference = settings.get("task", "digits"), settings.get("reference")
@@ -152,7 +151,7 @@ def planned(
 def compare(
     losses: Iterable[LossLike] | Mapping[str, LossLike] = (), **settings: Unpack[Settings]
 ) -> Outcome:
-    """Train a small network with each loss, many times over, and tell better from luckier.
+    """Train a small network with each loss, many times over, and test which differences are real.
 
     Every loss gets the same data, noise, initial weights and batches, seed by seed. Its learning
     rate, and those of its hyper-parameters that are given as ranges, are chosen on validation data
@@ -163,13 +162,12 @@ def compare(
             or objectives or functions `(predictions, targets)` of the model's predictions and the
             task's targets, as a function of `Objective` gives one value per example; a mapping
             names them. By default those that the task suggests. Objectives and functions are taken
-            as they are, with the hyper-parameters that they have: nothing of them is tuned but the
-            learning rate, and no temperature is tried.
+            as they are: only their learning rate is tuned, and no temperature is tried.
         **settings: The task, the reference and the grid; see `Settings`.
 
     Raises:
-        TypeError: An argument is of another kind, or there is none of that name.
-        ValueError: An argument is out of range, or a loss or the task cannot be had.
+        TypeError: An argument has the wrong type, or an unknown name.
+        ValueError: An argument is out of range, or a loss or the task does not exist.
 
     Example:
         >>> from jaxloss.compare import compare
@@ -184,17 +182,17 @@ def compare(
 def run_plan(
     plan: Plan, folder: Path, *, resume: bool, done: Callable[[Unit], None] = lambda _: None
 ) -> Outcome:
-    """The outcome of a plan whose rows are kept in a folder as they come.
+    """Train a plan, storing each unit's rows in a folder as soon as they exist.
 
     Args:
-        plan: What to train.
-        folder: Where to; it exists, and is `claimed`. Only the process that leads writes.
-        resume: Keep what the folder holds, if it is of the same plan, and train what is missing.
-        done: Is told of each unit.
+        plan: The plan.
+        folder: An existing folder that is `claimed`. Only the coordinator writes into it.
+        resume: Keep the rows that the folder holds, and train only the missing units.
+        done: Called with each finished unit.
 
     Raises:
-        OSError: A file cannot be written; the rows of all units before are whole.
-        ValueError: The folder holds another plan, or what cannot be read.
+        OSError: A file cannot be written; the rows of earlier units are intact.
+        ValueError: The folder holds another plan, or unreadable rows.
     """
     if devices.is_coordinator():
         if resume:
@@ -206,16 +204,16 @@ def run_plan(
 
 
 def read(folder: Path, plan: Plan) -> Outcome:
-    """The outcome that a folder holds.
+    """Read the outcome that a folder holds.
 
     Raises:
-        ValueError: It is not complete, or cannot be read.
+        ValueError: The rows are incomplete or unreadable.
     """
     return Outcome(Results.of(plan, Store(folder / ROWS, plan).rows()))
 
 
 def _require_same(plan: Plan, folder: Path) -> None:
-    """Refuse to go on with rows of another plan, or of nobody knows which."""
+    """Refuse to resume rows of another plan, or rows without a plan beside them."""
     kept, anew = folder / PLAN, "begin anew without --resume, or give another folder by --out"
     if not kept.exists():
         if (folder / ROWS).exists():
@@ -227,7 +225,7 @@ def _require_same(plan: Plan, folder: Path) -> None:
     except (ValueError, TypeError) as error:
         message = f"{kept} is no plan of a run ({error}); {anew}"
         raise ValueError(message) from error
-    ours = json.loads(json.dumps(plan.identity))
+    ours = json.loads(json.dumps(plan.identity))  # as the file has it: tuples are lists
     named = [name for name in {**ours, **old} if name not in old or ours.get(name) != old[name]]
     if named:
         differ = f"{', '.join(named)} {'differs' if len(named) == 1 else 'differ'}"
@@ -236,7 +234,7 @@ def _require_same(plan: Plan, folder: Path) -> None:
 
 
 def _require_known(settings: Iterable[str]) -> None:
-    """`Unpack[Settings]` tells type checkers which keywords there are, and Python nothing."""
+    """Refuse unknown keywords: `Unpack[Settings]` is checked by type checkers, not by Python."""
     known = Settings.__annotations__
     for name in settings:
         if name not in known:
@@ -245,13 +243,13 @@ def _require_known(settings: Iterable[str]) -> None:
 
 
 def _of_kind(name: str, value: object, kind: type | tuple[type, ...], wanted: str) -> None:
-    if not isinstance(value, kind) or isinstance(value, bool):
+    if not isinstance(value, kind) or isinstance(value, bool):  # `True` is an `Integral`
         message = f"compare: `{name}` is {wanted}, got {value!r}"
         raise TypeError(message)
 
 
 def _numbers(name: str, values: Any) -> tuple[float, ...]:
-    """Several numbers, be they in a list, a tuple or an array."""
+    """Convert a list, tuple or array of numbers to a tuple of floats."""
     try:
         return tuple(float(x) for x in values)
     except (TypeError, ValueError) as error:
@@ -260,7 +258,7 @@ def _numbers(name: str, values: Any) -> tuple[float, ...]:
 
 
 def _ascending(values: Iterable[float]) -> tuple[float, ...]:
-    return tuple(sorted(set(values)))
+    return tuple(sorted(set(values)))  # an equal value twice would be trained twice
 
 
 def _within(name: str, value: object, valid: object, wanted: str) -> None:

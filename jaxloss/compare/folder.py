@@ -1,4 +1,4 @@
-"""The folder of a report: made, looked through and kept for one run before anything is trained."""
+"""The output folder of a run: its file names, and a lock that keeps other runs out."""
 
 import os
 import sys
@@ -27,9 +27,10 @@ else:
 
 @contextmanager
 def claimed(folder: Path) -> Iterator[None]:
-    """Make a folder where there is none, and keep every other run out of it.
+    """Create a folder unless it exists, and lock it against other runs.
 
-    The lock is the operating system's: it ends with the process, however that ends.
+    The operating system holds the lock, so it is released even when the process is killed, which a
+    file that merely exists would not be.
 
     Raises:
         ValueError: The folder cannot be made or written into, or another run writes into it.
@@ -50,7 +51,12 @@ def claimed(folder: Path) -> Iterator[None]:
 
 
 def _locked(path: Path) -> BinaryIO:
-    """The file, open and locked; that of this name, should another process just have removed it."""
+    """Open and lock the lock file.
+
+    Between opening and locking, the previous holder may have removed the file, so that the lock is
+    on a file without a name and the next run would create another. The loop ends once the locked
+    file is the one that the name refers to.
+    """
     while True:
         file = path.open("ab")
         try:
@@ -66,7 +72,10 @@ def _locked(path: Path) -> BinaryIO:
 
 
 def _require_files(folder: Path) -> None:
-    """Refuse a folder in which a folder has the name of a file that will be written."""
+    """Refuse a folder in which the name of an output file is taken by a subfolder.
+
+    The error comes before training, not hours later when the report is written.
+    """
     for name in (PLAN, ROWS, TABLE, PAGE, TEXT):
         if (folder / name).is_dir():
             message = f"{folder / name} is a folder where a file is to be written; {_ANOTHER}"

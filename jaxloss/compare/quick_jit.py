@@ -1,4 +1,4 @@
-"""Programs that run a single time."""
+"""Compilation of programs that run a single time, where compiling takes longer than running."""
 
 from collections.abc import Callable
 from typing import ParamSpec, TypeVar
@@ -9,11 +9,12 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 _QUICK: dict[str, bool | int] = {"xla_backend_optimization_level": 0}
-if jax.__version_info__ < (0, 11):  # XLA's older emitters take half the time; later it has none
+# XLA's older emitters compile in half the time. From jax 0.11 on XLA has none.
+if jax.__version_info__ < (0, 11):
     _QUICK["xla_cpu_use_fusion_emitters"] = False
 
 
 def quick_jit(function: Callable[P, T]) -> Callable[P, T]:
-    """The function, compiled fast and not for speed."""
+    """Compile a function quickly instead of optimizing it: the counterpart of `jax.jit`."""
     compiled: Callable[P, T] = jax.jit(function, compiler_options=_QUICK)
     return compiled

@@ -1,4 +1,4 @@
-"""A whole run of the command: announce, train with a progress bar, print, write the folder."""
+"""One run of the command: announce, train with a progress bar, print, write the folder."""
 
 import dataclasses
 import json
@@ -25,13 +25,13 @@ from jaxloss.files import write
 
 @dataclass(frozen=True)
 class Destination:
-    """Where the outcome goes.
+    """The destination of the results.
 
     Attributes:
-        folder: What is written into.
-        command: The command line that the report names.
-        resume: Whether to go on where the folder's run stopped.
-        json: Whether to print the outcome as JSON, and nothing else.
+        folder: The folder that receives the files.
+        command: The command line that reproduces the run, for the report.
+        resume: Whether to continue the folder's interrupted run.
+        json: Whether to print the outcome as JSON and nothing else.
     """
 
     folder: Path
@@ -41,12 +41,12 @@ class Destination:
 
 
 def compare(losses: Sequence[str], to: Destination, **settings: Unpack[Settings]) -> None:
-    """Carry out a comparison, print what comes out, and write it.
+    """Run a comparison, print its results, and write the report.
 
     Raises:
-        ValueError: The request cannot be met.
+        ValueError: An argument is invalid.
         OSError: A file cannot be written.
-        LostError: Another process is gone.
+        LostError: Another process has died.
     """
     start = time.perf_counter()
     plan = planned(losses, **settings)
@@ -61,17 +61,17 @@ def compare(losses: Sequence[str], to: Destination, **settings: Unpack[Settings]
 
 
 def task(name: str, data: Path | None, target: str | None, imbalance: float | None) -> Task:
-    """The task of this name, or the one that a file of data is; imbalanced if asked for.
+    """Return the task of this name or of a data file, with an imbalance of classes if given.
 
     Raises:
-        ValueError: There is none of that name, or the file cannot be read as one.
+        ValueError: No task has that name, or the file cannot be read as one.
     """
     found = table(data, target) if data else find(name)
     return imbalanced(found, imbalance) if imbalance else found
 
 
 def _write(outcome: Outcome, to: Destination, start: float) -> None:
-    """Everything but the rows, which are written as they come."""
+    """Write and print everything but the rows, which `run_plan` has written already."""
     results, analysis, folder = outcome.results, outcome.analysis, to.folder
     outcome.write_table(folder)
     predictions, seconds = outcome.predictions, time.perf_counter() - start
@@ -87,7 +87,7 @@ def _write(outcome: Outcome, to: Destination, start: float) -> None:
 
 
 def summary(outcome: Outcome) -> dict[str, Any]:
-    """The outcome for machines; what is not finite is null."""
+    """The outcome as JSON values; numbers that are not finite are null, as JSON has no NaN."""
     ranked = [
         {
             "noise": noise,

@@ -1,4 +1,4 @@
-"""The columns of a table as numbers: which can be used, and how they are prepared for a network."""
+"""Feature columns of a table: which are usable, and how they become inputs of a network."""
 
 import functools
 import re
@@ -18,9 +18,15 @@ from jaxloss.compare.tasks import sampling
 from jaxloss.compare.tasks.reading import listed
 from jaxloss.compare.tasks.task import DataSplit
 
+# The rarer categories of a column share one input, so that a column of free text with thousands of
+# different entries does not make thousands of inputs.
 MAX_CATEGORIES = 20
+# Standardised numbers are clipped: a single far outlier in the test part, whose scale the training
+# part cannot know, would otherwise decide the mean of the test errors.
 MAX_DEVIATIONS = 10.0
 
+# A column counts as numbers if at least this share of its entries parses: real files mark missing
+# numbers by all kinds of words, and a column of text has hardly any numbers.
 _MOSTLY_NUMERIC = 0.9
 _DATE = re.compile(r"\s*(\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}|\d{1,2}[ -]?[A-Za-z]{3,9}[ -]?\d{2,4})\b")
 _TIME = re.compile(r"\s*\d{1,2}:\d{2}(:\d{2}(\.\d+)?)?\s*([AaPp][Mm])?\s*")
@@ -32,13 +38,13 @@ _NUMBERING = re.compile(
 
 @dataclass(frozen=True)
 class Inputs:
-    """Columns as numbers, and what they are.
+    """Numeric and categorical columns before they are encoded.
 
     Attributes:
-        values: [row, column]; first the numbers, of which NaN are missing, then the categories
-            of text, counted from 0.
-        numbers: How many columns are of numbers.
-        categories: How many categories each of the others has.
+        values: [row, column]; first the numeric columns, with NaN where a number is missing, then
+            the categorical ones as category indices from 0.
+        numbers: The number of numeric columns.
+        categories: The number of categories of each categorical column.
     """
 
     values: NDArray[np.float64]
@@ -47,19 +53,19 @@ class Inputs:
 
     @property
     def width(self) -> int:
-        """How many numbers an example has once it is prepared."""
+        """The number of inputs per example after encoding."""
         return self.numbers + len(self._lacking) + sum(self.categories)
 
     @functools.cached_property
     def _lacking(self) -> list[int]:
-        """The columns in which a number is missing."""
+        """The indices of the numeric columns with missing entries."""
         return np.flatnonzero(np.isnan(self.values).any(axis=0)).tolist()
 
     def prepared(self, index: DataSplit) -> DataSplit:
-        """The rows of each part, [example, width], as the training part suggests.
+        """Encode the rows of each part, [example, width], by statistics of the training part.
 
-        Missing numbers are the median, and are marked in a column of their own; numbers are in
-        deviations, at most 10; text has a column for each category.
+        Missing numbers become the median and are marked in an indicator column; numbers are
+        standardised and clipped to 10 deviations; categories are one-hot.
         """
         parts = DataSplit(*[self.values[part] for part in index])
         encoder = self._encoder().fit(parts.training)
@@ -72,7 +78,10 @@ class Inputs:
         return np.concatenate([near, encoded[:, self.numbers :]], axis=1).astype(np.float32)
 
     def _encoder(self) -> ColumnTransformer:
-        """Its width does not depend on the rows that it is fitted to."""
+        """An encoder whose width does not depend on the rows that it is fitted to."""
+        # The arrays of all seeds are stacked, so a seed whose training part lacks a category, or
+        # misses no number, must not get fewer inputs: hence the fixed categories, `features="all"`
+        # and `keep_empty_features`.
         total = self.numbers + len(self.categories)
         known = [np.arange(float(count)) for count in self.categories]
         median = SimpleImputer(strategy="median", keep_empty_features=True)
@@ -88,7 +97,7 @@ class Inputs:
 
 
 def usable_columns(frame: pd.DataFrame) -> tuple[Inputs, list[str]]:
-    """The columns that can be used, and sentences on what was made of the others."""
+    """Return the usable columns, and sentences about the entries and columns left out."""
     numbers: list[NDArray[np.float64]] = []
     categories: list[NDArray[np.intp]] = []
     unused: dict[str, list[str]] = defaultdict(list)
@@ -109,16 +118,18 @@ def usable_columns(frame: pd.DataFrame) -> tuple[Inputs, list[str]]:
 
 
 def missing_notes(lost: Mapping[str, int]) -> list[str]:
-    """A sentence on entries that are no finite numbers, by column."""
+    """Return a sentence on the entries that are no finite numbers, by column, or none."""
     names = [name for name, count in lost.items() if count]
     total = sum(lost.values())
     return [f"Missing, as not a finite number: {total} of {listed(names)}."] if total else []
 
 
 def as_numbers(column: "pd.Series[Any]") -> tuple["pd.Series[Any]", int]:
-    """A column as numbers where it is of numbers, at least mostly, and as text or dates otherwise.
+    """Convert a column to numbers if most of its entries are numbers, else to text or dates.
 
-    Also how many of its entries are then missing because they are no number of single precision.
+    Returns:
+        The column, and how many of its entries are missing because they are not finite numbers of
+        single precision.
     """
     if pd.api.types.is_datetime64_any_dtype(column):
         return column, 0
@@ -137,7 +148,7 @@ def _text(column: "pd.Series[Any]") -> "pd.Series[Any]":
 
 
 def _useless(column: "pd.Series[Any]", name: str) -> str | None:
-    """Why there is nothing to learn from a column."""
+    """Return why a column holds nothing to learn from, or None if it is usable."""
     different = column.nunique(dropna=False)
     if column.isna().all():
         return "they are empty"
@@ -145,6 +156,8 @@ def _useless(column: "pd.Series[Any]", name: str) -> str | None:
         return "they are the same in every row"
     if pd.api.types.is_numeric_dtype(column):
         rises = column.is_monotonic_increasing and column.is_unique
+        # An increasing column that is merely called "age" is a feature; one called "id" leaks the
+        # order of the file.
         return "they number the rows" if rises and _NUMBERING.fullmatch(name) else None
     if pd.api.types.is_datetime64_any_dtype(column) or _dates(column.dropna()):
         return "they are dates or times"
@@ -153,12 +166,12 @@ def _useless(column: "pd.Series[Any]", name: str) -> str | None:
 
 
 def _dates(text: "pd.Series[Any]") -> bool:
-    """Whether the first hundred are dates or times."""
+    """Whether the first hundred entries look like dates or times."""
     return all(_DATE.match(entry) or _TIME.fullmatch(entry) for entry in text.iloc[:100])
 
 
 def _coded(text: "pd.Series[Any]") -> NDArray[np.intp]:
-    """Which of the commonest categories, or the rest of them, or none, counted from 0."""
+    """Encode text as indices from 0: the commonest categories, then all others, then missing."""
     counts = text.value_counts()
     codes = counts[counts > 1].index[:MAX_CATEGORIES].get_indexer(pd.Index(text))
     codes = np.where(text.isna(), MAX_CATEGORIES + 1, np.where(codes < 0, MAX_CATEGORIES, codes))

@@ -1,4 +1,4 @@
-"""Handwritten digits: ten classes of small pictures."""
+"""The task of handwritten digits: ten classes of images of 8 x 8 pixels."""
 
 import functools
 from typing import Any
@@ -30,10 +30,10 @@ JANOCHA = (
 
 
 def draw(generator: np.random.Generator) -> Data:
-    """A split of the 1797 pictures, of 8 x 8 pixels each.
+    """Split the 1797 images, of 8 x 8 pixels each.
 
-    Pixels are centred one by one and scaled together: a deviation for each would blow up those at
-    the rim, which are almost always blank.
+    Each pixel is centred by its own mean and all are scaled by one deviation: a deviation per pixel
+    would blow up those at the rim, which are almost always blank.
     """
     images, labels = _load()
     data = sampling.take(images, labels, sampling.split(len(labels), generator, labels))

@@ -1,4 +1,4 @@
-"""Engel's households: how much the tenth that spends most on food spends, at every income."""
+"""The task of Engel's households: the 0.9 quantile of food expenditure at every income."""
 
 from collections.abc import Callable
 from typing import Any
@@ -25,7 +25,7 @@ def households() -> tuple[NDArray[Any], NDArray[Any]]:
 
 
 def draw(generator: Generator) -> Data:
-    """A split of the households, both columns in deviations of the training part."""
+    """Split the households; both columns are standardised by the training part."""
     income, food = households()
     data = sampling.take(income, food, sampling.split(len(food), generator))
     return data._replace(
@@ -34,14 +34,15 @@ def draw(generator: Generator) -> Data:
 
 
 def gap(predictions: Array, targets: Array) -> Array:
-    """How far the share of targets at or below the prediction is from the level."""
+    """Distance of the coverage, the share of targets at or below the prediction, from 0.9."""
     return jnp.abs(metrics.coverage(predictions, targets) - QUANTILE)
 
 
 def tilt(predictions: Array, targets: Array) -> Array:
-    """How far the coverages of the lower and the higher half of the predictions are apart.
+    """Difference in coverage between the lower and the higher half of the predictions.
 
-    A line may cover nine tenths by lying above all of the poor and through the midst of the rich.
+    A line can cover nine tenths in all while it lies above all poor households and through the
+    middle of the rich ones, which the coverage alone does not show.
     """
     order = jnp.argsort(predictions)
     below = (targets <= predictions)[order].astype(jnp.float32)
@@ -50,7 +51,7 @@ def tilt(predictions: Array, targets: Array) -> Array:
 
 
 def height(predictions: Array, targets: Array) -> Array:
-    """How far the predictions lie above the targets on average."""
+    """Mean of prediction less target."""
     return jnp.mean(predictions - targets)
 
 
@@ -95,7 +96,7 @@ ENGEL = Task(
         "squared_error",
         "welsch",
     ),
-    levels=(0.0, 0.05),
+    levels=(0.0, 0.05),  # a tenth of all lies above the line: outliers are half of it
     batch=8,
     epochs=100,
 )

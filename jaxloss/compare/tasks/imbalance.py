@@ -1,4 +1,4 @@
-"""A task with some classes rarer in training than others."""
+"""Class imbalance: a task of classes with some of them made rarer in the training part."""
 
 import dataclasses
 
@@ -10,7 +10,7 @@ from jaxloss.compare.tasks.task import Data, Generator, Task
 
 
 def imbalanced(task: Task, ratio: float) -> Task:
-    """The task with the rarest class only `ratio` as frequent in training as the commonest.
+    """Return the task with the rarest class `ratio` times as frequent in training as the commonest.
 
     Raises:
         ValueError: The ratio is not in (0, 1], or the task has no classes.
@@ -35,10 +35,15 @@ def imbalanced(task: Task, ratio: float) -> Task:
 
 
 def thinned(data: Data, ratio: float, generator: Generator) -> Values:
-    """Indices of training examples whose classes fall geometrically in frequency, from 1 to ratio.
+    """Indices of training examples whose class frequencies fall geometrically from 1 to `ratio`.
 
-    The classes come in an order of the generator's choice. How many there are of each depends on
-    the whole data, not on the split, and is thus the same for all seeds.
+    The order of the classes is random, so that over the seeds no class is always the rare one. The
+    sizes depend on the whole data and not on the split: they are equal for all seeds, whose arrays
+    are stacked.
+
+    References:
+        Cui et al. (2019), Class-balanced loss based on effective number of samples,
+        arXiv:1901.05555, where CIFAR is made long-tailed in this way.
     """
     labels = data.targets.training
     classes, counts = np.unique(np.concatenate(data.targets), return_counts=True)

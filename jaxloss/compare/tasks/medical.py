@@ -1,4 +1,4 @@
-"""Two small medical data sets: is a tumour benign, and how far will a disease progress."""
+"""Tasks of two small medical data sets: classify tumours, and predict the course of diabetes."""
 
 from dataclasses import replace
 from typing import Any
@@ -32,7 +32,8 @@ MARGINS = (
     "binary_cross_entropy",
 )
 
-# Convex, then redescending; each with the range in which its scale is sought, in deviations.
+# Convex losses, then redescending ones; targets are standardised, so the ranges of their scales are
+# in deviations of the targets and go from well inside the clean errors to beyond them.
 RESIDUALS = (
     "absolute_error",
     "epsilon_insensitive(epsilon=[0.05, 0.1, 0.2, 0.5])",
@@ -63,7 +64,7 @@ REAL = values(*_METRICS)
 
 
 def standardised(inputs: NDArray[Any], targets: NDArray[Any], index: Any) -> Data:
-    """The parts with these indices; inputs, and targets too, in deviations of the training part."""
+    """Split inputs and targets by these indices, and standardise both by the training part."""
     data = sampling.take(inputs, targets, index)
     return data._replace(
         inputs=sampling.standardised(data.inputs), targets=sampling.standardised(data.targets)
@@ -71,7 +72,7 @@ def standardised(inputs: NDArray[Any], targets: NDArray[Any], index: Any) -> Dat
 
 
 def draw_breast_cancer(generator: Generator) -> Data:
-    """A split of 569 tumours: 30 measurements in deviations, and 1 where it is benign."""
+    """Split the 569 tumours: 30 standardised measurements, and the label 1 for benign."""
     inputs, labels = load_breast_cancer(return_X_y=True)
     data = sampling.take(
         inputs, labels.astype(np.int32), sampling.split(len(labels), generator, labels)
@@ -80,7 +81,7 @@ def draw_breast_cancer(generator: Generator) -> Data:
 
 
 def draw_diabetes(generator: Generator) -> Data:
-    """A split of 442 patients: ten measurements and the progression, all in deviations."""
+    """Split the 442 patients: ten measurements and the progression, all standardised."""
     inputs, targets = load_diabetes(return_X_y=True)
     return standardised(inputs, targets, sampling.split(len(targets), generator))
 

@@ -1,4 +1,4 @@
-"""What success is measured by, on clean test data: none of these is trained on."""
+"""Metrics on clean test data, which rank the losses; none of them is trained on."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,21 +8,22 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-BINS = 15
+BINS = 15  # as in Table 1 of Guo et al. (2017), arXiv:1706.04599
+# Neighbours differ by a tenth: 400 ** (1 / 60) is 1.105.
 _TEMPERATURES = np.geomspace(0.05, 20.0, 61, dtype=np.float32)
 
 
 @dataclass(frozen=True)
 class Metric:
-    """A number for a model on some data; NaN where a prediction is not finite.
+    """A measure of a model's predictions; NaN where a prediction is not finite.
 
     Attributes:
-        name: Its column in the results.
-        says: What it is, in a few words.
-        function: From all predictions and targets to the number.
-        higher: Whether more is better.
-        factor: What it is multiplied by to be shown.
-        unit: What it is shown in.
+        name: The name of its column in the results.
+        says: A description of a few words.
+        function: Maps all predictions and targets to one number.
+        higher: Whether higher is better.
+        factor: The factor between the number and its displayed value.
+        unit: The unit of the displayed value.
     """
 
     name: str
@@ -33,31 +34,33 @@ class Metric:
     unit: str = ""
 
     def __call__(self, predictions: Array, targets: Array) -> Array:
-        """The number, of single precision."""
+        """Compute the metric in single precision."""
         value = self.function(predictions, targets).astype(jnp.float32)
+        # A diverged network must not look good: `argmax` of NaN is a class too, which may be right.
         return jnp.where(jnp.isfinite(predictions).all(), value, jnp.nan)
 
     def better(self, values: Array) -> Array:
-        """The values, turned so that more is better."""
+        """The values with their sign changed, if necessary, so that higher is better."""
         return values if self.higher else -values
 
 
 def accuracy(scores: Array, labels: Array) -> Array:
-    """How often the greatest score is that of the label, or a single score is on its side of 0."""
+    """Share of examples whose label has the greatest score; a single score decides by its sign."""
     decided = scores > 0 if scores.ndim == 1 else jnp.argmax(scores, axis=-1)
     return jnp.mean(decided == labels)
 
 
 def negative_log_likelihood(scores: Array, labels: Array) -> Array:
-    """The mean negative log-probability of the label, in nats, of scores as log-odds."""
+    """Mean negative log-likelihood of the labels, in nats, with the scores as logits."""
     logits = _of_classes(scores)
     return -jnp.mean(jnp.take_along_axis(jax.nn.log_softmax(logits), labels[:, None], axis=-1))
 
 
 def refinement(scores: Array, labels: Array) -> Array:
-    """The least surprise that dividing the scores by any temperature leaves.
+    """Negative log-likelihood at the best temperature: what rescaling the scores cannot improve.
 
-    The temperature is that of these data, so this is what no temperature could mend.
+    The temperature is fitted on the test data themselves, so the value is a lower bound for any
+    temperature that validation data could suggest.
 
     References:
         Guo et al. (2017), On calibration of modern neural networks, arXiv:1706.04599.
@@ -66,19 +69,20 @@ def refinement(scores: Array, labels: Array) -> Array:
 
 
 def calibration_error(scores: Array, labels: Array) -> Array:
-    """How far confidence is from accuracy, on average over bins of equal width.
+    """Expected calibration error: |accuracy - confidence|, averaged over 15 bins by their size.
 
     References:
         Naeini, Cooper & Hauskrecht (2015), doi:10.1609/aaai.v29i1.9602.
     """
     probabilities = jax.nn.softmax(_of_classes(scores))
     confidence, right = probabilities.max(-1), probabilities.argmax(-1) == labels
+    # Bins are open below and closed above, so that a confidence of exactly 1 is in the last.
     member = jax.nn.one_hot(jnp.ceil(confidence * BINS).astype(int) - 1, BINS)
     return jnp.abs(jnp.mean(member * (confidence - right)[:, None], axis=0)).sum()
 
 
 def balanced_accuracy(scores: Array, labels: Array) -> Array:
-    """The accuracy of each class, averaged over the classes that occur."""
+    """Mean over the classes that occur of the accuracy on each."""
     logits = _of_classes(scores)
     member = jax.nn.one_hot(labels, logits.shape[-1])
     counts = member.sum(0)
@@ -87,27 +91,27 @@ def balanced_accuracy(scores: Array, labels: Array) -> Array:
 
 
 def median_error(predictions: Array, targets: Array) -> Array:
-    """The median absolute error: half of the predictions are closer than that."""
+    """Median absolute error."""
     return jnp.median(jnp.abs(predictions - targets))
 
 
 def rank_correlation(predictions: Array, targets: Array) -> Array:
-    """Spearman's correlation of the ranks, ties in order of appearance; 0 where all are equal."""
+    """Spearman's rank correlation, ties ranked by appearance; 0 where all predictions are equal."""
     centred = jnp.arange(len(targets)) - (len(targets) - 1) / 2
     ranks = [jnp.zeros(len(x)).at[jnp.argsort(x)].set(centred) for x in (predictions, targets)]
     return jnp.where(jnp.ptp(predictions) > 0, ranks[0] @ ranks[1] / (centred @ centred), 0.0)
 
 
 def explained(predictions: Array, targets: Array) -> Array:
-    """R²: the share of the targets' variance that is explained."""
+    """Coefficient of determination R²: the share of the targets' variance that is explained."""
     return 1 - jnp.mean(jnp.square(predictions - targets)) / jnp.var(targets)
 
 
 def coverage(predictions: Array, targets: Array) -> Array:
-    """The share of targets at or below the prediction."""
+    """Share of targets at or below the prediction."""
     return jnp.mean(targets <= predictions)
 
 
 def _of_classes(scores: Array) -> Array:
-    """Logits of the classes; a single score is that of the second of two."""
+    """Logits of all classes: a single score is the logit of class 1, and that of class 0 is 0."""
     return jnp.stack([jnp.zeros_like(scores), scores], -1) if scores.ndim == 1 else scores

@@ -1,6 +1,7 @@
-"""Ten classes of short signals, of which there are as many as are wanted.
+"""The task of MNIST-1D: ten classes of short signals, generated in any number.
 
-A convolution is what they call for: a shape may lie anywhere, so that a linear model sees little.
+The shape of a class lies anywhere in its signal, so that a linear model, which knows places and not
+shapes, does badly.
 """
 
 from typing import Any
@@ -14,9 +15,10 @@ from jaxloss.compare.tasks.outputs import classes
 from jaxloss.compare.tasks.task import Data, DataSplit, Generator, Task
 
 POINTS = 40
+# Data are drawn anew for each seed and cost nothing, so test parts are as large as training parts.
 SIZES = DataSplit(1000, 400, 1000)
 
-# The way of a pen across each digit, from top to bottom, at twelve heights.
+# The horizontal position of a pen that writes each digit from top to bottom, at twelve heights.
 TEMPLATES = np.array([
     [0.0, 0.9, 1.5, 1.8, 2.0, 2.0, 2.0, 2.0, 1.8, 1.5, 0.9, 0.0],
     [0.0, -2.1, -1.7, -1.3, -0.9, -0.5, -0.1, 0.3, 0.7, 1.1, 0.6, 0.0],
@@ -32,11 +34,11 @@ TEMPLATES = np.array([
 
 
 def generate(examples: int, generator: Generator) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
-    """Signals of classes in equal numbers, up to one.
+    """Generate signals, with class sizes that differ by at most one.
 
     A template is padded to between four and six times its length, so that it lies anywhere among
-    zeros, and sampled at 40 points; it is scaled by 0.8 to 1.2, sheared along a slope of up to 0.4
-    from end to end, and hidden in smooth noise and a little independent noise.
+    zeros, and sampled at 40 points; it is scaled by 0.8 to 1.2, sheared by up to 0.4 from end to
+    end, and hidden in smooth noise and a little independent noise.
 
     Returns:
         Signals, [example, point], and their classes, [example].
@@ -51,14 +53,14 @@ def generate(examples: int, generator: Generator) -> tuple[NDArray[np.float32], 
         return generator.uniform(low, high, size=(examples, 1))
 
     shapes = uniform(0.8, 1.2) * _placed(labels, uniform(4, 6), uniform(0, 1))
-    slopes = uniform(-0.4, 0.4) * np.linspace(-0.5, 0.5, POINTS)
+    shears = uniform(-0.4, 0.4) * np.linspace(-0.5, 0.5, POINTS)
     rough = generator.normal(0, 0.75, size=(examples, POINTS))
     noise = rough @ _kernel(2.0) + generator.normal(0, 0.02, size=rough.shape)
-    return (shapes + slopes + noise).astype(np.float32), labels.astype(np.int32)
+    return (shapes + shears + noise).astype(np.float32), labels.astype(np.int32)
 
 
 def draw(generator: Generator) -> Data:
-    """New signals, scaled together: a deviation for each point would say where it lies."""
+    """Generate new signals for each part, scaled by one deviation for all points."""
     parts = [generate(size, part) for size, part in zip(SIZES, generator.spawn(3), strict=True)]
     signals, labels = (DataSplit(*each) for each in zip(*parts, strict=True))
     scaled = sampling.standardised(signals, together=True)
@@ -66,7 +68,7 @@ def draw(generator: Generator) -> Data:
 
 
 def _kernel(width: float) -> NDArray[np.float64]:
-    """Gaussian averages over neighbouring points, [from, to]; at the ends over fewer."""
+    """Matrix [from, to] of a Gaussian moving average, over fewer points at the ends."""
     steps = np.arange(POINTS)
     weights = np.exp(-np.square((steps[:, None] - steps) / width) / 2)
     shares: NDArray[np.float64] = weights / weights.sum(axis=0)
@@ -74,7 +76,13 @@ def _kernel(width: float) -> NDArray[np.float64]:
 
 
 def _placed(labels: NDArray[Any], padding: NDArray[Any], place: NDArray[Any]) -> NDArray[Any]:
-    """Templates at places between the first, 0, and the last, 1, that their padding leaves."""
+    """Place padded templates in a signal by linear interpolation, [example, point].
+
+    Args:
+        labels: Which template each example has.
+        padding: The length of a padded template over that of the template.
+        place: Where the template lies in its padding, from 0, at the beginning, to 1, at the end.
+    """
     last = TEMPLATES.shape[1] - 1
     at = last * (padding * np.linspace(0, 1, POINTS) - (padding - 1) * place)
     before = np.clip(np.floor(at), 0, last - 1).astype(int)
@@ -109,5 +117,5 @@ MNIST1D = Task(
         "hinge",
     ),
     control="cross_entropy(temperature=[0.25, 0.5, 2, 4])",
-    overlap=0.0,
+    overlap=0.0,  # every seed has new data, so the seeds are independent
 )

@@ -1,4 +1,4 @@
-"""The networks, small and drawn on the host: a line, and one hidden layer."""
+"""Models: a linear one, and a perceptron with one hidden layer; initialised on the host."""
 
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -9,31 +9,31 @@ from jax import Array
 
 
 class Layer(NamedTuple):
-    """Weights [inputs, outputs] and biases [outputs]."""
+    """A dense layer: weights [inputs, outputs] and biases [outputs]."""
 
     weights: Any
     biases: Any
 
     @classmethod
     def initial(cls, generator: np.random.Generator, inputs: int, outputs: int) -> "Layer":
-        """Weights that keep the variance through a rectifier (He et al. 2015), biases of 0."""
+        """Initialise by He et al. (2015), arXiv:1502.01852: variance 2 / inputs, biases of 0."""
         weights = generator.normal(0, np.sqrt(2 / inputs), size=(inputs, outputs))
         return cls(weights.astype(np.float32), np.zeros(outputs, np.float32))
 
     def __call__(self, inputs: Array) -> Array:
-        """The sums, [example, output]."""
+        """Compute inputs @ weights + biases, [example, output]."""
         sums: Array = inputs @ self.weights + self.biases[None]
         return sums
 
 
 @dataclass(frozen=True)
 class Linear:
-    """A linear model of flat inputs, from 0."""
+    """A linear model of flattened inputs, initialised to 0."""
 
     def initial(
         self, generator: np.random.Generator, inputs: tuple[int, ...], outputs: tuple[int, ...]
     ) -> Layer:
-        """All weights are 0: the problem is convex where the loss is."""
+        """Initialise all weights to 0: a convex loss has the same minimum from any start."""
         del generator
         size = (int(np.prod(inputs)), int(np.prod(outputs)))
         return Layer(np.zeros(size, np.float32), np.zeros(size[1], np.float32))
@@ -48,10 +48,10 @@ class Linear:
 
 @dataclass(frozen=True)
 class Perceptron:
-    """One hidden layer of rectifiers.
+    """A perceptron with one hidden layer of rectifiers.
 
     Attributes:
-        hidden: Its width.
+        hidden: The width of the hidden layer.
     """
 
     hidden: int = 64
@@ -59,7 +59,7 @@ class Perceptron:
     def initial(
         self, generator: np.random.Generator, inputs: tuple[int, ...], outputs: tuple[int, ...]
     ) -> tuple[Layer, Layer]:
-        """Both layers."""
+        """Initialise both layers."""
         return (
             Layer.initial(generator, int(np.prod(inputs)), self.hidden),
             Layer.initial(generator, self.hidden, int(np.prod(outputs))),

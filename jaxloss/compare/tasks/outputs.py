@@ -1,4 +1,4 @@
-"""What a model's predictions are: which losses take them, by their signature, and which cannot."""
+"""Kinds of predictions, and the maps by which losses of other domains can be trained on them."""
 
 import functools
 from collections.abc import Callable, Mapping
@@ -40,11 +40,11 @@ _TEMPERATURE = HyperParameter(HyperDomain("Positive", "a number > 0", low=0.0, o
 
 @dataclass(frozen=True)
 class Fitted:
-    """A loss of a model's predictions and a task's targets.
+    """A loss adapted to a model's raw predictions and a task's targets.
 
     Attributes:
-        hyperparameters: What it takes by keyword, a temperature included.
-        function: From predictions, targets and hyper-parameters to one value per example.
+        hyperparameters: Its keyword arguments, a temperature included.
+        function: Maps predictions, targets and hyper-parameters to one value per example.
     """
 
     hyperparameters: Mapping[str, HyperParameter]
@@ -52,23 +52,23 @@ class Fitted:
 
     @property
     def tempered(self) -> bool:
-        """Whether it takes the temperature that predictions are divided by."""
+        """Whether it takes a temperature, by which predictions are divided."""
         return "temperature" in self.hyperparameters
 
 
 @dataclass(frozen=True)
 class Output:
-    """What predictions and targets are, as maps to the domains in the losses' signatures.
+    """A kind of predictions and targets, with its maps to the domains in the losses' signatures.
 
     Attributes:
-        says: What a loss is given.
-        shape: Of the prediction for one example.
-        predictions: From a prediction to what a loss may ask for.
-        targets: Likewise from a target.
-        metrics: What is measured; the first decides, on validation data, what is chosen.
-        aliases: Short names.
-        lift: Makes a loss of these predictions of a margin-based one.
-        population: What theory can be asked about; None where it has no short answer.
+        says: A description of predictions and targets, for messages.
+        shape: The shape of the prediction for one example.
+        predictions: Maps from a prediction to each domain that a loss may take, by type, or by scale and axes.
+        targets: Maps from a target to each domain that a loss may take, by type, or by scale and axes.
+        metrics: The metrics; the first, on validation data, selects the hyper-parameters.
+        aliases: Short names of losses.
+        lift: Turns a margin loss into a loss of these predictions.
+        population: The population whose minimum theory predicts; None where it has no short answer.
     """
 
     says: str
@@ -82,14 +82,14 @@ class Output:
 
     @property
     def metric(self) -> Metric:
-        """The first metric."""
+        """The metric that selects hyper-parameters and ranks contenders: the first."""
         return self.metrics[0]
 
     def fit(self, loss: "Loss[Any]") -> Fitted:
-        """The loss as one of these predictions and targets.
+        """Adapt a loss to these predictions and targets.
 
         Raises:
-            TypeError: It is of something else.
+            TypeError: The loss has domains that no map leads to.
         """
         fitted = self.lift(loss) if isinstance(loss, Margin) else loss
         domains = list(fitted.contract.arrays.values())
@@ -168,7 +168,7 @@ BALANCED = Metric(
 
 
 def classes(count: int) -> Output:
-    """Scores of several classes, to an integer label."""
+    """The output of a classifier: scores of several classes, and an integer label."""
 
     def one_hot(labels: Array) -> Array:
         return jax.nn.one_hot(labels, count)
@@ -195,7 +195,7 @@ def classes(count: int) -> Output:
         },
         metrics=(ACCURACY, BALANCED, *CALIBRATION),
         aliases={"cross_entropy": "softmax_cross_entropy_with_integer_labels"},
-        lift=jl.one_vs_all,
+        lift=jl.one_vs_all,  # as Janocha & Czarnecki (2017), arXiv:1702.05659, use hinge losses
         population=Labels(count),
     )
 
@@ -224,6 +224,6 @@ def values(
     says: str = "a real number and its target",
     population: Population | None = _LOCATION,
 ) -> Output:
-    """One real number for each example, measured so."""
+    """The output of a regression: one real number per example, with these metrics."""
     links: Links = {Real: _same}
     return Output(says, (), links, {**links, NonZeroReal: _same}, measured, population=population)

@@ -1,4 +1,4 @@
-"""A table of one's own, from a CSV file or an NPZ file of arrays to named columns."""
+"""Readers of users' tables: CSV files, and NPZ files of arrays."""
 
 import csv
 import io
@@ -17,18 +17,19 @@ from numpy.typing import NDArray
 
 from jaxloss.hints import alike
 
-_SAMPLE = 1 << 16
+_SAMPLE = 1 << 16  # bytes from which the separator and the decimal comma are inferred
 _SEPARATORS = ",;\t|"
+# A field such as "1,5" between semicolons: the dialect of spreadsheets in much of Europe.
 _COMMA_DECIMAL = re.compile(r'(^|;)"?\s*[-+]?\d+,\d+\s*"?\s*(;|$)', re.MULTILINE)
 _LISTED = 20
 
 
 def read(path: Path, target: str | None) -> tuple[pd.DataFrame, str]:
-    """The columns of a file, all of one length, and the name of the one that is the target.
+    """Read a file into columns of equal length, and return them with the target's name.
 
     Raises:
-        ValueError: There is no such file, it cannot be read as what its name ends in, or it has no
-            such target.
+        ValueError: There is no such file, it cannot be read in the format of its suffix, or it has
+            no such target.
     """
     readers = {".csv": _csv, ".npz": _npz}
     reader = readers.get(path.suffix.lower())
@@ -46,7 +47,7 @@ def read(path: Path, target: str | None) -> tuple[pd.DataFrame, str]:
 
 
 def listed(names: Iterable[Any]) -> str:
-    """Names in quotes, the first twenty of them."""
+    """Enumerate names in quotes, the first twenty of them."""
     every = [repr(str(name)) for name in names]
     more = f" and {len(every) - _LISTED} more" if len(every) > _LISTED else ""
     return ", ".join(every[:_LISTED]) + more
@@ -66,8 +67,8 @@ def _csv(path: Path, target: str | None) -> tuple[pd.DataFrame, str]:
             decimal="," if european else ".",
             encoding="utf-8-sig",
             skipinitialspace=True,
-            low_memory=False,
-            na_values=["?"],
+            low_memory=False,  # else types are inferred by chunks, and a column may have two
+            na_values=["?"],  # as in many tables of the UCI repository
         )
     except UnicodeDecodeError as error:
         message = f"{path.name} is no CSV file in UTF-8: {error}, in line {_undecoded(path)}; save "
@@ -83,7 +84,7 @@ def _csv(path: Path, target: str | None) -> tuple[pd.DataFrame, str]:
 
 
 def _undecoded(path: Path) -> int:
-    """The first line that is not in UTF-8."""
+    """The number of the first line that is not in UTF-8."""
     with path.open("rb") as file:
         return 1 + sum(1 for _ in itertools.takewhile(_in_utf8, file))
 
@@ -93,9 +94,9 @@ def _in_utf8(line: bytes) -> bool:
 
 
 def _require_whole(path: Path, separator: str, frame: pd.DataFrame) -> None:
-    """Refuse a line that was cut off, whose fields pandas would take for missing.
+    """Refuse a truncated line, whose absent fields pandas would read as missing values.
 
-    Only a line that lacks fields at its end can be one, so only then is the file read again.
+    A truncated line lacks its last field, so the file is only read again if one is missing.
     """
     width = len(frame.columns)
     if width == 1 or not frame.iloc[:, -1].isna().any():
@@ -115,7 +116,7 @@ def _require_whole(path: Path, separator: str, frame: pd.DataFrame) -> None:
 
 
 def _beginning(path: Path) -> str:
-    """The first part of a text; what is cut off in the middle of a character is left out."""
+    """The first bytes of a file as text, without a character that the cut has split."""
     with path.open("rb") as file:
         beginning = file.read(_SAMPLE)
     if not beginning.strip():
@@ -128,7 +129,7 @@ def _beginning(path: Path) -> str:
 
 
 def _first(text: str, separator: str) -> list[str]:
-    """The names of the columns."""
+    """The names of the columns, from the first line that is not empty."""
     lines = csv.reader(io.StringIO(text), delimiter=separator, skipinitialspace=True)
     names = next(fields for fields in lines if any(fields))
     return [name.strip() or f"column {i + 1}" for i, name in enumerate(names)]
@@ -138,6 +139,7 @@ def _npz(path: Path, target: str | None) -> tuple[pd.DataFrame, str]:
     if not zipfile.is_zipfile(path):
         message = f"{path.name} is no NPZ file, which is a ZIP archive of arrays"
         raise ValueError(message)
+    # A pickle in a file from a stranger runs code of his.
     with np.load(path, allow_pickle=False) as archive:
         arrays = {name: _plain(path, archive, name) for name in archive.files}
     chosen = _chosen(path, list(arrays), target)
@@ -153,7 +155,7 @@ def _npz(path: Path, target: str | None) -> tuple[pd.DataFrame, str]:
 
 
 def _plain(path: Path, archive: Mapping[str, NDArray[Any]], name: str) -> NDArray[Any]:
-    """An array of numbers, text or dates."""
+    """Read one array of numbers, text or dates."""
     try:
         found = archive[name]
     except (ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
@@ -167,7 +169,7 @@ def _plain(path: Path, archive: Mapping[str, NDArray[Any]], name: str) -> NDArra
 
 
 def _columns(arrays: Mapping[str, NDArray[Any]], target: str) -> Iterable[pd.DataFrame]:
-    """Each array as columns: what follows its first axis is flattened."""
+    """Yield each array as columns, all its axes but the first flattened."""
     for name, array in arrays.items():
         flat = array.reshape(len(array), -1)
         flat = np.strings.decode(flat, "utf-8", "replace") if flat.dtype.kind == "S" else flat

@@ -1,4 +1,4 @@
-"""The tasks by name."""
+"""The built-in tasks by name."""
 
 from jaxloss.compare.tasks.digits import DIGITS
 from jaxloss.compare.tasks.engel import ENGEL
@@ -13,10 +13,10 @@ TASKS: dict[str, Task] = {task.name: task for task in _ALL}
 
 
 def find(name: str) -> Task:
-    """The task of this name.
+    """Return the task of this name.
 
     Raises:
-        ValueError: There is none.
+        ValueError: No task has this name.
     """
     if name not in TASKS:
         spelt = name.lower().replace(" ", "_")

@@ -1,4 +1,4 @@
-"""How data are split, scaled and spoilt, on the host, once for every loss."""
+"""Splits, standardisation, noise and batches: drawn on the host, once for all losses."""
 
 from typing import Any
 
@@ -13,7 +13,8 @@ Values = NDArray[Any]
 
 
 def split(examples: int, generator: Generator, classes: Values | None = None) -> DataSplit:
-    """The indices of three fifths, one fifth and one fifth, with classes in their proportions."""
+    """Draw a split into three, one and one fifths of the examples, stratified by classes."""
+    # scikit-learn takes the legacy generator only.
     state = np.random.RandomState(generator.integers(2**31))
 
     def within(part: Values) -> Values | None:
@@ -30,7 +31,7 @@ def split(examples: int, generator: Generator, classes: Values | None = None) ->
 
 
 def take(inputs: Values, targets: Values, index: DataSplit) -> Data:
-    """The data of these indices, all of the training part being trained on."""
+    """Return the examples with these indices as data, all training examples being eligible."""
     return Data(
         inputs=DataSplit(*[inputs[part] for part in index]),
         targets=DataSplit(*[targets[part] for part in index]),
@@ -39,31 +40,40 @@ def take(inputs: Values, targets: Values, index: DataSplit) -> Data:
 
 
 def standardised(parts: DataSplit, *, together: bool = False) -> DataSplit:
-    """Less the mean of each column, over its deviation, or over one deviation for all of them.
+    """Subtract the training mean of each column and divide by its training deviation.
 
-    Both are of the training part. A column that does not vary there is 0 throughout.
+    A column that is constant in the training part becomes 0 in all parts.
+
+    Args:
+        parts: The columns of each part, [example, ...].
+        together: Divide by one deviation over all columns instead.
     """
     training = np.asarray(parts.training, np.float64)
     centre = training.mean(axis=0)
-    spread = training.std() if together else training.std(axis=0)
-    varies = spread > 1e-12 * np.maximum(np.abs(centre), 1e-300)
-    scale = np.where(varies, spread, np.inf)
+    deviation = training.std() if together else training.std(axis=0)
+    # The computed deviation of a constant column is not 0 but of the size of rounding errors.
+    varies = deviation > 1e-12 * np.maximum(np.abs(centre), 1e-300)
+    scale = np.where(varies, deviation, np.inf)
     return DataSplit(*[((part - centre) / scale).astype(np.float32) for part in parts])
 
 
 def flipped(labels: Values, rate: float, generator: Generator) -> Values:
-    """The labels, with `rate` of them (rounded) replaced by another of those that occur."""
+    """Replace a fraction of the labels, rounded to whole labels, by uniformly drawn other classes.
+
+    This is symmetric label noise, as in Ghosh et al. (2017), arXiv:1712.09482.
+    """
     classes, index = np.unique(labels, return_inverse=True)
+    # Wrong labels are drawn for all examples, so that those of two rates are the same where both
+    # change a label.
     shift = generator.integers(1, len(classes), size=len(labels))
     wrong = classes[(index + shift) % len(classes)]
     return np.where(_some(labels, rate, generator), wrong, labels).astype(labels.dtype)
 
 
 def contaminated(targets: Values, rate: float, generator: Generator) -> Values:
-    """The targets, `rate` of them (rounded) replaced by gross outliers, all to one side.
+    """Replace a fraction of the targets by gross outliers, 5 to 15 deviations above the mean.
 
-    They lie 5 to 15 deviations above the mean: such errors do not cancel, as they would were they
-    symmetric.
+    All lie to one side, since symmetric outliers would cancel in the mean.
     """
     centre, scale = targets.mean(), targets.std()
     gross = centre + scale * generator.uniform(5, 15, size=targets.shape)
@@ -71,18 +81,20 @@ def contaminated(targets: Values, rate: float, generator: Generator) -> Values:
 
 
 def heavy_tailed(targets: Values, rate: float, generator: Generator) -> Values:
-    """The targets, `rate` of them (rounded) with an error of Cauchy's distribution added.
+    """Add errors of a Cauchy distribution to a fraction of the targets.
 
-    It is symmetric, half of it is within one deviation of the targets, and it has no mean.
+    The distribution is symmetric, its quartiles are one deviation of the targets away, and it has
+    no mean.
     """
     far = targets + targets.std() * generator.standard_cauchy(size=targets.shape)
     return np.where(_some(targets, rate, generator), far, targets).astype(targets.dtype)
 
 
 def batches(eligible: Values, size: int, epochs: int, generator: Generator) -> Values:
-    """Indices [epoch, step, example]: whole batches of a fresh permutation for each epoch.
+    """Draw the indices of all batches, [epoch, step, example], with a new permutation per epoch.
 
-    What does not fill a batch sits the epoch out; fewer examples than a batch are one batch.
+    Examples that do not fill a batch are left out of the epoch, so that all steps have one shape;
+    fewer examples than a batch form a single smaller one.
     """
     size = min(size, len(eligible))
     steps = len(eligible) // size
@@ -91,5 +103,5 @@ def batches(eligible: Values, size: int, epochs: int, generator: Generator) -> V
 
 
 def _some(values: Values, rate: float, generator: Generator) -> Values:
-    """Which of the values, `rate` of them (rounded), the same and more at a greater rate."""
+    """Mask of a random fraction of the values; a greater rate includes those of a smaller one."""
     return generator.permutation(len(values)) < round(rate * len(values))

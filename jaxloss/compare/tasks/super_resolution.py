@@ -1,4 +1,4 @@
-"""Photographs at twice the resolution: from small squares of them to the large."""
+"""The task of super-resolution: photographs at twice the resolution, in small patches."""
 
 import functools
 from dataclasses import dataclass
@@ -25,7 +25,13 @@ _LUMA = np.array([0.299, 0.587, 0.114])  # of red, green and blue: ITU-R BT.601
 
 
 class Filters(NamedTuple):
-    """Weights of 5 x 5 pixels: [25, rectifier], [rectifier, 4], and past the rectifiers [25, 4]."""
+    """Weights of the network on 5 x 5 pixels.
+
+    Attributes:
+        inner: From pixels to rectifiers, [25, rectifier].
+        outer: From rectifiers to the four new pixels, [rectifier, 4].
+        direct: From pixels to the four new pixels, past the rectifiers, [25, 4].
+    """
 
     inner: Any
     outer: Any
@@ -34,14 +40,14 @@ class Filters(NamedTuple):
 
 @dataclass(frozen=True)
 class Upsampler:
-    """Every pixel becomes four, each of them itself and what a small network adds.
+    """A model that replaces each pixel by four: its value plus a small network's output.
 
-    The network sees how the 5 x 5 pixels around differ from the one in their midst, and has no
-    biases: more light is the same amount more, and twice the contrast is twice the contrast. At
-    the beginning it adds nothing.
+    The inputs of the network are the differences of 5 x 5 pixels to the one in their centre, and it
+    has no biases, so the model commutes with adding a constant to an image and with scaling it by a
+    positive factor. It starts as nearest-neighbour interpolation.
 
     Attributes:
-        hidden: How many rectifiers look at a neighbourhood.
+        hidden: The number of rectifiers.
 
     References:
         Mohan et al. (2020), Robust and interpretable blind image denoising via bias-free
@@ -53,7 +59,7 @@ class Upsampler:
     def initial(
         self, generator: Generator, inputs: tuple[int, ...], outputs: tuple[int, ...]
     ) -> Filters:
-        """Rectifiers at random, to which nothing listens yet."""
+        """Initialise the rectifiers at random and all output weights to 0."""
         del inputs, outputs
         seen = (2 * RADIUS + 1) ** 2
         inner = Layer.initial(generator, seen, self.hidden).weights
@@ -62,10 +68,10 @@ class Upsampler:
         )
 
     def apply(self, parameters: Filters, inputs: Array, outputs: tuple[int, ...]) -> Array:
-        """Images, [example, 2 height, 2 width, 1], from [example, height, width]."""
+        """Predict images, [example, 2 height, 2 width, 1], from [example, height, width]."""
         around = neighbourhoods(inputs) - inputs[..., None]
-        bent = jax.nn.relu(around @ parameters.inner) @ parameters.outer
-        fours = inputs[..., None] + around @ parameters.direct + bent
+        nonlinear = jax.nn.relu(around @ parameters.inner) @ parameters.outer
+        fours = inputs[..., None] + around @ parameters.direct + nonlinear
         blocks = fours.reshape(*inputs.shape, 2, 2).swapaxes(2, 3)
         images: Array = blocks.reshape(-1, *outputs)
         return images
@@ -75,7 +81,7 @@ class Upsampler:
 
 
 def neighbourhoods(images: Array) -> Array:
-    """What is around each pixel, [..., height, width, 25]; the rim is repeated outwards."""
+    """The 5 x 5 pixels around each pixel, [..., height, width, 25]; edge pixels are repeated."""
     *batch, height, width = images.shape
     padded = jnp.pad(images, [(0, 0)] * len(batch) + [(RADIUS, RADIUS)] * 2, mode="edge")
     offsets = range(2 * RADIUS + 1)
@@ -85,13 +91,17 @@ def neighbourhoods(images: Array) -> Array:
 
 @functools.cache
 def patches() -> NDArray[np.float32]:
-    """The photographs in grey from 0 to 1, halved twice, cut up into [patch, side, side, 1]."""
+    """Patches of the photographs, [patch, side, side, 1], in grey from 0 to 1.
+
+    The photographs are JPEG files: at a quarter of their size, the means of 4 x 4 pixels show little
+    of the artefacts of compression.
+    """
     grey = [halved(halved(p @ _LUMA / 255)) for p in load_sample_images().images]
     return np.concatenate([_squares(image) for image in grey])[..., None].astype(np.float32)
 
 
 def halved(images: NDArray[Any]) -> NDArray[Any]:
-    """The means of 2 x 2 pixels, over the last two axes; an odd last row or column is left out."""
+    """Average 2 x 2 pixels over the last two axes; an odd last row or column is left out."""
     *batch, height, width = (*images.shape[:-2], *(n // 2 for n in images.shape[-2:]))
     even = images[..., : 2 * height, : 2 * width]
     means: NDArray[Any] = even.reshape(*batch, height, 2, width, 2).mean(axis=(-3, -1))
@@ -99,32 +109,32 @@ def halved(images: NDArray[Any]) -> NDArray[Any]:
 
 
 def draw(generator: Generator) -> Data:
-    """A split of the patches: each is to be found again from its halved self."""
+    """Split the patches: the targets are the patches, and the inputs their halves."""
     sharp = patches()
     coarse = halved(sharp[..., 0])
     return sampling.take(coarse, sharp, sampling.split(len(sharp), generator))
 
 
 def salt_and_pepper(images: NDArray[Any], rate: float, generator: Generator) -> NDArray[Any]:
-    """The images with `rate` of all pixels (rounded) black or white."""
+    """Replace a fraction of all pixels by black or white: salt-and-pepper noise."""
     rank = generator.permutation(images.size).reshape(images.shape)
     extreme = generator.integers(2, size=images.shape)
     return np.where(rank < round(rate * images.size), extreme, images).astype(images.dtype)
 
 
 def peak_ratio(images: Array, targets: Array) -> Array:
-    """The peak signal-to-noise ratio of an image, in decibels, averaged over images."""
+    """Peak signal-to-noise ratio of each image, in decibels, averaged over images."""
     errors = jnp.mean(jnp.square(images - targets), axis=(1, 2, 3))
     return -10 * jnp.mean(jnp.log10(errors))
 
 
 def similarity(images: Array, targets: Array) -> Array:
-    """The SSIM index, averaged over images."""
+    """Structural similarity (SSIM) index, averaged over images."""
     return 1 - jnp.mean(jl.ssim(images, targets))
 
 
 def _squares(image: NDArray[Any]) -> NDArray[Any]:
-    """All squares of a grid that begins at the upper left corner."""
+    """Cut an image into squares, from its upper left corner on; incomplete ones are left out."""
     rows, columns = (length // SIDE for length in image.shape)
     whole = image[: rows * SIDE, : columns * SIDE].reshape(rows, SIDE, columns, SIDE)
     return whole.swapaxes(1, 2).reshape(-1, SIDE, SIDE)

@@ -22,21 +22,24 @@ from jaxloss.compare.tasks.reading import listed, read
 from jaxloss.compare.tasks.targets import Target, recognise_target
 from jaxloss.compare.tasks.task import Data, DataSplit, Generator, Task
 
+# Limits on what a seed uses. The arrays of all seeds and levels of noise are in memory at once: eight
+# million numbers of single precision are 32 MB each.
 MAX_ROWS = 20_000
 MAX_ENTRIES = 8_000_000
 MAX_WIDTH = 10_000
 
-_LARGE, _MIN_STEPS = 5_000, 300
+_LARGE = 5_000  # rows from which batches are of 256 and not of 64
+_MIN_STEPS = 300
 
 
 @dataclass(frozen=True)
 class TableSource:
-    """A table from which each seed draws its parts.
+    """The source of a task's data: a table, of whose rows each seed draws a sample and splits it.
 
     Attributes:
-        inputs: The columns that are predicted from.
-        target: What is predicted.
-        size: How many rows a seed uses.
+        inputs: The feature columns.
+        target: The target column.
+        size: The number of rows that a seed uses.
     """
 
     inputs: Inputs
@@ -44,9 +47,9 @@ class TableSource:
     size: int
 
     def __call__(self, generator: Generator) -> Data:
-        """The parts for a seed, with the classes in their proportions.
+        """Draw the data of a seed, stratified by classes.
 
-        Real targets are in deviations of the training part.
+        Real targets are standardised by the training part.
         """
         rows, splits = generator.spawn(2)
         chosen = self._chosen(rows)
@@ -61,7 +64,7 @@ class TableSource:
         )
 
     def _chosen(self, generator: Generator) -> NDArray[np.intp]:
-        """The rows that a seed uses."""
+        """Draw the rows that a seed uses."""
         every = np.arange(len(self.target.values))
         if self.size == len(every):
             return every
@@ -72,13 +75,13 @@ class TableSource:
         return chosen
 
     def _of(self, rows: NDArray[np.intp]) -> NDArray[Any] | None:
-        """The classes of rows, where there are any."""
+        """The classes of rows, by which splits are stratified; None for real targets."""
         return self.target.values[rows] if self.target.names else None
 
 
 @dataclass(frozen=True)
 class _Kind:
-    """What differs between two classes, several, and real numbers."""
+    """The settings of a task that depend on its target: two classes, several, or real numbers."""
 
     output: Output
     noise: str
@@ -102,16 +105,16 @@ class _Kind:
 
 
 def table(path: Path, target: str | None = None) -> Task:
-    """The prediction of one column of a CSV file, or array of an NPZ file, from all others.
+    """Make a task of a CSV or NPZ file: predict one column or array from all others.
 
     Args:
         path: The file. A CSV file is in UTF-8, with names in its first line; in an NPZ file all
-            arrays are as long as the target, and are flattened behind their first axis.
+            arrays are as long as the target, and all axes but the first are flattened.
         target: The name of the column or array.
 
     Raises:
-        ValueError: The file cannot be read, or has no such target; the target is missing or the
-            same almost everywhere, or of too many classes; no column is left to predict it from.
+        ValueError: The file cannot be read, or has no such target; the target is missing or
+            constant almost everywhere, or has too many classes; no feature column is usable.
     """
     frame, name = read(Path(path), target)
     column = frame.pop(name)
@@ -136,6 +139,7 @@ def table(path: Path, target: str | None = None) -> Task:
         contenders=kind.contenders,
         control=kind.control,
         levels=(0.0, kind.worst),
+        # A test part is a third of a training part, and seeds that sample rows share fewer of them.
         overlap=source.size / len(found.rows) / 3,
         batch=batch,
         epochs=_epochs(source.size * 3 // 5, batch),
@@ -143,14 +147,15 @@ def table(path: Path, target: str | None = None) -> Task:
 
 
 def _epochs(examples: int, batch: int) -> int:
-    """As many as make some 300 steps, in 10 to 100."""
+    """The number of epochs, from 10 to 100, that makes at least 300 steps if possible."""
     steps = max(examples // batch, 1)
     return min(max(math.ceil(_MIN_STEPS / steps), 10), 100)
 
 
 def _widest(frame: pd.DataFrame) -> int:
-    """How many numbers a row has at most once it is prepared."""
+    """An upper bound on the number of inputs per row after encoding."""
     numeric = [pd.api.types.is_numeric_dtype(kind) for kind in frame.dtypes]
+    # A numeric column may get an indicator of missing entries, a text column those of `columns`.
     return sum(2 if number else MAX_CATEGORIES + 2 for number in numeric)
 
 
@@ -164,7 +169,7 @@ def _require_usable(inputs: Inputs, name: str, notes: list[str]) -> None:
 
 
 def _question(source: TableSource, name: str, path: Path) -> str:
-    """What is predicted from what, and for real numbers in which unit."""
+    """A sentence on target and features, and for real targets on the unit of errors."""
     names, values = source.target.names, source.target.values
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()[:12]
@@ -180,7 +185,7 @@ def _question(source: TableSource, name: str, path: Path) -> str:
 
 
 def _division(source: TableSource) -> str:
-    """How many rows there are, and what a seed does with them."""
+    """A sentence on the number of rows, and how a seed splits them."""
     total = len(source.target.values)
     fifths = "trains on three fifths, validates on one fifth and tests on one fifth"
     if source.size == total:

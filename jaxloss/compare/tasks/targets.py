@@ -1,4 +1,4 @@
-"""The target in a table of one's own: classes, or real numbers, and which rows have it."""
+"""The target column of a user's table: whether it holds classes or real numbers."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -11,21 +11,24 @@ from jaxloss.compare.tasks.columns import as_numbers
 from jaxloss.compare.tasks.reading import listed
 
 MIN_ROWS = 10
-MIN_PER_CLASS = 5
+MIN_PER_CLASS = 5  # three to train on, one to validate and one to test
 MAX_CLASSES = 100
 
+# Whole numbers of more distinct values are counts or measurements: errors of 1 and of 50 differ.
 _MAX_INTEGER_CLASSES = 20
+# Where fewer than one row in twenty differs from the commonest value, the median error, which ranks
+# regression losses, is 0 for whoever predicts that value.
 _MIN_VARIATION = 0.05
 
 
 @dataclass(frozen=True)
 class Target:
-    """What is to be predicted, for the rows that have it.
+    """The target of the usable rows.
 
     Attributes:
         values: Labels from 0 as int32, or real numbers.
-        rows: Which rows of the table these are.
-        names: What the labels stand for; none for real numbers.
+        rows: The indices of the usable rows in the table.
+        names: The names of the classes; none for real numbers.
         notes: Sentences on rows that were left out.
     """
 
@@ -36,18 +39,19 @@ class Target:
 
 
 def recognise_target(column: "pd.Series[Any]", name: str, most: int) -> Target:
-    """What a column asks for.
+    """Recognise a column as classes or as real numbers.
 
-    Text and truth values are classes. So are whole numbers if there are two, or if there are at
+    Text and booleans are classes. So are whole numbers if there are two, or if there are at
     most 20 and each occurs five times. All others are real numbers.
 
     Args:
-        column: An entry for each row.
-        name: What it is called.
-        most: How many rows a seed uses at most; a class rarer than 5 among them is left out.
+        column: The target of each row.
+        name: The name of the column, for messages.
+        most: The most rows that a seed uses; a class rarer than 5 among them is left out.
 
     Raises:
-        ValueError: It is missing or the same almost everywhere, of dates, or of too many classes.
+        ValueError: The column is missing or constant almost everywhere, holds dates, or has too
+            many classes.
     """
     truth = pd.api.types.is_bool_dtype(column)
     plain, _ = as_numbers(column.astype("string") if truth else column)
@@ -95,7 +99,7 @@ def _labelled(
     most: int,
     notes: tuple[str, ...],
 ) -> Target:
-    """The labels of all rows whose class is frequent enough for every part to have it."""
+    """The labels of the rows whose class is frequent enough to occur in every part of a split."""
     counts = present.value_counts()
     enough = counts >= MIN_PER_CLASS * max(len(rows) / most, 1)
     kept = present.isin(counts.index[enough])

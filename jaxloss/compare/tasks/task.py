@@ -1,4 +1,4 @@
-"""What a task is: data drawn for a seed, a model, what its predictions are, and who competes."""
+"""The description of a task: its data, model, outputs, metrics and default contenders."""
 
 import functools
 from collections.abc import Callable
@@ -15,7 +15,7 @@ Generator = np.random.Generator
 
 
 class DataSplit(NamedTuple):
-    """Something for each part of the data."""
+    """A value for each part of the data: training, validation and test."""
 
     training: Any
     validation: Any
@@ -28,7 +28,7 @@ class Data(NamedTuple):
     Attributes:
         inputs: Each [example, ...], ready for the model.
         targets: Each [example, ...].
-        eligible: The training examples that are trained on.
+        eligible: The indices of the training examples that are trained on.
     """
 
     inputs: DataSplit
@@ -37,40 +37,41 @@ class Data(NamedTuple):
 
 
 class Model(Protocol):
-    """A network as two functions."""
+    """A model as two functions: initialisation and application."""
 
     def initial(
         self, generator: Generator, inputs: tuple[int, ...], outputs: tuple[int, ...]
     ) -> Any:
-        """The parameters before training, arrays of single precision, for examples so shaped."""
+        """Initialise the parameters, arrays of single precision, for examples of these shapes."""
 
     def apply(self, parameters: Any, inputs: Array, outputs: tuple[int, ...]) -> Array:
-        """Predictions, [example, *outputs]."""
+        """Compute predictions, [example, *outputs]."""
 
 
 @dataclass(frozen=True)
 class Task:
-    """Something to train on, and a measure of success that is none of the losses.
+    """A learning problem: data, noise, a model, and metrics that are none of the losses.
 
     Attributes:
-        name: How the command line calls it.
-        title: What it is, in a few words.
-        story: What is predicted from what, where it comes from and how it is split: sentences.
-        noise: What `--noise` makes a fraction of, as "wrong labels".
-        draw: The data of a seed, of the same shapes for all seeds.
-        corrupt: Targets with a fraction replaced by noise, which grows with the fraction: what is
-            changed at one fraction is changed likewise at every greater one.
-        model: What is trained.
-        output: What the predictions are, which losses take them, and how they are measured.
+        name: Its name on the command line.
+        title: Its name in the report.
+        story: Sentences on target and inputs, the source of the data and the split.
+        noise: The kind of noise, such as "wrong labels".
+        draw: Draws the data of a seed, with the same shapes for all seeds.
+        corrupt: Adds noise to a fraction of the targets. Noise is nested: what is changed at one
+            fraction is changed in the same way at every greater one.
+        model: The model.
+        output: The kind of predictions, with the losses that take them and the metrics.
         reference: The objective that all others are compared with, as an expression.
-        contenders: Those that take part unless others are asked for.
-        control: The reference at other temperatures, where that is of sense.
-        levels: The noise of a default run.
+        contenders: The objectives of a default run, as expressions.
+        control: The reference at other temperatures, as an expression; None where the reference
+            depends on no temperature.
+        levels: The noise levels of a default run.
         rates: The learning rates of a default run.
-        overlap: Examples tested over examples trained on, where seeds split one data set anew; less
-            by as much as they draw from a larger one, down to 0 where each seed has new data.
-        batch: Examples a step.
-        epochs: Passes over the training part in a default run.
+        overlap: Test over training examples where seeds split one data set; times the share that a
+            seed draws of a larger one; 0 where each seed has new data.
+        batch: The number of examples per step.
+        epochs: The number of passes over the training part in a default run.
     """
 
     name: str
@@ -92,7 +93,7 @@ class Task:
 
     @functools.cached_property
     def example(self) -> tuple[jax.ShapeDtypeStruct, jax.ShapeDtypeStruct]:
-        """The shapes and types of a batch of predictions and of its targets."""
+        """The shapes and types of a batch of predictions and targets, to check losses with."""
         drawn = self.draw(np.random.default_rng(0)).targets.training
         targets = jax.eval_shape(lambda x: x, drawn[: self.batch])
         return jax.ShapeDtypeStruct((len(targets), *self.output.shape), np.float32), targets

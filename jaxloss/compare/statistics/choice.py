@@ -1,4 +1,4 @@
-"""What is chosen for each contender: on validation data, never on test data."""
+"""Model selection: the variant and learning rate of each contender, by validation data alone."""
 
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
@@ -13,42 +13,42 @@ RATE = "learning rate"
 
 
 class Choice(NamedTuple):
-    """A variant and a learning rate, by their indices."""
+    """The indices of the variant and of the learning rate that were chosen."""
 
     variant: int
     rate: int
 
 
 def validation_scores(grid: Grid, level: int, *, higher: bool) -> Floats:
-    """How good each [variant, rate] is on validation data after training: more is better.
+    """Validation scores after training, [variant, rate], signed so that higher is better.
 
-    The mean over seeds to 6 digits; -inf where a seed has no finite value. All seeds get one
-    choice: the few hundred examples that a seed validates on rank neighbouring rates at random, and
-    choices made seed by seed would add that randomness to the differences between losses.
+    A score is the mean over seeds to 6 digits, and -inf where a seed has no finite value. All seeds
+    share one choice: the few hundred examples that a seed validates on rank neighbouring rates at
+    random, and choices seed by seed would add that randomness to the differences between losses.
     """
-    found = grid.validation[:, level]
-    mean = np.where(np.isfinite(found), found, np.nan).mean(axis=-1)
+    by_seed = grid.validation[:, level]
+    mean = np.where(np.isfinite(by_seed), by_seed, np.nan).mean(axis=-1)
     return np.nan_to_num(rounded(mean if higher else -mean), nan=-np.inf)
 
 
 def choose(grid: Grid, level: int, *, higher: bool) -> Choice:
-    """The best at a level of noise; among equals that of the least rate, then the first variant."""
+    """The best choice at a level of noise; ties go to the least rate, then to the first variant."""
     by_rate = validation_scores(grid, level, higher=higher).T
     rate, variant = np.unravel_index(np.argmax(by_rate), by_rate.shape)
     return Choice(int(variant), int(rate))
 
 
 def choose_each(grid: Grid, level: int, *, higher: bool) -> list[Choice]:
-    """Every variant at its own best rate."""
+    """The best rate of every variant."""
     rates = np.argmax(validation_scores(grid, level, higher=higher), axis=-1)
     return [Choice(variant, int(rate)) for variant, rate in enumerate(rates)]
 
 
 def edges(plan: Plan, loss: str, choice: Choice) -> tuple[str, ...]:
-    """What was chosen at an end of what was tried.
+    """The names of the chosen hyper-parameters that lie at an end of the values tried.
 
-    A learning rate of at least two, or a hyper-parameter of at least three values; of fewer values
-    of a hyper-parameter each is at an end, whatever is best.
+    These are a learning rate among at least two, and a hyper-parameter among at least three values:
+    of two values each is at an end, whichever is better.
     """
     variants = [variant.hyperparameters for variant in plan.lineup[loss].variants]
     chosen = variants[choice.variant]
@@ -65,7 +65,7 @@ def _at_end(
 
 
 def rounded(values: Floats) -> Floats:
-    """To 6 digits, so that what arithmetic did to equal means decides nothing."""
+    """Round to 6 digits, so that rounding errors do not decide between equal means."""
     sizes = np.abs(values)
     unit = 10.0 ** (np.floor(np.log10(np.where(sizes > 0, sizes, 1.0))) - 5)
     return np.round(values / unit) * unit

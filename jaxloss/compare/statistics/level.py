@@ -1,4 +1,4 @@
-"""One level of noise: every contender's networks at what was chosen for it."""
+"""The results at one level of noise, with the choices that validation data make there."""
 
 import math
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ from jaxloss.compare.sweep.results import Results
 
 
 class Opponent(NamedTuple):
-    """What a contender is compared with: another's networks of one variant and learning rate."""
+    """The other side of a comparison: a contender's networks of one variant and learning rate."""
 
     name: str
     choice: Choice
@@ -21,12 +21,12 @@ class Opponent(NamedTuple):
 
 @dataclass(frozen=True)
 class NoiseLevel:
-    """The networks of a level of noise that were chosen on validation data.
+    """The results at a level of noise, restricted to the chosen networks.
 
     Attributes:
-        results: The run.
-        index: Of the level.
-        choices: The variant and rate of each contender; the echo has those of the reference.
+        results: The results of the run.
+        index: The index of the level.
+        choices: The variant and rate of each contender; the replicate has those of the reference.
     """
 
     results: Results
@@ -35,40 +35,41 @@ class NoiseLevel:
 
     @classmethod
     def of(cls, results: Results, index: int) -> "NoiseLevel":
-        """The choices that validation data make at a level, by its index."""
+        """Select a variant and rate for each contender at the level with this index."""
         lineup, higher = results.plan.lineup, results.plan.task.output.metric.higher
         found = {n: choose(grid, index, higher=higher) for n, grid in results.grids.items()}
+        # Were the replicate tuned by itself, its difference to the reference might be one of rates.
         return cls(results, index, {**found, lineup.replicate: found[lineup.reference]})
 
     def curves(self, loss: str, choice: Choice | None = None) -> Floats:
         """The metric on test data, [seed, epoch], at the contender's choice unless one is given.
 
-        NaN where it is not finite, as rows are that were read back.
+        Infinite values are NaN, as in rows that were read from a file.
         """
         variant, rate = choice or self.choices[loss]
         curves = self.results.grids[loss].test[variant, self.index, rate]
         return np.where(np.isfinite(curves), curves, np.nan)
 
     def score(self, loss: str) -> Estimate:
-        """The metric after training."""
+        """The metric on test data after training."""
         return self._estimate(self.curves(loss)[:, -1])
 
     def speed(self, loss: str) -> Estimate:
-        """Its mean over epochs."""
+        """The mean over epochs of the metric on test data."""
         return self._estimate(self.curves(loss).mean(axis=-1))
 
     def measures(self, loss: str) -> dict[str, Estimate]:
-        """All metrics after training."""
+        """All metrics on test data after training, by name."""
         variant, rate = self.choices[loss]
         found = self.results.grids[loss].measures
         return {m: self._estimate(x[variant, self.index, rate]) for m, x in found.items()}
 
     def chosen(self, loss: str) -> Opponent:
-        """A contender at its choice, as one to be compared with."""
+        """A contender at its choice, as an opponent."""
         return Opponent(loss, self.choices[loss])
 
     def compared(self, loss: str, opponent: Opponent, alpha: float) -> Comparison:
-        """The paired comparison with an opponent at this level of the test."""
+        """The paired comparison with an opponent, at level alpha."""
         return Comparison.of(
             (self.curves(loss)[:, -1], self.curves(*opponent)[:, -1]),
             overlap=self.results.plan.task.overlap,
@@ -78,9 +79,10 @@ class NoiseLevel:
 
     @property
     def worst(self) -> Opponent | None:
-        """The reference at that of all its temperatures, 1 among them, which validates worst.
+        """The reference at the temperature, 1 included, with the worst validation score.
 
-        Each has its own best rate; one that failed says nothing. None without a control.
+        Each temperature has its own best rate, and failed ones are left out. None without a
+        control.
         """
         if self.results.plan.lineup.control is None:
             return None
@@ -92,10 +94,10 @@ class NoiseLevel:
 
     @property
     def temperature_range(self) -> tuple[float, float] | None:
-        """The least and greatest mean difference to the reference of its other temperatures, and 0.
+        """The least and greatest mean difference that a temperature makes to the reference.
 
-        Each temperature has its own best rate; one that failed says nothing. None without a
-        control.
+        The range includes 0. Each temperature has its own best rate, and failed ones are left out.
+        None without a control.
         """
         lineup = self.results.plan.lineup
         if lineup.control is None:
@@ -107,7 +109,7 @@ class NoiseLevel:
 
     @property
     def _temperatures(self) -> list[Opponent]:
-        """The reference at each of its other temperatures."""
+        """The reference at each of its other temperatures, with the best rate of each."""
         control = self.results.plan.lineup.control
         if control is None:
             return []
@@ -116,7 +118,7 @@ class NoiseLevel:
         return [Opponent(control, choice) for choice in each]
 
     def _validation_score(self, opponent: Opponent) -> float:
-        """How good it is on validation data: more is better."""
+        """The validation score of an opponent: higher is better."""
         grid, higher = (
             self.results.grids[opponent.name],
             self.results.plan.task.output.metric.higher,

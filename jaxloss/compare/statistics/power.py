@@ -1,4 +1,4 @@
-"""How many seeds a difference asks for before it can be told from chance."""
+"""Power analysis: the number of seeds that a test needs to show a difference."""
 
 import math
 from bisect import bisect_left
@@ -8,22 +8,24 @@ from dataclasses import dataclass
 from scipy.special import nctdtrinc, stdtrit
 from statsmodels.stats.power import ttest_power
 
-POWER = 0.8
+POWER = 0.8  # as is usual: a true difference is missed once in five runs
 MIN_SEEDS, MAX_SEEDS = 2, 1000
 
 
 def power(seeds: int, difference: float, deviation: float, overlap: float, alpha: float) -> float:
-    """How often the paired two-sided test shows a difference, with its sign.
+    """The power of the paired two-sided t-test, to show a difference with the right sign.
 
-    The t-value of n seeds is noncentral by difference / sqrt(s² (1/n + overlap)).
+    The t-value of n seeds has the noncentrality difference / sqrt(s² (1/n + overlap)).
 
     Args:
-        seeds: How many, n.
-        difference: The mean that is to be shown.
-        deviation: That of the seeds' differences, s.
-        overlap: Examples tested over examples trained on; 0 where seeds share nothing.
+        seeds: The number of seeds, n.
+        difference: The true mean difference.
+        deviation: The standard deviation of the seeds' differences, s.
+        overlap: Test over training examples; 0 where seeds share no data.
         alpha: The level of the test.
     """
+    # statsmodels takes sqrt(n) times the effect for the noncentrality, so the overlap goes into the
+    # effect.
     effect = abs(difference) / (deviation * math.sqrt(1 + seeds * overlap))
     return float(ttest_power(effect, seeds, alpha / 2, alternative="larger"))
 
@@ -31,21 +33,21 @@ def power(seeds: int, difference: float, deviation: float, overlap: float, alpha
 def seeds_to_resolve(
     difference: float, deviation: float, overlap: float, alpha: float
 ) -> int | None:
-    """The least number of seeds, 2 to 1000, that show a difference four times out of five.
+    """The least number of seeds, 2 to 1000, whose test has a power of 80 %.
 
     Args:
         difference: The mean difference; its sign does not matter.
-        deviation: That of the seeds' differences.
-        overlap: Examples tested over examples trained on; 0 where seeds share nothing.
+        deviation: The standard deviation of the seeds' differences.
+        overlap: Test over training examples; 0 where seeds share no data.
         alpha: The level of the two-sided test, corrected for the number of comparisons.
 
     Returns:
-        None where 1000 seeds are too few, as any number is where seeds share one data set and the
-        difference is small; and where the difference or the deviation is 0 or not known.
+        None where 1000 seeds are too few (any number is, where seeds share one data set and the
+        difference is small), and where the difference or the deviation is 0 or unknown.
     """
     if not (math.isfinite(difference) and difference and deviation > 0):
         return None
-    found = MIN_SEEDS + bisect_left(
+    found = MIN_SEEDS + bisect_left(  # power grows with the number of seeds
         range(MIN_SEEDS, MAX_SEEDS + 1),
         POWER,
         key=lambda n: power(n, difference, deviation, overlap, alpha),
@@ -55,14 +57,14 @@ def seeds_to_resolve(
 
 @dataclass(frozen=True)
 class Resolution:
-    """What differences a run of so many comparisons can show.
+    """The resolution of a run: which differences its tests can show.
 
     Attributes:
         deviation: The median over comparisons of the deviation of the seeds' differences, in the
             metric's own units; NaN where nothing could be compared.
-        overlap: Examples tested over examples trained on.
+        overlap: Test over training examples.
         alpha: The level of one test of the run.
-        factor: What the metric is multiplied by to be shown.
+        factor: The factor between the metric and its displayed value.
     """
 
     deviation: float
@@ -71,7 +73,7 @@ class Resolution:
     factor: float = 1.0
 
     def seeds(self, difference: float) -> int | None:
-        """How many seeds show such a difference, in displayed units; None where 1000 do not."""
+        """The number of seeds that show a difference in displayed units; None above 1000."""
         return seeds_to_resolve(difference / self.factor, self.deviation, self.overlap, self.alpha)
 
     def least(self, seeds: int) -> float:
@@ -85,17 +87,17 @@ class Resolution:
         return noncentrality * error * self.factor
 
     def table(self) -> dict[float, int | None]:
-        """The seeds for round differences about the median deviation, in displayed units.
+        """The numbers of seeds for round differences near the median deviation, in displayed units.
 
-        Empty where differences do not deviate at all.
+        Empty where differences do not vary.
         """
         return {d: self.seeds(d) for d in _around(self.deviation * self.factor)}
 
 
 def _around(size: float) -> Sequence[float]:
-    """Four steps of ..., 0.5, 1, 2, 5, 10, ... of which the second is at or below a number.
+    """Four steps of ..., 0.5, 1, 2, 5, 10, ... around a number, which is not below the second.
 
-    So 1.3 has 0.5, 1, 2 and 5.
+    For 1.3 they are 0.5, 1, 2 and 5.
     """
     if not size > 0:
         return ()

@@ -1,4 +1,4 @@
-"""How every contender stands at every level of noise, and what of it chance explains."""
+"""The analysis of a run: rankings at every level of noise, with corrected paired tests."""
 
 import math
 from collections.abc import Iterator, Mapping
@@ -12,10 +12,11 @@ from jaxloss.compare.statistics.level import NoiseLevel, Opponent
 from jaxloss.compare.statistics.power import Resolution
 from jaxloss.compare.sweep.results import Results
 
-# Comparisons by level, contender and what it is compared with.
+# All comparisons of a run, for which p-values are corrected: by level, contender and opponent.
 Family = Mapping[tuple[int, str, Opponent], Comparison]
 
-# Less than this share of the reference's score is nothing beyond temperature.
+# The margin of equivalence: differences beyond temperature below this share of the reference's
+# score count as none.
 MARGIN = 0.01
 
 MORE, NO_MORE, OPEN = "more than temperature", "no more than temperature", "open"
@@ -23,27 +24,28 @@ MORE, NO_MORE, OPEN = "more than temperature", "no more than temperature", "open
 
 @dataclass(frozen=True)
 class Standing:
-    """How a contender did at one level of noise, at what was chosen for it on validation data.
+    """The results of a contender at one level of noise, at its chosen variant and learning rate.
 
     Estimates are NaN throughout where a seed's network has no finite metric.
 
     Attributes:
-        loss: Its name.
-        variant: Which of its variants was chosen, by index.
-        hyperparameters: Those of that variant that were tuned.
-        rate_index: Which learning rate was chosen.
-        rate: That learning rate.
-        at_edge: What was chosen at the end of what was tried, so that more may be better: names
-            among "learning rate" and the hyper-parameters'.
+        loss: The name of the contender.
+        variant: The index of the chosen variant.
+        hyperparameters: The tuned hyper-parameters of the chosen variant.
+        rate_index: The index of the chosen learning rate.
+        rate: The chosen learning rate.
+        at_edge: The names of "learning rate" and hyper-parameters chosen at an end of the values
+            tried, beyond which there may be better ones.
         score: The task's first metric on test data after training.
         speed: The mean of that metric over all epochs: the area under the learning curve.
         measures: Every metric on test data after training, by name.
         to_reference: The paired comparison with the reference; None for the reference itself.
-        to_control: That with the reference at the best temperature of its own; None where that
-            says nothing of this contender.
-        to_worst: Likewise at the temperature that does worst on validation data.
-        margin: What is nothing beyond temperature: a hundredth of the reference's score.
-        rescaled: Whether it is the reference at other temperatures, and so nothing else.
+        to_control: The paired comparison with the reference at its best temperature; None where
+            this contender depends on none.
+        to_worst: The paired comparison with the reference at its worst temperature, by validation
+            data; None where this contender depends on none.
+        margin: The margin of equivalence: a hundredth of the reference's score.
+        rescaled: Whether the contender is the control, the reference at other temperatures.
     """
 
     loss: str
@@ -63,10 +65,10 @@ class Standing:
 
     @property
     def verdict(self) -> str:
-        """What is shown, in a word.
+        """The conclusion from the tests, in a word.
 
-        One of "reference", "failed", "not significant", "better" and "worse"; and, of a significant
-        difference to the reference, "temperature" where that explains it and "open" where it may.
+        One of "reference", "failed", "not significant", "better" and "worse"; a significant
+        difference is "temperature" where temperature explains it, and "open" where it may.
         """
         compared = self.to_reference
         if compared is None:
@@ -80,7 +82,7 @@ class Standing:
 
     @property
     def temperature(self) -> str | None:
-        """What is shown of a significant difference to the reference beside that of temperature.
+        """Whether temperature alone explains a significant difference to the reference.
 
         "more than temperature": significant, and to the same side, against the reference at another
         temperature too. "no more than temperature": the corrected interval of that difference ends
@@ -99,9 +101,9 @@ class Standing:
 
     @property
     def to_temperature(self) -> Comparison | None:
-        """That comparison with a tempered reference which bears on the one with the reference.
+        """The comparison that tests whether temperature explains a difference to the reference.
 
-        Temperature explains what is better by its best and what is worse by its worst.
+        A gain is tested against the best temperature, a deficit against the worst.
         """
         compared = self.to_reference
         return self.to_control if compared is None or compared.better else self.to_worst
@@ -109,17 +111,16 @@ class Standing:
 
 @dataclass(frozen=True)
 class Analysis:
-    """All standings.
+    """The statistical analysis of a run.
 
     Attributes:
-        levels: For each level of noise all contenders but the reference's echo and the control's
-            own row included, the best first.
-        floor: For each level the comparison of the reference with its echo: what rounding does.
-            It is a measurement and no claim, and neither corrected nor counted.
-        reach: For each level the least and the greatest difference that a temperature alone makes
-            to the reference; None without a control.
-        comparisons: How many tests the p-values are corrected for.
-        resolution: How many seeds a difference of some size would ask for.
+        levels: The ranking at each level of noise, best first, of all contenders but the replicate.
+        floor: The comparison of the reference with its replicate at each level: the noise floor of
+            rounding. It is a measurement and no claim, so it is neither corrected nor counted.
+        temperature_range: The least and greatest difference that temperature alone makes to the
+            reference, at each level; None without a control.
+        comparisons: The number of tests that p-values are corrected for.
+        resolution: The differences that the tests can show.
     """
 
     levels: tuple[tuple[Standing, ...], ...]
@@ -129,16 +130,18 @@ class Analysis:
     resolution: Resolution
 
     def standing(self, loss: str, level: int) -> Standing:
-        """How a contender stands at a level of noise, by its index."""
+        """The standing of a contender at the level of noise with this index."""
         return next(standing for standing in self.levels[level] if standing.loss == loss)
 
 
 def analyse(results: Results) -> Analysis:
-    """The rankings of a run, and what of them chance or temperature explains."""
+    """Rank the contenders of a run, and test their differences to the reference."""
     plan = results.plan
     levels = [NoiseLevel.of(results, index) for index in range(len(plan.noise))]
     pairs = [(level, loss, opponent) for level in levels for loss, opponent in _pairs(level)]
     count = len(pairs)
+    # Intervals hold for all comparisons at once by Bonferroni's level: Holm's method, which is used
+    # for the p-values, has no intervals as simple.
     alpha = ALPHA / max(count, 1)
     family = corrected({(x.index, a, b): x.compared(a, b, alpha) for x, a, b in pairs})
     return Analysis(
@@ -159,7 +162,10 @@ def analyse(results: Results) -> Analysis:
 
 
 def _pairs(level: NoiseLevel) -> Iterator[tuple[str, Opponent]]:
-    """Who is compared with whom: all with the reference, the tempered with it tempered too."""
+    """Yield all comparisons: each contender with the reference, and some with it tempered.
+
+    Where the worst temperature is 1, or is the best as well, the same comparison comes once.
+    """
     lineup = level.results.plan.lineup
     reference = level.chosen(lineup.reference)
     for contender in lineup.contenders:
@@ -169,7 +175,7 @@ def _pairs(level: NoiseLevel) -> Iterator[tuple[str, Opponent]]:
 
 
 def _temperatures(level: NoiseLevel, loss: str) -> tuple[Opponent, ...]:
-    """The reference at its best temperature and at its worst, where they bear on a contender."""
+    """The reference at its best and worst temperature, if the contender depends on one."""
     lineup, worst = level.results.plan.lineup, level.worst
     if (
         lineup.control is None
@@ -182,7 +188,7 @@ def _temperatures(level: NoiseLevel, loss: str) -> tuple[Opponent, ...]:
 
 
 def _ranking(level: NoiseLevel, family: Family) -> tuple[Standing, ...]:
-    """All but the echo, the best first and those that failed last; equals as in the plan."""
+    """Rank all contenders but the replicate; failed ones come last, ties in the plan's order."""
     plan = level.results.plan
     sign = -1 if plan.task.output.metric.higher else 1
     everyone = [_standing(level, c.name, family) for c in plan.lineup.contenders if not c.replicate]

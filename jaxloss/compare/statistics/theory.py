@@ -1,4 +1,4 @@
-"""What theory predicts of the contenders, beside what was measured."""
+"""Predictions of theory for the contenders, beside what was measured."""
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -9,13 +9,13 @@ from jaxloss.compare.sweep.results import Results
 
 @dataclass(frozen=True)
 class TheoryPrediction:
-    """A loss at a level of noise.
+    """The prediction of theory for a contender at a level of noise.
 
     Attributes:
-        loss: The contender's name.
-        noise: The level.
-        says: What its minimum in a whole population is, as the end of a sentence.
-        standing: How its networks did.
+        loss: The name of the contender.
+        noise: The level of noise.
+        says: The minimum of its expected loss over a population, as the end of a sentence.
+        standing: The measured standing.
     """
 
     loss: str
@@ -25,11 +25,11 @@ class TheoryPrediction:
 
 
 def predictions(results: Results, analysis: Analysis) -> list[TheoryPrediction]:
-    """For every ranked contender at the strongest noise, in the order of the ranking.
+    """Predict every ranked contender at the strongest noise, in the order of the ranking.
 
-    They are derived from the values of the losses: of a population with that noise the expected
-    loss is minimised, at the hyper-parameters that were chosen, over predictions and not over
-    networks. Empty where the task has no population with a short answer.
+    The expected loss over a population with that noise is minimised, at the chosen
+    hyper-parameters, over predictions and not over networks. Empty where the task has no population
+    with a short answer.
     """
     plan = results.plan
     population = plan.task.output.population
@@ -43,5 +43,6 @@ def predictions(results: Results, analysis: Analysis) -> list[TheoryPrediction]:
             standing.loss, noise, population.predicted(objective, noise), standing
         )
 
+    # Each objective is a program of its own, and XLA compiles without holding Python's lock.
     with ThreadPoolExecutor() as pool:
         return list(pool.map(one, ranking))

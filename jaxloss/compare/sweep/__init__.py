@@ -1,1 +1,1 @@
-"""The sweep: every contender trained on every trial, as one compiled program each."""
+"""The sweep: one compiled program trains any contender on all trials at once."""

@@ -1,4 +1,4 @@
-"""Who takes part: objectives by name, each in as many variants as its ranges ask for."""
+"""The lineup: the objectives that are compared, each with its hyper-parameter variants."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -23,14 +23,14 @@ _WANTED = (
 
 @dataclass(frozen=True)
 class Contender:
-    """What networks are trained on.
+    """An objective that takes part, with all variants among which validation data choose.
 
     Attributes:
-        name: How it is called in the results; for an expression, as it was written.
-        variants: The objective at each combination of the hyper-parameters that are to be tuned.
+        name: Its name in the results; for an expression, its text.
+        variants: The objective at each combination of the tuned hyper-parameters.
         tempered: Whether it depends on a temperature, so that scale alone may explain a difference.
-        echo: Whether it is another's repetition with each batch in reverse order: the same
-            mathematics with other roundings.
+        replicate: Whether it repeats the reference with each batch in reverse order: the same
+            mathematics, rounded differently.
     """
 
     name: str
@@ -41,12 +41,12 @@ class Contender:
 
 @dataclass(frozen=True)
 class Lineup:
-    """All who take part.
+    """The contenders of a comparison.
 
     Attributes:
-        contenders: In the order they were given, the reference, its echo and the control included.
-        reference: The name of what all are compared with.
-        control: The name of the reference with a temperature of its own, where there is one.
+        contenders: The reference, the others in the order given, the replicate and the control.
+        reference: The name of the contender that all others are compared with.
+        control: The name of the reference with a tuned temperature, if it takes part.
     """
 
     contenders: tuple[Contender, ...]
@@ -61,17 +61,18 @@ class Lineup:
         reference: str | None = None,
         temperatures: Sequence[float] = (),
     ) -> "Lineup":
-        """Those who are asked for, or the task's own, and what they are to be compared with.
+        """Assemble the lineup of these losses, or of the task's contenders if there are none.
 
         Args:
             task: The task.
             given: Expressions, losses, objectives or functions; a mapping names them.
-            reference: An expression, or the name of one that is given; by default the task's.
-            temperatures: What to try for every loss that depends on one, but for the reference.
+            reference: An expression, or the name of one of the losses; by default the task's.
+            temperatures: Temperatures to try for every loss that depends on one, except the
+                reference.
 
         Raises:
-            TypeError: Something given is nothing that could be trained on.
-            ValueError: Something given cannot be trained on here, or two have the same name.
+            TypeError: One of the losses is no expression, loss, objective or function.
+            ValueError: One of the losses does not fit the task, or two have the same name.
         """
         first = reference or task.reference
         named = _named(given or task.contenders)
@@ -82,6 +83,7 @@ class Lineup:
             *others,
             replace(compared, name=first + REPLICATE_SUFFIX, replicate=True),
         ]
+        # A control only says something where another loss depends on a temperature, too.
         scaled = task.control if first == task.reference else None
         if scaled and any(contender.tempered for contender in others):
             everyone.append(_contender(scaled, named.get(scaled, scaled), task))
@@ -90,7 +92,7 @@ class Lineup:
 
     @property
     def replicate(self) -> str:
-        """The name of the reference's repetition."""
+        """The name of the reference's replicate."""
         return self.reference + REPLICATE_SUFFIX
 
     def __getitem__(self, name: str) -> Contender:
@@ -130,7 +132,7 @@ def _contender(
 def _expression(
     name: str, given: LossLike, task: Task, temperatures: Sequence[float]
 ) -> Expression:
-    """An objective or a function is taken as it is: of the predictions and the task's targets."""
+    """Expand an expression or adapt a loss; an objective or a function is taken as it is."""
     if isinstance(given, str):
         return parse_expression(given, task.output, temperatures)
     if isinstance(given, Loss):
@@ -148,7 +150,7 @@ def _expression(
 
 
 def _require_number(name: str, objective: jl.Objective, task: Task) -> None:
-    """Refuse, before anything is trained, what does not make one number of a batch."""
+    """Refuse, before training, an objective that does not return one number for a batch."""
     predictions, targets = task.example
     given = (
         f"predictions {predictions.dtype}{list(predictions.shape)} and targets "

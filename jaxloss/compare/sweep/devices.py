@@ -1,4 +1,4 @@
-"""Where it runs: the trials are spread over all devices, of one process or of several."""
+"""Devices and processes: trials are sharded over all devices of one process or of several."""
 
 import os
 import sys
@@ -15,27 +15,30 @@ AXIS = "trials"
 
 
 def join(coordinator: str, processes: int | None = None, index: int | None = None) -> None:
-    """Make this process one of several.
+    """Connect this process with the others of a multi-process run.
 
     Args:
-        coordinator: Host and port of the first process, or "auto" for what the cluster says.
-        processes: How many there are.
-        index: Which of them this is, from 0.
+        coordinator: Host and port of the first process, or "auto" to ask the cluster.
+        processes: The number of processes.
+        index: The index of this process, from 0.
     """
     address = None if coordinator == "auto" else coordinator
     jax.distributed.initialize(address, processes, index)
 
 
 class LostError(RuntimeError):
-    """Another process is gone."""
+    """Another process of the run has died."""
 
 
 @contextmanager
 def reraise_lost_peer() -> Iterator[None]:
-    """Where several processes work together, that one is gone is what the runtime fails of.
+    """Re-raise a failure of the runtime as `LostError` in a multi-process run.
+
+    A collective operation fails in the survivors when a process dies. In a run of one process the
+    same type of error is a fault of the program, and passes unchanged.
 
     Raises:
-        LostError: It failed, and there are several.
+        LostError: The runtime failed, and there are several processes.
     """
     try:
         yield
@@ -47,33 +50,37 @@ def reraise_lost_peer() -> Iterator[None]:
 
 
 def abort(code: int) -> NoReturn:
-    """Exit at once: the usual farewell would wait for the process that is gone."""
+    """Exit at once with this code.
+
+    A regular exit runs the shutdown of `jax.distributed`, a barrier that waits for all processes,
+    and would hang on the one that has died.
+    """
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code)
 
 
 def is_coordinator() -> bool:
-    """Whether this process is the one that writes."""
+    """Whether this process is the coordinator, which alone writes files and prints."""
     return jax.process_index() == 0
 
 
 def mesh() -> Mesh:
-    """All devices of all processes in a row."""
+    """A mesh of all devices of all processes along one axis."""
     return Mesh(np.asarray(jax.devices()), (AXIS,))
 
 
 def shard_over_devices(stacked: Any, devices: Mesh) -> Any:
-    """Arrays on the devices, cut along their first axis.
+    """Shard arrays over the devices along their first axis.
 
-    Where the axis is no multiple of the number of devices, its last entry is repeated.
+    The last entry is repeated until the axis is a multiple of the number of devices.
     """
     sharding = NamedSharding(devices, PartitionSpec(AXIS))
     return jax.tree.map(lambda x: _placed(padded(x, devices.size), sharding), stacked)
 
 
 def replicate_on_devices(x: Any, devices: Mesh) -> Any:
-    """Arrays on all devices, whole."""
+    """Put a full copy of arrays on every device."""
     sharding = NamedSharding(devices, PartitionSpec())
     return jax.tree.map(lambda leaf: _placed(np.asarray(leaf), sharding), x)
 
@@ -85,9 +92,10 @@ def padded(x: np.ndarray[Any, Any], multiple: int) -> np.ndarray[Any, Any]:
 
 
 def broadcast_text(text: str) -> str:
-    """The text of the process that leads, on all processes."""
+    """Return the coordinator's text on all processes."""
     if jax.process_count() == 1:
         return text
+    # Broadcasts are of arrays of one shape in all processes, so the length goes first.
     letters = np.frombuffer(text.encode(), np.uint8)
     size = int(multihost_utils.broadcast_one_to_all(np.int32(letters.size)))
     letters = np.resize(letters, size) if is_coordinator() else np.zeros(size, np.uint8)
@@ -95,4 +103,5 @@ def broadcast_text(text: str) -> str:
 
 
 def _placed(x: np.ndarray[Any, Any], sharding: NamedSharding) -> jax.Array:
+    # Works across processes: each makes only the shards of its own devices from the host's array.
     return jax.make_array_from_callback(x.shape, sharding, lambda index: x[index])

@@ -1,4 +1,4 @@
-"""Objectives as they are written on the command line: `0.7*huber(delta=0.1..10) + 0.3*log_cosh`."""
+"""Parser of objectives on the command line, such as `0.7*huber(delta=0.1..10) + 0.3*log_cosh`."""
 
 import itertools
 import math
@@ -17,7 +17,7 @@ from jaxloss.core.signature import HyperParameter
 from jaxloss.hints import nearest
 
 INTERVAL_VALUES = 5
-MAX_COMBINATIONS = 64
+MAX_COMBINATIONS = 64  # each is trained at every seed, level of noise and learning rate
 
 _GRAMMAR = Lark(
     r"""
@@ -54,7 +54,7 @@ _SAYS = {
 
 
 class ExpressionError(ValueError):
-    """A mistake in an expression, and where: the message has the text and a pointer below it."""
+    """A mistake in an expression; the message shows the text with a pointer below the place."""
 
     def __init__(self, text: str, column: int, message: str) -> None:
         super().__init__(f"{message}\n  {text}\n  {' ' * (column - 1)}^")
@@ -63,11 +63,11 @@ class ExpressionError(ValueError):
 
 @dataclass(frozen=True)
 class Variant:
-    """An objective at certain hyper-parameters.
+    """An objective at one combination of its tuned hyper-parameters.
 
     Attributes:
-        hyperparameters: The numbers that were chosen from several, by name.
-        objective: What is minimised.
+        hyperparameters: The tuned hyper-parameters by name.
+        objective: The objective.
     """
 
     hyperparameters: Mapping[str, float]
@@ -75,7 +75,7 @@ class Variant:
 
 
 class Expression(NamedTuple):
-    """What an expression describes: its variants, and whether it depends on a temperature."""
+    """A parsed expression: its variants, and whether it depends on a temperature."""
 
     variants: tuple[Variant, ...]
     tempered: bool
@@ -83,7 +83,7 @@ class Expression(NamedTuple):
 
 @dataclass(frozen=True)
 class _Term:
-    """A loss in a sum, each of its hyper-parameters with the values to try."""
+    """A term of a sum: a scaled loss, with the values to try of each hyper-parameter."""
 
     scale: float
     name: str
@@ -92,19 +92,20 @@ class _Term:
 
 
 def parse_expression(text: str, output: Output, temperatures: Sequence[float] = ()) -> Expression:
-    """What an expression describes.
+    """Parse an expression.
 
     `a..b` is five values from a to b, in equal ratios where the hyper-parameter is a positive
     number without an upper bound and in equal steps otherwise; `[a, b, c]` is these values.
 
     Args:
         text: A sum of losses of the catalog, each with an optional factor and hyper-parameters.
-        output: What the losses are given.
-        temperatures: Those to try for a single loss that depends on one and says none itself.
+        output: The predictions and targets that the losses are adapted to.
+        temperatures: Temperatures to try if the expression is a single loss that depends on one
+            and does not name it.
 
     Raises:
-        ExpressionError: The text is no such sum; or a loss, a hyper-parameter or a value is not
-            one that can be had here.
+        ExpressionError: The text is no such sum; or a loss, a hyper-parameter or a value is unknown
+            or invalid.
     """
     try:
         terms = _Builder(text, output).transform(_GRAMMAR.parse(text))
@@ -123,7 +124,7 @@ def parse_expression(text: str, output: Output, temperatures: Sequence[float] = 
 
 
 def _combinations(terms: Sequence[_Term]) -> Iterator[Variant]:
-    """Every combination of the values of all terms' hyper-parameters."""
+    """Yield a variant for every combination of the values of all terms' hyper-parameters."""
     axes = [(i, name, values) for i, t in enumerate(terms) for name, values in t.arguments.items()]
     for chosen in itertools.product(*(values for _, _, values in axes)):
         given: list[dict[str, float]] = [{} for _ in terms]
@@ -144,7 +145,10 @@ def _objective(terms: Sequence[_Term], given: Sequence[Mapping[str, float]]) -> 
 
 
 class _Builder(Transformer[Token, Any]):
-    """From the tree to the terms; every mistake of meaning is found where it stands."""
+    """Visitor that turns the syntax tree into terms and locates mistakes of meaning.
+
+    Each method handles the rule of the grammar that has its name.
+    """
 
     def __init__(self, text: str, output: Output) -> None:
         super().__init__()
@@ -190,8 +194,8 @@ class _Builder(Transformer[Token, Any]):
         if loss is None:
             ours = " or ".join(called_here(name))
             hint = nearest(name, [*known, *self.output.aliases]) or "; see `jaxloss list`"
-            said = f"; here there is {ours}" if ours else hint
-            self._fail(name, f"no loss is called {str(name)!r}{said}")
+            advice = f"; here there is {ours}" if ours else hint
+            self._fail(name, f"no loss is called {str(name)!r}{advice}")
         try:
             return self.output.fit(loss)
         except TypeError as error:
@@ -218,10 +222,11 @@ def _negated(term: _Term) -> _Term:
 
 
 def _spread(ends: tuple[float, float], item: HyperParameter) -> list[float]:
-    """Values from one end to the other, as suits the domain."""
+    """Values from one end to the other, in equal ratios if the domain is of positive numbers."""
     low, high = ends
     positive = min(ends) > 0 and item.domain.high == math.inf
     spaced = np.geomspace if positive else np.linspace
+    # Four digits, so that reports do not show 0.31622776601683794.
     return [float(f"{x:.4g}") for x in spaced(low, high, INTERVAL_VALUES)]
 
 

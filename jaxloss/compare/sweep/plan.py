@@ -1,4 +1,4 @@
-"""What is to be trained: a task, those who take part, and the grid of seeds, noise and rates."""
+"""The plan of a run: a task, a lineup, and the grid of seeds, noise levels and learning rates."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -16,12 +16,12 @@ class Plan:
     """The grid that every contender is trained on.
 
     Attributes:
-        task: What is trained on, and how success is measured.
-        field: Who takes part.
-        seeds: How many repetitions, each with its own data, noise, start and order.
-        noise: Fractions of the training and validation targets that are noise, ascending.
+        task: The task.
+        lineup: The contenders.
+        seeds: The number of repetitions, each with its own data, noise, weights and batches.
+        noise: Fractions of corrupted training and validation targets, ascending.
         rates: Learning rates of Adam, ascending.
-        epochs: Passes over the training part.
+        epochs: The number of passes over the training part.
     """
 
     task: Task
@@ -38,17 +38,20 @@ class Plan:
 
     @property
     def cells(self) -> int:
-        """How many networks a unit has."""
+        """The number of networks of one unit."""
         return self.seeds * len(self.noise) * len(self.rates)
 
     @property
     def networks(self) -> int:
-        """How many are trained."""
+        """The number of networks of the whole plan."""
         return len(self.units) * self.cells
 
     @property
     def identity(self) -> dict[str, Any]:
-        """What must be equal for two runs to give the same results, as it is written to JSON."""
+        """The settings that two runs must share to give the same results, as JSON values.
+
+        The story is among them because it holds the checksum of a user's file.
+        """
         return {
             "task": self.task.name,
             "story": self.task.story,

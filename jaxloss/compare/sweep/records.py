@@ -1,4 +1,4 @@
-"""What is written: one row for each trained network, from which everything else is computed."""
+"""The stored rows: one per trained network, from which everything else is computed."""
 
 import functools
 import json
@@ -19,21 +19,21 @@ from jaxloss.compare.sweep.plan import Plan
 from jaxloss.compare.sweep.training import Measured
 from jaxloss.files import write
 
-_DIGITS = 7
+_DIGITS = 7  # of a number of single precision
 
 
 @dataclass(frozen=True)
 class Record:
-    """One trained network.
+    """The row of one trained network.
 
     Attributes:
-        loss: The contender's name.
-        hyperparameters: Those of its hyper-parameters that are tuned.
-        noise: The fraction of training and validation targets that are noise.
-        learning_rate: Of Adam.
-        seed: Which repetition.
+        loss: The name of the contender.
+        hyperparameters: Its tuned hyper-parameters.
+        noise: The fraction of corrupted training and validation targets.
+        learning_rate: The learning rate of Adam.
+        seed: The index of the repetition.
         validation: The task's first metric on validation data after training.
-        test: The same on clean test data after each epoch.
+        test: The task's first metric on clean test data after each epoch.
         measures: All metrics on clean test data after training, by name.
     """
 
@@ -48,24 +48,24 @@ class Record:
 
     @property
     def unit(self) -> str:
-        """The contender and variant it belongs to."""
+        """The key of the unit, a contender and a variant, that the row belongs to."""
         return key(self.loss, self.hyperparameters)
 
     def to_json(self) -> str:
-        """As a line of JSON; what is not finite is null."""
+        """The row as a line of JSON; numbers that are not finite are null."""
         return json.dumps(_without_nan(asdict(self)), allow_nan=False) + "\n"
 
     @property
     def place(self) -> tuple[float, float, int]:
-        """Which network of the unit it is: its noise, learning rate and seed."""
+        """The noise, learning rate and seed, which identify the network within its unit."""
         return self.noise, self.learning_rate, self.seed
 
     @classmethod
     def from_json(cls, line: str | bytes) -> Self:
-        """From a line of JSON.
+        """Parse a line of JSON.
 
         Raises:
-            ValueError: It is none, or not of a row.
+            ValueError: The line is no JSON, or no row.
         """
         try:
             row = dict(json.loads(line))
@@ -80,14 +80,14 @@ class Record:
 
 
 def key(loss: str, hyperparameters: Mapping[str, float]) -> str:
-    """A unit of the plan as text."""
+    """The key of a unit of the plan, as text."""
     return json.dumps([loss, dict(hyperparameters)])
 
 
 def records(
     plan: Plan, contender: Contender, variant: Variant, measured: Measured
 ) -> Iterator[Record]:
-    """The rows of a unit, by noise, rate and seed."""
+    """Yield the rows of a unit in the order of noise, rate and seed."""
     validation, test = _rounded(measured.validation), _rounded(measured.test)
     measures = {name: _rounded(x) for name, x in measured.measures.items()}
     levels = len(plan.noise)
@@ -108,28 +108,30 @@ def records(
 
 
 def to_jsonl(rows: Iterable[Record]) -> str:
-    """Rows as lines of JSON."""
+    """Write rows as lines of JSON."""
     return "".join(row.to_json() for row in rows)
 
 
 def from_jsonl(text: str) -> list[Record]:
-    """The rows of lines of JSON."""
+    """Parse lines of JSON as rows."""
     return [Record.from_json(line) for line in text.splitlines()]
 
 
 class Store:
-    """The file that rows are added to as they come, a unit at a time.
+    """The file of rows, to which each finished unit is appended.
+
+    A run that is killed thus loses only the units in progress, and `--resume` trains the rest.
 
     Args:
         path: The file; it need not exist.
-        plan: What belongs into it.
+        plan: The plan whose rows it holds.
     """
 
     def __init__(self, path: Path, plan: Plan) -> None:
         self.path, self.plan = path, plan
 
     def rows(self) -> list[Record]:
-        """All rows that the file holds; a last line that was cut off is left out.
+        """Read all rows of the file, without an incomplete last line.
 
         Raises:
             ValueError: Some other line is no row of this plan; the message names it.
@@ -148,7 +150,7 @@ class Store:
         return list(found.values())
 
     def read(self) -> list[Record]:
-        """The rows of every unit that is complete; a unit that was interrupted is left out.
+        """Read the rows of every complete unit; those of an interrupted one are left out.
 
         Raises:
             ValueError: A line is no row of this plan.
@@ -160,11 +162,13 @@ class Store:
         return [row for unit in complete for row in unit]
 
     def append(self, rows: Iterable[Record]) -> None:
-        """Add the rows of a unit, all of them or none, and see to it that they are on the disk.
+        """Append the rows of a unit, all or none, and wait until they are on the disk.
 
         Raises:
             OSError: The file cannot be written; it is as it was.
         """
+        # Appending, unlike writing a new file and renaming it, does not rewrite all rows for each
+        # unit; what a full disk leaves of a unit is cut off again.
         before = self.path.stat().st_size if self.path.exists() else 0
         try:
             with self.path.open("ab") as file:
@@ -177,16 +181,16 @@ class Store:
             raise OSError(error.errno, error.strerror, str(self.path)) from error
 
     def replace(self, rows: Iterable[Record]) -> None:
-        """Write these rows and no others, so that the file is either the old or the new one."""
+        """Replace the whole file atomically: a reader finds the old rows or the new ones."""
         write(self.path, to_jsonl(rows))
 
     @functools.cached_property
     def _units(self) -> dict[str, None]:
-        """The units of the plan, in its order."""
+        """The keys of the plan's units, in its order."""
         return dict.fromkeys(key(c.name, v.hyperparameters) for c, v in self.plan.units)
 
     def _require_planned(self, row: Record, found: Container[tuple[str, Any]]) -> None:
-        """Refuse a row that is not of the plan, or of a network that was found before."""
+        """Refuse a row that is not in the plan, or the second row of a network."""
         plan = self.plan
         at = row.noise in plan.noise, row.learning_rate in plan.rates, row.seed in range(plan.seeds)
         measured = {metric.name for metric in plan.task.output.metrics}
@@ -199,7 +203,7 @@ class Store:
 
 
 def _rounded(x: NDArray[Any]) -> NDArray[np.float64]:
-    """To the digits that single precision has, so that a row reads as it was computed."""
+    """Round to the seven digits of single precision: more would be noise in the file."""
     text = np.char.mod(f"%.{_DIGITS}g", np.asarray(x, np.float64))
     return text.astype(np.float64)
 

@@ -1,4 +1,4 @@
-"""The rows of a run as arrays, and as a table."""
+"""The results of a run: its rows as arrays, and as a table."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -17,12 +17,15 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Grid:
-    """How the networks of one contender did.
+    """The metrics of one contender's networks.
 
     Attributes:
-        validation: The task's first metric after training, [variant, noise, rate, seed].
-        test: The same on clean test data after each epoch, [variant, noise, rate, seed, epoch].
-        measures: Every metric on it after training, by name, [variant, noise, rate, seed].
+        validation: The task's first metric on validation data after training,
+            [variant, noise, rate, seed].
+        test: The task's first metric on clean test data after each epoch,
+            [variant, noise, rate, seed, epoch].
+        measures: Every metric on clean test data after training, by name,
+            [variant, noise, rate, seed].
     """
 
     validation: Floats
@@ -32,12 +35,12 @@ class Grid:
 
 @dataclass(frozen=True)
 class Results:
-    """What a plan gave.
+    """The results of a plan.
 
     Attributes:
         plan: The plan.
-        rows: One for each network, in the order of the plan.
-        grids: The same as arrays, for each contender by name.
+        rows: One row per network, in the order of the plan.
+        grids: The rows as arrays, for each contender by name.
     """
 
     plan: Plan
@@ -46,10 +49,10 @@ class Results:
 
     @classmethod
     def of(cls, plan: Plan, rows: Iterable[Record]) -> "Results":
-        """The rows in the order of the plan, whatever order they come in.
+        """Sort rows, which may come in any order, into the order of the plan.
 
         Raises:
-            ValueError: A unit of the plan is missing or is not complete.
+            ValueError: A unit of the plan is missing or incomplete.
         """
         units: dict[str, list[Record]] = {}
         for row in rows:
@@ -72,12 +75,12 @@ class Results:
         return cls(plan, tuple(row for unit in ordered.values() for row in unit), grids)
 
     def frame(self) -> pd.DataFrame:
-        """The rows as a table, with the metrics after training and not the curves."""
+        """The rows as a table, with the metrics after training and without the curves."""
         return pd.DataFrame([_flat(row) for row in self.rows])
 
 
 def spelled(hyperparameters: Mapping[str, float]) -> str:
-    """Hyper-parameters as they are written, to six digits."""
+    """Hyper-parameters as text, to six digits."""
     return " ".join(f"{name}={value:g}" for name, value in hyperparameters.items())
 
 

@@ -1,4 +1,4 @@
-"""From a plan to its results: what is missing is trained, and written as it comes."""
+"""Execution of a plan: the missing units are trained and stored one by one."""
 
 import os
 from collections.abc import Callable, Iterable, Iterator
@@ -17,18 +17,19 @@ from jaxloss.compare.sweep.trials import trials
 def run(
     plan: Plan, store: Store | None = None, done: Callable[[Unit], None] = lambda _: None
 ) -> Results:
-    """Train what is not in the store yet.
+    """Train the units of a plan that the store lacks.
 
     Args:
-        plan: What to train.
-        store: Where rows are kept by the process that leads; units that it holds are not trained
-            anew. On other processes it is ignored.
-        done: Is told of each unit when it is finished; of those in the store at once.
+        plan: The plan.
+        store: The store of the coordinator, whose units are not trained again; other processes
+            ignore theirs.
+        done: Called with each unit when it is finished; with stored units at once.
 
     Returns:
         The results, on every process.
     """
     kept = store if devices.is_coordinator() else None
+    # All processes must train the same units, and only the coordinator has a file.
     rows = from_jsonl(devices.broadcast_text(to_jsonl(kept.read() if kept else ())))
     if kept:
         kept.replace(rows)
@@ -47,13 +48,13 @@ def run(
 
 
 def missing(plan: Plan, rows: Iterable[Record]) -> list[int]:
-    """Which units of the plan are not among complete rows, by index."""
+    """The indices of the plan's units that have no rows."""
     found = {row.unit for row in rows}
     return [i for i, (c, v) in enumerate(plan.units) if key(c.name, v.hyperparameters) not in found]
 
 
 def _trained(plan: Plan, wanted: list[int]) -> Iterator[tuple[int, list[Record]]]:
-    """The rows of each unit, as they come."""
+    """Train units and yield the rows of each as soon as it is finished."""
     if not wanted:
         return
     objectives = [variant.objective for _, variant in plan.units]
@@ -74,8 +75,9 @@ def _trained(plan: Plan, wanted: list[int]) -> Iterator[tuple[int, list[Record]]
 
 
 def _workers() -> int:
-    """The small matrices of one unit keep one core busy: a thread for each core.
+    """The number of units that are trained at the same time.
 
-    Several devices are kept busy by one unit, and must be given the units in the same order.
+    The matrices of a unit are so small that it occupies one core, hence a thread per core. Several
+    devices are occupied by a single unit, and each must execute the units in the same order.
     """
     return (os.cpu_count() or 1) if jax.device_count() == 1 else 1

@@ -1,4 +1,4 @@
-"""One compiled program that trains a network for each trial and learning rate at once."""
+"""The training program: a network for each trial and learning rate, compiled once."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -21,11 +21,11 @@ Criterion = Callable[[Array, Array], Array]
 
 
 class Measured(NamedTuple):
-    """How networks did, each [trial, rate, ...].
+    """The metrics of all networks, each [trial, rate, ...].
 
     Attributes:
-        validation: The first metric of the task after training.
-        test: The same on test data after each epoch.
+        validation: The first metric of the task on validation data after training.
+        test: The first metric of the task on test data after each epoch.
         measures: All metrics of the task on test data after training, by name.
     """
 
@@ -35,11 +35,11 @@ class Measured(NamedTuple):
 
 
 class Selector(NamedTuple):
-    """What selects an objective inside the program, as arrays.
+    """Arrays that select an objective inside the compiled program.
 
     Attributes:
-        branch: Which sum of losses it is.
-        numbers: Its factors and hyper-parameters in a row.
+        branch: The index of the objective's structure, a sum of certain losses.
+        numbers: Its factors and hyper-parameters as one vector.
         reverse: Whether batches are taken in reverse order.
     """
 
@@ -49,9 +49,10 @@ class Selector(NamedTuple):
 
 
 class Criteria:
-    """Many objectives as one traced function, so that all of them share one compilation.
+    """Many objectives as branches of one traced function, so that all share one compilation.
 
-    Objectives that differ in numbers only share a branch as well.
+    Objectives that differ only in numbers share a branch: a range of hyper-parameters costs no
+    further tracing or compilation.
     """
 
     def __init__(self, objectives: Sequence[jl.Objective]) -> None:
@@ -64,21 +65,21 @@ class Criteria:
         self._numbers = [np.pad(vector, (0, width - vector.size)) for vector, _ in flat]
 
     def selector(self, index: int, *, reverse: bool) -> Selector:
-        """What selects an objective by its index."""
+        """The selector of the objective with this index."""
         return Selector(np.int32(self._branch_of[index]), self._numbers[index], np.bool_(reverse))
 
     def at(self, selector: Selector) -> Criterion:
-        """The objective that is selected, of the predictions [trial, rate, ...] of all networks."""
+        """The selected objective, as a function of all networks' predictions [trial, rate, ...]."""
         return lambda p, t: jax.lax.switch(selector.branch, self.branches, selector.numbers, p, t)
 
 
 @dataclass(frozen=True)
 class CompiledSweep:
-    """A compiled sweep.
+    """A compiled training program.
 
     Attributes:
-        criteria: The objectives it can train on.
-        run: From what selects one to how its networks did.
+        criteria: The objectives that it can train on.
+        run: Trains all networks on the selected objective.
     """
 
     criteria: Criteria
@@ -88,19 +89,20 @@ class CompiledSweep:
     def compiled(
         cls, task: Task, objectives: Sequence[jl.Objective], data: Trial, rates: Sequence[float]
     ) -> "CompiledSweep":
-        """The sweep over these trials and rates, with the trials spread over all devices."""
+        """Compile the sweep over these trials and rates; trials are sharded over all devices."""
         criteria, mesh, count = Criteria(objectives), devices.mesh(), len(data.order)
 
         def sweep(selector: Selector, rates: Array, data: Trial) -> Measured:
             found = train(task, criteria.at(selector), selector.reverse, rates, data)
-            cut: Measured = jax.tree.map(lambda x: x[:count], found)
-            return cut
+            unpadded: Measured = jax.tree.map(lambda x: x[:count], found)
+            return unpadded
 
         fixed = (
             devices.replicate_on_devices(np.asarray(rates, np.float32), mesh),
             devices.shard_over_devices(data, mesh),
         )
         first = devices.replicate_on_devices(criteria.selector(0, reverse=False), mesh)
+        # Results on every device: each process then reads them without further communication.
         whole = NamedSharding(mesh, PartitionSpec())
         program = jax.jit(sweep, out_shardings=whole).lower(first, *fixed).compile()
 
@@ -115,7 +117,8 @@ class CompiledSweep:
 def train(task: Task, criterion: Criterion, reverse: Array, rates: Array, data: Trial) -> Measured:
     """Train a network with Adam for each trial and rate, and test all after each epoch.
 
-    Loops and the choice of an objective are outside, networks inside: each is traced once.
+    The loops over steps and the switch between objectives are outside the maps over networks, so
+    that each is traced once; under `vmap`, a switch by a mapped index would run all branches.
     """
     network = _Network(task)
     apply_all = over_grid(network.apply, "network", "trial")
@@ -130,7 +133,7 @@ def train(task: Task, criterion: Criterion, reverse: Array, rates: Array, data: 
         inputs, targets = jax.vmap(batch_of)(data, index)
 
         def total(parameters: Any) -> Array:
-            """Networks have nothing in common: the slope of their sum holds that of each."""
+            """Sum over networks, which share no parameters: its gradient holds that of each."""
             return jnp.sum(criterion(apply_all(parameters, inputs), targets))
 
         return update_all(state, jax.grad(total)(state[0]), rates), None
@@ -148,7 +151,7 @@ def train(task: Task, criterion: Criterion, reverse: Array, rates: Array, data: 
 
 @dataclass(frozen=True)
 class _Network:
-    """What a single network of a task says, and how good that is."""
+    """Predictions and metrics of a single network of a task."""
 
     task: Task
 
@@ -156,11 +159,11 @@ class _Network:
         return self.task.model.apply(parameters, inputs, self.task.output.shape)
 
     def score(self, parameters: Any, inputs: Array, targets: Array) -> Array:
-        """The first metric."""
+        """The first metric of the task."""
         return self.task.output.metric(self.apply(parameters, inputs), targets)
 
     def measures(self, parameters: Any, trial: Trial) -> dict[str, Array]:
-        """All metrics on test data."""
+        """All metrics of the task on test data."""
         predictions = self.apply(parameters, trial.inputs.test)
         return {m.name: m(predictions, trial.targets.test) for m in self.task.output.metrics}
 
@@ -179,7 +182,12 @@ _AXES = {"trial": (0, None), "rate": (None, 0), "network": (0, 0)}  # of the gri
 
 
 def over_grid(function: Callable[..., Any], *kinds: str) -> Callable[..., Any]:
-    """A function of one network for all; its arguments belong to a trial, a rate, or a network."""
+    """Map a function of one network over the grid [trial, rate].
+
+    Args:
+        function: The function.
+        *kinds: For each argument, whether it differs by "trial", by "rate", or by both: "network".
+    """
     over_trials, over_rates = zip(*(_AXES[kind] for kind in kinds), strict=True)
     return jax.vmap(jax.vmap(function, in_axes=over_rates), in_axes=over_trials)
 

@@ -1,4 +1,8 @@
-"""All randomness, drawn on the host once for every loss, so that losses can be paired."""
+"""Trials: all randomness of a run, drawn once and shared by all losses, so that they are paired.
+
+Data and initial weights vary results markedly (Bouthillier et al. 2021, arXiv:2103.03098). The part
+of this variance that two losses have in common on the same trial is not in their difference.
+"""
 
 from typing import Any, NamedTuple
 
@@ -11,13 +15,13 @@ from jaxloss.compare.tasks.task import DataSplit, Task
 
 
 class Trial(NamedTuple):
-    """One seed at one level of noise.
+    """The data, initial weights and batches of one seed at one level of noise.
 
     Attributes:
-        inputs: For each part, [example, ...].
-        targets: For each part, [example, ...]; those of the test part are always clean.
-        parameters: The network before training.
-        order: Which training examples make a batch, [epoch, step, example].
+        inputs: Each part [example, ...].
+        targets: Each part [example, ...]; those of the test part are always clean.
+        parameters: The initial parameters.
+        order: The indices of the training examples of each batch, [epoch, step, example].
     """
 
     inputs: DataSplit
@@ -27,14 +31,16 @@ class Trial(NamedTuple):
 
 
 def trials(plan: Plan) -> Trial:
-    """The trials of all seeds and, within each, all levels of noise, stacked on a first axis."""
+    """Draw the trials of all seeds and, within each seed, all levels of noise, stacked in front."""
     drawn = [trial for seed in range(plan.seeds) for trial in _of_seed(plan, seed)]
     stacked: Trial = jax.tree.map(lambda *parts: np.stack(parts), *drawn)
     return stacked
 
 
 def _of_seed(plan: Plan, seed: int) -> list[Trial]:
-    """The trials of one seed: they share all but the noisy targets."""
+    """Draw the trials of one seed, which differ in their noisy targets only."""
+    # Independent streams for data, weights, batches and noise: one more number drawn for the one
+    # does not change the others.
     task, spawned = plan.task, np.random.default_rng(seed).spawn(5)
     data = task.draw(spawned[0])
     shape = data.inputs.training.shape[1:]
@@ -48,7 +54,7 @@ def _of_seed(plan: Plan, seed: int) -> list[Trial]:
 
 
 def _noisy(task: Task, targets: DataSplit, level: float, seeds: list[int]) -> DataSplit:
-    """The targets at a level; generators start anew, so that the levels are nested."""
+    """Corrupt targets at a level, from the same seeds at every level, so that noise is nested."""
     training, validation = (
         task.corrupt(part, level, np.random.default_rng(seed))
         for part, seed in zip(targets[:2], seeds, strict=True)

@@ -22,8 +22,9 @@ _RATE = 0.1
 # A gap between scores, or a displacement in deviations, below this counts as none: it is well above
 # what descent and quadrature leave, and too small for a network to show.
 _TIE = 0.05
-# Four times as many quantiles of the tails nearly double the deviation of a mean, as the outermost of
-# n quantiles of Cauchy's distribution lies near 2 n / pi, and hardly change that of a robust location.
+# Four times as many quantiles of the tails nearly double the deviation of a mean, as the outermost
+# of n quantiles of Cauchy's distribution lies near 2 n / pi. They hardly change that of a robust
+# location.
 _GROWTH = 1.03
 
 

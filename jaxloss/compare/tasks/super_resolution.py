@@ -93,8 +93,8 @@ def neighbourhoods(images: Array) -> Array:
 def patches() -> NDArray[np.float32]:
     """Patches of the photographs, [patch, side, side, 1], in grey from 0 to 1.
 
-    The photographs are JPEG files: at a quarter of their size, the means of 4 x 4 pixels show little
-    of the artefacts of compression.
+    The photographs are JPEG files: at a quarter of their size, the means of 4 x 4 pixels show
+    little of the artefacts of compression.
     """
     grey = [halved(halved(p @ _LUMA / 255)) for p in load_sample_images().images]
     return np.concatenate([_squares(image) for image in grey])[..., None].astype(np.float32)

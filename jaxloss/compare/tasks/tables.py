@@ -22,8 +22,8 @@ from jaxloss.compare.tasks.reading import listed, read
 from jaxloss.compare.tasks.targets import Target, recognise_target
 from jaxloss.compare.tasks.task import Data, DataSplit, Generator, Task
 
-# Limits on what a seed uses. The arrays of all seeds and levels of noise are in memory at once: eight
-# million numbers of single precision are 32 MB each.
+# Limits on what a seed uses. The arrays of all seeds and levels of noise are in memory at once:
+# eight million numbers of single precision are 32 MB each.
 MAX_ROWS = 20_000
 MAX_ENTRIES = 8_000_000
 MAX_WIDTH = 10_000

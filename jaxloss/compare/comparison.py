@@ -71,6 +71,7 @@ class Outcome:
     def frame(self) -> pd.DataFrame:
         """A table with one row per trained network: its metrics, and whether it is ranked."""
         table = self.results.frame()
+        # The rows of a choice are those of all seeds.
         chosen = {
             (standing.loss, spelled(standing.hyperparameters), noise, standing.rate)
             for noise, ranking in self.rankings.items()
@@ -198,7 +199,7 @@ def run_plan(
         if resume:
             _require_same(plan, folder)
         else:
-            (folder / ROWS).unlink(missing_ok=True)
+            (folder / ROWS).unlink(missing_ok=True)  # before the plan that they do not belong to
         write(folder / PLAN, json.dumps(plan.identity, indent=1))
     return Outcome(run(plan, Store(folder / ROWS, plan), done))
 

@@ -50,6 +50,7 @@ def compare(losses: Sequence[str], to: Destination, **settings: Unpack[Settings]
     """
     start = time.perf_counter()
     plan = planned(losses, **settings)
+    # One process writes and prints; the others only train their share.
     quiet = to.json or not devices.is_coordinator()
     with claimed(to.folder) if devices.is_coordinator() else nullcontext():
         if not quiet:
@@ -73,7 +74,7 @@ def task(name: str, data: Path | None, target: str | None, imbalance: float | No
 def _write(outcome: Outcome, to: Destination, start: float) -> None:
     """Write and print everything but the rows, which `run_plan` has written already."""
     results, analysis, folder = outcome.results, outcome.analysis, to.folder
-    outcome.write_table(folder)
+    outcome.write_table(folder)  # before theory and figures, which take seconds
     predictions, seconds = outcome.predictions, time.perf_counter() - start
     report = report_model.build(results, analysis, predictions, to.command, seconds)
     figures = page_figures(results, analysis)

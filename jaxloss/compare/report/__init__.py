@@ -1,1 +1,1 @@
-"""The report: what was found, as a page, as tables of Markdown, and on the terminal."""
+"""The report of a run: an HTML page, tables of Markdown, and text on the terminal."""

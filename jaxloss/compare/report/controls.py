@@ -1,4 +1,4 @@
-"""What was held equal between the contenders, in the words of the report."""
+"""The section of the report on experimental controls: what is equal for all contenders."""
 
 from collections.abc import Iterator
 
@@ -10,6 +10,7 @@ _PAIRING = (
     "Data, noise, initial weights and the order of the batches depend on the seed only: every "
     "objective meets the same, and differences are taken seed by seed."
 )
+# d_z, and not a d over the deviation of scores: it is what the paired test and its power depend on.
 _EFFECT = (
     "The effect is the mean difference over the deviation of the differences from seed to seed "
     "(Cohen's d_z). The seeds named with it are how many would show a difference of the size that "
@@ -18,7 +19,7 @@ _EFFECT = (
 
 
 def controls(plan: Plan, analysis: Analysis) -> Iterator[tuple[str, str]]:
-    """Terms, and what was done about each."""
+    """Yield the controls as pairs of a term and its explanation."""
     yield "Data", plan.task.story
     yield "Noise", _noise(plan)
     yield "Model and training", _training(plan)

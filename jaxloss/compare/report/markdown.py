@@ -1,4 +1,4 @@
-"""The same as the page without its figures, as tables of Markdown."""
+"""The report as Markdown: the tables and sentences of the page, without its figures."""
 
 import re
 from collections.abc import Sequence
@@ -8,16 +8,16 @@ from jaxloss.compare.report.templates import fill
 
 
 def render(report: ReportModel) -> str:
-    """The report of a run as Markdown, with tables as GitHub reads them."""
+    """Render the report as Markdown, with tables in GitHub's syntax."""
     filters = {"plain": plain, "row": row}
     return fill("report.md.jinja", html=False, filters=filters, report=report)
 
 
 def plain(text: str) -> str:
-    """Text whose marks are read as themselves."""
+    """Escape text, so that names such as `a_b*c` are no markup."""
     return re.sub(r"([\\`*_|\[\]<>#])", r"\\\1", " ".join(text.split()))
 
 
 def row(cells: Sequence[str]) -> str:
-    """Cells as a line of a table."""
+    """Write cells as a row of a table."""
     return f"| {' | '.join(plain(cell) for cell in cells)} |"

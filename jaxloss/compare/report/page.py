@@ -1,4 +1,4 @@
-"""The page: one HTML file that needs nothing else."""
+"""The report as one self-contained HTML file."""
 
 from collections.abc import Iterable
 
@@ -12,7 +12,7 @@ from jaxloss.compare.report.templates import fill
 
 
 def render(report: ReportModel, page_figures: Iterable[PageFigure]) -> str:
-    """The report of a run, with figures, as HTML that refers to nothing outside itself."""
+    """Render the report with its figures as HTML that refers to no other file or site."""
     return fill(
         "page.html.jinja",
         html=True,
@@ -25,5 +25,5 @@ def render(report: ReportModel, page_figures: Iterable[PageFigure]) -> str:
 
 
 def breakable(name: str) -> Markup:
-    """A name that may be broken between its parts."""
+    """Escape a name and allow line breaks between its parts."""
     return Markup("<wbr>").join(escape(part) for part in name_parts(name))

@@ -1,4 +1,4 @@
-"""Numbers as they are written: one way for the page, the tables and the terminal."""
+"""Formats of numbers, one for the page, the tables and the terminal."""
 
 import math
 import re
@@ -12,21 +12,22 @@ from jaxloss.compare.statistics.power import MAX_SEEDS
 from jaxloss.compare.tasks.metrics import Metric
 
 NOTHING = "\N{EM DASH}"
-_LEAST_P = 0.001
+_LEAST_P = 0.001  # below it, digits of a p-value rest on the far tail of an assumed distribution
 _MOST_DECIMALS = 5
 _USUAL_DECIMALS = 2
 _QUARTER = 0.25
 _LARGE = 1e6
+# A name breaks after "_", "=", ",", "*" and space, and after the "(" of a call.
 _BREAK = re.compile(r"(?<=[_=,* ])(?=\S)|(?<=\w\()(?=\S)")
 
 
 @dataclass(frozen=True)
 class Scale:
-    """How values of a metric are written.
+    """The format of a metric's values.
 
     Attributes:
         metric: The metric.
-        decimals: Digits after the point; more than can be read at a glance make it exponents.
+        decimals: The digits after the point; above five, numbers are written with exponents.
     """
 
     metric: Metric
@@ -34,7 +35,11 @@ class Scale:
 
     @classmethod
     def of(cls, metric: Metric, estimates: Iterable[Estimate]) -> "Scale":
-        """The scale on which all but the least standard errors have two digits."""
+        """Choose the decimals such that all but the least standard errors show two digits.
+
+        The least quarter is ignored: a contender that hardly varies would otherwise give all others
+        digits that mean nothing.
+        """
         errors = [metric.factor * e.error for e in estimates if math.isfinite(e.error) and e.error]
         if not errors:
             return cls(metric, _USUAL_DECIMALS)
@@ -42,7 +47,7 @@ class Scale:
 
     @property
     def unit(self) -> str:
-        """What values are shown in: a fraction in percent, its differences in points."""
+        """The unit of values: percent for fractions, whose differences are in points."""
         return "percent" if self.metric.unit == "points" else self.metric.unit
 
     @property
@@ -52,90 +57,92 @@ class Scale:
 
     @property
     def direction(self) -> str:
-        """Which way is good, in words."""
+        """Whether higher or lower is better, in words."""
         return "higher is better" if self.metric.higher else "lower is better"
 
     def number(self, value: float, *, signed: bool = False) -> str:
-        """A value of the metric."""
+        """Format a value of the metric."""
         if not math.isfinite(value):
             return NOTHING
         scaled = self.metric.factor * value
         exponents = self.decimals > _MOST_DECIMALS or abs(scaled) >= _LARGE
         form = ".3g" if exponents else f".{self.decimals}f"
+        # Rounded first, so that what rounds to 0 has neither a sign nor an exponent.
         shown = float(f"{scaled:{form}}")
         return minus(f"{shown:{'+' if signed and shown else ''}{form}}" if shown else f"{0:{form}}")
 
     def estimate(self, estimate: Estimate, *, signed: bool = False) -> str:
-        """A mean and its standard error."""
+        """Format a mean and its standard error."""
         if not math.isfinite(estimate.mean):
             return NOTHING
         return f"{self.number(estimate.mean, signed=signed)} ± {self.number(estimate.error)}"
 
     def interval(self, estimate: Estimate) -> str:
-        """The ends of a confidence interval of a difference."""
+        """Format the ends of a confidence interval of a difference."""
         low, high = (self.number(end, signed=True) for end in estimate.interval)
         return NOTHING if low == high == NOTHING else f"{low} to {high}"
 
     def difference(self, value: float, *, signed: bool = True) -> str:
-        """A difference in a sentence, with its unit."""
+        """Format a difference with its unit, for a sentence."""
         return f"{self.number(value, signed=signed)} {self.metric.unit}".rstrip()
 
 
 def percent(fraction: float) -> str:
-    """A fraction as a percentage, without needless digits."""
+    """Format a fraction as a percentage, without trailing zeros."""
     return f"{100 * fraction:g} %"
 
 
 def p_value(p: float) -> str:
-    """A p-value as it is quoted, with as many digits as show on which side of 0.05 it is."""
+    """Format a p-value with as many digits as show on which side of 0.05 it lies."""
     if not math.isfinite(p):
         return NOTHING
     if p < _LEAST_P:
         return f"p < {_LEAST_P}"
+    # 0.0499 must not be quoted as 0.05, which would contradict the verdict.
     written = (f"{p:.{digits}g}" for digits in range(2, 18))
     return f"p = {next(x for x in written if (float(x) < ALPHA) == (p < ALPHA))}"
 
 
 def effect(comparison: Comparison) -> str:
-    """Cohen's d of paired differences."""
+    """Format Cohen's d_z of paired differences."""
     if math.isnan(comparison.effect):
         return NOTHING
     return minus(f"{comparison.effect:+.2f}").replace("inf", "\N{INFINITY}")
 
 
 def seeds(count: int | None) -> str:
-    """How many seeds would show a difference; None where it is more than were looked at."""
+    """Format the number of seeds that would show a difference; None is more than 1000."""
     return f"> {MAX_SEEDS:,} seeds" if count is None else f"{count:,} seeds"
 
 
 def hyperparameter_text(hyperparameters: Mapping[str, float]) -> str:
-    """Hyper-parameters by name."""
+    """Format hyper-parameters as an enumeration of `name = value`."""
     return ", ".join(f"{name} = {minus(f'{value:g}')}" for name, value in hyperparameters.items())
 
 
 def listed(words: Iterable[str]) -> str:
-    """An enumeration in a sentence."""
+    """Enumerate words in a sentence."""
     *others, last = words
     return f"{', '.join(others)} and {last}" if others else last
 
 
 def capital(text: str) -> str:
-    """The same at the beginning of a sentence."""
+    """Capitalise the first letter and leave the others, unlike `str.capitalize`."""
     return text[:1].upper() + text[1:]
 
 
 def minus(number: str) -> str:
-    """A number with a typographic minus sign."""
+    """Replace hyphens of a number by the typographic minus sign."""
     return number.replace("-", "\N{MINUS SIGN}")
 
 
 def name_parts(name: str) -> list[str]:
-    """A contender's name in parts, between which a line may be broken."""
+    """Split a contender's name where a line may be broken."""
     return _BREAK.split(name)
 
 
 def wrapped(name: str, width: int) -> str:
-    """A name on lines of at most so many characters, where its parts allow."""
+    """Wrap a name into lines of at most `width` characters, unless a part is longer."""
     lines = [""]
     for part in name_parts(name):
         if lines[-1] and len(lines[-1]) + len(part.rstrip()) > width:

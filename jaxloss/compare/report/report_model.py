@@ -1,4 +1,4 @@
-"""Everything the report says, as strings: the page, the tables and the terminal show these."""
+"""The contents of a report as strings, which the page, the tables and the terminal show."""
 
 import importlib.metadata
 import platform
@@ -16,12 +16,13 @@ from jaxloss.compare.statistics.standings import Analysis, Standing
 from jaxloss.compare.statistics.theory import TheoryPrediction
 from jaxloss.compare.sweep.results import Results
 
+# Versions that may change numbers: the compiler, the optimizer, the data and the tests.
 _PACKAGES = ("jax", "jaxlib", "optax", "numpy", "scipy", "scikit-learn", "statsmodels")
 
 
 @dataclass(frozen=True)
 class Line:
-    """One line of a ranking; what does not apply is an em dash."""
+    """A line of a ranking; cells that do not apply hold an em dash."""
 
     rank: str
     loss: str
@@ -39,7 +40,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Ranking:
-    """The lines at one level of noise, best first."""
+    """The ranking at one level of noise, best first."""
 
     level: str
     lines: tuple[Line, ...]
@@ -47,7 +48,7 @@ class Ranking:
 
 @dataclass(frozen=True)
 class Table:
-    """Rows, of which the first cell names the row."""
+    """A table whose first column names the rows."""
 
     title: str
     headers: tuple[str, ...]
@@ -56,27 +57,27 @@ class Table:
 
 @dataclass(frozen=True)
 class ReportModel:
-    """What the report says.
+    """The contents of a report.
 
     Attributes:
-        title: What was compared on what.
-        lead: What was done, in a sentence.
-        reference: What all are compared with.
+        title: The number of objectives and the task.
+        lead: A sentence on what was done.
+        reference: The name of the reference.
         metric: The heading of scores.
-        unit: That of their differences.
-        direction: Which way is good.
-        findings: Sentences.
-        warnings: Sentences.
-        rankings: One for each level of noise.
-        speed: The speed of learning.
-        measures: The further metrics, a table for each level; none where there are none.
-        temperature: Differences to the tempered reference, a table for each level likewise.
-        theory: What theory predicts beside what was measured; None where it has no answer.
-        controls: What was held equal: terms and their explanations.
-        command: What to type to find it again.
-        seconds: How long it took.
-        seeds: Those of the run.
-        versions: Of what it ran on, by name.
+        unit: The unit of their differences.
+        direction: Whether higher or lower is better.
+        findings: Sentences on the results.
+        warnings: Sentences on what to distrust.
+        rankings: The ranking at each level of noise.
+        speed: The table of the speed of learning.
+        measures: The tables of further metrics, one per level of noise; empty if there are none.
+        temperature: The tables of differences to the tempered reference, one per level of noise.
+        theory: The table of theory's predictions; None where the task has none.
+        controls: The experimental controls: pairs of a term and its explanation.
+        command: The command line that reproduces the run.
+        seconds: The duration of the run.
+        seeds: The seeds of the run.
+        versions: The versions of packages, and the devices, by name.
     """
 
     title: str
@@ -106,14 +107,14 @@ def build(
     command: str,
     seconds: float,
 ) -> ReportModel:
-    """What there is to say of a run.
+    """Build the contents of the report of a run.
 
     Args:
-        results: Its results.
-        analysis: Theirs.
-        predictions: What theory says.
-        command: What to type to find it again.
-        seconds: How long it took.
+        results: The results of the run.
+        analysis: The analysis of the results.
+        predictions: The predictions of theory.
+        command: The command line that reproduces the run.
+        seconds: The duration of the run.
     """
     plan, scale = results.plan, wording.scale_of(results, analysis)
     return ReportModel(
@@ -140,7 +141,7 @@ def build(
 
 
 def rankings(results: Results, analysis: Analysis) -> tuple[Ranking, ...]:
-    """The rankings as they are written."""
+    """Format the ranking at each level of noise."""
     scale = wording.scale_of(results, analysis)
     return tuple(
         Ranking(
@@ -152,7 +153,7 @@ def rankings(results: Results, analysis: Analysis) -> tuple[Ranking, ...]:
 
 
 def versions() -> dict[str, str]:
-    """What it runs on."""
+    """The versions of the packages that matter for the numbers, and the devices."""
     device = jax.devices()[0]
     packages = {name: importlib.metadata.version(name) for name in _PACKAGES}
     return {
@@ -164,6 +165,7 @@ def versions() -> dict[str, str]:
 
 
 def _line(rank: int, standing: Standing, scale: Scale) -> Line:
+    # A failed contender has a comparison, of NaN; its line shows dashes instead.
     compared = None if standing.verdict == "failed" else standing.to_reference
     return Line(
         rank=str(rank),
@@ -182,6 +184,7 @@ def _line(rank: int, standing: Standing, scale: Scale) -> Line:
 
 
 def _seeds(compared: Comparison | None) -> str:
+    # Without a difference, or a deviation, there is no number of seeds that would show it.
     known = compared is not None and compared.deviation > 0 and compared.difference.mean
     return quantities.seeds(compared.seeds) if compared and known else NOTHING
 
@@ -258,4 +261,5 @@ def _theory(
 
 
 def _names(analysis: Analysis) -> list[str]:
+    # Tables over all levels are in the order of the strongest noise, as the figures are.
     return [standing.loss for standing in analysis.levels[-1]]

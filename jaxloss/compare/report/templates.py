@@ -1,4 +1,4 @@
-"""The templates of the reports."""
+"""Templates of the page and of the Markdown report."""
 
 from collections.abc import Callable
 from typing import Any
@@ -7,11 +7,11 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 
 def fill(name: str, *, html: bool, filters: dict[str, Callable[..., str]], **given: Any) -> str:
-    """A template of this folder with what it is given, escaped where it is HTML."""
+    """Render a template of this folder; values are escaped if it is HTML."""
     environment = Environment(
         loader=PackageLoader("jaxloss.compare.report", package_path=""),
         autoescape=html,
-        undefined=StrictUndefined,
+        undefined=StrictUndefined,  # a misspelt name is an error, not an empty cell
         trim_blocks=True,
         lstrip_blocks=True,
     )

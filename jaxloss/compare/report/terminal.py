@@ -1,4 +1,4 @@
-"""What is printed: the plan, progress with the time left, the ranking and where the report is."""
+"""Output on the terminal: the plan, progress, rankings, findings and the place of the report."""
 
 import textwrap
 from collections.abc import Callable, Iterator
@@ -22,13 +22,13 @@ from jaxloss.compare.sweep.results import Results
 
 _SIGNIFICANT = {"better", "worse", "temperature", "open"}
 _STYLES = {"better": "green", "worse": "red", "failed": "red", "reference": ""}
-_VERDICT_WIDTH, _NARROWEST = 16, 12
-_TIE = "\N{NO-BREAK SPACE}"
+_VERDICT_WIDTH, _NARROWEST = 16, 12  # characters
+_TIE = "\N{NO-BREAK SPACE}"  # "p = 0.03" stays on one line
 _OTHERS = 2 + _VERDICT_WIDTH + 12  # the rank, the verdict and the gaps between columns
 
 
 def announce(plan: Plan) -> None:
-    """Say what is about to happen."""
+    """Print the plan: how many networks are about to be trained."""
     noise = ", ".join(percent(level) for level in plan.noise)
     Console().print(
         f"{plan.task.title}: {plan.networks:,} networks of {len(plan.lineup.contenders)} "
@@ -40,16 +40,18 @@ def announce(plan: Plan) -> None:
 
 
 def status(text: str) -> AbstractContextManager[object]:
-    """A sign of life while something runs whose length is unknown."""
+    """A spinner on the standard error while something of unknown length runs."""
     return Console(stderr=True).status(escape(text))
 
 
 @contextmanager
 def progress(plan: Plan, *, quiet: bool = False) -> Iterator[Callable[[Unit], None]]:
-    """A bar over the units, silent where nobody watches; yields what advances it.
+    """A progress bar over the units; yields the function that advances it.
+
+    The bar is on the standard error, and hidden unless that is a terminal.
 
     Args:
-        plan: What is trained.
+        plan: The plan.
         quiet: Show nothing at all.
     """
     console = Console(stderr=True)
@@ -61,7 +63,7 @@ def progress(plan: Plan, *, quiet: bool = False) -> Iterator[Callable[[Unit], No
 
 
 def show(results: Results, analysis: Analysis) -> None:
-    """Print the ranking at each noise level, and what it says."""
+    """Print the ranking at each level of noise, the findings and the warnings."""
     console = Console()
     for ranking in report_model.rankings(results, analysis):
         console.print()
@@ -80,7 +82,7 @@ def show(results: Results, analysis: Analysis) -> None:
 
 
 def finish(folder: Path, seconds: float) -> None:
-    """Say where everything is."""
+    """Print where the files are and how long the run took."""
     Console().print(
         f"\nWrote {folder / 'report.html'}, report.md, results.csv and results.jsonl in "
         f"{seconds:.0f} s.",
@@ -94,7 +96,7 @@ def _unit(contender: Contender, variant: Variant) -> str:
 
 
 def _table(ranking: report_model.Ranking, width: int) -> Table:
-    """The ranking on so many columns: names are broken, numbers are not."""
+    """The table of a ranking for this width: names are wrapped, numbers are not."""
     table = Table(
         title=Text(ranking.level),
         box=box.SIMPLE_HEAD,
@@ -108,6 +110,7 @@ def _table(ranking: report_model.Ranking, width: int) -> Table:
         table.add_column(header, justify="right", no_wrap=True)
     table.add_column("verdict", no_wrap=True)
     columns = zip(*map(_numbers, ranking.lines), strict=True)
+    # Rich would shorten numbers, which must stay whole: names get what width is left.
     numbers = [len(max(column, key=len)) for column in columns]
     room = width - sum(numbers) - _OTHERS
     for line in ranking.lines:
@@ -121,8 +124,8 @@ def _cells(line: report_model.Line, room: int) -> Iterator[Text]:
     yield Text(line.rank)
     yield Text(wrapped(line.loss, room)).append(tuned, style="dim")
     yield from (Text(cell) for cell in _numbers(line))
-    told = f", {line.p.replace(' ', _TIE)}" if line.kind in _SIGNIFICANT else ""
-    verdict = textwrap.fill(line.verdict + told, _VERDICT_WIDTH)
+    p = f", {line.p.replace(' ', _TIE)}" if line.kind in _SIGNIFICANT else ""
+    verdict = textwrap.fill(line.verdict + p, _VERDICT_WIDTH)
     yield Text(verdict, style=_STYLES.get(line.kind, "dim"))
 
 

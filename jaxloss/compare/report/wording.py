@@ -1,4 +1,4 @@
-"""What was found, in sentences."""
+"""Findings and warnings of a run, in sentences."""
 
 import math
 from collections.abc import Iterator
@@ -9,7 +9,8 @@ from jaxloss.compare.statistics.standings import MORE, NO_MORE, OPEN, Analysis, 
 from jaxloss.compare.sweep.plan import Plan
 from jaxloss.compare.sweep.results import Floats, Results
 
-# Pairs of objectives that are one but for a factor, which Adam does not see; each with a reason.
+# Pairs of objectives that differ by a factor only, each with the proof. Adam is invariant to the
+# scale of gradients but for its epsilon (Kingma & Ba 2015, arXiv:1412.6980): they train alike.
 TWINS = {
     ("cauchy_schwarz", "cross_entropy(temperature=0.5)"): (
         "The Cauchy-Schwarz divergence to a certain label is half of cross-entropy at temperature "
@@ -23,12 +24,12 @@ TWINS = {
 
 
 def level_name(plan: Plan, level: int) -> str:
-    """A level of noise, as "40 % wrong labels"."""
+    """The name of a level of noise, such as "40 % wrong labels"."""
     return f"{percent(plan.noise[level])} {plan.task.noise}"
 
 
 def verdict(standing: Standing) -> str:
-    """What is to be thought of a contender."""
+    """The verdict on a contender, in words."""
     compared = standing.to_reference
     if compared is None or not compared.significant:
         return "failed to train" if standing.verdict == "failed" else standing.verdict
@@ -37,7 +38,7 @@ def verdict(standing: Standing) -> str:
 
 
 def findings(results: Results, analysis: Analysis) -> list[str]:
-    """What the rankings say, in sentences."""
+    """The findings: significant differences, what temperature and rounding explain, and power."""
     scale, levels = scale_of(results, analysis), range(len(results.plan.noise))
     return [
         *[_summary(results.plan, analysis, scale, level) for level in levels],
@@ -53,7 +54,7 @@ def findings(results: Results, analysis: Analysis) -> list[str]:
 
 
 def warnings(results: Results, analysis: Analysis) -> list[str]:
-    """What the reader should distrust."""
+    """The warnings: untuned rates, choices at an edge, failures, and a high noise floor."""
     plan = results.plan
     single = (
         ["A single learning rate was given, so none was tuned."] if len(plan.rates) == 1 else []
@@ -70,17 +71,18 @@ def warnings(results: Results, analysis: Analysis) -> list[str]:
 
 
 def scale_of(results: Results, analysis: Analysis) -> Scale:
-    """How values of the task's first metric are written."""
+    """The format of the task's first metric."""
     estimates = (standing.score for ranking in analysis.levels for standing in ranking)
     return Scale.of(results.plan.task.output.metric, estimates)
 
 
 def twins(results: Results, analysis: Analysis) -> list[str]:
-    """For each pair that is one objective but for a factor, how much rounding left between them."""
+    """A sentence on each pair of equivalent objectives: how far apart rounding has driven them."""
     found = []
     for (first, second), reason in TWINS.items():
         one, other = _networks(results, first), _networks(results, second)
         if one is not None and other is not None:
+            # The same rate for both: else the difference might be one of rates.
             gaps = list(_gaps(results.plan, analysis, first, one - other))
             found.append(
                 f"{reason}. The two should tie; at the learning rate that was chosen for {first} "
@@ -90,7 +92,7 @@ def twins(results: Results, analysis: Analysis) -> list[str]:
 
 
 def _networks(results: Results, name: str) -> Floats | None:
-    """Scores after training, [noise, rate, seed], of a contender or of one of its variants."""
+    """Scores after training, [noise, rate, seed], of a contender or a variant of the control."""
     if name in results.grids:
         grid = results.grids[name].test
         return grid[0, ..., -1] if len(grid) == 1 else None
@@ -105,29 +107,31 @@ def _networks(results: Results, name: str) -> Floats | None:
 
 
 def _gaps(plan: Plan, analysis: Analysis, first: str, differences: Floats) -> Iterator[Estimate]:
-    """The differences, [noise, rate, seed], at the rate of the first, for each level of noise."""
+    """The mean differences for each level of noise, at the rate that was chosen for the first."""
     for level, at_level in enumerate(differences):
         rate = analysis.standing(first, level).rate_index
         yield Estimate.of(at_level[rate], plan.task.overlap)
 
 
 def _summary(plan: Plan, analysis: Analysis, scale: Scale, level: int) -> str:
-    """All significant differences, whatever explains them, so that the others are the rest."""
+    """The significant differences at a level, whatever explains them."""
     ranking, reference = analysis.levels[level], plan.lineup.reference
     where, what = level_name(plan, level), scale.metric.says
     if math.isnan(analysis.standing(reference, level).score.mean):
         return f"At {where}, {reference} failed to train, so there is nothing to compare with."
     sides = {word: _moved(ranking, scale, better=word == "better") for word in ("better", "worse")}
-    told = [f"significantly {word} than {reference}: {listed(x)}" for word, x in sides.items() if x]
-    if not told:
+    parts = [
+        f"significantly {side} than {reference}: {listed(x)}" for side, x in sides.items() if x
+    ]
+    if not parts:
         return f"At {where} no difference to {reference} in {what} is significant."
     rest = any(standing.verdict == "not significant" for standing in ranking)
     more = " The other differences are not significant." if rest else ""
-    return f"At {where}, by {what}: {'; '.join(told)}.{more}"
+    return f"At {where}, by {what}: {'; '.join(parts)}.{more}"
 
 
 def _moved(ranking: tuple[Standing, ...], scale: Scale, *, better: bool) -> list[str]:
-    """Those that differ significantly from the reference to one side, and by how much."""
+    """The contenders that differ significantly to one side, each with its difference."""
     return [
         f"{standing.loss} ({scale.difference(compared.difference.mean)})"
         for standing in ranking
@@ -150,7 +154,7 @@ def _temperature(plan: Plan, analysis: Analysis, scale: Scale, level: int) -> It
 
 
 def _explained(plan: Plan, analysis: Analysis, scale: Scale, level: int) -> Iterator[str]:
-    """What is shown of each significant difference beside temperature's."""
+    """Sentences on whether temperature explains the significant differences."""
     ranking, reference = analysis.levels[level], plan.lineup.reference
     margin = scale.difference(analysis.standing(reference, level).margin, signed=False)
     says = {
@@ -176,7 +180,7 @@ def _floor(plan: Plan, analysis: Analysis) -> str:
 
 
 def _by_level(plan: Plan, gaps: list[Estimate]) -> str:
-    """Differences at each level of noise, with digits of their own: they may be very small."""
+    """Differences at each level of noise, each with digits of its own, as it may be very small."""
     metric = plan.task.output.metric
     return listed(
         f"{Scale.of(metric, [gap]).estimate(gap, signed=True)} {metric.unit}".rstrip()
@@ -186,7 +190,7 @@ def _by_level(plan: Plan, gaps: list[Estimate]) -> str:
 
 
 def _resolution(plan: Plan, analysis: Analysis, scale: Scale) -> Iterator[str]:
-    """What differences such a run shows, and how many seeds others would take."""
+    """A sentence on the least difference that the run can show, and on the seeds for others."""
     resolution, unit = analysis.resolution, scale.metric.unit
     least, sizes = resolution.least(plan.seeds), resolution.table()
     if not math.isfinite(least):
@@ -197,17 +201,18 @@ def _resolution(plan: Plan, analysis: Analysis, scale: Scale) -> Iterator[str]:
         f"{listed(many)} would take {seeds(count).replace('> ', 'more than ')}"
         for count, many in counts.items()
     ]
-    told = f"; {listed(others)}" if others else ""
+    sizes_by_seeds = f"; {listed(others)}" if others else ""
     shared = ", as all of them split one data set" if None in counts and plan.task.overlap else ""
     yield (
         f"The {plan.seeds} seeds of this run show a typical difference in four of five cases where "
         f"it is {shown} {unit}".rstrip()
-        + f"{told}{shared}."
+        + f"{sizes_by_seeds}{shared}."
     )
 
 
 def _edges(plan: Plan, ranking: tuple[Standing, ...], level: int) -> Iterator[str]:
     chosen = {standing.loss: standing.at_edge for standing in ranking if standing.at_edge}
+    # One sentence for all contenders with the same edges, not one for each.
     for names in dict.fromkeys(chosen.values()):
         losses = listed(loss for loss in chosen if chosen[loss] == names)
         yield (

@@ -1,1 +1,1 @@
-"""The statistics: what is chosen on validation data, and what chance explains on test data."""
+"""The statistics: model selection on validation data, and tests on test data."""

@@ -48,6 +48,7 @@ class NoiseLevel:
         """
         variant, rate = choice or self.choices[loss]
         curves = self.results.grids[loss].test[variant, self.index, rate]
+        # Rows have null for both NaN and infinity, so that results read from them would differ.
         return np.where(np.isfinite(curves), curves, np.nan)
 
     def score(self, loss: str) -> Estimate:
@@ -87,6 +88,7 @@ class NoiseLevel:
         if self.results.plan.lineup.control is None:
             return None
         reference = self.chosen(self.results.plan.lineup.reference)
+        # A failed temperature, of score -inf, would always be the worst.
         known = [
             x for x in (reference, *self._temperatures) if self._validation_score(x) > -math.inf
         ]

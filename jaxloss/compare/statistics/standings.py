@@ -73,7 +73,7 @@ class Standing:
         compared = self.to_reference
         if compared is None:
             return "reference"
-        if math.isnan(self.score.mean):
+        if math.isnan(self.score.mean):  # before significance: a failure has p = 1
             return "failed"
         if not compared.significant:
             return "not significant"
@@ -147,6 +147,7 @@ def analyse(results: Results) -> Analysis:
     return Analysis(
         levels=tuple(_ranking(level, family) for level in levels),
         floor=tuple(
+            # At the uncorrected level, which makes the interval narrow and the warning early.
             x.compared(plan.lineup.replicate, x.chosen(plan.lineup.reference), ALPHA)
             for x in levels
         ),
@@ -192,6 +193,7 @@ def _ranking(level: NoiseLevel, family: Family) -> tuple[Standing, ...]:
     plan = level.results.plan
     sign = -1 if plan.task.output.metric.higher else 1
     everyone = [_standing(level, c.name, family) for c in plan.lineup.contenders if not c.replicate]
+    # Rounded, or the order of ties would depend on rounding errors; NaN sorts last.
     means = sign * rounded(np.array([standing.score.mean for standing in everyone]))
     return tuple(everyone[index] for index in np.argsort(means, kind="stable"))
 

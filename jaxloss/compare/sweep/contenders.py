@@ -14,6 +14,7 @@ from jaxloss.compare.tasks.task import Task
 from jaxloss.core.loss import Loss
 
 REPLICATE_SUFFIX = " (again)"
+# A loss in any form that `compare` takes.
 LossLike = str | Loss[Any] | jl.Objective | Callable[..., Array]
 _WANTED = (
     "an expression as 'huber(delta=0.1..10)', a loss, an objective, or a function "
@@ -87,6 +88,7 @@ class Lineup:
         scaled = task.control if first == task.reference else None
         if scaled and any(contender.tempered for contender in others):
             everyone.append(_contender(scaled, named.get(scaled, scaled), task))
+        # The reference and the control may be among the losses as well: one name, one contender.
         distinct = {contender.name: contender for contender in everyone}
         return cls(tuple(distinct.values()), first, scaled if scaled in distinct else None)
 
@@ -109,6 +111,7 @@ def _named(given: Iterable[LossLike] | Mapping[str, LossLike]) -> dict[str, Loss
         raise TypeError(message)
     pairs = [(_name(what), what) for what in given]
     named = dict(pairs)
+    # The same loss twice is harmless; two different ones of one name would hide one another.
     if len(named) < len({id(what) for _, what in pairs}):
         twice = next(name for i, (name, _) in enumerate(pairs) if name in dict(pairs[:i]))
         message = f"compare: two of `losses` are called {twice!r}; give a mapping to name them"
@@ -158,7 +161,7 @@ def _require_number(name: str, objective: jl.Objective, task: Task) -> None:
     )
     try:
         value = jax.eval_shape(objective, predictions, targets)
-    except (TypeError, ValueError, LookupError, AttributeError) as error:
+    except (TypeError, ValueError, LookupError, AttributeError) as error:  # of a user's function
         message = f"compare: {name!r} cannot be trained on {given}: {error}"
         raise ValueError(message) from error
     if value.shape or not jnp.issubdtype(value.dtype, jnp.floating):

@@ -19,6 +19,7 @@ from jaxloss.hints import nearest
 INTERVAL_VALUES = 5
 MAX_COMBINATIONS = 64  # each is trained at every seed, level of noise and learning rate
 
+# A NUMBER may end in a point, but not where another point follows: `1..2` is an interval from 1.
 _GRAMMAR = Lark(
     r"""
     total: [SIGN] term (SIGN term)*
@@ -37,6 +38,7 @@ _GRAMMAR = Lark(
     start="total",
     parser="lalr",
 )
+# The terminals, by the names that Lark gives them, in the words of messages.
 _SAYS = {
     "SIGN": "a sign",
     "NAME": "a name",
@@ -111,9 +113,10 @@ def parse_expression(text: str, output: Output, temperatures: Sequence[float] = 
         terms = _Builder(text, output).transform(_GRAMMAR.parse(text))
     except UnexpectedInput as error:
         raise ExpressionError(text, _column(error, text), _unexpected(error, text)) from None
-    except VisitError as error:
+    except VisitError as error:  # in which Lark wraps what `_Builder` raises
         raise error.orig_exc from None
     tempered = any(term.fitted.tempered for term in terms)
+    # The terms of a sum may need different temperatures, which are only tried where they are given.
     if temperatures and tempered and len(terms) == 1:
         terms = [replace(terms[0], arguments={"temperature": temperatures} | terms[0].arguments)]
     found = tuple(_combinations(terms))
@@ -231,6 +234,7 @@ def _spread(ends: tuple[float, float], item: HyperParameter) -> list[float]:
 
 
 def _column(error: UnexpectedInput, text: str) -> int:
+    # Lark has no column for the end of the text.
     ended = getattr(getattr(error, "token", None), "type", "") == "$END"
     return len(text) + 1 if ended else error.column
 

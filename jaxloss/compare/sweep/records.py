@@ -94,7 +94,7 @@ def records(
     for level, noise in enumerate(plan.noise):
         for index, rate in enumerate(plan.rates):
             for seed in range(plan.seeds):
-                at = (seed * levels + level, index)
+                at = (seed * levels + level, index)  # `trials` stacks the levels of a seed together
                 yield Record(
                     loss=contender.name,
                     hyperparameters=dict(variant.hyperparameters),
@@ -139,6 +139,7 @@ class Store:
         if not self.path.exists():
             return []
         found: dict[tuple[str, tuple[float, float, int]], Record] = {}
+        # A line counts once its newline is written; what follows the last newline was cut off.
         for number, line in enumerate(self.path.read_bytes().split(b"\n")[:-1], 1):
             try:
                 row = Record.from_json(line)
@@ -204,6 +205,7 @@ class Store:
 
 def _rounded(x: NDArray[Any]) -> NDArray[np.float64]:
     """Round to the seven digits of single precision: more would be noise in the file."""
+    # By way of decimal text: rounding by arithmetic leaves binary digits that print in full.
     text = np.char.mod(f"%.{_DIGITS}g", np.asarray(x, np.float64))
     return text.astype(np.float64)
 

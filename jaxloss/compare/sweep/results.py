@@ -57,6 +57,7 @@ class Results:
         units: dict[str, list[Record]] = {}
         for row in rows:
             units.setdefault(row.unit, []).append(row)
+        # Units finish in any order, and so do their rows after a resumed run.
         ordered = {
             (c.name, i): sorted(
                 units.get(key(c.name, v.hyperparameters), ()), key=attrgetter("place")
@@ -85,6 +86,7 @@ def spelled(hyperparameters: Mapping[str, float]) -> str:
 
 
 def _grid(plan: Plan, units: list[list[Record]]) -> Grid:
+    # The axes are those of the order in which `Record.place` sorts the rows of a unit.
     shape = (len(units), len(plan.noise), len(plan.rates), plan.seeds)
     rows = [row for unit in units for row in unit]
 

@@ -32,7 +32,7 @@ def run(
     # All processes must train the same units, and only the coordinator has a file.
     rows = from_jsonl(devices.broadcast_text(to_jsonl(kept.read() if kept else ())))
     if kept:
-        kept.replace(rows)
+        kept.replace(rows)  # without the rows of a unit that was interrupted
     lacking = missing(plan, rows)
     for index in sorted({*range(len(plan.units))} - {*lacking}):
         done(plan.units[index])
@@ -43,7 +43,7 @@ def run(
         done(plan.units[index])
     results = Results.of(plan, rows)
     if kept:
-        kept.replace(results.rows)
+        kept.replace(results.rows)  # in the order of the plan: equal runs give equal files
     return results
 
 

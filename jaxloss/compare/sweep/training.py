@@ -59,6 +59,7 @@ class Criteria:
         flat = [ravel_pytree(objective) for objective in objectives]
         structures = [jax.tree.structure(objective) for objective in objectives]
         distinct = [i for i, kind in enumerate(structures) if structures.index(kind) == i]
+        # All selectors have one shape, so that one compiled program takes any of them.
         width = max(vector.size for vector, _ in flat)
         self.branches = [_branch(flat[i][1], flat[i][0].size) for i in distinct]
         self._branch_of = [distinct.index(structures.index(kind)) for kind in structures]
@@ -104,6 +105,7 @@ class CompiledSweep:
         first = devices.replicate_on_devices(criteria.selector(0, reverse=False), mesh)
         # Results on every device: each process then reads them without further communication.
         whole = NamedSharding(mesh, PartitionSpec())
+        # Compiled before the threads of `run` start, which would otherwise each compile it.
         program = jax.jit(sweep, out_shardings=whole).lower(first, *fixed).compile()
 
         def run(selector: Selector) -> Measured:
@@ -126,6 +128,7 @@ def train(task: Task, criterion: Criterion, reverse: Array, rates: Array, data: 
     score_all = over_grid(network.score, "network", "trial", "trial")
 
     def batch_of(trial: Trial, index: Array) -> tuple[Array, Array]:
+        # The replicate takes each batch backwards: sums over a batch are then rounded otherwise.
         index = jnp.where(reverse, index[::-1], index)
         return trial.inputs.training[index], trial.targets.training[index]
 
@@ -142,6 +145,7 @@ def train(task: Task, criterion: Criterion, reverse: Array, rates: Array, data: 
         state, _ = jax.lax.scan(step, state, order)
         return state, score_all(state[0], data.inputs.test, data.targets.test)
 
+    # Adam's state at the start does not depend on the rate, but each network needs its own.
     start = over_grid(_initial_state, "trial", "rate")(data.parameters, rates)
     (parameters, _), curve = jax.lax.scan(epoch, start, jnp.moveaxis(data.order, 0, 2))
     validation = score_all(parameters, data.inputs.validation, data.targets.validation)

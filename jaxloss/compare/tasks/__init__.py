@@ -1,1 +1,1 @@
-"""The tasks: what is trained on, how it is spoilt, and how success is measured."""
+"""The tasks: data, models, noise and metrics."""

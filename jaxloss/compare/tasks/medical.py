@@ -14,7 +14,7 @@ from jaxloss.compare.tasks.outputs import BINARY, values
 from jaxloss.compare.tasks.populations import Tails
 from jaxloss.compare.tasks.task import Data, Generator, Task
 
-TEMPERATURES = "cross_entropy(temperature=[0.25, 0.5, 2, 4])"
+TEMPERATURES = "cross_entropy(temperature=[0.25, 0.5, 2, 4])"  # 1 is the reference itself
 
 # The convex margin losses, then the bounded ones, then those of a probability.
 MARGINS = (
@@ -49,6 +49,7 @@ RESIDUALS = (
     "tukey(scale=0.5..50)",
 )
 
+# The median error ranks: a few far errors, which squared error minimises, do not decide it.
 _METRICS = (
     Metric(
         "median_error",

@@ -15,7 +15,7 @@ from jaxloss.compare.tasks.outputs import classes
 from jaxloss.compare.tasks.task import Data, DataSplit, Generator, Task
 
 POINTS = 40
-# Data are drawn anew for each seed and cost nothing, so test parts are as large as training parts.
+# Data are generated at no cost, so a test part is as large as a training part.
 SIZES = DataSplit(1000, 400, 1000)
 
 # The horizontal position of a pen that writes each digit from top to bottom, at twelve heights.

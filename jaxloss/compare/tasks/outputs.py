@@ -33,7 +33,7 @@ from jaxloss.core.signature import HyperParameter
 
 Link = Callable[[Array], Array]
 Links = Mapping[object, Link]
-"""Maps to what losses take: by its type in their signatures, or by its scale and its axes."""
+"""Maps to the domains of losses, by their type in signatures or by their scale and axes."""
 
 _TEMPERATURE = HyperParameter(HyperDomain("Positive", "a number > 0", low=0.0, open=True), 1.0)
 
@@ -63,8 +63,8 @@ class Output:
     Attributes:
         says: A description of predictions and targets, for messages.
         shape: The shape of the prediction for one example.
-        predictions: Maps from a prediction to each domain that a loss may take, by type, or by scale and axes.
-        targets: Maps from a target to each domain that a loss may take, by type, or by scale and axes.
+        predictions: Maps from a prediction to the domains that losses may take.
+        targets: Maps from a target to the domains that losses may take.
         metrics: The metrics; the first, on validation data, selects the hyper-parameters.
         aliases: Short names of losses.
         lift: Turns a margin loss into a loss of these predictions.
@@ -110,7 +110,7 @@ _TEMPERED = (Scale.LOGIT, Scale.LOG_PROBABILITY, Scale.PROBABILITY)
 
 
 def _link(links: Links, domain: ArrayDomain) -> Link | None:
-    """The map to a domain, by its type or by its scale and axes."""
+    """Find the map to a domain by its type, or by its scale and axes."""
     known = {domain_in(key, ArrayDomain) or key: link for key, link in links.items()}
     return known.get(domain) or known.get((domain.scale, domain.axes))
 
@@ -118,7 +118,7 @@ def _link(links: Links, domain: ArrayDomain) -> Link | None:
 def _linked(
     loss: "Loss[Any]", of_prediction: Link, of_target: Link, *, tempered: bool
 ) -> Callable[..., Array]:
-    """The loss of raw predictions and targets, where it depends on one with a temperature."""
+    """Compose a loss with the maps to its domains, and with a temperature where it has one."""
 
     def plain(p: Array, t: Array, /, **hyper: Any) -> Array:  # one of `hyper` may be called p
         return loss(of_prediction(p), of_target(t), **hyper)
@@ -188,7 +188,7 @@ def classes(count: int) -> Output:
         targets={
             Label: _same,
             Simplex: one_hot,
-            LogProbabilities: lambda labels: jnp.log(one_hot(labels)),
+            LogProbabilities: lambda labels: jnp.log(one_hot(labels)),  # -inf where it is 0
             Real: one_hot,
             Vector: one_hot,
             Point: one_hot,
@@ -209,6 +209,7 @@ BINARY = Output(
         (Scale.PROBABILITY, ()): jax.nn.sigmoid,
         Real: _same,
     },
+    # Losses of reals, such as squared error, fit the score to -1 or 1: 0 is the threshold between.
     targets={Probability: _same, Sign: _same, Real: _as_signs},
     metrics=(ACCURACY, BALANCED, *CALIBRATION),
     aliases={"cross_entropy": "sigmoid_binary_cross_entropy"},

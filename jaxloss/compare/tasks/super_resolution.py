@@ -117,6 +117,7 @@ def draw(generator: Generator) -> Data:
 
 def salt_and_pepper(images: NDArray[Any], rate: float, generator: Generator) -> NDArray[Any]:
     """Replace a fraction of all pixels by black or white: salt-and-pepper noise."""
+    # Ranks and colours are drawn for all pixels, so that noise is nested: more of it adds pixels.
     rank = generator.permutation(images.size).reshape(images.shape)
     extreme = generator.integers(2, size=images.shape)
     return np.where(rank < round(rate * images.size), extreme, images).astype(images.dtype)
@@ -124,7 +125,7 @@ def salt_and_pepper(images: NDArray[Any], rate: float, generator: Generator) -> 
 
 def peak_ratio(images: Array, targets: Array) -> Array:
     """Peak signal-to-noise ratio of each image, in decibels, averaged over images."""
-    errors = jnp.mean(jnp.square(images - targets), axis=(1, 2, 3))
+    errors = jnp.mean(jnp.square(images - targets), axis=(1, 2, 3))  # the peak is 1
     return -10 * jnp.mean(jnp.log10(errors))
 
 
@@ -185,6 +186,6 @@ SUPER_RESOLUTION = Task(
         "cosine_distance",
     ),
     levels=(0.0, 0.1),
-    batch=8,
+    batch=8,  # patches: 2048 pixels a step
     epochs=20,
 )

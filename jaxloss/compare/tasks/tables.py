@@ -68,6 +68,7 @@ class TableSource:
         every = np.arange(len(self.target.values))
         if self.size == len(every):
             return every
+        # scikit-learn takes the legacy generator only.
         state = np.random.RandomState(generator.integers(2**31))
         chosen: NDArray[np.intp] = train_test_split(
             every, train_size=self.size, stratify=self._of(every), random_state=state
@@ -125,6 +126,7 @@ def table(path: Path, target: str | None = None) -> Task:
     source = TableSource(inputs, found, min(most, len(found.rows)))
     kind = _Kind.of(found)
     sentences = [_question(source, name, Path(path)), _division(source), *found.notes, *notes]
+    # Larger batches for larger tables, whose steps would otherwise grow in number with the rows.
     batch = 64 if source.size < _LARGE else 256
     return Task(
         name=Path(path).name,
@@ -172,6 +174,7 @@ def _question(source: TableSource, name: str, path: Path) -> str:
     """A sentence on target and features, and for real targets on the unit of errors."""
     names, values = source.target.names, source.target.values
     with path.open("rb") as file:
+        # The report, and `--resume`, thereby know the data and not only the name of their file.
         digest = hashlib.file_digest(file, "sha256").hexdigest()[:12]
     columns = source.inputs.values.shape[1]
     origin = f"from {columns} other column{'s' * (columns > 1)} of {path.name} (SHA-256 {digest}…)"

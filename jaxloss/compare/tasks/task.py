@@ -86,6 +86,8 @@ class Task:
     contenders: tuple[str, ...]
     control: str | None = None
     levels: tuple[float, ...] = (0.0, 0.4)
+    # Three decades in steps of about √10: losses differ in the scale of their gradients, and Adam's
+    # best rate still depends on the loss.
     rates: tuple[float, ...] = (3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 3e-1)
     overlap: float = 1 / 3
     batch: int = 64
@@ -95,5 +97,6 @@ class Task:
     def example(self) -> tuple[jax.ShapeDtypeStruct, jax.ShapeDtypeStruct]:
         """The shapes and types of a batch of predictions and targets, to check losses with."""
         drawn = self.draw(np.random.default_rng(0)).targets.training
+        # Shapes only: whether a loss fits is known before anything is computed.
         targets = jax.eval_shape(lambda x: x, drawn[: self.batch])
         return jax.ShapeDtypeStruct((len(targets), *self.output.shape), np.float32), targets

@@ -1,1 +1,1 @@
-"""The figures of the report: their style, what is drawn on axes, and the panels with captions."""
+"""The figures of the report: style, plots on given axes, and panels with captions."""

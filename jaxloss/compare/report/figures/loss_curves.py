@@ -1,4 +1,4 @@
-"""The losses themselves: what one example costs and how hard it pulls, against its prediction."""
+"""Curves of the losses and of their derivatives for one example, against its prediction."""
 
 from typing import NamedTuple
 
@@ -18,17 +18,18 @@ from jaxloss.compare.sweep.results import Floats, Results
 from jaxloss.compare.tasks.outputs import Output
 from jaxloss.core.domains import Sign
 
+# Logits of -6 to 6 are probabilities of 0.25 % to 99.75 %; points are 0.1 apart, with one at 0.
 _HALF_RANGE, _POINTS = 6.0, 121
 
 
 class PredictionLine(NamedTuple):
-    """A line through the predictions for one example.
+    """A line in the space of predictions for one example, along which losses are drawn.
 
     Attributes:
-        says: What varies along it.
+        says: The coordinate along the line, in words.
         target: The target.
-        start: A prediction.
-        direction: What is added to it, times -6 to 6.
+        start: The prediction at coordinate 0.
+        direction: The change of the prediction per unit of the coordinate, from -6 to 6.
     """
 
     says: str
@@ -38,7 +39,7 @@ class PredictionLine(NamedTuple):
 
 
 class Profile(NamedTuple):
-    """A loss and its slope along a line of predictions, each [point]."""
+    """A loss and its derivative along a line of predictions, each [point]."""
 
     at: Floats
     values: Floats
@@ -46,7 +47,7 @@ class Profile(NamedTuple):
 
 
 def prediction_line(output: Output) -> PredictionLine | None:
-    """How the losses of such predictions are looked at; None for those of whole pictures."""
+    """The line along which losses of such predictions are drawn; None for losses of images."""
     if len(output.shape) == 1:
         start = jnp.zeros(output.shape)
         return PredictionLine("logit of the true class", jnp.int32(0), start, start.at[0].set(1.0))
@@ -63,9 +64,9 @@ def prediction_line(output: Output) -> PredictionLine | None:
 
 
 def profiles(results: Results, analysis: Analysis) -> dict[str, Profile]:
-    """Those of all contenders, at the hyper-parameters chosen at the strongest noise.
+    """The profiles of all contenders, at the hyper-parameters chosen at the strongest noise.
 
-    Empty where there is no line to look along.
+    Empty where the task has no line of predictions.
     """
     line = prediction_line(results.plan.task.output)
     if line is None:
@@ -75,12 +76,13 @@ def profiles(results: Results, analysis: Analysis) -> dict[str, Profile]:
         for standing in analysis.levels[-1]
     }
     at = jnp.linspace(-_HALF_RANGE, _HALF_RANGE, _POINTS)
+    # All contenders in one program: compiling takes most of the time.
     found = quick_jit(lambda x: {name: _along(line, o, x) for name, o in chosen.items()})(at)
     return {name: Profile(np.asarray(at), *map(np.asarray, found[name])) for name in chosen}
 
 
 def draw_shape(axes: Axes, profile: Profile) -> None:
-    """The loss, scaled to 0 to 1, and dashed the size of its slope, scaled to at most 1."""
+    """Draw the loss, scaled to 0 to 1, and dashed |derivative|, scaled to at most 1."""
     axes.plot(profile.at, _scaled(profile.values - np.nanmin(_finite(profile.values))), color=INK)
     axes.plot(profile.at, _scaled(np.abs(profile.derivatives)), color=MUTED, ls=DASHED, lw=1.2)
     axes.set(ylim=(-0.04, 1.06), yticks=[0, 1], xticks=[-_HALF_RANGE, 0, _HALF_RANGE])
@@ -93,6 +95,7 @@ def _along(line: PredictionLine, objective: jl.Objective, at: Array) -> tuple[Ar
         result: Array = objective(prediction[None], line.target[None])
         return result
 
+    # Forward mode gives value and derivative of all points in one pass.
     return jax.jvp(jax.vmap(value), (at,), (jnp.ones_like(at),))
 
 

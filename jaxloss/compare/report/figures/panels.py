@@ -1,4 +1,4 @@
-"""The figures of the page: panels of what is drawn, each with a title and a caption."""
+"""The figures of the page: panels with titles, and captions."""
 
 import functools
 from collections.abc import Callable, Iterator, Sequence
@@ -18,11 +18,11 @@ _PANEL = 2.35, 1.75  # inches
 
 
 class Panel(NamedTuple):
-    """One drawing of a figure.
+    """A panel of a figure.
 
     Attributes:
-        title: What it is of; "" where the figure says it.
-        svg: The element, ours and not a reader's.
+        title: The title; "" where that of the figure suffices.
+        svg: The SVG element. It is made here, of escaped text, so the page does not escape it.
     """
 
     title: str
@@ -34,9 +34,9 @@ class PageFigure(NamedTuple):
 
     Attributes:
         title: The heading of its section.
-        panels: Its drawings; none where there is nothing to draw.
-        caption: How it is read, or why there is none.
-        keys: What the colours mean, by their variables in the style sheet.
+        panels: Its panels; none where there is nothing to draw.
+        caption: How to read it, or why it is empty.
+        keys: The legend: pairs of a variable of the style sheet, a colour, and its meaning.
     """
 
     title: str
@@ -46,7 +46,7 @@ class PageFigure(NamedTuple):
 
 
 def page_figures(results: Results, analysis: Analysis) -> Iterator[PageFigure]:
-    """All figures that the results allow, in the order of the page."""
+    """Yield all figures that the results allow, in the order of the page."""
     yield differences(results, analysis)
     if len(results.plan.noise) > 1:
         yield robustness(results, analysis)
@@ -59,13 +59,14 @@ def page_figures(results: Results, analysis: Analysis) -> Iterator[PageFigure]:
 
 
 def differences(results: Results, analysis: Analysis) -> PageFigure:
-    """The differences to the reference at all levels."""
+    """The figure of the differences to the reference at all levels of noise."""
     lineup, metric = results.plan.lineup, results.plan.task.output.metric
 
     def draw(figure: Figure) -> None:
         levels = len(results.plan.noise)
         names = [wrapped(s.loss, plots.NAME_WIDTH) for s in analysis.levels[0]]
         lines = sum(name.count("\n") + 1 for name in names)
+        # A level has a title and ticks, a gap between contenders, and the lines of their names.
         figure.set_size_inches(WIDTH, levels * (0.7 + 0.08 * len(names) + 0.14 * lines))
         every = figure.subplots(levels, 1, squeeze=False, sharex=True)[:, 0]
         for level, axes in enumerate(every):
@@ -85,7 +86,7 @@ def differences(results: Results, analysis: Analysis) -> PageFigure:
 
 
 def robustness(results: Results, analysis: Analysis) -> PageFigure:
-    """Scores against noise."""
+    """The figure of scores against noise."""
 
     def draw(figure: Figure) -> None:
         figure.set_size_inches(WIDTH, 3.4)
@@ -102,7 +103,7 @@ def robustness(results: Results, analysis: Analysis) -> PageFigure:
 
 
 def learning(results: Results, analysis: Analysis) -> PageFigure:
-    """Learning curves, a panel for each contender."""
+    """The figure of learning curves, with a panel per contender."""
     ordinate = plots.learning_ordinate(results, analysis)
 
     def one(axes: Axes, loss: str) -> None:
@@ -116,7 +117,7 @@ def learning(results: Results, analysis: Analysis) -> PageFigure:
 
 
 def rates(results: Results, analysis: Analysis) -> PageFigure:
-    """Responses to the learning rate, a panel for each contender."""
+    """The figure of scores against the learning rate, with a panel per contender."""
     ordinate = plots.rates_ordinate(results, analysis)
 
     def one(axes: Axes, loss: str) -> None:
@@ -131,7 +132,7 @@ def rates(results: Results, analysis: Analysis) -> PageFigure:
 
 
 def hyperparameters(results: Results, analysis: Analysis) -> PageFigure:
-    """Responses to hyper-parameters, a panel for each."""
+    """The figure of scores against hyper-parameters, with a panel for each."""
     ordinate = plots.rates_ordinate(results, analysis)
 
     def one(axes: Axes, loss: str, name: str) -> None:
@@ -149,7 +150,7 @@ def hyperparameters(results: Results, analysis: Analysis) -> PageFigure:
 
 
 def losses(results: Results, analysis: Analysis) -> PageFigure:
-    """Shapes, a panel for each contender."""
+    """The figure of the losses themselves, with a panel per contender."""
     line, title = loss_curves.prediction_line(results.plan.task.output), "Shapes of the losses"
     if line is None:
         return PageFigure(title, (), "A loss of whole pictures has no curve to show.")
@@ -169,7 +170,7 @@ def losses(results: Results, analysis: Analysis) -> PageFigure:
 
 
 def tuned_panels(results: Results, analysis: Analysis) -> list[tuple[str, str]]:
-    """The contenders and those of their hyper-parameters of which several values were tried."""
+    """Pairs of a contender and one of its hyper-parameters of which several values were tried."""
     return [
         (standing.loss, name)
         for standing in analysis.levels[-1]
@@ -185,7 +186,7 @@ def _by_contender(
     one: Callable[[Axes, str], None],
     caption: str,
 ) -> PageFigure:
-    """A panel for each contender, in the order of the ranking at the strongest noise."""
+    """A figure with a panel per contender, in the order of the ranking at the strongest noise."""
 
     def labelled(axes: Axes, loss: str) -> None:
         one(axes, loss)
@@ -197,7 +198,7 @@ def _by_contender(
 
 
 def _panels(kind: str, draw: Sequence[tuple[str, Callable[[Axes], None]]]) -> tuple[Panel, ...]:
-    """Small drawings, which the page puts in as many columns as there is room for."""
+    """Small panels, which the page arranges in as many columns as fit."""
 
     def fill(figure: Figure, one: Callable[[Axes], None]) -> None:
         figure.set_size_inches(_PANEL)

@@ -1,4 +1,4 @@
-"""What is drawn of results: differences, curves and responses, each on axes that are given."""
+"""Plots of results on given axes: differences, learning curves, and responses to parameters."""
 
 from collections.abc import Iterator, Sequence
 
@@ -21,13 +21,14 @@ from jaxloss.compare.statistics.estimates import Estimate
 from jaxloss.compare.statistics.standings import Analysis, Standing
 from jaxloss.compare.sweep.results import Floats, Results
 
-NAME_WIDTH = 27
-_CLAIMS = {"better", "worse"}  # verdicts that say of a loss what no temperature does
-_FEW_DECADES = 3.0
+NAME_WIDTH = 27  # characters of a name beside the axes, before it is wrapped
+_CLAIMS = {"better", "worse"}  # verdicts that temperature does not explain
+_LOG_FROM = 3.0  # ratio of the ends from which an axis is logarithmic
+_MAX_TICKS = 6  # on each side of 0
 
 
 def draw_differences(axes: Axes, results: Results, analysis: Analysis, level: int) -> None:
-    """The paired difference of each contender to the reference, with its simultaneous interval."""
+    """Draw the paired difference of each contender to the reference, with its interval."""
     metric, ranking = results.plan.task.output.metric, analysis.levels[level]
     names = [wrapped(standing.loss, NAME_WIDTH) for standing in ranking]
     heights = np.asarray([0.4 + 0.6 * len(name.splitlines()) for name in names])
@@ -39,10 +40,10 @@ def draw_differences(axes: Axes, results: Results, analysis: Analysis, level: in
         if standing.to_reference.failed:
             axes.text(0, row, " failed to train", va="center", color=MUTED)
             continue
-        difference, told = standing.to_reference.difference, standing.verdict in _CLAIMS
+        difference, claimed = standing.to_reference.difference, standing.verdict in _CLAIMS
         ends = metric.factor * np.asarray(difference.interval)
         axes.plot(ends, [row, row], color=colour(level), solid_capstyle="butt")
-        fill = colour(level) if told else PAPER
+        fill = colour(level) if claimed else PAPER
         mean = metric.factor * difference.mean
         axes.plot(mean, row, "o", color=colour(level), mfc=fill, ms=6, mew=1.4)
     axes.axvline(0, color=MUTED, lw=1, zorder=0)
@@ -55,20 +56,22 @@ def draw_differences(axes: Axes, results: Results, analysis: Analysis, level: in
 
 
 def scale_differences(axes: Axes, results: Results, analysis: Analysis) -> None:
-    """An abscissa for differences at all levels: linear about 0, logarithmic beyond."""
+    """Scale the abscissa of differences: linear about 0, logarithmic beyond if they vary much."""
     factor = results.plan.task.output.metric.factor
     known = [factor * np.asarray(d.interval) for d in _differences(analysis)]
     ends = np.abs(np.asarray([ends for ends in known if np.isfinite(ends).all()]).ravel())
     if not ends.size or not ends.max():
         return
+    # Linear up to the power of ten at or below the median end, so that usual differences are drawn
+    # to scale and a contender that fails to learn does not squeeze them into a point.
     usual, farthest = float(np.median(ends)), float(ends.max())
     step = 10.0 ** np.floor(np.log10(usual or farthest))
-    if farthest <= _FEW_DECADES * step:
+    if farthest <= _LOG_FROM * step:
         return
     axes.set_xscale("symlog", linthresh=step, linscale=0.7)
     powers = step * 10.0 ** np.arange(np.ceil(np.log10(farthest / step)) + 1)
     sizes = sorted({*powers, *(3 * powers)})
-    if len([size for size in sizes if size <= farthest]) > 2 * _FEW_DECADES:
+    if len([size for size in sizes if size <= farthest]) > _MAX_TICKS:
         sizes = sorted(powers)
     shown = [size for size in sizes if size <= farthest]
     ticks = [*(-size for size in reversed(shown)), 0.0, *shown]
@@ -79,7 +82,7 @@ def scale_differences(axes: Axes, results: Results, analysis: Analysis) -> None:
 def draw_learning(
     axes: Axes, results: Results, analysis: Analysis, loss: str, ordinate: Ordinate | None = None
 ) -> None:
-    """The mean score after each epoch at what was chosen; dashed, that of the reference."""
+    """Draw the mean score after each epoch, and dashed that of the reference, as chosen."""
     ordinate = ordinate or learning_ordinate(results, analysis)
     epochs = list(range(1, results.plan.epochs + 1))
     for level in range(len(results.plan.noise)):
@@ -94,7 +97,7 @@ def draw_learning(
 def draw_rates(
     axes: Axes, results: Results, analysis: Analysis, loss: str, ordinate: Ordinate | None = None
 ) -> None:
-    """The mean score after training against the learning rate; a dot where it was chosen."""
+    """Draw the mean score after training against the learning rate, with a dot at the choice."""
     ordinate = ordinate or rates_ordinate(results, analysis)
     rates = results.plan.rates
     for level in range(len(results.plan.noise)):
@@ -114,21 +117,21 @@ def draw_hyperparameter(
     name: str,
     ordinate: Ordinate | None = None,
 ) -> None:
-    """The mean score against a hyper-parameter, all else at its best on validation data."""
+    """Draw the mean score against a hyper-parameter, all others at their best for each value."""
     ordinate = ordinate or rates_ordinate(results, analysis)
     values = tuned(results, loss)[name]
     for level in range(len(results.plan.noise)):
         chosen = values.index(analysis.standing(loss, level).hyperparameters[name])
         scores = ordinate.of(response(results, loss, name, level))
         _response(axes, ordinate, values, scores, chosen, level)
-    if min(values) > 0 and max(values) / min(values) >= _FEW_DECADES:
+    if min(values) > 0 and max(values) / min(values) >= _LOG_FROM:
         axes.set_xscale("log")
         axes.set_xticks(values, [f"{value:g}" for value in values])
     axes.minorticks_off()
 
 
 def draw_robustness(axes: Axes, results: Results, analysis: Analysis) -> None:
-    """The mean score at what was chosen against the noise; the best and the reference stand out."""
+    """Draw the mean scores against the noise, with the best and the reference highlighted."""
     plan, levels = results.plan, range(len(results.plan.noise))
     names = [standing.loss for standing in analysis.levels[-1]]
     scores = {n: np.asarray([analysis.standing(n, v).score.mean for v in levels]) for n in names}
@@ -153,7 +156,7 @@ def draw_robustness(axes: Axes, results: Results, analysis: Analysis) -> None:
 
 
 def highlighted(results: Results, analysis: Analysis) -> dict[str, str]:
-    """Those that stand out among all curves, with their colours: the reference, best and last."""
+    """The highlighted contenders with their colours: the reference, the best and the last."""
     reference = results.plan.lineup.reference
     best = [next(iter(ranking)).loss for ranking in analysis.levels]
     finite = [s.loss for s in analysis.levels[-1] if np.isfinite(s.score.mean)]
@@ -162,14 +165,14 @@ def highlighted(results: Results, analysis: Analysis) -> dict[str, str]:
 
 
 def tuned(results: Results, loss: str) -> dict[str, list[float]]:
-    """The hyper-parameters of a contender of which several values were tried, ascending."""
+    """The tried values, ascending, of each tuned hyper-parameter of a contender."""
     variants = results.plan.lineup[loss].variants
     names = variants[0].hyperparameters
     return {name: sorted({v.hyperparameters[name] for v in variants}) for name in names}
 
 
 def response(results: Results, loss: str, name: str, level: int) -> Floats:
-    """The mean test score at each value of a hyper-parameter, all else chosen on validation."""
+    """The mean test score at each value of a hyper-parameter, all others as validation chooses."""
     grid, metric = results.grids[loss], results.plan.task.output.metric
     variants = results.plan.lineup[loss].variants
 
@@ -177,6 +180,7 @@ def response(results: Results, loss: str, name: str, level: int) -> Floats:
         some = [i for i, v in enumerate(variants) if v.hyperparameters[name] == value]
         validation = grid.validation[some, level].mean(-1)
         scores = validation if metric.higher else -validation
+        # Chosen on validation data and drawn on test data, as the ranking is.
         best = np.unravel_index(
             np.where(np.isfinite(scores), scores, -np.inf).argmax(), scores.shape
         )
@@ -186,19 +190,19 @@ def response(results: Results, loss: str, name: str, level: int) -> Floats:
 
 
 def learning_curve(results: Results, standing: Standing, level: int) -> Floats:
-    """The mean test score after each epoch, at what was chosen."""
+    """The mean test score after each epoch, at the choice."""
     chosen = results.grids[standing.loss].test[standing.variant, level, standing.rate_index]
     return np.asarray(chosen.mean(0))
 
 
 def learning_ordinate(results: Results, analysis: Analysis) -> Ordinate:
-    """The axis on which all learning curves can be seen."""
+    """The ordinate that shows all learning curves."""
     curves = (learning_curve(results, standing, level) for level, standing in _all(analysis))
     return Ordinate(results.plan.task.output.metric, curves)
 
 
 def rates_ordinate(results: Results, analysis: Analysis) -> Ordinate:
-    """The axis of scores after training at all rates, of which the highest may give any number."""
+    """The ordinate of scores at all rates, cut before those of the highest, which may diverge."""
     scores = (_by_rate(results, standing, level) for level, standing in _all(analysis))
     return Ordinate(results.plan.task.output.metric, scores, cut=True)
 

@@ -1,4 +1,4 @@
-"""What all figures share: colours, the scale of a metric, panels, and inline SVG for the page."""
+"""The style of all figures: colours, the ordinate of a metric, and inline SVG for the page."""
 
 import html
 import io
@@ -17,18 +17,19 @@ from numpy.typing import NDArray
 from jaxloss.compare.report.quantities import minus
 from jaxloss.compare.tasks.metrics import Metric
 
-# Those of the page by day; in its figures they become variables of its style sheet.
+# The colours of the page in its light theme. In the SVG they become variables of the style sheet,
+# so that figures follow the reader's theme.
 INK, MUTED, RULE, PAPER = "#1d2431", "#5d6879", "#dde2e9", "#fefefe"
 LEVEL_COLOURS = ("#14708f", "#c8452f", "#7a5bb5", "#a87900", "#2f7d4f", "#b0447f")
 VARIABLES = {INK: "ink", MUTED: "muted", RULE: "rule", PAPER: "paper"}
 VARIABLES |= {colour: f"level-{i}" for i, colour in enumerate(LEVEL_COLOURS)}
 DASHED = (0, (3, 2))
-WIDTH = 5.4
+WIDTH = 5.4  # inches
 
 _STYLE: dict[Any, Any] = {
-    "svg.fonttype": "none",
-    "svg.hashsalt": "jaxloss",
-    "text.parse_math": False,
+    "svg.fonttype": "none",  # text stays text, in the fonts of the page, and can be searched
+    "svg.hashsalt": "jaxloss",  # else ids are random, and two runs differ
+    "text.parse_math": False,  # a name with two "$" is no formula
     "font.family": "sans-serif",
     "font.size": 9,
     "text.color": INK,
@@ -50,18 +51,21 @@ _STYLE: dict[Any, Any] = {
     "ytick.labelsize": 8.5,
     "lines.linewidth": 1.6,
 }
-_LEAST_COMPLEMENT = 0.1  # percent
-_CUT_FACTOR = 4.0
-_NARROW = 4.0
+_LEAST_COMPLEMENT = 0.1  # percent: an accuracy of 100 % has no logarithm of its complement
+_CUT_FACTOR = 4.0  # the way from the best value to the cut, over that to the median
+_NARROW = 4.0  # ratio of the ends up to which a logarithmic axis has evenly spaced ticks
 
 
 class Ordinate:
-    """The axis of a metric's values: fractions by what they lack, on a logarithmic scale.
+    """The ordinate of a metric.
+
+    Scores such as accuracies are drawn as 100 % less their value on a logarithmic scale, where 98 %
+    and 99 % are as far apart as 80 % and 90 %.
 
     Args:
         metric: The metric.
-        pooled: Values that are to be seen.
-        cut: Whether the axis ends before those that are far worse than most.
+        pooled: The values to show.
+        cut: Whether the axis ends before values that are far worse than most.
     """
 
     def __init__(
@@ -76,7 +80,7 @@ class Ordinate:
 
     @property
     def label(self) -> str:
-        """What is drawn."""
+        """The label of the axis."""
         metric = self.metric
         if self.complement:
             return minus(f"100 - {metric.says}, percent")
@@ -84,16 +88,16 @@ class Ordinate:
 
     @property
     def rises(self) -> bool:
-        """Whether up is better on this axis."""
+        """Whether higher positions on this axis are better."""
         return self.metric.higher and not self.complement
 
     def of(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Where values lie on the axis."""
+        """The positions of values on the axis."""
         scaled = self.metric.factor * np.asarray(values, np.float64)
         return (100 - scaled).clip(_LEAST_COMPLEMENT) if self.complement else scaled
 
     def set(self, axes: Axes) -> None:
-        """Give it to axes."""
+        """Set the scale, limits and ticks of axes."""
         low, high = self.ends
         if self.logarithmic:
             axes.set_yscale("log")
@@ -104,18 +108,19 @@ class Ordinate:
         axes.yaxis.set_minor_locator(NullLocator())
 
     def mark_failures(self, axes: Axes, x: Sequence[float], y: NDArray[np.float64]) -> None:
-        """A cross at the bad end of the axis wherever a value is not finite."""
+        """Draw a cross at the bad end of the axis for each value that is not finite."""
+        # In axes coordinates along y, so that the cross is inside whatever the limits are.
         failed = [at for at, value in zip(x, y, strict=True) if not np.isfinite(value)]
         end = 0.04 if self.rises else 0.96
         blended = axes.get_xaxis_transform()
         axes.plot(failed, [end] * len(failed), "x", color=MUTED, ms=5, transform=blended)
 
     def _ends(self, values: NDArray[np.float64]) -> tuple[float, float]:
-        """From the best to the worst; if cut, no further than some times the median's way."""
+        """The ends of the axis, from the best to the worst value or to the cut, with a margin."""
         drawn = np.log(values) if self.logarithmic else values
         best, worst = (drawn.max(), drawn.min()) if self.rises else (drawn.min(), drawn.max())
-        reach = (_CUT_FACTOR * abs(np.median(drawn) - best) if self.cut else 0) or np.inf
-        worst = np.clip(worst, best - reach, best + reach)
+        farthest = (_CUT_FACTOR * abs(np.median(drawn) - best) if self.cut else 0) or np.inf
+        worst = np.clip(worst, best - farthest, best + farthest)
         margin = 0.06 * abs(best - worst) or 0.1 * abs(best) or 0.1
         low, high = min(best, worst) - margin, max(best, worst) + margin
         ends = (np.exp(low), np.exp(high)) if self.logarithmic else (low, high)
@@ -124,13 +129,13 @@ class Ordinate:
 
 @contextmanager
 def styled() -> Iterator[None]:
-    """Figures that are made within look like those of the page."""
+    """Context in which figures have the style of the page."""
     with mpl.rc_context(_STYLE):
         yield
 
 
 def svg(name: str, title: str, draw: Callable[[Figure], None]) -> str:
-    """What `draw` puts on a figure, as an element for the page; `title` is for those who listen."""
+    """Draw a figure as an inline SVG element; screen readers read out `title`."""
     with styled():
         figure = Figure(layout="constrained")
         draw(figure)
@@ -140,16 +145,21 @@ def svg(name: str, title: str, draw: Callable[[Figure], None]) -> str:
 
 
 def colour(level: int) -> str:
-    """That of a level of noise, by its index."""
+    """The colour of the level of noise with this index."""
     return LEVEL_COLOURS[level % len(LEVEL_COLOURS)]
 
 
 def _inline(source: str, name: str, title: str) -> str:
-    """The bare element: no header, no metadata, ids of its own, colours from the page."""
+    """Reduce an SVG file to an element for the page.
+
+    Header, metadata and style go, as they would apply to the whole page; ids get the name of the
+    figure in front, as those of two figures would be equal; colours become variables.
+    """
     body = source[source.index("<svg") :]
     body = re.sub(r"<(metadata|style)\b.*?</\1>", "", body, flags=re.DOTALL)
     body = re.sub(r"\bid=\"", f'id="{name}-', body)
     body = re.sub(r"(url\(#|href=\"#)", rf"\g<1>{name}-", body).replace("xlink:href", "href")
+    # Sizes stay as drawn, the family becomes that of the page.
     body = re.sub(r"(font:[^;\"]*?px) [^;\"]*", r"\1 var(--sans)", body)
     for shade, variable in VARIABLES.items():
         body = body.replace(shade, f"var(--{variable})")

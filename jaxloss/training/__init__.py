@@ -1,6 +1,6 @@
-"""The bridge to optimizers and frameworks: what a training step is made of.
+"""Training steps: binding models, accumulating gradients, and balancing several terms.
 
-Not imported by `import jaxloss`; say `from jaxloss import training`.
+`import jaxloss` does not import this module, as it needs optax: `from jaxloss import training`.
 """
 
 from jaxloss.training.accumulation import accumulate as accumulate

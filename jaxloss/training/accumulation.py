@@ -1,4 +1,4 @@
-"""Gradients over a batch of which only a part is in memory at a time, exact under any mask."""
+"""Gradient accumulation: a batch by parts, of which one is in memory, exact under any mask."""
 
 import functools
 import operator
@@ -25,11 +25,12 @@ Aux = Callable[[PyTree, PyTree], PyTree]
 
 
 class Accumulated(NamedTuple):
-    """What comes back beside the value.
+    """The auxiliary results of `accumulate`, beside the value.
 
     Attributes:
         terms: Each term's average over all examples, unscaled, by name.
-        aux: What `aux` gave: each `Average` over all examples, all else with a first axis of parts.
+        aux: The results of `aux`: each `Average` over all examples, all else with a first axis of
+            parts.
         params: The parameters as the last part left them, with new batch statistics and counters.
     """
 
@@ -45,7 +46,7 @@ def accumulate(
     aux: Aux | None = None,
     in_axes: PyTree = 0,
 ) -> Callable[..., tuple[Any, PyTree]]:
-    """The value and gradient of a batch, by a scan over parts of it.
+    """Make a function that computes the value and gradient of a batch by a scan over its parts.
 
         Σ_b s T_b / Σ_b M_b,   T_b = total, M_b = mass of part b, s = scale, summed over terms
 
@@ -75,7 +76,7 @@ def accumulate(
         NNX takes them. Python's floats are differentiated where all leaves are floats, as of
         `jax.grad`, and are constants otherwise, as of `equinox.filter_grad`.
         What a part changes in a mutable module, the next finds: batch statistics are of one part
-        after another, dropout draws anew. `nnx.update(model, nnx.state(accumulated.params,
+        after another, dropout draws again. `nnx.update(model, nnx.state(accumulated.params,
         nnx.BatchStat))` keeps it. A key among the inputs is the same in all parts; split it into
         one for each example for others.
 
@@ -96,8 +97,8 @@ def accumulate(
         >>> from jaxloss import training
         >>> bound = training.bind(jl.Objective(jl.squared_error), lambda w, x: w * x)
         >>> x, y, where = jnp.ones(4), jnp.array([1.0, 2.0, 3.0, 9.0]), jnp.arange(4) < 3
-        >>> value, slope = training.accumulate(bound, 2)(jnp.array(0.0), x, y, where=where)
-        >>> round(float(value), 4), float(slope)
+        >>> value, gradient = training.accumulate(bound, 2)(jnp.array(0.0), x, y, where=where)
+        >>> round(float(value), 4), float(gradient)
         (4.6667, -4.0)
 
         A loss over the set of all examples, with the activations of two of them at a time:
@@ -106,11 +107,12 @@ def accumulate(
         >>> w, x, texts = jnp.eye(3), jnp.arange(12.0).reshape(4, 3) / 12, jnp.eye(4, 3)
         >>> rows = x.reshape(2, 2, 3)
         >>> embeddings = jax.lax.map(lambda part: embed(w, part), rows).reshape(4, 3)
-        >>> value, slopes = objective.value_and_grad(embeddings, texts)
+        >>> value, cotangents = objective.value_and_grad(embeddings, texts)
         >>> def add(gradient, part):
-        ...     row, slope = part
-        ...     return gradient + jax.vjp(lambda w: embed(w, row), w)[1](slope)[0], None
-        >>> gradient, _ = jax.lax.scan(add, jnp.zeros_like(w), (rows, slopes.reshape(2, 2, 3)))
+        ...     row, cotangent = part
+        ...     return gradient + jax.vjp(lambda w: embed(w, row), w)[1](cotangent)[0], None
+        >>> parts = rows, cotangents.reshape(2, 2, 3)
+        >>> gradient, _ = jax.lax.scan(add, jnp.zeros_like(w), parts)
         >>> whole = jax.grad(lambda w: objective(embed(w, x), texts))(w)
         >>> bool(jnp.allclose(gradient, whole, atol=1e-6))
         True
@@ -142,15 +144,15 @@ def accumulate(
 
 @dataclass(frozen=True)
 class Scan:
-    """A sum over parts, of which only shapes are known beforehand.
+    """A scan over the parts of a batch, with what tracing shows of it beforehand.
 
     Attributes:
         bound: The objective and the model.
-        model: The model taken apart.
-        batch: The data taken apart.
-        predictions: The shapes that the model makes of one part.
+        model: The model as leaves.
+        batch: The data as leaves.
+        predictions: The shapes of the predictions of one part.
         summed: The names of the terms that differ from part to part; the others count once.
-        changed: Which leaves of the model a call changes.
+        changed: The leaves of the model that a call changes, by index.
     """
 
     bound: Bound
@@ -194,7 +196,7 @@ class Scan:
         return cls(bound, model, batch, predictions, summed, changed)
 
     def run(self, aux: Aux | None) -> tuple[Array, Accumulated, PyTree]:
-        """The value, what comes back beside it, and the gradient."""
+        """Compute the value, the auxiliary results, and the gradient."""
         named, rows, moving = self.bound.objective.named, self.batch.split(), self.model.moving
         masses = self._masses(rows)
 
@@ -222,6 +224,7 @@ class Scan:
             added = {i: x + slopes[i].astype(x.dtype) for i, x in sums.items()}
             return (added, changed), (part, *figures)
 
+        # Sums in float32 or wider: in bfloat16, adding 1 to 256 changes nothing.
         zeros = {i: jnp.zeros_like(x, computing_dtype(x)) for i, x in moving.items()}
         start = {i: jnp.asarray(self.model.leaves[i]) for i in self.changed}
         (sums, state), (parts, terms, figures) = jax.lax.scan(step, (zeros, start), rows)
@@ -238,7 +241,10 @@ class Scan:
         return value, accumulated, self.model.tree(gradient)
 
     def _masses(self, rows: Leaves) -> dict[str, Array]:
-        """The mass of each term over all parts, from masks, weights and shapes."""
+        """The mass of each term over all parts, from masks, weights and shapes.
+
+        The masses divide the sums of every part, so they are needed before the first one.
+        """
         named = self.bound.objective.named
         blank = as_arrays(jax.tree.map(jnp.zeros_like, self.predictions))
 
@@ -250,7 +256,7 @@ class Scan:
         return {name: jnp.sum(x, 0, dtype=x.dtype) for name, x in every.items()}
 
     def _whole(self, name: str, averages: Average) -> Average:
-        """Of a term's averages over all parts, that of the whole."""
+        """The average of a term over the whole batch, from its averages over the parts."""
         if name in self.summed:
             return _added(averages)
         whole: Average = jax.tree.map(lambda x: x[0], averages)
@@ -260,7 +266,11 @@ class Scan:
 def _axes_of_others(
     bound: Bound, model: Model, given: tuple[Given, PyTree], parts: int
 ) -> tuple[PyTree, PyTree, PyTree]:
-    """The axes of targets, masks and weights: none beside predictions without examples."""
+    """The axes of targets, masks and weights, none for those of terms without examples.
+
+    Tracing under `vmap` shows whether a term's predictions depend on the examples; replacing each
+    array by its index shows which targets, masks and weights it reads.
+    """
     (inputs, *others), in_axes = given
     rows, found = Batch.of((inputs,), (in_axes,), parts), list[PyTree]()
 
@@ -282,7 +292,7 @@ def _axes_of_others(
 
 
 def _filled(like: Array, value: int) -> np.ndarray:
-    """An array of one value throughout, of which a path may pick a part."""
+    """A constant array, which keeps its value whatever part of it a term's path selects."""
     return np.broadcast_to(value, like.shape)
 
 
@@ -291,7 +301,11 @@ def _values(tree: PyTree) -> list[Any]:
 
 
 def mapped(tree: PyTree) -> PyTree:
-    """Whether each array has other values along the axis of the innermost `vmap`."""
+    """Whether each array is batched by the innermost `vmap`, and so differs along its axis.
+
+    JAX has no public function for it, but the rule of a `custom_vmap` receives it. Outside `vmap`
+    the rule does not run, and nothing is batched.
+    """
     found = [jax.tree.map(lambda _: False, tree)]
 
     @custom_vmap
@@ -308,7 +322,7 @@ def mapped(tree: PyTree) -> PyTree:
 
 
 def _refuse_coupled(term: Term, part: PyTree, whole: PyTree, batched: PyTree, parts: int) -> None:
-    """Refuse a term whose arrays of a part are no first axis of those of the whole."""
+    """Refuse a term whose arrays, for a part, are not a slice along the first axis of the whole."""
     for few, all_, depends in zip(*map(jax.tree.leaves, (part, whole, batched)), strict=True):
         if depends:
             _refuse_uneven(term, few.shape, all_.shape, parts)
@@ -328,7 +342,7 @@ def _refuse_uneven(term: Term, part: Shape, whole: Shape, parts: int) -> None:
 
 
 def _added(stacked: Average) -> Average:
-    """The average over all parts, of one with a first axis of parts."""
+    """Add up an average with a first axis of parts."""
     first, rest = (jax.tree.map(lambda x, at=at: x[at], stacked) for at in (0, slice(1, None)))
     whole: Average = jax.lax.scan(lambda x, y: (x + y, None), first, rest)[0]
     return whole

@@ -1,9 +1,9 @@
-"""Several objectives in balance: rules that make one gradient of those of all terms.
+"""Multi-task learning: rules that combine the gradients of all terms into one.
 
-Each is a transformation of optax that comes first in a chain. It takes a gradient of each term,
-one pytree whose leaves have a leading axis of terms, already averaged over devices, and gives one
-like the parameters. To balance only parameters that terms share, give the rule these by
-`optax.partition`, and the others to `optax.stateless` with a sum over the axis of terms.
+Each rule is an optax transformation that comes first in a chain. It takes the gradients of all
+terms, a pytree whose leaves have a leading axis of terms, already averaged over devices, and
+returns a tree like the parameters. To balance only parameters that terms share, give the rule these
+by `optax.partition`, and the others to `optax.stateless` with a sum over the axis of terms.
 """
 
 from typing import Any, NamedTuple
@@ -22,7 +22,7 @@ PyTree = Any
 
 
 class RandomState(NamedTuple):
-    """The key of the next step."""
+    """The state of a random rule: the key of the next step."""
 
     key: Array
 
@@ -34,7 +34,7 @@ def pcgrad(key: ArrayLike) -> optax.GradientTransformationExtraArgs:
         update = Σ_i g_i
 
     Args:
-        key: A key of the orders, typed or raw, or an integer as its seed.
+        key: The random key of the orders, typed or raw, or an integer as its seed.
 
     Returns:
         A transformation of a gradient of each term into one gradient. The sum, as in the paper;
@@ -74,7 +74,7 @@ def pcgrad(key: ArrayLike) -> optax.GradientTransformationExtraArgs:
 
 
 def cagrad(c: ArrayLike = 0.5) -> optax.GradientTransformationExtraArgs:
-    """Near the mean gradient, the direction in which the worst term improves most.
+    """Find the direction near the mean gradient in which the worst term improves most.
 
         argmax_d min_i <g_i, d>   where |d - g| <= c |g|,   g = mean of g_i
         = g + c |g| g_w / |g_w|,   w minimises <g_w, g> + c |g| |g_w|,   g_w = Σ_i w_i g_i
@@ -128,7 +128,7 @@ def cagrad(c: ArrayLike = 0.5) -> optax.GradientTransformationExtraArgs:
 
 
 def mgda() -> optax.GradientTransformationExtraArgs:
-    """The shortest of all convex combinations of the terms' gradients.
+    """Find the shortest convex combination of the terms' gradients.
 
         Σ_i w_i g_i,   w minimises |Σ_i w_i g_i| over weights in the simplex
 
@@ -173,23 +173,23 @@ def mgda() -> optax.GradientTransformationExtraArgs:
 
 
 def rlw(key: ArrayLike) -> optax.GradientTransformationExtraArgs:
-    """Weigh the terms at random, anew in each step: the baseline of every other rule.
+    """Weigh the terms at random in each step: the baseline for every other rule.
 
         Σ_i w_i g_i,   w = softmax(z),   z ~ N(0, 1) for each term
 
     Args:
-        key: A key of the weights, typed or raw, or an integer as its seed.
+        key: The random key of the weights, typed or raw, or an integer as its seed.
 
     Returns:
-        A transformation of a gradient of each term into one gradient, in the mean that of the
-        mean of all terms.
+        A transformation of a gradient of each term into one gradient, whose expectation is the
+        gradient of the mean of all terms.
 
     Raises:
         TypeError: (update) A leaf holds no real floats.
         ValueError: `key` is neither a single key nor a seed; (update) leaves have no leading
             axis of terms before the axes of `params`.
 
-    Use when another rule is to be judged.
+    Use when another rule needs a baseline.
     Avoid when steps are few: the weights average out over many.
 
     Example:
@@ -217,13 +217,18 @@ def rlw(key: ArrayLike) -> optax.GradientTransformationExtraArgs:
 
 @jax.jit
 def _projected(products: Array, key: Array) -> Array:
-    """The coefficients of the sum of all gradients, each projected off the others in turn."""
+    """The coefficients of the sum of all gradients, each projected off the others in turn.
+
+    All projections are linear combinations of the gradients, so their inner products suffice: the
+    gradients themselves, which may be large, are read only for these and for the final sum.
+    """
     terms = jnp.arange(len(products))
 
     def of_one(own: Array, key: Array) -> Array:
         def project(coefficients: Array, other: Array) -> tuple[Array, None]:
             along = jnp.minimum(jnp.sum(coefficients * products[other]), 0)
             share = divide(along, products[other, other])
+            # A gradient is never projected off itself, though its order comes by it.
             return coefficients.at[other].add(-jnp.where(other == own, 0, share)), None
 
         one_hot = (terms == own).astype(products.dtype)
@@ -233,13 +238,13 @@ def _projected(products: Array, key: Array) -> Array:
 
 
 def _norm(products: Array, weights: Array) -> Array:
-    """|Σ_i w_i g_i|, and where terms cancel no less than they round to."""
+    """The norm |Σ_i w_i g_i|, bounded below by the rounding of terms that cancel."""
     longest = jnp.sum(weights * jnp.sqrt(jnp.diagonal(products)))
     return jnp.maximum(norm_of(products, weights), jnp.sqrt(rounding(longest)) * longest)
 
 
 def _as_key(owner: str, key: ArrayLike) -> Array:
-    """The typed key of a key, typed or raw, or of a seed."""
+    """Convert a key, typed or raw, or a seed to a typed key."""
     array = jnp.asarray(key)
     if jnp.issubdtype(array.dtype, jax.dtypes.prng_key) and not array.ndim:
         return array

@@ -17,11 +17,11 @@ Apply = Callable[[PyTree, PyTree], PyTree]
 
 
 class Outcome(NamedTuple):
-    """What a training step may want beside the value.
+    """The auxiliary results of `Bound.with_terms`, beside the value.
 
     Attributes:
-        terms: Each term's mean before its division, unscaled, by name.
-        predictions: What the model made of the inputs.
+        terms: The `Average` of each term, unscaled, by name.
+        predictions: The predictions of the model.
     """
 
     terms: dict[str, Average]
@@ -37,8 +37,8 @@ class Bound:
     its hyper-parameters change without compiling again.
 
     Attributes:
-        objective: What is minimised.
-        apply: From parameters and inputs to predictions.
+        objective: The objective.
+        apply: The model, a function of parameters and inputs.
     """
 
     objective: Objective
@@ -65,7 +65,7 @@ class Bound:
         where: PyTree = None,
         weights: PyTree = None,
     ) -> tuple[Array, Outcome]:
-        """The value, and beside it what to log: for `jax.value_and_grad(..., has_aux=True)`."""
+        """The value, and auxiliary results to log, for `jax.value_and_grad(..., has_aux=True)`."""
         predictions = self.apply(params, inputs)
         value = self.objective(predictions, targets, where=where, weights=weights)
         terms = self.objective.terms(predictions, targets, where=where, weights=weights)
@@ -80,7 +80,7 @@ class Bound:
         where: PyTree = None,
         weights: PyTree = None,
     ) -> Array:
-        """The value of each term with its scale, shape `[terms]`: `jax.jacrev` gives gradients."""
+        """The scaled value of each term, shape `[terms]`, for `jax.jacrev`."""
         given = map(as_arrays, (self.apply(params, inputs), targets, where, weights))
         data = tuple(given)
         return jnp.stack([term.value(*data) for term in self.objective.named.values()])
@@ -95,7 +95,7 @@ class Bound:
         weights: PyTree = None,
     ) -> dict[str, Array]:
         """The mass of each term, from masks, weights and shapes: the model does not run."""
-        # Of a copy, as a mutable module, such as of NNX, would keep what belongs to the trace.
+        # On a copy: a mutable module, such as one of NNX, would keep tracers of this trace.
         shapes = jax.eval_shape(lambda: self.apply(jax.tree.map(lambda x: x, params), inputs))
         blank = jax.tree.map(jnp.zeros_like, shapes)
         for term in self.objective.named.values():
@@ -113,7 +113,7 @@ class Bound:
         where: PyTree = None,
         weights: PyTree = None,
     ) -> Array:
-        """What these examples add to the value over examples of these masses altogether."""
+        """The summand of these examples in the value over all examples, whose masses are given."""
         predictions = self.apply(params, inputs)
         return self.objective.share(predictions, targets, masses, where=where, weights=weights)
 

@@ -1,7 +1,7 @@
-"""What methods that balance terms share: inner products of gradients, and sums with weights.
+"""Inner products and weighted sums of the gradients of several terms.
 
-A gradient of each term is one pytree whose leaves have a leading axis of terms, as `jax.jacrev`
-gives it. It is read once for the inner products of all pairs, in which every method finds its
+The gradients of all terms are one pytree whose leaves have a leading axis of terms, as `jax.jacrev`
+returns it. It is read once for the inner products of all pairs, from which every rule computes its
 weights, and once for the weighted sum.
 """
 
@@ -22,7 +22,7 @@ Rule = Callable[[PyTree, Any, Array | None], tuple[Array, Any]]
 
 
 def gram(per_term: PyTree) -> Array:
-    """Inner products of the gradients of all pairs of terms.
+    """Compute the inner products of the gradients of all pairs of terms.
 
         G_ij = <g_i, g_j>
 
@@ -49,13 +49,13 @@ def gram(per_term: PyTree) -> Array:
 
 
 def combine(per_term: PyTree, weights: Array) -> PyTree:
-    """The weighted sum of the gradients of all terms.
+    """Compute the weighted sum of the gradients of all terms.
 
         Σ_i w_i g_i
 
     Args:
         per_term: A gradient of each term: leaves of floats with a leading axis of terms.
-        weights: A number of each term, shape `[terms]`. One of 0 keeps a NaN.
+        weights: A weight for each term, shape `[terms]`. A weight of 0 keeps a NaN.
 
     Returns:
         A tree without the axis of terms, in the types of `per_term`, summed in float32 or wider.
@@ -85,7 +85,7 @@ def combine(per_term: PyTree, weights: Array) -> PyTree:
 def balancing(
     name: str, start: Callable[[PyTree], Any], rule: Rule
 ) -> optax.GradientTransformationExtraArgs:
-    """The transformation into the sum with the weights of the rule."""
+    """Make an optax transformation: the sum of the gradients with the weights of a rule."""
 
     def init(params: PyTree) -> Any:
         return start(params)
@@ -106,7 +106,7 @@ def balancing(
 
 
 def stacked(owner: str, per_term: PyTree, params: PyTree = None) -> list[Array]:
-    """The leaves, once they are floats with one leading axis, before the axes of the parameters."""
+    """Validate the gradients of all terms, and return their leaves as arrays."""
     leaves = [jnp.asarray(x) for x in jax.tree.leaves(per_term)]
     for leaf in leaves:
         if not jnp.issubdtype(leaf.dtype, jnp.floating):
@@ -121,7 +121,7 @@ def stacked(owner: str, per_term: PyTree, params: PyTree = None) -> list[Array]:
 
 
 def _check_rest(owner: str, per_term: PyTree, params: PyTree) -> None:
-    """That there is a gradient for each parameter."""
+    """Refuse gradients whose shapes, without the axis of terms, are not those of the parameters."""
     given = jax.tree.map(lambda x: jnp.shape(x)[1:], per_term)
     wanted = jax.tree.map(jnp.shape, params)
     if given != wanted:
@@ -130,13 +130,13 @@ def _check_rest(owner: str, per_term: PyTree, params: PyTree) -> None:
 
 
 def _products(x: Array) -> Array:
-    """The products of one leaf, the same on all devices over which it may be spread."""
+    """The inner products of one leaf, replicated on all devices over which it is sharded."""
     axes = list(range(1, x.ndim))
     return jnp.tensordot(
         x,
         x,
         axes=(axes, axes),
-        precision=jax.lax.Precision.HIGHEST,  # accelerators may by default round the factors
+        precision=jax.lax.Precision.HIGHEST,  # by default TPUs round float32 factors to bfloat16
         preferred_element_type=computing_dtype(x),
         out_sharding=NamedSharding(jax.typeof(x).sharding.mesh, PartitionSpec()),
     )

@@ -1,4 +1,4 @@
-"""GradNorm: weights of terms that are learned from how fast each term falls."""
+"""GradNorm: weights of terms that are learned from how fast the terms decrease."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -17,9 +17,12 @@ _LEARNED = optax.adam(0.025)  # the learning rate of the paper
 
 
 class GradNormState(NamedTuple):
-    """The weights of the next step, the values to compare with (0: not yet known), the optimizer's.
+    """The state of GradNorm.
 
-    Set `initial` to use other values than those of the first step.
+    Attributes:
+        weights: The weights of the next step.
+        initial: The values to compare with, by default those of the first step; 0 before it.
+        inner: The state of the optimizer of the weights.
     """
 
     weights: Array
@@ -43,9 +46,9 @@ def gradnorm(
     Args:
         terms: The number of terms.
         alpha: How much more slow terms get; 0 makes all norms equal.
-        optimizer: What the weights are learned with. Whatever step it takes, they stay positive.
-        shared: From a gradient of each term to the part whose norms are compared, such as the last
-            layer that terms share; the whole by default.
+        optimizer: The optimizer of the weights. Whatever step it takes, they stay positive.
+        shared: Selects from the gradients the part whose norms are compared, such as the last layer
+            that terms share; all by default.
 
     Returns:
         A transformation of a gradient of each term into one gradient. Its `update` takes `values`,
@@ -57,15 +60,15 @@ def gradnorm(
         ValueError: (update) `values` or `per_term` is not of so many terms, or the rest of
             `per_term` has not the shapes of `params`.
 
-    Use when terms are positive losses in different units, and are to be learned at one pace.
+    Use when terms are positive losses in different units, and should be learned at one pace.
     Avoid when values may be 0 or negative, or the first ones say little: set them in the state.
 
     Example:
         >>> import jax.numpy as jnp, optax
         >>> from jaxloss import training
         >>> rule = training.gradnorm(2, optimizer=optax.sgd(0.1))
-        >>> slopes, values = jnp.array([[3.0], [1.0]]), jnp.array([2.0, 5.0])
-        >>> update, state = rule.update(slopes, rule.init(jnp.zeros(1)), values=values)
+        >>> gradients, values = jnp.array([[3.0], [1.0]]), jnp.array([2.0, 5.0])
+        >>> update, state = rule.update(gradients, rule.init(jnp.zeros(1)), values=values)
         >>> update.tolist(), [round(float(w), 4) for w in state.weights]
         ([4.0], [0.7778, 1.2222])
 
@@ -97,11 +100,14 @@ def gradnorm(
         ratios = divide(values, initial)
         pace = divide(ratios, jnp.broadcast_to(jnp.mean(ratios), ratios.shape))
         targets = jnp.mean(weights * norms) * pace ** jnp.asarray(alpha, wide)
-        slopes = norms * jnp.sign(weights * norms - targets)
-        updates, inner = optimizer.update(slopes, state.inner, weights)
+        # The derivative in w of Σ |w |g| - t|, with the targets t held, as in the paper.
+        gradients = norms * jnp.sign(weights * norms - targets)
+        updates, inner = optimizer.update(gradients, state.inner, weights)
+        # Above 0: a weight that a large step has made negative would reward a growing term.
         learned = jnp.maximum(weights + jnp.asarray(updates), rounding(weights))
         learned *= terms / jnp.sum(learned)
-        finite = jnp.all(jnp.isfinite(slopes))
+        # A NaN in one step would otherwise stay in the state for good.
+        finite = jnp.all(jnp.isfinite(gradients))
         following = GradNormState(learned, initial, inner)
         return weights, jax.tree.map(lambda new, old: jnp.where(finite, new, old), following, state)
 

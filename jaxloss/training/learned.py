@@ -1,4 +1,4 @@
-"""Hyper-parameters and scales that are trained beside the model, by the same optimizer."""
+"""Hyper-parameters and weights of terms that are trained together with the model."""
 
 from collections.abc import Callable, Mapping
 from math import inf
@@ -20,7 +20,7 @@ Numbers = dict[str, dict[str, Array]]
 
 
 def unconstrain(objective: Objective) -> Numbers:
-    """Real numbers for the hyper-parameters, which an optimizer may move as it likes.
+    """Map hyper-parameters from their domains to all real numbers, for an optimizer.
 
         x                      for a domain of all real numbers
         log(e^(x - a) - 1)     for numbers above a
@@ -60,7 +60,7 @@ def unconstrain(objective: Objective) -> Numbers:
 
 
 def constrain(objective: Objective, numbers: Mapping[str, Mapping[str, ArrayLike]]) -> Objective:
-    """The objective whose hyper-parameters are these real numbers, brought into their domains.
+    """Return the objective with hyper-parameters mapped from real numbers into their domains.
 
     Args:
         objective: What the other hyper-parameters, the scales and the losses are taken from.
@@ -92,7 +92,7 @@ def constrain(objective: Objective, numbers: Mapping[str, Mapping[str, ArrayLike
 
 
 def uncertainty_weighted(values: Array, log_variances: Array) -> Array:
-    """Terms weighed by the noise that is learned for each of them.
+    """Compute the sum of terms, weighted by a learned noise of each.
 
         Σ_i exp(-s_i) L_i + s_i / 2,   s = log_variances
 
@@ -101,8 +101,8 @@ def uncertainty_weighted(values: Array, log_variances: Array) -> Array:
     e^s.
 
     Args:
-        values: Of each term, >= 0, shape `[terms]`, as `Bound.per_term` gives them.
-        log_variances: Of each term, real, shape `[terms]`; parameters, begun at 0.
+        values: The value of each term, >= 0, shape `[terms]`, as of `Bound.per_term`.
+        log_variances: A real parameter for each term, shape `[terms]`, initialised to 0.
 
     Returns:
         A scalar.
@@ -133,7 +133,7 @@ def uncertainty_weighted(values: Array, log_variances: Array) -> Array:
 
 
 def _domain(term: Term, name: str) -> Domain:
-    """The domain of a hyper-parameter; all numbers for a function that says none."""
+    """The domain of a hyper-parameter; all real numbers if the loss is a plain function."""
     if not isinstance(term.loss, Loss):
         return Domain(name, "a real number")
     term.loss.contract.admit({name: jnp.zeros(())})
@@ -156,6 +156,7 @@ def _outward_maps(domain: Domain) -> Callable[[Array], Array]:
     if domain.high < inf:
         return lambda x: jnp.log(x - domain.low) - jnp.log(domain.high - x)
     if domain.low > -inf:
+        # The inverse of softplus, log(e^y - 1), as y + log(1 - e^-y): e^y overflows from y = 89 on.
         return lambda x: x - domain.low + jnp.log(-jnp.expm1(domain.low - x))
     return lambda x: x
 
@@ -165,7 +166,7 @@ def _moved(term: Term, name: str, real: ArrayLike) -> Array:
 
 
 def _inward(domain: Domain, real: Array) -> Array:
-    """Inside also where rounding would lead to the edge of an open domain."""
+    """Map a real number into a domain, and off its edges where rounding would lead to one."""
     limits = np.finfo(real.dtype)
     moved = real
     if domain.high < inf:

@@ -1,4 +1,4 @@
-"""Data and models taken apart into leaves, for a scan over parts of a batch."""
+"""Batches and models as flat leaves, for a scan over parts of a batch."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,9 +23,9 @@ class Batch:
 
     Attributes:
         leaves: The leaves as they were given.
-        axes: The axis of examples of each leaf that is split, by its place.
-        structure: That of the whole.
-        parts: How many parts.
+        axes: The axis of examples of each leaf that is split, by the index of the leaf.
+        structure: The structure of the tree.
+        parts: The number of parts.
     """
 
     leaves: Sequence[Any]
@@ -35,7 +35,7 @@ class Batch:
 
     @classmethod
     def of(cls, given: Given, axes: Given, parts: int) -> Self:
-        """The data with axes that are a prefix of it, once all arrays have as many examples."""
+        """Flatten data and its axes, and require equally many examples in all arrays."""
         leaves, structure = jax.tree.flatten(given, _is_none)
         every = enumerate(jax.tree.leaves(jax.tree.broadcast(axes, given, _is_none), _is_none))
         split = {i: axis for i, axis in every if axis is not None and _is_split(leaves[i])}
@@ -53,9 +53,10 @@ class Batch:
         return cls(leaves, split, structure, parts)
 
     def split(self) -> Leaves:
-        """The arrays that are split, with a first axis of parts, each of every n-th example.
+        """The arrays that are split, with a first axis of parts.
 
-        So all devices have work in each part where the examples are spread over devices.
+        A part has every n-th example, not a contiguous block: where examples are sharded over
+        devices, a block would lie on few of them, and the others would wait.
         """
         every = {i: self._rows(i) for i in self.axes}
         each = {i: x.shape[0] // self.parts for i, x in every.items()}
@@ -63,14 +64,14 @@ class Batch:
         return {i: jnp.swapaxes(x, 0, 1) for i, x in apart.items()}
 
     def part(self, rows: Leaves) -> Given:
-        """The data of one part."""
+        """The data of one part, in the given structure."""
         own = {i: jnp.moveaxis(row, 0, self.axes[i]) for i, row in rows.items()}
         given: Given = self.structure.unflatten(_replaced(self.leaves, own))
         return given
 
     @property
     def whole(self) -> Given:
-        """The data of all parts."""
+        """The data of all parts, in the given structure."""
         return self.part({i: self._rows(i) for i in self.axes})
 
     def _rows(self, i: int) -> Array:
@@ -93,16 +94,16 @@ class Model:
 
     @property
     def moving(self) -> Leaves:
-        """The leaves that are differentiated: arrays of floats, or all where all are floats."""
+        """The leaves that are differentiated: float arrays, or all leaves if all are floats."""
         arrays = {i: x for i, x in enumerate(self.leaves) if _is_floating(x)}
         only = all(isinstance(x, float) or i in arrays for i, x in enumerate(self.leaves))
         chosen = dict(enumerate(self.leaves)) if only else arrays
         return {i: jnp.asarray(x) for i, x in chosen.items()}
 
     def call(self, own: Leaves, inputs: PyTree) -> tuple[PyTree, Leaves]:
-        """The predictions with some leaves replaced, and the leaves that the call has changed.
+        """Compute the predictions with some leaves replaced, and return the leaves that changed.
 
-        The module is made anew, so that one that changes itself keeps nothing of a trace.
+        The module is rebuilt first, so that a mutable one keeps no tracers.
         """
         before = _replaced(self.leaves, own)
         module = self.structure.unflatten(before)
@@ -115,11 +116,11 @@ class Model:
         return predictions, {i: jnp.asarray(new) for i, (old, new) in pairs if new is not old}
 
     def rebuilt(self, own: Leaves) -> PyTree:
-        """The module with some leaves replaced."""
+        """The model with some leaves replaced."""
         return self.structure.unflatten(_replaced(self.leaves, own))
 
     def tree(self, own: Leaves) -> PyTree:
-        """A tree like the module of these leaves alone, with `None` for the others."""
+        """A tree like the model with these leaves, and `None` for the others."""
         return self.structure.unflatten([own.get(i) for i in range(len(self.leaves))])
 
 

@@ -1,4 +1,4 @@
-"""The best mixture of terms: weights in the simplex, found from inner products alone."""
+"""Minimisation over the simplex: weights of terms from the inner products of their gradients."""
 
 import jax
 import jax.numpy as jnp
@@ -6,17 +6,18 @@ from jax import Array
 
 from jaxloss.numerics import divide, is_diagonal, poison, rounding
 
-_STEPS_PER_TERM = 16
-_ROUNDINGS = 4  # that a value may have gone through
+_STEPS_PER_TERM = 16  # a bound on the loop, for inputs on which rounding hides that it is done
+_ROUNDINGS = 4  # a bound on the rounding errors of a value, in units of the last place
 
 
 @jax.jit
 def least_mixture(products: Array, linear: Array, radius: Array) -> Array:
-    """The weights w in the simplex that minimise <linear, w> + radius sqrt(w' G w).
+    """Find the weights w in the simplex that minimise <linear, w> + radius sqrt(w' G w).
 
-    Each step goes to the least value along one of many directions, by a closed form: from each term
-    to each other, and to where the terms that have weight would be best without the bounds. Two
-    terms need one step, and more mostly few per term to get within rounding.
+    Each step is an exact line search, by a closed form, along the best of many directions:
+    exchanges of weight between two terms, as in pairwise Frank-Wolfe methods, and directions to the
+    unbounded optimum of the terms that have weight. Two terms need one step; more terms need a
+    few steps per term.
     """
     products, linear, radius = jax.lax.stop_gradient((products, linear, radius))
     terms = len(products)
@@ -45,7 +46,8 @@ def _best_move(
 ) -> tuple[Array, Array]:
     """The weights after the best move, and whether it gains more than rounding.
 
-    The last direction goes first: others help where the terms that have weight are at their best.
+    The last two directions, to unbounded optima, come first; exchanges help where they gain
+    nothing.
     """
     norm = norm_of(products, weights)
     t, gain = _along(weights, directions, products, linear, radius)
@@ -60,31 +62,35 @@ def _best_move(
 def _along(
     weights: Array, directions: Array, products: Array, linear: Array, radius: Array
 ) -> tuple[Array, Array]:
-    """How far the least value along each direction is, within the simplex, and what it adds.
+    """The step to the minimum along each direction in the simplex, and the change of the value.
 
-    After t it is δ t + radius sqrt(a (t - m)² + n), of a line and a hyperbola, up to a constant.
+    After a step t the value is δ t + radius sqrt(a (t - m)² + n) up to a constant: a line plus a
+    hyperbola.
     """
     norm, pull = norm_of(products, weights), product(products, weights)
-    # Of the two slopes only the part within the simplex: directions leave it by rounding.
-    slopes = jnp.stack([pull, linear], axis=-1)
-    b, delta = product(directions, slopes - product(weights, slopes)[None, :]).T
+    # Gradients are projected onto the simplex, since directions leave it by rounding.
+    gradients = jnp.stack([pull, linear], axis=-1)
+    b, delta = product(directions, gradients - product(weights, gradients)[None, :]).T
     a = jnp.maximum(jnp.sum(directions * product(directions, products), axis=-1), 0)
     n = jnp.maximum(norm**2 - divide(b * b, a), 0)
-    bend = jnp.maximum(radius**2 * a - delta**2, 0)  # 0 where the line is as steep
-    reach = jnp.where(bend == 0, jnp.inf, jnp.sqrt(divide(n, a * bend)))
-    best = -divide(b, a) - jnp.where(delta == 0, 0, delta * reach)
-    room = jnp.where(directions < 0, divide(weights[None, :], -directions), 1)
-    t = jnp.clip(best, 0, jnp.min(room, axis=-1, initial=1))
+    # Where the line is as steep as the asymptote of the hyperbola, the minimum is at the bound.
+    excess = jnp.maximum(radius**2 * a - delta**2, 0)
+    offset = jnp.where(excess == 0, jnp.inf, jnp.sqrt(divide(n, a * excess)))
+    best = -divide(b, a) - jnp.where(delta == 0, 0, delta * offset)
+    bound = jnp.where(directions < 0, divide(weights[None, :], -directions), 1)
+    t = jnp.clip(best, 0, jnp.min(bound, axis=-1, initial=1))
     added = t * (a * t + 2 * b)
     after = jnp.sqrt(jnp.maximum(norm**2 + added, 0))
+    # after - norm, without cancellation
     return t, delta * t + radius * divide(added, after + norm)
 
 
 def _free_directions(weights: Array, products: Array, linear: Array, radius: Array) -> Array:
-    """To where the terms that have weight would be best without bounds, by two models of the norm.
+    """Directions to the unbounded optimum of the terms that have weight, by two models of the norm.
 
-    One is the parabola that is tangent to it. The other is constant: it leads on where the norm is
-    0, and no parabola is. The ridge keeps gradients apart that depend on each other.
+    One model is the tangent parabola. The other is a constant norm, which still gives a direction
+    where the norm is 0 and no parabola is tangent to it. A ridge makes the system solvable if
+    gradients are linearly dependent.
     """
     squares = jnp.diagonal(products)
     free = (weights > 0) & (squares > 0)
@@ -104,11 +110,11 @@ def _free_directions(weights: Array, products: Array, linear: Array, radius: Arr
 
 
 def norm_of(products: Array, weights: Array) -> Array:
-    """The norm of the weighted sum of all gradients."""
+    """The norm of the weighted sum of all gradients, from their inner products."""
     return jnp.sqrt(jnp.maximum(jnp.sum(weights * product(products, weights)), 0))
 
 
 def product(x: Array, y: Array) -> Array:
-    """The matrix product; accelerators may by default round factors in float32 to fewer digits."""
+    """The matrix product in full precision: by default TPUs round float32 factors to bfloat16."""
     result: Array = jnp.matmul(x, y, precision=jax.lax.Precision.HIGHEST)
     return result

@@ -15,7 +15,7 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from jaxloss.numerics import computing_dtype, divide, rounding
-from jaxloss.training.gradients import balancing, gram
+from jaxloss.training.gradients import gradient_transformation, gram
 from jaxloss.training.simplex import least_mixture, norm_of, product
 
 PyTree = Any
@@ -70,7 +70,7 @@ def pcgrad(key: ArrayLike) -> optax.GradientTransformationExtraArgs:
         return _projected(gram(per_term), now), RandomState(following)
 
     start = RandomState(_as_key("pcgrad", key))
-    return balancing("pcgrad", lambda _: start, rule)
+    return gradient_transformation("pcgrad", lambda _: start, rule)
 
 
 def cagrad(c: ArrayLike = 0.5) -> optax.GradientTransformationExtraArgs:
@@ -124,7 +124,7 @@ def cagrad(c: ArrayLike = 0.5) -> optax.GradientTransformationExtraArgs:
         weights = least_mixture(products, with_mean, radius)
         return even + divide(radius, _norm(products, weights)) * weights, state
 
-    return balancing("cagrad", lambda _: optax.EmptyState(), rule)
+    return gradient_transformation("cagrad", lambda _: optax.EmptyState(), rule)
 
 
 def mgda() -> optax.GradientTransformationExtraArgs:
@@ -169,7 +169,7 @@ def mgda() -> optax.GradientTransformationExtraArgs:
         nothing, one = jnp.zeros(len(products), products.dtype), jnp.ones((), products.dtype)
         return least_mixture(products, nothing, one), state
 
-    return balancing("mgda", lambda _: optax.EmptyState(), rule)
+    return gradient_transformation("mgda", lambda _: optax.EmptyState(), rule)
 
 
 def rlw(key: ArrayLike) -> optax.GradientTransformationExtraArgs:
@@ -212,7 +212,7 @@ def rlw(key: ArrayLike) -> optax.GradientTransformationExtraArgs:
         return jax.nn.softmax(normal), RandomState(following)
 
     start = RandomState(_as_key("rlw", key))
-    return balancing("rlw", lambda _: start, rule)
+    return gradient_transformation("rlw", lambda _: start, rule)
 
 
 @jax.jit

@@ -82,7 +82,7 @@ def combine(per_term: PyTree, weights: Array) -> PyTree:
     return jax.tree.map(total, jax.tree.map(jnp.asarray, per_term))
 
 
-def balancing(
+def gradient_transformation(
     name: str, start: Callable[[PyTree], Any], rule: Rule
 ) -> optax.GradientTransformationExtraArgs:
     """Make an optax transformation: the sum of the gradients with the weights of a rule."""

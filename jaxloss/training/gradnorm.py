@@ -10,7 +10,7 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from jaxloss.numerics import as_array, computing_dtype, divide, rounding
-from jaxloss.training.gradients import balancing, gram
+from jaxloss.training.gradients import gradient_transformation, gram
 
 PyTree = Any
 _LEARNED = optax.adam(0.025)  # the learning rate of the paper
@@ -111,7 +111,7 @@ def gradnorm(
         following = GradNormState(learned, initial, inner)
         return weights, jax.tree.map(lambda new, old: jnp.where(finite, new, old), following, state)
 
-    return balancing("gradnorm", start, rule)
+    return gradient_transformation("gradnorm", start, rule)
 
 
 def _check_terms(name: str, array: Array, terms: int) -> None:

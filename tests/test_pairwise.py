@@ -11,7 +11,7 @@ from jax.sharding import AxisType, NamedSharding, PartitionSpec
 import jaxloss as jl
 from jaxloss.kernels import pairwise
 from jaxloss.kernels.contrastive import Rivalry, Side
-from jaxloss.kernels.pairwise import LOG_SUMS, SUMS, Extent, fold_pairs
+from jaxloss.kernels.pairwise import LOG_ADD_EXP, SUM, BlockShape, fold_pairs
 
 pytestmark = pytest.mark.slow
 
@@ -195,11 +195,19 @@ def test_partial_sums_do_not_depend_on_where_blocks_end():
         logsumexp = jax.nn.logsumexp
         return logsumexp(number(rows, columns), axis=1), None
 
-    for size in (Extent(13, 7), Extent(4, 7), Extent(13, 2), Extent(5, 3), Extent(1, 1)):
-        found = fold(sums, x, y, SUMS, size)
+    for size in (
+        BlockShape(13, 7),
+        BlockShape(4, 7),
+        BlockShape(13, 2),
+        BlockShape(5, 3),
+        BlockShape(1, 1),
+    ):
+        found = fold(sums, x, y, SUM, size)
         np.testing.assert_allclose(found[0], x * y.sum(), rtol=1e-5)
         np.testing.assert_allclose(found[1], y * x.sum(), rtol=1e-5)
-    whole, blocks = (fold(logs, x, y[:6], LOG_SUMS, Extent(*size))[0] for size in ((13, 6), (3, 2)))
+    whole, blocks = (
+        fold(logs, x, y[:6], LOG_ADD_EXP, BlockShape(*size))[0] for size in ((13, 6), (3, 2))
+    )
     np.testing.assert_allclose(blocks, whole, rtol=1e-6)
 
 
@@ -207,7 +215,7 @@ def test_columns_may_come_in_any_blocks_with_their_places():
     """As they do where each device has some: sums of logs merge by logaddexp, those of rows."""
     x, y = X.astype(np.float32), Y.astype(np.float32)
     places, every = np.arange(1, COUNT + 1), np.ones(COUNT, bool)
-    rivalry = jax.jit(Rivalry(lambda shared, x, y: x @ y.T * shared, Extent(4, 4), both=True))
+    rivalry = jax.jit(Rivalry(lambda shared, x, y: x @ y.T * shared, BlockShape(4, 4), both=True))
     whole, *parts = (
         rivalry(np.float32(2), Side(x, places, every), Side(y[part], places[part], every[part]))
         for part in (slice(None), slice(5, 13), slice(5))

@@ -10,7 +10,14 @@ from jax import Array
 from jax.custom_derivatives import SymbolicZero
 from jax.typing import ArrayLike
 
-from jaxloss.kernels.pairwise import LOG_SUMS, SUMS, Extent, extent, fold_pairs, over_sets
+from jaxloss.kernels.pairwise import (
+    LOG_ADD_EXP,
+    SUM,
+    BlockShape,
+    block_shape,
+    fold_pairs,
+    vmap_sets,
+)
 from jaxloss.numerics.broadcasting import fitted
 
 Sums = tuple[Array, Array, Any]  # of columns None where they are left out
@@ -40,7 +47,7 @@ class Side(NamedTuple):
 
 
 def match_by_blocks(
-    of_sides: Callable[[Side, Side, Extent], Array], first: Array, second: Array, where: Array
+    of_sides: Callable[[Side, Side, BlockShape], Array], first: Array, second: Array, where: Array
 ) -> Array:
     """The function of either side and of how large a block may be, over all leading axes.
 
@@ -51,9 +58,9 @@ def match_by_blocks(
         rows, columns = (
             Side(x, jnp.arange(1, x.shape[0] + 1), fitted(where, x.shape)) for x in (first, second)
         )
-        return of_sides(rows, columns, extent(first, second, memory))
+        return of_sides(rows, columns, block_shape(first, second, memory))
 
-    return over_sets(of_set, first, second, where)
+    return vmap_sets(of_set, first, second, where)
 
 
 @dataclass(frozen=True)
@@ -64,7 +71,7 @@ class Rivalry:
     """
 
     similarities: Callable[[ArrayLike, Array, Array], Array]
-    size: Extent
+    size: BlockShape
     both: bool
 
     def __call__(self, shared: ArrayLike, first: Side, second: Side) -> Sums:
@@ -101,7 +108,7 @@ class Rivalry:
             found = jnp.max(own, axis=1, initial=-jnp.inf), _log_sum(rivals, axis=1)
             return found, _log_sum(rivals, axis=0) if self.both else None
 
-        (own, of_rows), of_columns = fold_pairs(of_block, first, second, LOG_SUMS, self.size)
+        (own, of_rows), of_columns = fold_pairs(of_block, first, second, LOG_ADD_EXP, self.size)
         return own, of_rows, of_columns
 
     def _shares(self, sums: Sums, shared: ArrayLike, first: Side, second: Side) -> Sums:
@@ -118,7 +125,7 @@ class Rivalry:
             return found, jnp.sum(jnp.exp(rivals - of_column[None, :]), axis=0)
 
         sides = (first, totals[0]), (second, totals[1])
-        (own, of_rows), of_columns = fold_pairs(of_block, *sides, SUMS, self.size)
+        (own, of_rows), of_columns = fold_pairs(of_block, *sides, SUM, self.size)
         return own, of_rows, of_columns
 
 

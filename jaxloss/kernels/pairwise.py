@@ -28,25 +28,25 @@ _SHARE = 4  # of the memory of a set in that of a block
 _ASPECT = 2  # rows for each column
 
 
-class Merge(NamedTuple):
+class Monoid(NamedTuple):
     """How what two blocks say of the same element is put together, and what says nothing."""
 
-    together: Callable[[Array, Array], Array]
-    nothing: float
+    combine: Callable[[Array, Array], Array]
+    identity: float
 
 
-SUMS = Merge(operator.add, 0.0)
-LOG_SUMS = Merge(jnp.logaddexp, -math.inf)
+SUM = Monoid(operator.add, 0.0)
+LOG_ADD_EXP = Monoid(jnp.logaddexp, -math.inf)
 
 
-class Extent(NamedTuple):
+class BlockShape(NamedTuple):
     """The most elements of either set that a block is made of."""
 
     rows: int
     columns: int
 
 
-def over_sets(of_set: Callable[..., Array], *sets: Array) -> Array:
+def vmap_sets(of_set: Callable[..., Array], *sets: Array) -> Array:
     """The function of the memory of a block, in bytes, and of one set, over all leading axes.
 
     The last array has the shape of the sets and of their elements. A block of each set is held.
@@ -63,18 +63,18 @@ def _mapped(of_set: Callable[..., Array]) -> Callable[..., Array]:
     return lambda memory, *sets: jax.vmap(partial(of_set, memory))(*sets)
 
 
-def extent(first: PyTree, second: PyTree, memory: int) -> Extent:
+def block_shape(first: PyTree, second: PyTree, memory: int) -> BlockShape:
     """Of blocks that hold one number for each pair in so many bytes."""
     counts = count_of(first), count_of(second)
     numbers = max(1, memory // _itemsize(first, second))
     if not is_known(*counts) or counts[0] * counts[1] <= numbers:
-        return Extent(*counts)
+        return BlockShape(*counts)
     columns = max(1, min(counts[1], math.isqrt(numbers // _ASPECT)))
-    return Extent(min(counts[0], numbers // columns), columns)
+    return BlockShape(min(counts[0], numbers // columns), columns)
 
 
 def fold_pairs(
-    of_block: OfBlock, first: PyTree, second: PyTree, merge: Merge, size: Extent
+    of_block: OfBlock, first: PyTree, second: PyTree, monoid: Monoid, size: BlockShape
 ) -> tuple[PyTree, PyTree]:
     """What a function says of each row and of each column of a block, merged over all blocks.
 
@@ -86,13 +86,13 @@ def fold_pairs(
     rows, columns = split(first, size.rows, "constant"), split(second, size.columns, "constant")
     again = jax.checkpoint(of_block, prevent_cse=False)  # a loop is barrier enough
     parts = jax.eval_shape(of_block, *(jax.tree.map(lambda x: x[0], x) for x in (rows, columns)))
-    no_row, no_column = nothing_like(merge, parts)
+    no_row, no_column = identities_like(monoid, parts)
     blocks = count_of(columns)
 
     def across(row: PyTree, total: PyTree, block: PyTree) -> tuple[PyTree, PyTree]:
         column, before = block
         of_row, of_column = again(row, column)
-        return _merged(merge, total, of_row), _merged(merge, before, of_column)
+        return _combined(monoid, total, of_row), _combined(monoid, before, of_column)
 
     def along(totals: PyTree, row: PyTree) -> tuple[PyTree, PyTree]:
         of_row, totals = jax.lax.scan(partial(across, row), no_row, (columns, totals))
@@ -171,9 +171,9 @@ def map_pairs(
     return join(jax.lax.map(of_block, split(first, rows, "edge")), count)
 
 
-def nothing_like(merge: Merge, parts: PyTree) -> PyTree:
+def identities_like(monoid: Monoid, parts: PyTree) -> PyTree:
     """What says nothing, in these shapes and spread over devices as they are."""
-    return jax.tree.map(partial(_filled, merge.nothing), parts)
+    return jax.tree.map(partial(_filled, monoid.identity), parts)
 
 
 def count_of(elements: PyTree) -> int:
@@ -232,8 +232,8 @@ def _itemsize(*sets: PyTree) -> int:
     return max(_SINGLE, largest)
 
 
-def _merged(merge: Merge, one: PyTree, other: PyTree) -> PyTree:
-    return jax.tree.map(merge.together, one, other)
+def _combined(monoid: Monoid, one: PyTree, other: PyTree) -> PyTree:
+    return jax.tree.map(monoid.combine, one, other)
 
 
 def _filled(value: float, like: jax.ShapeDtypeStruct) -> Array:

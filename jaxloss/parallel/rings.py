@@ -15,7 +15,14 @@ import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
-from jaxloss.kernels.pairwise import LOG_SUMS, SUMS, Merge, extent, fold_pairs, nothing_like
+from jaxloss.kernels.pairwise import (
+    LOG_ADD_EXP,
+    SUM,
+    Monoid,
+    block_shape,
+    fold_pairs,
+    identities_like,
+)
 from jaxloss.numerics import logsumexp
 
 PyTree = Any
@@ -38,7 +45,7 @@ class Spread(Protocol):
     """How each device meets the elements of all others."""
 
     def fold(
-        self, meet: Meeting, first: PyTree, second: PyTree, merge: Merge
+        self, meet: Meeting, first: PyTree, second: PyTree, monoid: Monoid
     ) -> tuple[PyTree, PyTree]:
         """What a function says of own rows and of own columns, over all pairs with either."""
 
@@ -50,7 +57,7 @@ class Ring:
     axis_name: str
 
     def fold(
-        self, meet: Meeting, first: PyTree, second: PyTree, merge: Merge
+        self, meet: Meeting, first: PyTree, second: PyTree, monoid: Monoid
     ) -> tuple[PyTree, PyTree]:
         """What a function says of own rows and of own columns, over all pairs with either."""
         devices = lax.axis_size(self.axis_name)
@@ -59,11 +66,11 @@ class Ring:
         def step(state: PyTree, _: None) -> tuple[PyTree, None]:
             of_rows, visitors, before = state
             found, of_visitors = meet(first, visitors)
-            together = jax.tree.map(merge.together, before, of_visitors)
+            together = jax.tree.map(monoid.combine, before, of_visitors)
             leaving = lax.ppermute((visitors, together), self.axis_name, onward)
-            return (jax.tree.map(merge.together, of_rows, found), *leaving), None
+            return (jax.tree.map(monoid.combine, of_rows, found), *leaving), None
 
-        no_row, no_column = nothing_like(merge, jax.eval_shape(meet, first, second))
+        no_row, no_column = identities_like(monoid, jax.eval_shape(meet, first, second))
         end, _ = lax.scan(step, (no_row, second, no_column), length=devices)
         return end[0], end[2]
 
@@ -75,19 +82,19 @@ class Gathered:
     axis_name: str
 
     def fold(
-        self, meet: Meeting, first: PyTree, second: PyTree, merge: Merge
+        self, meet: Meeting, first: PyTree, second: PyTree, monoid: Monoid
     ) -> tuple[PyTree, PyTree]:
         """What a function says of own rows and of own columns, over all pairs with either."""
         every = jax.tree.map(lambda x: lax.all_gather(x, self.axis_name, tiled=True), second)
         of_rows, of_every = meet(first, every)
-        return of_rows, jax.tree.map(partial(self._home, merge), of_every)
+        return of_rows, jax.tree.map(partial(self._home, monoid), of_every)
 
-    def _home(self, merge: Merge, x: Array) -> Array:
+    def _home(self, monoid: Monoid, x: Array) -> Array:
         """What all devices say of the own columns, merged."""
         parts = x.reshape(lax.axis_size(self.axis_name), -1, *x.shape[1:])
         own = lax.all_to_all(parts, self.axis_name, 0, 0)
-        nothing = nothing_like(merge, jax.eval_shape(lambda x: x[0], own))
-        total: Array = lax.scan(lambda total, x: (merge.together(total, x), None), nothing, own)[0]
+        nothing = identities_like(monoid, jax.eval_shape(lambda x: x[0], own))
+        total: Array = lax.scan(lambda total, x: (monoid.combine(total, x), None), nothing, own)[0]
         return total
 
 
@@ -96,7 +103,7 @@ def sums(
     spread: Spread, of_pairs: OfPairs, shared: PyTree, first: Side, second: Side
 ) -> tuple[PyTree, PyTree]:
     """Of what a function gives of the rows and of the columns of a block of pairs."""
-    return spread.fold(partial(_by_blocks, of_pairs, SUMS, shared), first, second, SUMS)
+    return spread.fold(partial(_by_blocks, of_pairs, SUM, shared), first, second, SUM)
 
 
 def _sums_kept(spread: Spread, of_pairs: OfPairs, *given: Any) -> tuple[PyTree, PyTree]:
@@ -111,14 +118,14 @@ def _sums_slopes(spread: Spread, of_pairs: OfPairs, given: Any, rates: Any) -> t
 
         def moved(shared: PyTree, rows: PyTree, columns: PyTree) -> tuple[PyTree, PyTree]:
             sides = row._replace(moving=rows), column._replace(moving=columns)
-            return _by_blocks(of_pairs, SUMS, shared, *sides)
+            return _by_blocks(of_pairs, SUM, shared, *sides)
 
         _, pull = jax.vjp(moved, shared, row.moving, column.moving)
         of_shared, *slopes = pull((of_row, of_column))
         return (of_shared, slopes[0]), slopes[1]
 
     sides = (first, rates[0]), (second, rates[1])
-    (of_shared, of_first), of_second = spread.fold(meet, *sides, SUMS)
+    (of_shared, of_first), of_second = spread.fold(meet, *sides, SUM)
     return of_shared, Side(of_first, None), Side(of_second, None)
 
 
@@ -135,8 +142,8 @@ def log_sums(
         x = logs(shared, rows, columns)
         return logsumexp(x), logsumexp(x.T)
 
-    meet = partial(_by_blocks, of_pairs, LOG_SUMS, shared)
-    found: tuple[Array, Array] = spread.fold(meet, first, second, LOG_SUMS)
+    meet = partial(_by_blocks, of_pairs, LOG_ADD_EXP, shared)
+    found: tuple[Array, Array] = spread.fold(meet, first, second, LOG_ADD_EXP)
     return found
 
 
@@ -166,8 +173,8 @@ log_sums.defvjp(_log_sums_kept, _log_sums_slopes)
 
 
 def _by_blocks(
-    of_pairs: OfPairs, merge: Merge, shared: PyTree, first: Side, second: Side
+    of_pairs: OfPairs, monoid: Monoid, shared: PyTree, first: Side, second: Side
 ) -> tuple[PyTree, PyTree]:
     """The function of a block of pairs, of which few are held at a time."""
-    size = extent(first, second, _MEMORY)
-    return fold_pairs(partial(of_pairs, shared), first, second, merge, size)
+    size = block_shape(first, second, _MEMORY)
+    return fold_pairs(partial(of_pairs, shared), first, second, monoid, size)

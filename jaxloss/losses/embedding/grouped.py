@@ -13,7 +13,7 @@ from jax import Array
 
 from jaxloss.core.domains import Embeddings, Groups, Positive, Unit
 from jaxloss.core.loss import loss
-from jaxloss.kernels.pairwise import map_pairs, over_sets
+from jaxloss.kernels.pairwise import map_pairs, vmap_sets
 from jaxloss.numerics import divide, log_softmax, logsumexp, positive_part, quotient, unit
 from jaxloss.numerics.elementary import inner_products
 from jaxloss.numerics.logistic import softplus
@@ -190,7 +190,7 @@ def _by_anchors(
         found: Array = map_pairs(of_rows, elements, elements, memory=memory)
         return found
 
-    return over_sets(of_set, unit(vectors), labels, where)
+    return vmap_sets(of_set, unit(vectors), labels, where)
 
 
 def _pairs(rows: Elements, columns: Elements) -> tuple[Array, Array]:

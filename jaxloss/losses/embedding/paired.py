@@ -13,7 +13,7 @@ from jax.typing import ArrayLike
 from jaxloss.core.domains import Embeddings, Keys, Number, Positive
 from jaxloss.core.loss import loss
 from jaxloss.kernels.contrastive import Rivalry, Side, match_by_blocks
-from jaxloss.kernels.pairwise import SUMS, Extent, fold_pairs
+from jaxloss.kernels.pairwise import SUM, BlockShape, fold_pairs
 from jaxloss.numerics import cosines, quotient, unit
 from jaxloss.numerics.elementary import inner_products
 from jaxloss.numerics.logistic import softplus
@@ -64,7 +64,7 @@ def info_nce(
         (2020), Momentum contrast for unsupervised visual representation learning, arXiv:1911.05722.
     """
 
-    def surprisal(queries: Side, keys: Side, size: Extent) -> Array:
+    def surprisal(queries: Side, keys: Side, size: BlockShape) -> Array:
         own, rivals, _ = Rivalry(_cooled, size, both=False)(temperature, queries, keys)
         return softplus(rivals - own)
 
@@ -107,7 +107,7 @@ def symmetric_info_nce(
         supervision, arXiv:2103.00020.
     """
 
-    def surprisal(first: Side, second: Side, size: Extent) -> Array:
+    def surprisal(first: Side, second: Side, size: BlockShape) -> Array:
         own, forward, backward = Rivalry(_cooled, size, both=True)(temperature, first, second)
         return (softplus(forward - own) + softplus(backward - own)) / 2
 
@@ -162,8 +162,8 @@ def siglip(
         counted = rows.counted[:, None] & columns.counted[None, :]
         return jnp.sum(softplus(jnp.where(counted, against, -jnp.inf)), axis=1), None
 
-    def surprisal(first: Side, second: Side, size: Extent) -> Array:
-        value: Array = fold_pairs(of_block, first, second, SUMS, size)[0]
+    def surprisal(first: Side, second: Side, size: BlockShape) -> Array:
+        value: Array = fold_pairs(of_block, first, second, SUM, size)[0]
         return value
 
     return match_by_blocks(surprisal, first, second, where)

@@ -10,7 +10,7 @@ from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
 import jaxloss as jl
 from jaxloss.kernels import pairwise
-from jaxloss.kernels.contrastive import Rivalry, Side
+from jaxloss.kernels.contrastive import ElementBlock, Local, PlacedPairs
 from jaxloss.kernels.pairwise import LOG_ADD_EXP, SUM, BlockShape, fold_pairs
 
 pytestmark = pytest.mark.slow
@@ -215,9 +215,18 @@ def test_columns_may_come_in_any_blocks_with_their_places():
     """As they do where each device has some: sums of logs merge by logaddexp, those of rows."""
     x, y = X.astype(np.float32), Y.astype(np.float32)
     places, every = np.arange(1, COUNT + 1), np.ones(COUNT, bool)
-    rivalry = jax.jit(Rivalry(lambda shared, x, y: x @ y.T * shared, BlockShape(4, 4), both=True))
+
+    @jax.jit
+    def reduced(scale, first, second):
+        pairs = PlacedPairs(Local(BlockShape(4, 4)), first, second)
+        logits = lambda pairs, scale: pairs.cosines * scale
+        return pairs.match_and_negatives_logsumexp(logits, scale, columns=True)
+
+    def elements(x, part):
+        return ElementBlock(x[part], places[part], places[part], every[part])
+
     whole, *parts = (
-        rivalry(np.float32(2), Side(x, places, every), Side(y[part], places[part], every[part]))
+        reduced(np.float32(2), elements(x, slice(None)), elements(y, part))
         for part in (slice(None), slice(5, 13), slice(5))
     )
     for i in range(2):

@@ -192,12 +192,12 @@ def over_largest(x: Array) -> tuple[Array, Array]:
     return jnp.where(zero, 1, quotient(x, jnp.where(zero, 1, largest))), largest
 
 
-def logsumexp(x: Array) -> Array:
-    """Log of the sum of exp over the last axis; -inf with gradient 0 where all are -inf."""
-    largest = jax.lax.stop_gradient(jnp.max(x, axis=-1, keepdims=True, initial=-jnp.inf))
-    total = jnp.sum(jnp.exp(below(x, largest)), axis=-1)
+def logsumexp(x: Array, axis: int = -1) -> Array:
+    """Log of the sum of exp over the axis; -inf with gradient 0 where all are -inf."""
+    largest = jax.lax.stop_gradient(jnp.max(x, axis=axis, keepdims=True, initial=-jnp.inf))
+    total = jnp.sum(jnp.exp(below(x, largest)), axis=axis)
     empty = total == 0
-    return jnp.log(jnp.where(empty, 1, total)) + jnp.squeeze(largest, axis=-1)
+    return jnp.log(jnp.where(empty, 1, total)) + jnp.squeeze(largest, axis=axis)
 
 
 def log_softmax(x: Array) -> Array:

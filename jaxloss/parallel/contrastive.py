@@ -3,7 +3,6 @@
 import functools
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -11,14 +10,27 @@ from jax import Array, lax
 
 from jaxloss.core.derive import derive
 from jaxloss.core.loss import Loss
-from jaxloss.losses.embedding.grouped import circle, ntxent, supervised_contrastive
-from jaxloss.losses.embedding.paired import info_nce, siglip, symmetric_info_nce
-from jaxloss.numerics import divide, positive_part, quotient, unit
+from jaxloss.kernels.contrastive import ElementBlock, PlacedPairs
+from jaxloss.losses.embedding.grouped import (
+    circle,
+    circle_of,
+    ntxent,
+    ntxent_of,
+    supervised_contrastive,
+    supervised_contrastive_of,
+)
+from jaxloss.losses.embedding.paired import (
+    info_nce,
+    info_nce_of,
+    siglip,
+    siglip_of,
+    symmetric_info_nce,
+    symmetric_info_nce_of,
+)
+from jaxloss.numerics import unit
 from jaxloss.numerics.broadcasting import fitted
-from jaxloss.numerics.elementary import inner_products
-from jaxloss.numerics.logistic import softplus
 from jaxloss.numerics.shard_map_axes import axes_of, vary
-from jaxloss.parallel.rings import Gathered, Ring, Side, Spread, log_sums, sums
+from jaxloss.parallel.rings import Gathered, Ring
 
 
 def in_ring(loss: Loss[...], axis_name: str) -> Loss[...]:
@@ -107,144 +119,22 @@ def all_gathered(loss: Loss[...], axis_name: str) -> Loss[...]:
     return _made(all_gathered, Gathered, loss, axis_name)
 
 
-class Tags(NamedTuple):
-    """Of some elements: the group, the place in the whole batch from 1 on, and which count."""
-
-    groups: Array
-    places: Array
-    counted: Array
-
-
-def _info_nce(spread: Spread, first: Side, second: Side, temperature: Array) -> Array:
-    own = quotient(_partners(first, second), temperature)
-    rivals, _ = log_sums(spread, _cooled_rivals, temperature, first, second)
-    return softplus(rivals - own)
-
-
-def _symmetric_info_nce(spread: Spread, first: Side, second: Side, temperature: Array) -> Array:
-    own = quotient(_partners(first, second), temperature)
-    forward, backward = log_sums(spread, _cooled_rivals, temperature, first, second)
-    return (softplus(forward - own) + softplus(backward - own)) / 2
-
-
-def _siglip(spread: Spread, first: Side, second: Side, scale: Array, bias: Array) -> Array:
-    def of_pairs(shared: Any, rows: Side, columns: Side) -> tuple[Array, None]:
-        scale, bias = shared
-        logits = _cosines(rows, columns) * scale + bias
-        against = jnp.where(_same(rows, columns), -logits, logits)
-        return _sum_where(_both_count(rows, columns), softplus(against)), None
-
-    found: Array = sums(spread, of_pairs, (scale, bias), first, second)[0]
-    return found
-
-
-def _ntxent(spread: Spread, first: Side, second: Side, temperature: Array) -> Array:
-    return _over_positives(spread, softplus, _cooled_negatives, (first, second), temperature)
-
-
-def _supervised(spread: Spread, first: Side, second: Side, temperature: Array) -> Array:
-    return _over_positives(spread, lambda x: x, _cooled_rivals, (first, second), temperature)
-
-
-def _circle(spread: Spread, first: Side, second: Side, gamma: Array, margin: Array) -> Array:
-    shared = gamma, margin
-    excess, _ = log_sums(spread, _excess, shared, first, second)
-    lacking, _ = log_sums(spread, _lacking, shared, first, second)
-    return softplus(excess + lacking)
-
-
-_FORMS: Mapping[Loss[...], Callable[..., Array]] = {
-    info_nce: _info_nce,
-    symmetric_info_nce: _symmetric_info_nce,
-    siglip: _siglip,
-    ntxent: _ntxent,
-    supervised_contrastive: _supervised,
-    circle: _circle,
+_FORMULAS: Mapping[Loss[...], Callable[..., Array]] = {
+    info_nce: info_nce_of,
+    symmetric_info_nce: symmetric_info_nce_of,
+    siglip: siglip_of,
+    ntxent: ntxent_of,
+    supervised_contrastive: supervised_contrastive_of,
+    circle: circle_of,
 }
-
-
-def _over_positives(
-    spread: Spread,
-    form: Callable[[Array], Array],
-    logs: Callable[..., Array],
-    sides: tuple[Side, Side],
-    temperature: Array,
-) -> Array:
-    """Mean over the positives of a function of the log-sum less their own; 0 without any."""
-    (rows, columns), (rivals, _) = sides, log_sums(spread, logs, temperature, *sides)
-
-    def of_pairs(temperature: Array, rows: Side, columns: Side) -> tuple[Any, None]:
-        vectors, rivals = rows.moving
-        similarity = quotient(_cosines(rows._replace(moving=vectors), columns), temperature)
-        positives = _positives(rows, columns)
-        count = jnp.sum(positives, axis=1, dtype=similarity.dtype)
-        return (_sum_where(positives, form(rivals[:, None] - similarity)), count), None
-
-    anchors = rows._replace(moving=(rows.moving, rivals))
-    (total, count), _ = sums(spread, of_pairs, temperature, anchors, columns)
-    return divide(total, count)
-
-
-def _cooled_rivals(temperature: Array, rows: Side, columns: Side) -> Array:
-    rivals = _both_count(rows, columns) & ~_same(rows, columns)
-    return jnp.where(rivals, quotient(_cosines(rows, columns), temperature), -jnp.inf)
-
-
-def _cooled_negatives(temperature: Array, rows: Side, columns: Side) -> Array:
-    cooled = quotient(_cosines(rows, columns), temperature)
-    return jnp.where(_negatives(rows, columns), cooled, -jnp.inf)
-
-
-def _excess(shared: Any, rows: Side, columns: Side) -> Array:
-    (gamma, margin), cosine = shared, _cosines(rows, columns)
-    excess = positive_part(cosine + margin) * (cosine - margin) * gamma
-    return jnp.where(_negatives(rows, columns), excess, -jnp.inf)
-
-
-def _lacking(shared: Any, rows: Side, columns: Side) -> Array:
-    (gamma, margin), cosine = shared, _cosines(rows, columns)
-    lacking = (1 - cosine + margin) * (1 - cosine - margin) * gamma
-    return jnp.where(_positives(rows, columns), lacking, -jnp.inf)
-
-
-def _partners(first: Side, second: Side) -> Array:
-    return jnp.sum(first.moving * second.moving[: first.moving.shape[0]], axis=-1)
-
-
-def _cosines(rows: Side, columns: Side) -> Array:
-    return inner_products(rows.moving, columns.moving)
-
-
-def _sum_where(chosen: Array, values: Array) -> Array:
-    return jnp.sum(jnp.where(chosen, values, 0), axis=1)
-
-
-def _both_count(rows: Side, columns: Side) -> Array:
-    return jnp.logical_and(rows.fixed.counted[:, None], columns.fixed.counted[None, :])
-
-
-def _same(rows: Side, columns: Side) -> Array:
-    return jnp.equal(rows.fixed.places[:, None], columns.fixed.places[None, :])
-
-
-def _alike(rows: Side, columns: Side) -> Array:
-    return jnp.equal(rows.fixed.groups[:, None], columns.fixed.groups[None, :])
-
-
-def _positives(rows: Side, columns: Side) -> Array:
-    return _both_count(rows, columns) & _alike(rows, columns) & ~_same(rows, columns)
-
-
-def _negatives(rows: Side, columns: Side) -> Array:
-    return _both_count(rows, columns) & ~_alike(rows, columns)
 
 
 def _made(
     maker: Callable[..., Loss[...]], kind: type[Ring | Gathered], loss: Loss[...], axis_name: str
 ) -> Loss[...]:
     """The loss, with a name and a text of its own."""
-    if not isinstance(loss, Loss) or loss not in _FORMS:
-        known = ", ".join(x.__name__ for x in _FORMS)
+    if not isinstance(loss, Loss) or loss not in _FORMULAS:
+        known = ", ".join(x.__name__ for x in _FORMULAS)
         raise TypeError(f"{maker.__name__}: `loss` is one of {known}, got {loss!r}")
     if not isinstance(axis_name, str):
         raise TypeError(f"{maker.__name__}: `axis_name` is a string, got {axis_name!r}")
@@ -253,7 +143,7 @@ def _made(
 
     def function(*arrays: Array, where: Array, **hyper: Array) -> Array:
         numbers = {name: jnp.asarray(x, arrays[0].dtype) for name, x in (defaults | hyper).items()}
-        of_set = functools.partial(_of_set, kind(axis_name), _FORMS[loss], numbers)
+        of_set = functools.partial(_of_set, kind(axis_name), _FORMULAS[loss], numbers)
         for _ in where.shape[:-1]:
             of_set = jax.vmap(of_set)
         return of_set(where, *arrays)
@@ -270,23 +160,26 @@ def _made(
 
 
 def _of_set(
-    spread: Ring | Gathered,
-    form: Callable[..., Array],
+    placement: Ring | Gathered,
+    formula: Callable[..., Array],
     hyper: Mapping[str, Array],
     where: Array,
     *arrays: Array,
 ) -> Array:
-    """The form of the own elements of one set, or of two of which the first matches the second."""
+    """The formula of the own elements of one set, or of two of which the first matches the second.
+
+    Further vectors of the second set are elements that belong to no other, at position 0.
+    """
     first, other = arrays
-    places = lax.axis_index(spread.axis_name) * first.shape[0] + jnp.arange(1, first.shape[0] + 1)
+    device = lax.axis_index(placement.axis_name)
+    positions = device * first.shape[0] + jnp.arange(1, first.shape[0] + 1)
     one_set = jnp.issubdtype(other.dtype, jnp.integer)
-    tags = Tags(other if one_set else places, places, where)
-    sides = [Side(unit(x), _tagged(tags, x)) for x in (first, first if one_set else other)]
-    return form(spread, *sides, **vary(hyper, axes_of(tags)))
+    groups = other if one_set else positions
 
+    def elements(vectors: Array) -> ElementBlock:
+        more = vectors.shape[0] - first.shape[0]
+        position, group = (jnp.pad(x, (0, more)) for x in (positions, groups))
+        return ElementBlock(unit(vectors), position, group, fitted(where, vectors.shape))
 
-def _tagged(tags: Tags, vectors: Array) -> Tags:
-    """The tags, and for further vectors those of elements that belong to no other."""
-    more = vectors.shape[0] - tags.places.shape[0]
-    groups, places = (jnp.pad(x, (0, more)) for x in (tags.groups, tags.places))  # no place is 0
-    return Tags(groups, places, fitted(tags.counted, vectors.shape))
+    pairs = PlacedPairs(placement, elements(first), elements(first if one_set else other))
+    return formula(pairs, **vary(hyper, axes_of((positions, groups, where))))

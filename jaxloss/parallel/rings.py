@@ -1,20 +1,20 @@
-"""Sums over all pairs of two sets that are spread over devices, each of which has some elements.
+"""Placements of sets whose elements are spread over the devices of a mesh axis.
 
 Every device keeps its own elements of the first set, the rows, and meets those of the second, the
-columns: in a ring they visit device after device, or they are gathered. What is found of a column
-so far goes with it, and comes home at the end. Backward all meet once more, so that nothing is
-kept but each device's own elements: a rule that only reverse mode can have.
+columns: in a ring they visit device after device, or all of them are gathered. What is found of a
+column so far goes with it, and comes home at the end. Backward all meet once more, so that nothing
+is kept but each device's own elements: a rule that only reverse mode can have.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 import jax
-import jax.numpy as jnp
 from jax import Array, lax
 
+from jaxloss.kernels.contrastive import ElementBlock, Hyper, LogSums, OfBlocks
 from jaxloss.kernels.pairwise import (
     LOG_ADD_EXP,
     SUM,
@@ -23,35 +23,42 @@ from jaxloss.kernels.pairwise import (
     fold_pairs,
     identities_like,
 )
-from jaxloss.numerics import logsumexp
 
 PyTree = Any
 Meeting = Callable[[PyTree, PyTree], tuple[PyTree, PyTree]]
 
-_MEMORY = 2**22  # bytes of a number for each pair of a block
+_MEMORY = 2**22  # bytes of a number for each pair of a block, within what a device meets at once
 
 
-class Side(NamedTuple):
-    """Some elements of a set: what has derivatives, and what has none."""
-
-    moving: PyTree
-    fixed: PyTree
-
-
-OfPairs = Callable[[PyTree, Side, Side], Any]  # of what all share, of rows and of columns
-
-
-class Spread(Protocol):
+class Meet(Protocol):
     """How each device meets the elements of all others."""
 
     def fold(
         self, meet: Meeting, first: PyTree, second: PyTree, monoid: Monoid
     ) -> tuple[PyTree, PyTree]:
-        """What a function says of own rows and of own columns, over all pairs with either."""
+        """What a function gives for own rows and own columns, combined over all pairs of either."""
+
+
+class OverMesh:
+    """A placement over devices, by its own `fold`, with gradients that meet anew."""
+
+    def sums(
+        self: Meet, of_blocks: OfBlocks, hyper: Hyper, first: ElementBlock, second: ElementBlock
+    ) -> tuple[PyTree, PyTree]:
+        """Sums over all blocks of what a function gives for the rows and the columns of one."""
+        total: tuple[PyTree, PyTree] = _sums(self, of_blocks, hyper, first, second)
+        return total
+
+    def log_sums(
+        self: Meet, log_sums: LogSums, hyper: Hyper, first: ElementBlock, second: ElementBlock
+    ) -> tuple[tuple[Any, Array], Any]:
+        """Log-sums over all blocks: ((match, rows), columns), None for what is not wanted."""
+        total: tuple[tuple[Any, Array], Any] = _log_sums(self, log_sums, hyper, first, second)
+        return total
 
 
 @dataclass(frozen=True)
-class Ring:
+class Ring(OverMesh):
     """The columns go from device to device, none of which holds more than its own and these."""
 
     axis_name: str
@@ -59,16 +66,16 @@ class Ring:
     def fold(
         self, meet: Meeting, first: PyTree, second: PyTree, monoid: Monoid
     ) -> tuple[PyTree, PyTree]:
-        """What a function says of own rows and of own columns, over all pairs with either."""
+        """What a function gives for own rows and own columns, combined over all pairs of either."""
         devices = lax.axis_size(self.axis_name)
         onward = [(i, (i + 1) % devices) for i in range(devices)]
 
         def step(state: PyTree, _: None) -> tuple[PyTree, None]:
             of_rows, visitors, before = state
-            found, of_visitors = meet(first, visitors)
-            together = jax.tree.map(monoid.combine, before, of_visitors)
-            leaving = lax.ppermute((visitors, together), self.axis_name, onward)
-            return (jax.tree.map(monoid.combine, of_rows, found), *leaving), None
+            of_own, of_visitors = meet(first, visitors)
+            so_far = jax.tree.map(monoid.combine, before, of_visitors)
+            leaving = lax.ppermute((visitors, so_far), self.axis_name, onward)
+            return (jax.tree.map(monoid.combine, of_rows, of_own), *leaving), None
 
         no_row, no_column = identities_like(monoid, jax.eval_shape(meet, first, second))
         end, _ = lax.scan(step, (no_row, second, no_column), length=devices)
@@ -76,7 +83,7 @@ class Ring:
 
 
 @dataclass(frozen=True)
-class Gathered:
+class Gathered(OverMesh):
     """All columns are on all devices, which is one step, and memory for all of them."""
 
     axis_name: str
@@ -84,97 +91,93 @@ class Gathered:
     def fold(
         self, meet: Meeting, first: PyTree, second: PyTree, monoid: Monoid
     ) -> tuple[PyTree, PyTree]:
-        """What a function says of own rows and of own columns, over all pairs with either."""
-        every = jax.tree.map(lambda x: lax.all_gather(x, self.axis_name, tiled=True), second)
-        of_rows, of_every = meet(first, every)
-        return of_rows, jax.tree.map(partial(self._home, monoid), of_every)
+        """What a function gives for own rows and own columns, combined over all pairs of either."""
+        gathered = jax.tree.map(lambda x: lax.all_gather(x, self.axis_name, tiled=True), second)
+        of_rows, of_gathered = meet(first, gathered)
+        return of_rows, jax.tree.map(partial(self._home, monoid), of_gathered)
 
     def _home(self, monoid: Monoid, x: Array) -> Array:
-        """What all devices say of the own columns, merged."""
-        parts = x.reshape(lax.axis_size(self.axis_name), -1, *x.shape[1:])
-        own = lax.all_to_all(parts, self.axis_name, 0, 0)
-        nothing = identities_like(monoid, jax.eval_shape(lambda x: x[0], own))
-        total: Array = lax.scan(lambda total, x: (monoid.combine(total, x), None), nothing, own)[0]
+        """What all devices give for the own columns, combined."""
+        by_device = x.reshape(lax.axis_size(self.axis_name), -1, *x.shape[1:])
+        of_own = lax.all_to_all(by_device, self.axis_name, 0, 0)
+        identity = identities_like(monoid, jax.eval_shape(lambda x: x[0], of_own))
+        total: Array = lax.scan(lambda x, y: (monoid.combine(x, y), None), identity, of_own)[0]
         return total
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(0, 1))
-def sums(
-    spread: Spread, of_pairs: OfPairs, shared: PyTree, first: Side, second: Side
-) -> tuple[PyTree, PyTree]:
-    """Of what a function gives of the rows and of the columns of a block of pairs."""
-    return spread.fold(partial(_by_blocks, of_pairs, SUM, shared), first, second, SUM)
+def _sums(placement: Meet, of_blocks: OfBlocks, *inputs: Any) -> tuple[PyTree, PyTree]:
+    hyper, first, second = inputs
+    return placement.fold(partial(_by_blocks, of_blocks, SUM, hyper), first, second, SUM)
 
 
-def _sums_kept(spread: Spread, of_pairs: OfPairs, *given: Any) -> tuple[PyTree, PyTree]:
-    return sums(spread, of_pairs, *given), given
+def _sums_forward(placement: Meet, of_blocks: OfBlocks, *inputs: Any) -> tuple[Any, Any]:
+    return _sums(placement, of_blocks, *inputs), inputs
 
 
-def _sums_slopes(spread: Spread, of_pairs: OfPairs, given: Any, rates: Any) -> tuple[Any, ...]:
-    shared, first, second = given
+def _sums_backward(
+    placement: Meet, of_blocks: OfBlocks, inputs: Any, cotangents: Any
+) -> tuple[Any, ...]:
+    return _pull_back(placement, of_blocks, ("vectors", "log_sums"), inputs, cotangents)
+
+
+_sums.defvjp(_sums_forward, _sums_backward)
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(0, 1))
+def _log_sums(placement: Meet, log_sums: LogSums, *inputs: Any) -> tuple[Any, Any]:
+    hyper, first, second = inputs
+    meet = partial(_by_blocks, log_sums.of_blocks, LOG_ADD_EXP, hyper)
+    return placement.fold(meet, first, second, LOG_ADD_EXP)
+
+
+def _log_sums_forward(placement: Meet, log_sums: LogSums, *inputs: Any) -> tuple[Any, Any]:
+    totals = _log_sums(placement, log_sums, *inputs)
+    return totals, (inputs, totals)
+
+
+def _log_sums_backward(
+    placement: Meet, log_sums: LogSums, residuals: Any, cotangents: Any
+) -> tuple[Any, ...]:
+    (hyper, first, second), totals = residuals
+    inputs = hyper, *log_sums.with_totals(first, second, totals)
+    return _pull_back(placement, log_sums.shares_of_blocks, ("vectors",), inputs, cotangents)
+
+
+_log_sums.defvjp(_log_sums_forward, _log_sums_backward)
+
+
+def _pull_back(
+    placement: Meet,
+    of_blocks: OfBlocks,
+    fields: tuple[str, ...],
+    inputs: tuple[Hyper, ElementBlock, ElementBlock],
+    cotangents: tuple[PyTree, PyTree],
+) -> tuple[Any, ...]:
+    """The gradients of sums over blocks, in the hyper-parameters and in these fields."""
+    hyper, first, second = inputs
 
     def meet(rows: Any, columns: Any) -> tuple[PyTree, PyTree]:
         (row, of_row), (column, of_column) = rows, columns
 
-        def moved(shared: PyTree, rows: PyTree, columns: PyTree) -> tuple[PyTree, PyTree]:
-            sides = row._replace(moving=rows), column._replace(moving=columns)
-            return _by_blocks(of_pairs, SUM, shared, *sides)
+        def sums(hyper: Hyper, row_fields: Any, column_fields: Any) -> tuple[PyTree, PyTree]:
+            blocks = row._replace(**row_fields), column._replace(**column_fields)
+            return _by_blocks(of_blocks, SUM, hyper, *blocks)
 
-        _, pull = jax.vjp(moved, shared, row.moving, column.moving)
-        of_shared, *slopes = pull((of_row, of_column))
-        return (of_shared, slopes[0]), slopes[1]
+        active = ({name: getattr(x, name) for name in fields} for x in (row, column))
+        _, pull = jax.vjp(sums, hyper, *active)
+        of_hyper, of_rows, of_columns = pull((of_row, of_column))
+        return (of_hyper, of_rows), of_columns
 
-    sides = (first, rates[0]), (second, rates[1])
-    (of_shared, of_first), of_second = spread.fold(meet, *sides, SUM)
-    return of_shared, Side(of_first, None), Side(of_second, None)
-
-
-sums.defvjp(_sums_kept, _sums_slopes)
-
-
-@partial(jax.custom_vjp, nondiff_argnums=(0, 1))
-def log_sums(
-    spread: Spread, logs: OfPairs, shared: PyTree, first: Side, second: Side
-) -> tuple[Array, Array]:
-    """Log-sum-exp, over rows and over columns, of a number for each pair; -inf is left out."""
-
-    def of_pairs(shared: PyTree, rows: Side, columns: Side) -> tuple[Array, Array]:
-        x = logs(shared, rows, columns)
-        return logsumexp(x), logsumexp(x.T)
-
-    meet = partial(_by_blocks, of_pairs, LOG_ADD_EXP, shared)
-    found: tuple[Array, Array] = spread.fold(meet, first, second, LOG_ADD_EXP)
-    return found
-
-
-def _log_sums_kept(spread: Spread, logs: OfPairs, *given: Any) -> tuple[Any, Any]:
-    found = log_sums(spread, logs, *given)
-    return found, (given, found)
-
-
-def _log_sums_slopes(spread: Spread, logs: OfPairs, kept: Any, rates: Any) -> tuple[Any, ...]:
-    """Sums of exp that are 1 when divided by themselves have the slopes of their logarithms."""
-    (shared, *sides), found = kept
-    totals = [jnp.where(x == -jnp.inf, 0, x) for x in found]
-
-    def shares(shared: PyTree, rows: Side, columns: Side) -> tuple[Array, Array]:
-        (of_rows, row), (of_columns, column) = rows.fixed, columns.fixed
-        x = logs(shared, rows._replace(fixed=row), columns._replace(fixed=column))
-        of_row, of_column = jnp.exp(x - of_rows[:, None]), jnp.exp(x - of_columns[None, :])
-        return jnp.sum(of_row, axis=1), jnp.sum(of_column, axis=0)
-
-    first, second = (
-        side._replace(fixed=(total, side.fixed)) for side, total in zip(sides, totals, strict=True)
-    )
-    return _sums_slopes(spread, shares, (shared, first, second), rates)
-
-
-log_sums.defvjp(_log_sums_kept, _log_sums_slopes)
+    sides = (first, cotangents[0]), (second, cotangents[1])
+    (of_hyper, of_first), of_second = placement.fold(meet, *sides, SUM)
+    fields_of = ElementBlock._fields  # None stands for the gradients of what is not differentiated
+    return of_hyper, *(ElementBlock._make(map(x.get, fields_of)) for x in (of_first, of_second))
 
 
 def _by_blocks(
-    of_pairs: OfPairs, monoid: Monoid, shared: PyTree, first: Side, second: Side
+    of_blocks: OfBlocks, monoid: Monoid, hyper: Hyper, first: ElementBlock, second: ElementBlock
 ) -> tuple[PyTree, PyTree]:
-    """The function of a block of pairs, of which few are held at a time."""
-    size = block_shape(first, second, _MEMORY)
-    return fold_pairs(partial(of_pairs, shared), first, second, monoid, size)
+    """The function of what meets on a device, a block of it at a time."""
+    shape = block_shape(first, second, _MEMORY)
+    return fold_pairs(partial(of_blocks, hyper), first, second, monoid, shape)

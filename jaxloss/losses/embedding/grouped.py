@@ -4,18 +4,17 @@ Each element is an anchor in its turn: the others of its group are its positives
 groups its negatives. Similarity is the cosine, so that lengths do not matter.
 """
 
-from collections.abc import Callable
+from functools import partial
 from math import inf
-from typing import NamedTuple
 
 import jax.numpy as jnp
 from jax import Array
+from jax.typing import ArrayLike
 
 from jaxloss.core.domains import Embeddings, Groups, Positive, Unit
 from jaxloss.core.loss import loss
-from jaxloss.kernels.pairwise import map_pairs, vmap_sets
-from jaxloss.numerics import divide, log_softmax, logsumexp, positive_part, quotient, unit
-from jaxloss.numerics.elementary import inner_products
+from jaxloss.kernels.contrastive import AnchorPairs, PairBlock, over_grouped_set
+from jaxloss.numerics import positive_part, quotient
 from jaxloss.numerics.logistic import softplus
 
 
@@ -56,13 +55,18 @@ def ntxent(
         Chen, Kornblith, Norouzi & Hinton (2020), A simple framework for contrastive learning of
         visual representations, arXiv:2002.05709, with one positive for each anchor.
     """
+    return over_grouped_set(partial(ntxent_of, temperature=temperature), embeddings, labels, where)
 
-    def of_pairs(cosine: Array, positives: Array, negatives: Array) -> Array:
-        similarity = quotient(cosine, temperature)
-        against = _log_sum(similarity, negatives)[..., None] - similarity
-        return _mean_over(positives, softplus(jnp.where(positives, against, -jnp.inf)))
 
-    return _by_anchors(of_pairs, embeddings, labels, where)
+def ntxent_of(pairs: AnchorPairs, *, temperature: ArrayLike) -> Array:
+    """The value of each anchor, for pairs that may be spread over devices."""
+
+    def cross_entropy(pairs: PairBlock, negatives: Array, temperature: Array) -> Array:
+        against = negatives - _logits(pairs, temperature)
+        return softplus(jnp.where(pairs.positives(), against, -jnp.inf))
+
+    negatives = pairs.log_sum(_logits, PairBlock.negatives, temperature)
+    return pairs.mean(cross_entropy, negatives, temperature)
 
 
 @loss(convex=False, lipschitz=inf, smooth=inf)
@@ -102,12 +106,13 @@ def supervised_contrastive(
     References:
         Khosla et al. (2020), Supervised contrastive learning, arXiv:2004.11362, eq. 2.
     """
+    formula = partial(supervised_contrastive_of, temperature=temperature)
+    return over_grouped_set(formula, embeddings, labels, where)
 
-    def of_pairs(cosine: Array, positives: Array, negatives: Array) -> Array:
-        others = jnp.where(positives | negatives, quotient(cosine, temperature), -jnp.inf)
-        return _mean_over(positives, -log_softmax(others))
 
-    return _by_anchors(of_pairs, embeddings, labels, where)
+def supervised_contrastive_of(pairs: AnchorPairs, *, temperature: ArrayLike) -> Array:
+    """The value of each anchor, for pairs that may be spread over devices."""
+    return pairs.mean_cross_entropy(_logits, temperature)
 
 
 @loss(convex=False, lipschitz=inf, smooth=inf)
@@ -158,55 +163,23 @@ def circle(
         Sun, Cheng, Zhang, Zhang, Zheng, Wang & Wei (2020), Circle loss: a unified perspective of
         pair similarity optimization, arXiv:2002.10857.
     """
-
-    def of_pairs(cosine: Array, positives: Array, negatives: Array) -> Array:
-        lacking = (1 - cosine + margin) * (1 - cosine - margin) * gamma
-        excess = positive_part(cosine + margin) * (cosine - margin) * gamma
-        return softplus(_log_sum(excess, negatives) + _log_sum(lacking, positives))
-
-    return _by_anchors(of_pairs, embeddings, labels, where)
+    formula = partial(circle_of, gamma=gamma, margin=margin)
+    return over_grouped_set(formula, embeddings, labels, where)
 
 
-class Elements(NamedTuple):
-    """Some elements of a set: what they look like, their group, their place, and if they count."""
+def circle_of(pairs: AnchorPairs, *, gamma: ArrayLike, margin: ArrayLike) -> Array:
+    """The value of each anchor, for pairs that may be spread over devices."""
 
-    vectors: Array
-    labels: Array
-    positions: Array
-    counted: Array
+    def of_negatives(pairs: PairBlock, gamma: Array, margin: Array) -> Array:
+        return positive_part(pairs.cosines + margin) * (pairs.cosines - margin) * gamma
 
+    def of_positives(pairs: PairBlock, gamma: Array, margin: Array) -> Array:
+        return (1 - pairs.cosines + margin) * (1 - pairs.cosines - margin) * gamma
 
-def _by_anchors(
-    of_pairs: Callable[[Array, Array, Array], Array], vectors: Array, labels: Array, where: Array
-) -> Array:
-    """The function of cosines, positives and negatives of some anchors at a time, over all sets."""
-
-    def of_rows(rows: Elements, columns: Elements) -> Array:
-        cosine = inner_products(rows.vectors, columns.vectors)
-        return of_pairs(cosine, *_pairs(rows, columns))
-
-    def of_set(memory: int, vectors: Array, labels: Array, where: Array) -> Array:
-        elements = Elements(vectors, labels, jnp.arange(labels.shape[0]), where)
-        found: Array = map_pairs(of_rows, elements, elements, memory=memory)
-        return found
-
-    return vmap_sets(of_set, unit(vectors), labels, where)
+    negatives = pairs.log_sum(of_negatives, PairBlock.negatives, gamma, margin)
+    positives = pairs.log_sum(of_positives, PairBlock.positives, gamma, margin)
+    return softplus(negatives + positives)
 
 
-def _pairs(rows: Elements, columns: Elements) -> tuple[Array, Array]:
-    """Which columns are positives, which are negatives, of each row."""
-    counted = rows.counted[:, None] & columns.counted[None, :]
-    alike = rows.labels[:, None] == columns.labels[None, :]
-    same = rows.positions[:, None] == columns.positions[None, :]
-    return counted & alike & ~same, counted & ~alike
-
-
-def _log_sum(values: Array, chosen: Array) -> Array:
-    """Log of the sum of exp over the chosen entries; -inf where there are none."""
-    return logsumexp(jnp.where(chosen, values, -jnp.inf))
-
-
-def _mean_over(chosen: Array, values: Array) -> Array:
-    """Mean of the chosen entries; 0 where there are none."""
-    total = jnp.sum(jnp.where(chosen, values, 0), axis=-1)
-    return divide(total, jnp.sum(chosen, axis=-1, dtype=total.dtype))
+def _logits(pairs: PairBlock, temperature: ArrayLike) -> Array:
+    return quotient(pairs.cosines, temperature)

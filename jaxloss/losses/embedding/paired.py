@@ -4,6 +4,7 @@ The element of one set at a position belongs to that of the other at the same po
 other. Similarity is the cosine, so that lengths do not matter.
 """
 
+from functools import partial
 from math import inf
 
 import jax.numpy as jnp
@@ -12,10 +13,8 @@ from jax.typing import ArrayLike
 
 from jaxloss.core.domains import Embeddings, Keys, Number, Positive
 from jaxloss.core.loss import loss
-from jaxloss.kernels.contrastive import Rivalry, Side, match_by_blocks
-from jaxloss.kernels.pairwise import SUM, BlockShape, fold_pairs
-from jaxloss.numerics import cosines, quotient, unit
-from jaxloss.numerics.elementary import inner_products
+from jaxloss.kernels.contrastive import PairBlock, PlacedPairs, over_matched_sets
+from jaxloss.numerics import quotient
 from jaxloss.numerics.logistic import softplus
 
 
@@ -63,12 +62,13 @@ def info_nce(
         coding, arXiv:1807.03748; with cosines and this temperature in He, Fan, Wu, Xie & Girshick
         (2020), Momentum contrast for unsupervised visual representation learning, arXiv:1911.05722.
     """
+    return over_matched_sets(partial(info_nce_of, temperature=temperature), queries, keys, where)
 
-    def surprisal(queries: Side, keys: Side, size: BlockShape) -> Array:
-        own, rivals, _ = Rivalry(_cooled, size, both=False)(temperature, queries, keys)
-        return softplus(rivals - own)
 
-    return match_by_blocks(surprisal, unit(queries), unit(keys), where)
+def info_nce_of(pairs: PlacedPairs, *, temperature: ArrayLike) -> Array:
+    """The value of each query, for pairs that may be spread over devices."""
+    match, negatives, _ = pairs.match_and_negatives_logsumexp(_logits, temperature)
+    return softplus(negatives - match)
 
 
 @loss(convex=False, lipschitz=inf, smooth=inf)
@@ -106,12 +106,16 @@ def symmetric_info_nce(
         Radford, Kim et al. (2021), Learning transferable visual models from natural language
         supervision, arXiv:2103.00020.
     """
+    formula = partial(symmetric_info_nce_of, temperature=temperature)
+    return over_matched_sets(formula, first, second, where)
 
-    def surprisal(first: Side, second: Side, size: BlockShape) -> Array:
-        own, forward, backward = Rivalry(_cooled, size, both=True)(temperature, first, second)
-        return (softplus(forward - own) + softplus(backward - own)) / 2
 
-    return match_by_blocks(surprisal, unit(first), unit(second), where)
+def symmetric_info_nce_of(pairs: PlacedPairs, *, temperature: ArrayLike) -> Array:
+    """The value of each pair that matches, for pairs that may be spread over devices."""
+    match, of_rows, of_columns = pairs.match_and_negatives_logsumexp(
+        _logits, temperature, columns=True
+    )
+    return (softplus(of_rows - match) + softplus(of_columns - match)) / 2
 
 
 @loss(convex=False, lipschitz=inf, smooth=inf)
@@ -155,19 +159,19 @@ def siglip(
         Zhai, Mustafa, Kolesnikov & Beyer (2023), Sigmoid loss for language image pre-training,
         arXiv:2303.15343.
     """
-
-    def of_block(rows: Side, columns: Side) -> tuple[Array, None]:
-        logits = cosines(rows.vectors, columns.vectors) * scale + bias
-        against = jnp.where(rows.matches(columns), -logits, logits)
-        counted = rows.counted[:, None] & columns.counted[None, :]
-        return jnp.sum(softplus(jnp.where(counted, against, -jnp.inf)), axis=1), None
-
-    def surprisal(first: Side, second: Side, size: BlockShape) -> Array:
-        value: Array = fold_pairs(of_block, first, second, SUM, size)[0]
-        return value
-
-    return match_by_blocks(surprisal, first, second, where)
+    return over_matched_sets(partial(siglip_of, scale=scale, bias=bias), first, second, where)
 
 
-def _cooled(temperature: ArrayLike, rows: Array, columns: Array) -> Array:
-    return quotient(inner_products(rows, columns), temperature)
+def siglip_of(pairs: PlacedPairs, *, scale: ArrayLike, bias: ArrayLike) -> Array:
+    """The value of each element of the first set, for pairs that may be spread over devices."""
+
+    def cross_entropies(pairs: PairBlock, scale: Array, bias: Array) -> Array:
+        log_odds = pairs.cosines * scale + bias
+        against = jnp.where(pairs.matches, -log_odds, log_odds)
+        return softplus(jnp.where(pairs.counted, against, -jnp.inf))  # softplus(-inf) is 0
+
+    return pairs.sum(cross_entropies, scale, bias)
+
+
+def _logits(pairs: PairBlock, temperature: ArrayLike) -> Array:
+    return quotient(pairs.cosines, temperature)

@@ -13,20 +13,25 @@ import pytest
 from drawing import BATCH, LOSSES, Case, given_loss, half_square, in_double
 
 import jaxloss as jl
+from jaxloss.core.domains import Scale
 
 INF, CE = np.inf, jl.softmax_cross_entropy_with_integer_labels
 LOWEST = float(np.finfo(np.float32).min)
 LOW = [LOWEST, LOWEST / 2, float(jnp.finfo(jnp.bfloat16).min), -1e30, -1e9, -65504.0]
 FAR = 1e30  # in double precision as good as infinite, and no number that rounding would reach
-LOGITS = ("Logits", "KeptLogits", "FrameLogits", "PixelLogits")
-SCORES = ("Scores", "ItemScores")
 MORE = (jl.fenchel_young(jnp.max), jl.one_vs_all(jl.logistic), jl.with_temperature(jl.brier))
 
 
 def place(loss):
     """Which array holds the logits, the first if several do; None without any."""
-    names = [domain.name for domain in loss.contract.arrays.values()]
-    return next((i for i, name in enumerate(names) if name in LOGITS + SCORES), None)
+    domains = loss.contract.arrays.values()
+    return next((i for i, domain in enumerate(domains) if is_scored(domain)), None)
+
+
+def is_scored(domain):
+    """Whether it has scores or logits of several classes, or of items."""
+    several = domain.axes[-1:] in (("classes",), ("items",))
+    return several and domain.scale in (Scale.LOGIT, Scale.SCORE)
 
 
 SCORED = {
@@ -48,7 +53,7 @@ def test_a_finite_logit_is_a_number_however_low(case):
         row[rng.permutation(len(row))[: 1 + i % len(row)]] = LOW[i % len(LOW)]
     rows[0], rows[1], rows[2, 0] = 0, LOWEST, LOWEST
     agree(case, logits)
-    if case.domains[place(case.loss)].name in LOGITS and logits.ndim == 2:
+    if case.domains[place(case.loss)].scale is Scale.LOGIT and logits.ndim == 2:
         labels = [np.repeat(x[:1], BATCH, 0) for x in case.ordinary()]
         even = at(case, np.repeat(rows[:2], BATCH // 2, 0), arrays=labels)[0]
         np.testing.assert_allclose(even, even[0], rtol=1e-5)

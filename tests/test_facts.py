@@ -16,6 +16,7 @@ import pytest
 import scipy.optimize
 from drawing import LOSSES, PUBLIC, Case
 
+from jaxloss.core.domains import Scale
 from jaxloss.core.loss import Distance, Margin
 
 NEAR = np.unique(np.concatenate([np.linspace(-6, 6, 9601), np.linspace(-30, 30, 1201)]).round(6))
@@ -26,31 +27,11 @@ OPEN_UNIT = np.concatenate(
     [np.logspace(-30, -4, 60), np.linspace(1e-3, 0.999, 1999), 1 - np.logspace(-4, -15, 30)]
 )
 FAR = np.concatenate([-np.logspace(5, 1.5, 60), NEAR, np.logspace(1.5, 5, 60)])
-LINES = {
-    "NonNegativeReal": HALF_LINE,
-    "PositiveReal": HALF_LINE,
-    "Probability": OPEN_UNIT,
-    "Logit": NEAR,
-}
-BESIDE = {
-    "Real": [-1.5, 1e-3, 2.0],
-    "SharedReal": [-4.0, 1e-3, 2.0],
-    "LogSnr": [-8.0, 0.5, 3.0],
-    "NonZeroReal": [1e-3, -1.0, 4.0],
-    "Score": [-1.5, 0.0],
-    "Sign": [-1.0, 1.0],
-    "NonNegativeReal": [1e-3, 1.0, 4.0, 1e5],
-    "PositiveReal": [1e-3, 1.0, 4.0],
-    "Variance": [1e-3, 1.0, 4.0],
-    "Spread": [1e-3, 1.0, 4.0],
-    "Concentration": [1e-3, 1.0, 4.0],
-    "Angle": [-1.5, 1e-3, 2.0],
-    "Probability": [0.0, 0.3, 1.0],
-    "OpenProbability": [1e-3, 0.3, 0.999],
-}
 SAMPLE = np.random.default_rng(7).lognormal(0.1, 0.5, 400)
 CHANCES = (0.1, 0.3, 0.6, 0.9)
 DISTRIBUTIONS = [(0.5, 0.3, 0.2), (0.4, 0.35, 0.25), (0.7, 0.2, 0.1)]
+
+UNIT, HALF = (0, 1), (0, inf)  # the intervals of probabilities, and of what is not negative
 
 CHECKED: set = set()  # which loss claims which fact, as the tests below collect them
 
@@ -67,6 +48,28 @@ def settings_of(loss):
     default = {name: item.default for name, item in items if item.default is not None}
     varied = {name: values for name, values in Case(loss).hyper.items() if name in default}
     return [default, *({n: v[i] for n, v in varied.items()} for i in (0, 2) if varied)]
+
+
+def interval(domain):
+    return domain.low, domain.high
+
+
+def along(domain):
+    """Points all along a domain, the densest near 0 or at its ends."""
+    everywhere = NEAR if domain.scale is Scale.LOGIT else FAR
+    return {UNIT: OPEN_UNIT, HALF: HALF_LINE}.get(interval(domain), everywhere)
+
+
+def beside(domain):
+    """A few members, small and large ones."""
+    if domain.whole:
+        return [-1.0, 1.0]
+    if interval(domain) == UNIT:
+        return [1e-3, 0.3, 0.999] if domain.open else [0.0, 0.3, 1.0]
+    if interval(domain) != HALF:
+        return [-8.0, 1e-3, 2.0]
+    flat = [] if domain.shared else [1e5]  # a scale as large leaves curvature below rounding
+    return [1e-3, 1.0, 4.0, *flat]
 
 
 def is_line(loss):
@@ -109,9 +112,9 @@ def curves(loss, hyper, *, slope=False):
     """The loss, or its slope, as functions of one number, and the points to look at them."""
     first, *others = loss.contract.arrays.values()
     bare = isinstance(loss, (Distance, Margin))
-    points = FAR if bare else LINES.get(first.name, FAR)
+    points = FAR if bare else along(first)
     function = compiled(loss)[slope]
-    choices = [()] if bare else itertools.product(*[BESIDE[domain.name] for domain in others])
+    choices = [()] if bare else itertools.product(*map(beside, others))
     return [
         (lambda x, at=at: by_blocks(lambda part: function(part, at, hyper), x), points)
         for at in choices
@@ -172,13 +175,10 @@ def test_convex(loss, hyper, claim):
 @on_a_line("strictly_convex")
 def test_strictly_convex(loss, hyper, claim):
     """Midpoints of chords, wide and narrow, around the centre of the domain."""
-    first = next(iter(loss.contract.arrays.values())).name
-    half_line = (3.5, (3.4, 0.1))
-    centre, widths = {
-        "Probability": (0.5, (0.49, 0.1)),
-        "NonNegativeReal": half_line,
-        "PositiveReal": half_line,
-    }.get(first, (0.0, (3.5, 0.35, 0.0035)))
+    first = next(iter(loss.contract.arrays.values()))
+    centre, widths = {UNIT: (0.5, (0.49, 0.1)), HALF: (3.5, (3.4, 0.1))}.get(
+        interval(first), (0.0, (3.5, 0.35, 0.0035))
+    )
     gaps = []
     for (function, _), width in itertools.product(curves(loss, hyper), widths):
         left, right = (
@@ -241,8 +241,8 @@ def chance_risk(loss, hyper, chance):
 
 def score_range(loss):
     """Lowest score, the score that decides between the classes, highest score."""
-    probability = next(iter(loss.contract.arrays.values())).name == "Probability"
-    return (1e-6, 0.5, 1 - 1e-6) if probability else (-30.0, 0.0, 30.0)
+    first = next(iter(loss.contract.arrays.values()))
+    return (1e-6, 0.5, 1 - 1e-6) if interval(first) == UNIT else (-30.0, 0.0, 30.0)
 
 
 def least(risk, low, high):
@@ -318,16 +318,15 @@ def elicits_a_functional(loss):
 @claims("elicits", elicits_a_functional)
 def test_elicited_functional(loss, hyper, claim):
     *heads, last = loss.contract.arrays.values()
-    sample = (SAMPLE > 1).astype(float) if last.name == "Probability" else SAMPLE
+    of_labels = interval(last) == UNIT
+    sample = (SAMPLE > 1).astype(float) if of_labels else SAMPLE
     functional = FUNCTIONALS[claim]
     wanted = [name for name in ("quantile", "a") if name in hyper]
-    beside = [1.0 for _ in heads[1:]]
+    ones = [1.0 for _ in heads[1:]]
     risk = jax.jit(
-        jax.vmap(lambda x: jnp.mean(jax.vmap(lambda y: loss(x, *beside, y, **hyper))(sample)))
+        jax.vmap(lambda x: jnp.mean(jax.vmap(lambda y: loss(x, *ones, y, **hyper))(sample)))
     )
-    low, high = (
-        (1e-3, 0.999) if last.name == "Probability" else (-1.0 if "log" in claim else 0.05, 4.0)
-    )
+    low, high = (1e-3, 0.999) if of_labels else (-1.0 if "log" in claim else 0.05, 4.0)
     expected = functional(sample, *[hyper[name] for name in wanted])
     assert least(risk, low, high) == pytest.approx(expected, rel=0.02, abs=5e-3)
 
@@ -345,13 +344,11 @@ def test_elicited_class(loss, hyper, claim):
 
 def enter(domain, raw):
     """A vector of the domain from any vector."""
-    if domain.name == "LogProbabilities":
+    if domain.scale is Scale.LOG_PROBABILITY:
         return jax.nn.log_softmax(raw)
-    if domain.name == "MultiHot":
-        return (raw > 0).astype(raw.dtype)
-    if domain.name in ("Region", "Regions"):
-        return jax.nn.sigmoid(raw)
-    return jax.nn.softmax(raw) if domain.name == "Simplex" else raw
+    if domain.scale is Scale.PROBABILITY:
+        return jax.nn.softmax(raw) if "classes" in domain.axes[:1] else jax.nn.sigmoid(raw)
+    return (raw > 0).astype(raw.dtype) if domain.whole else raw
 
 
 @functools.cache
@@ -394,10 +391,9 @@ def targets_beside(loss, vectors, *, hard=False):
 def target_beside(domain, vectors, seed, *, hard):
     count, classes = vectors.shape
     labels = jnp.asarray(np.random.default_rng(9 + seed).integers(0, classes, count))
-    if domain.name in ("FrameCounts", "LabelCounts", "SequenceLabels"):  # 2 frames, the label 1
-        frames = domain.name == "FrameCounts"
-        return jnp.full((count, 1) if domain.axes else count, 2 if frames else 1)
-    if domain.indexes or domain.name == "Groups":
+    if domain.counts or domain.padded:  # 2 frames, the label 1
+        return jnp.full((count, 1) if domain.axes else count, 2 if domain.counts == "frames" else 1)
+    if domain.accepts == ("integer",):
         return labels
     if not domain.axes:
         return jnp.where(labels > 0, 1.0, -1.0)
@@ -419,12 +415,13 @@ def _scenes(loss, seed, hard):
         if loss.contract.is_set and len(first.axes) == 2:  # sets of three vectors
             sets = (x[: len(x) // 3 * 3] for x in (vectors, *beside))
             vectors, *beside = (x.reshape(-1, 3, *x.shape[1:]) for x in sets)
-        if first.name == "FrameLogits":
+        if first.padded:  # two frames
             vectors = jnp.stack([vectors, -vectors], axis=1)
-        if first.name in ("Image", "FeatureMap"):  # one pixel high, of one channel
+        if "channels" in first.axes:  # one pixel high, of one channel
             vectors, *beside = (x[:, None, :, None] for x in (vectors, *beside))
         yield vectors, tuple(beside)
-        if first.name == "Region" and classes == 2:  # and one of many pixels, all like these
+        region = first.axes == ("pixels",) and first.scale is Scale.PROBABILITY
+        if region and classes == 2:  # and one of many pixels, all like these
             few = (vectors[:500], *targets_beside(loss, vectors[:500], hard=hard))
             many, *beside = (jnp.repeat(x, 300, axis=-1) for x in few)
             yield many, tuple(beside)
@@ -532,10 +529,10 @@ def best_vectors(loss, hyper):
 
 
 def as_probabilities(loss, vector):
-    name = next(iter(loss.contract.arrays.values())).name
-    if name == "LogProbabilities":
+    scale = next(iter(loss.contract.arrays.values())).scale
+    if scale is Scale.LOG_PROBABILITY:
         return np.exp(vector)
-    return np.asarray(jax.nn.softmax(jnp.asarray(vector))) if name == "Logits" else vector
+    return np.asarray(jax.nn.softmax(jnp.asarray(vector))) if scale is Scale.LOGIT else vector
 
 
 @on_vectors("calibrated")

@@ -17,7 +17,6 @@ import jaxloss as jl
 CE = jl.softmax_cross_entropy_with_integer_labels
 KINDS = [AxisType.Auto, AxisType.Explicit]
 BATCH = 8
-NO_CLASSES = {"Embeddings", "Image", "FeatureMap", "SequenceLabels"}  # but features, or frames
 SORTED = {"multilabel_margin"}  # as JAX sorts no axis that is spread explicitly
 
 
@@ -27,8 +26,9 @@ def mesh_of(kind):
 
 def spread_of(name, domain, shape):
     """Examples over four devices, and over two the last axis of what is no single number."""
-    over_classes = domain.axes and shape[-1] % 2 == 0 and name not in SORTED
-    last = "classes" if over_classes and domain.name not in NO_CLASSES else None
+    alone = len(domain.axes) == 1 and domain.axes != ("labels",)  # not the features of a set
+    over_classes = (alone or "classes" in domain.axes) and shape[-1] % 2 == 0
+    last = "classes" if over_classes and name not in SORTED else None
     return P("batch", *[None] * (len(shape) - 2), *[last] * (len(shape) > 1))
 
 

@@ -13,7 +13,6 @@ from jaxloss.core.loss import Distance, Margin
 
 STEP = 1e-6
 STEEP = 1e4  # a quotient that is larger tells a step or an infinite derivative
-SEVERAL = ("Simplex", "LogProbabilities")  # whose entries do not move one by one
 
 
 def ties(case):
@@ -22,17 +21,19 @@ def ties(case):
     moving = [i for i, x in enumerate(base) if x.dtype == np.float64]
     for i in moving:
         edges = [x for x in case.domains[i].edges if x in (0, 0.5, 1, -1)]
-        yield from (
-            changed(base, {i: edge}) for edge in edges if case.domains[i].name not in SEVERAL
-        )
+        yield from (changed(base, {i: edge}) for edge in edges if moves_alone(case.domains[i]))
         if base[i].ndim > 1:
             yield changed(base, {i: base[i][..., :1]})
     for i, j in itertools.combinations(moving, 2):
-        if base[i].shape == base[j].shape and not {case.domains[k].name for k in (i, j)} & {
-            *SEVERAL
-        }:
+        free = moves_alone(case.domains[i]) and moves_alone(case.domains[j])
+        if base[i].shape == base[j].shape and free:
             yield changed(base, {j: base[i]})
             yield from (changed(base, {i: a, j: b}) for a in (0, 1) for b in (0, 1))
+
+
+def moves_alone(domain):
+    """Whether an entry moves without the others: of a row that is normalised, none does."""
+    return domain.normalised is np.asarray
 
 
 def changed(arrays, entries):

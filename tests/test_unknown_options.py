@@ -44,8 +44,7 @@ GIVEN = {  # the options, each with a value that a user of another library gives
 
 
 def kind(loss):
-    domains = [domain.name for domain in loss.contract.arrays.values()]
-    return (*domains, *loss.contract.hyperparameters)
+    return (*loss.contract.arrays.values(), *loss.contract.hyperparameters)
 
 
 ONE_OF_EACH_KIND = {kind(loss): loss for loss in LOSSES.values()}.values()

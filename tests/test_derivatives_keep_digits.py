@@ -23,6 +23,7 @@ ROUNDED = {  # where all numbers are small or large, what is left of them in sin
     "mixed(softmax_cross_entropy_with_integer_labels)",  # a difference of losses at two labels
     "sigmoid_focal",  # the derivative in labels, a difference of losses, at logits near 0
     "truncated_snr",  # the ratio at a logarithm of 1e10 is infinite
+    "velocity_prediction(min_snr)",  # the same
     "von_mises_nll",  # angles of 1e10 are further apart than a turn
 }
 RESIDUALS = np.array([1e-4, 3e-3, 0.05, 0.3, 0.7, 1.9, 3, 20, 300, 1e4])

@@ -30,7 +30,7 @@ def place(loss):
 
 def is_scored(domain):
     """Whether it has scores or logits of several classes, or of items."""
-    several = domain.axes[-1:] in (("classes",), ("items",))
+    several = domain.axes and domain.axes[-1] != "pixels"
     return several and domain.scale in (Scale.LOGIT, Scale.SCORE)
 
 

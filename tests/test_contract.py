@@ -10,13 +10,19 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from matplotlib.axes import Axes
 
 import jaxloss as jl
+from jaxloss.__main__ import main
+from jaxloss.bench import inputs
+from jaxloss.compare.tasks.outputs import classes
 from jaxloss.core.domains import (
     ArrayDomain,
     Embeddings,
+    Label,
     Positive,
     Real,
+    Scale,
     Simplex,
     Variance,
 )
@@ -381,13 +387,23 @@ Levels = Annotated[
 ]
 
 
+@jl.loss(convex=True)
+def level_error(predictions: Levels, targets: Levels):
+    """Mean absolute difference of levels."""
+    return jnp.mean(jnp.abs(predictions - targets), axis=-1)
+
+
+@pytest.fixture
+def exported(monkeypatch):
+    """The loss as one of the package's own, which the catalog finds by its export and its file."""
+    names = [*dir(jl), "level_error"]
+    monkeypatch.setattr(jl, "level_error", level_error, raising=False)
+    monkeypatch.setattr(jl, "__dir__", lambda: names)
+    monkeypatch.setattr(level_error.function, "__module__", jl.huber.function.__module__)
+
+
 def test_a_new_domain_is_one_record():
     """Its axes, bounds and ordinary numbers serve checks, masks, inputs and messages."""
-
-    @jl.loss(convex=True)
-    def level_error(predictions: Levels, targets: Levels):
-        return jnp.mean(jnp.abs(predictions - targets), axis=-1)
-
     sizes = {"bands": 5}
     first, second = (
         domain.draw(np.random.default_rng(0), (3, *(sizes[name] for name in domain.axes)), sizes)
@@ -401,3 +417,46 @@ def test_a_new_domain_is_one_record():
         level_error(first, second[:, :4])
     with pytest.raises(ValueError, match=r"`predictions` holds levels in decibels .*, at least 1"):
         level_error(np.zeros((3, 0)), np.zeros((3, 0)))
+
+
+@pytest.mark.usefixtures("exported")
+def test_a_new_domain_is_measured():
+    usual, few = inputs.usual("level_error"), inputs.few("level_error")
+    assert (usual.shape, few.shape) == ((2**14, 64), (16, 16))
+    arrays = inputs.draw(few)
+    assert all(np.all((x >= -80) & (x <= -20)) for x in arrays.values())
+    assert inputs.moving(level_error) == ["predictions"]
+    assert np.all(np.isfinite(level_error(*arrays.values())))
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("exported")
+def test_a_new_domain_is_shown_and_drawn(monkeypatch, capsys, tmp_path):
+    drawn = []
+    monkeypatch.setattr(Axes, "plot", lambda _, *line: drawn.append(line))
+    file = tmp_path / "shape.svg"
+    assert main(["show", "level_error", "--plot", str(file)]) == 0
+    assert "predictions [..., bands]: levels in decibels over the last" in capsys.readouterr().out
+    assert "targets = [-60.0, -60.0]" in file.read_text()
+    (at, values), _ = drawn
+    assert (at[0], at[-1]) == (-80, -20)
+    np.testing.assert_allclose(values, np.abs(at + 60) / 2, rtol=1e-5)
+
+
+def test_a_new_domain_of_logits_is_compared_and_divided_by_a_temperature():
+    """Its scale says that predictions of classes fit, and its axes how."""
+    says = "logits of classes that are ordered"
+    ordered = ArrayDomain("OrderedLogits", says, axes=("classes",), scale=Scale.LOGIT)
+
+    @jl.loss()
+    def ordered_error(logits: Annotated[jax.Array, ordered], labels: Label):
+        expected = jnp.sum(jax.nn.softmax(logits) * jnp.arange(logits.shape[-1]), axis=-1)
+        return jnp.square(expected - labels)
+
+    fitted = classes(3).fit(ordered_error)
+    assert fitted.tempered
+    found = fitted.function(LOGITS + jnp.arange(3.0), jnp.arange(3), temperature=2.0)
+    halved = jl.with_temperature(ordered_error)(
+        LOGITS + jnp.arange(3.0), [0, 1, 2], temperature=2.0
+    )
+    np.testing.assert_allclose(found, halved, rtol=1e-6)

@@ -26,7 +26,7 @@ from jaxloss.bench import (
 from jaxloss.bench.cases import CASES, HEAD, LABELLED, Case
 from jaxloss.bench.clock import Pace
 from jaxloss.bench.goals import Goal
-from jaxloss.bench.measure import Reading, Trial
+from jaxloss.bench.measure import Measurement, Reading
 from jaxloss.bench.programs import Question
 from jaxloss.catalog import public_losses
 
@@ -148,13 +148,13 @@ def reading(who, **found):
 )
 def test_goals_are_judged_from_readings(goal, found, met):
     measure, others, bound = goal
-    trial = Trial(Case("huber", (8,)), quantity="value")
+    measurement = Measurement(Case("huber", (8,)), quantity="value")
     readings = [
         reading("ours", seconds=2.0, temporaries=0, floors=1.7),
         reading("optax", seconds=4.0, temporaries=64),
         reading("keras", seconds=1.0, temporaries=0),
     ]
-    wanted = Goal("row", trial, bound, measure, others)
+    wanted = Goal("row", measurement, bound, measure, others)
     (judged,) = report.judged([wanted], readings)
     assert (judged["found"], judged["met"]) == (found, met)
     assert {True: "met", False: "missed", None: "unmeasured"}[met] in report.goal_table([judged])
@@ -162,10 +162,10 @@ def test_goals_are_judged_from_readings(goal, found, met):
 
 def test_every_goal_is_about_a_case_that_can_be_measured():
     for row, wanted in goals.rows().items():
-        assert len(goals.trials(wanted)) <= len(wanted), row
-        for trial in goals.trials(wanted):
-            if isinstance(trial, Trial):
-                inputs.fitting(trial.case)
+        assert len(goals.measurements(wanted)) <= len(wanted), row
+        for measurement in goals.measurements(wanted):
+            if isinstance(measurement, Measurement):
+                inputs.fitting(measurement.case)
     assert set(goals.elementwise()) >= {"huber", "hinge", "sigmoid_focal", "gaussian_nll"}
 
 

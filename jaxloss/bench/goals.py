@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from jaxloss.bench import inputs, peers, processes
 from jaxloss.bench.cases import HEAD, LABELLED, SIZES, Case
-from jaxloss.bench.measure import OURS, Reading, Trial
+from jaxloss.bench.measure import OURS, Measurement, Reading
 from jaxloss.bench.processes import Process
 from jaxloss.catalog import public_losses
 
@@ -21,7 +21,7 @@ class Goal:
 
     Attributes:
         row: The row of the table that it belongs to.
-        trial: What has to be measured.
+        measurement: What has to be measured.
         bound: The most that is wanted.
         measure: "time", "temporaries" or "peak", each of ours over theirs; or of ours alone
             "floors", "per element" (bytes), "bytes" or "seconds"; or "extra" seconds over theirs.
@@ -29,13 +29,13 @@ class Goal:
     """
 
     row: str
-    trial: Trial | Process
+    measurement: Measurement | Process
     bound: float
     measure: str = "time"
     beside: tuple[str, ...] = ()
 
     def found(self, readings: Iterable[Reading]) -> float | None:
-        """What was measured, or nothing where a contender is absent."""
+        """What was measured, or nothing where an implementation is absent."""
         own = {x.who: x for x in readings if self._is_of(x)}
         if OURS not in own:
             return None
@@ -48,9 +48,11 @@ class Goal:
     @property
     def subject(self) -> str:
         """What is measured, in words."""
-        if isinstance(self.trial, Process):
-            return self.trial.name
-        return f"{_case(self.trial).name} {self.trial.dtype} {self.trial.quantity}"
+        if isinstance(self.measurement, Process):
+            return self.measurement.name
+        return (
+            f"{_case(self.measurement).name} {self.measurement.dtype} {self.measurement.quantity}"
+        )
 
     @property
     def wanted(self) -> str:
@@ -59,15 +61,17 @@ class Goal:
         return f"{self.measure} <= {self.bound:g}{names}"
 
     def _is_of(self, reading: Reading) -> bool:
-        if isinstance(self.trial, Process):
-            return reading.case == self.trial.name
-        wanted = (_case(self.trial).name, self.trial.dtype, self.trial.quantity)
+        if isinstance(self.measurement, Process):
+            return reading.case == self.measurement.name
+        wanted = (_case(self.measurement).name, self.measurement.dtype, self.measurement.quantity)
         return (reading.case, reading.dtype, reading.quantity) == wanted
 
 
-def _case(trial: Trial) -> Case:
+def _case(measurement: Measurement) -> Case:
     """The case that readings name; calls outside jit are measured at few numbers."""
-    return inputs.few(trial.case.loss) if trial.quantity == "eager" else trial.case
+    return (
+        inputs.few(measurement.case.loss) if measurement.quantity == "eager" else measurement.case
+    )
 
 
 def _over(ours: float | None, theirs: float | None) -> float | None:
@@ -106,9 +110,9 @@ def rows() -> dict[str, list[Goal]]:
     return found
 
 
-def trials(goals: Sequence[Goal]) -> list[Trial | Process]:
+def measurements(goals: Sequence[Goal]) -> list[Measurement | Process]:
     """What has to be measured, each once."""
-    return list(dict.fromkeys(goal.trial for goal in goals))
+    return list(dict.fromkeys(goal.measurement for goal in goals))
 
 
 def elementwise() -> list[str]:
@@ -119,8 +123,8 @@ def elementwise() -> list[str]:
 
 def _no_temporaries() -> Iterator[Goal]:
     for name, dtype, quantity in itertools.product(elementwise(), _BOTH, ("value", "gradient")):
-        trial = Trial(Case(name, (2**20,)), dtype, quantity, timed=False)
-        yield Goal("temporaries", trial, 4 if "focal" in name else 0.01, "per element")
+        measurement = Measurement(Case(name, (2**20,)), dtype, quantity, timed=False)
+        yield Goal("temporaries", measurement, 4 if "focal" in name else 0.01, "per element")
 
 
 def _elementwise() -> Iterator[Goal]:
@@ -154,13 +158,13 @@ def _softmax() -> Iterator[Goal]:
         for shape, bound in zip(shapes, most, strict=True):
             yield _timed(f"softmax-{quantity}", Case(LABELLED, shape), quantity, bound, library)
     for shape in shapes:
-        trial = Trial(Case(LABELLED, shape), quantity="value")
-        yield Goal("softmax-value", trial, 1.7, "floors")
+        measurement = Measurement(Case(LABELLED, shape), quantity="value")
+        yield Goal("softmax-value", measurement, 1.7, "floors")
 
 
 def _heads() -> Iterator[Goal]:
     case = Case(HEAD, (4096, 512, 128256))
-    single, half = Trial(case, peak=True), Trial(case, "bfloat16")
+    single, half = Measurement(case, peak=True), Measurement(case, "bfloat16")
     yield Goal("head", single, 0.95, "time", ("optax",))
     yield Goal("head", single, 1 / 20, "temporaries", ("optax",))
     yield Goal("head", single, 200e6, "bytes")
@@ -178,10 +182,10 @@ def _pairs() -> Iterator[Goal]:
     )
     for case, library, bound in table:
         yield _timed("contrastive", case, "gradient", bound, library)
-        yield Goal("contrastive", Trial(case), 1 / 30, "temporaries", (library,))
+        yield Goal("contrastive", Measurement(case), 1 / 30, "temporaries", (library,))
     for name in ("symmetric_info_nce", "siglip"):
-        trial = Trial(Case(name, (32768, 256)), timed=False)
-        yield Goal("contrastive", trial, 300e6, "bytes")
+        measurement = Measurement(Case(name, (32768, 256)), timed=False)
+        yield Goal("contrastive", measurement, 300e6, "bytes")
 
 
 def _structured() -> Iterator[Goal]:
@@ -194,8 +198,8 @@ def _structured() -> Iterator[Goal]:
 
 def _calls() -> Iterator[Goal]:
     for name in public_losses():
-        trial = Trial(inputs.few(name), quantity="eager")
-        yield Goal("eager", trial, 1.1, "time", ("jit",))
+        measurement = Measurement(inputs.few(name), quantity="eager")
+        yield Goal("eager", measurement, 1.1, "time", ("jit",))
         if "optax" in peers.matches(name):
             yield _timed("compile", inputs.usual(name), "compile", 1.0, "optax")
 
@@ -209,4 +213,4 @@ def _programs() -> Iterator[Goal]:
 
 
 def _timed(row: str, case: Case, quantity: str, bound: float, *libraries: str) -> Goal:
-    return Goal(row, Trial(case, quantity=quantity), bound, "time", libraries)
+    return Goal(row, Measurement(case, quantity=quantity), bound, "time", libraries)

@@ -1,4 +1,4 @@
-"""One trial: a case, in one dtype, of one quantity, ours beside every peer that can be had."""
+"""One measurement: a case in one dtype, of one quantity, ours beside every installed peer."""
 
 import math
 import statistics
@@ -12,14 +12,14 @@ import jax.numpy as jnp
 from jaxloss.bench import clock, inputs, memory, peers, programs, roofline
 from jaxloss.bench.cases import Case
 from jaxloss.bench.clock import Pace, Ratio, Run
-from jaxloss.bench.programs import Contender, Question
+from jaxloss.bench.programs import Implementation, Question
 
 OURS, FLOOR = "ours", "floor"
 _FAILURES = (TypeError, ValueError, RuntimeError, NotImplementedError, LookupError)
 
 
 @dataclass(frozen=True)
-class Trial:
+class Measurement:
     """What is measured at a time.
 
     Attributes:
@@ -39,12 +39,12 @@ class Trial:
 
 @dataclass(frozen=True)
 class Reading:
-    """What was found of one contender.
+    """What was found of one implementation.
 
     Attributes:
         case: The name of the case, or of a process.
         dtype: Of the inputs.
-        quantity: As in the trial.
+        quantity: As in the measurement.
         who: "ours", a library, or what else a call is measured beside.
         call: What was computed.
         seconds: The median of a call.
@@ -76,32 +76,36 @@ class Reading:
     note: str = ""
 
 
-def measure(trial: Trial, libraries: Sequence[str], pace: Pace) -> list[Reading]:
+def measure(measurement: Measurement, libraries: Sequence[str], pace: Pace) -> list[Reading]:
     """A reading of ours, then of each library that has the loss."""
-    if trial.quantity == "eager":
-        return _eager(trial, pace)
-    ready, notes = _ready(trial, libraries)
-    runs = _runs(trial, ready, notes)
-    samples = clock.interleaved(runs, pace) if trial.timed else {}
-    peaks = _peaks(trial, ready, notes) if trial.peak else {}
+    if measurement.quantity == "eager":
+        return _eager(measurement, pace)
+    ready, notes = _ready(measurement, libraries)
+    runs = _runs(measurement, ready, notes)
+    samples = clock.interleaved(runs, pace) if measurement.timed else {}
+    peaks = _peaks(measurement, ready, notes) if measurement.peak else {}
     readings = [
         replace(
-            _reading(trial, who, contender),
+            _reading(measurement, who, implementation),
             peak=peaks.get(who),
             note=notes.get(who, ""),
             **_times(samples, who),
         )
-        for who, contender in ready.items()
+        for who, implementation in ready.items()
     ]
-    failed = [_named(trial, who, "", note=note) for who, note in notes.items() if who not in ready]
+    failed = [
+        _named(measurement, who, "", note=note) for who, note in notes.items() if who not in ready
+    ]
     return [*readings, *failed]
 
 
-def _ready(trial: Trial, libraries: Sequence[str]) -> tuple[dict[str, Contender], dict[str, str]]:
+def _ready(
+    measurement: Measurement, libraries: Sequence[str]
+) -> tuple[dict[str, Implementation], dict[str, str]]:
     """Who can compute it, and why the others cannot."""
-    question = Question.of(trial.case, trial.dtype, trial.quantity)
+    question = Question.of(measurement.case, measurement.dtype, measurement.quantity)
     ready, notes = {OURS: programs.ours(question)}, {}
-    matches = peers.matches(trial.case.loss)
+    matches = peers.matches(measurement.case.loss)
     for library in (name for name in libraries if name in matches):
         try:
             ready[library] = programs.peer(question, matches[library])
@@ -110,36 +114,44 @@ def _ready(trial: Trial, libraries: Sequence[str]) -> tuple[dict[str, Contender]
     return ready, notes
 
 
-def _runs(trial: Trial, ready: Mapping[str, Contender], notes: dict[str, str]) -> dict[str, Run]:
+def _runs(
+    measurement: Measurement, ready: Mapping[str, Implementation], notes: dict[str, str]
+) -> dict[str, Run]:
     """What takes turns; a call that would not fit into memory is left out, and so is a failure."""
-    if trial.quantity == "compile":
-        return {who: contender.build for who, contender in ready.items() if contender.build}
+    if measurement.quantity == "compile":
+        return {
+            who: implementation.build
+            for who, implementation in ready.items()
+            if implementation.build
+        }
     runs: dict[str, Run] = {}
-    if trial.timed:
+    if measurement.timed:
         runs[FLOOR] = roofline.moving(ready[OURS].read, ready[OURS].written)
-    for who, contender in ready.items():
-        note = _unfit(contender) or (_failure(contender.run) if trial.timed else "")
+    for who, implementation in ready.items():
+        note = _unfit(implementation) or (_failure(implementation.run) if measurement.timed else "")
         if note:
             notes[who] = note
         else:
-            runs[who] = contender.run
+            runs[who] = implementation.run
     return runs
 
 
-def _peaks(trial: Trial, ready: Iterable[str], notes: dict[str, str]) -> dict[str, int]:
-    """Those of the contenders that fit into memory."""
+def _peaks(measurement: Measurement, ready: Iterable[str], notes: dict[str, str]) -> dict[str, int]:
+    """Those of the implementations that fit into memory."""
     peaks = {}
     for who in ready:
         if who not in notes:
             try:
-                peaks[who] = memory.peak(trial.case, trial.dtype, trial.quantity, who)
+                peaks[who] = memory.peak(
+                    measurement.case, measurement.dtype, measurement.quantity, who
+                )
             except RuntimeError as error:
                 notes[who] = f"no peak: {error}"
     return peaks
 
 
-def _unfit(contender: Contender) -> str:
-    free, needed = memory.available(), (contender.temporaries or 0) + contender.written
+def _unfit(implementation: Implementation) -> str:
+    free, needed = memory.available(), (implementation.temporaries or 0) + implementation.written
     return "does not fit into memory" if free is not None and needed > free else ""
 
 
@@ -151,20 +163,22 @@ def _failure(run: Callable[[], object]) -> str:
     return ""
 
 
-def _reading(trial: Trial, who: str, contender: Contender) -> Reading:
-    temporaries = contender.temporaries
-    elements = math.prod(inputs.fitting(trial.case)[0])
+def _reading(measurement: Measurement, who: str, implementation: Implementation) -> Reading:
+    temporaries = implementation.temporaries
+    elements = math.prod(inputs.fitting(measurement.case)[0])
     return replace(
-        _named(trial, who, contender.call),
-        lowering=contender.lowering,
-        compiling=contender.compiling,
+        _named(measurement, who, implementation.call),
+        lowering=implementation.lowering,
+        compiling=implementation.compiling,
         temporaries=temporaries,
         per_element=None if temporaries is None else temporaries / elements,
     )
 
 
-def _named(trial: Trial, who: str, call: str, note: str = "") -> Reading:
-    return Reading(trial.case.name, trial.dtype, trial.quantity, who, call, note=note)
+def _named(measurement: Measurement, who: str, call: str, note: str = "") -> Reading:
+    return Reading(
+        measurement.case.name, measurement.dtype, measurement.quantity, who, call, note=note
+    )
 
 
 def _times(samples: Mapping[str, Sequence[float]], who: str) -> dict[str, Any]:
@@ -180,9 +194,9 @@ def _times(samples: Mapping[str, Sequence[float]], who: str) -> dict[str, Any]:
     }
 
 
-def _eager(trial: Trial, pace: Pace) -> list[Reading]:
+def _eager(measurement: Measurement, pace: Pace) -> list[Reading]:
     """A call outside jit beside the same inside one: what checks and conversions cost."""
-    loss, few = inputs.find(trial.case.loss), inputs.few(trial.case.loss)
+    loss, few = inputs.find(measurement.case.loss), inputs.few(measurement.case.loss)
     arrays = [jnp.asarray(array) for array in inputs.draw(few).values()]
     bare = jax.jit(loss)
     runs: dict[str, Run] = {
@@ -190,6 +204,6 @@ def _eager(trial: Trial, pace: Pace) -> list[Reading]:
         "jit": lambda: jax.block_until_ready(bare(*arrays)),
     }
     samples = clock.interleaved(runs, pace)
-    calls = {OURS: trial.case.loss, "jit": f"jax.jit({trial.case.loss})"}
-    named = replace(trial, case=few)
+    calls = {OURS: measurement.case.loss, "jit": f"jax.jit({measurement.case.loss})"}
+    named = replace(measurement, case=few)
     return [replace(_named(named, who, calls[who]), **_times(samples, who)) for who in runs]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from jaxloss.bench import peers, programs
 from jaxloss.bench.cases import Case
-from jaxloss.bench.programs import Contender, Question
+from jaxloss.bench.programs import Implementation, Question
 
 _STATUS, _RESET = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 _KIB = 1024
@@ -37,20 +37,20 @@ def available() -> int | None:
 
 
 def main(wanted: str) -> None:
-    """Run one contender, and print what it needed."""
+    """Run one implementation, and print what it needed."""
     loss, shape, dtype, quantity, library = json.loads(wanted)
     question = Question.of(Case(loss, tuple(shape)), dtype, quantity)
-    print(_risen(contender(question, library)))
+    print(_risen(implementation(question, library)))
 
 
-def contender(question: Question, library: str) -> Contender:
+def implementation(question: Question, library: str) -> Implementation:
     """Ours, or that of a library."""
     if library == "ours":
         return programs.ours(question)
     return programs.peer(question, peers.matches(question.case.loss)[library])
 
 
-def _risen(measured: Contender) -> int:
+def _risen(measured: Implementation) -> int:
     """How far the peak of a call is above what was held before it.
 
     Linux forgets the peak so far when it is told to, so that of drawing the inputs is not counted.

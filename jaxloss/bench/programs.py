@@ -21,13 +21,13 @@ Mean = Callable[..., Array]
 
 
 @dataclass(frozen=True)
-class Contender:
+class Implementation:
     """Who computes, one call of it, and what the compiler says of it.
 
     Attributes:
         call: What is computed, as its users write it.
         run: One call, to its end.
-        build: Lowering and compiling from nothing, for contenders that are compiled.
+        build: Lowering and compiling from nothing, for implementations that are compiled.
         lowering: Seconds.
         compiling: Seconds.
         temporaries: Bytes that the compiler allocates beside inputs and outputs.
@@ -47,7 +47,7 @@ class Contender:
 
 @dataclass(frozen=True)
 class Question:
-    """What every contender is asked: a loss of these arrays, as a value or with its gradient."""
+    """What every implementation computes: a loss of these arrays, or its value and gradient."""
 
     case: Case
     dtype: str
@@ -74,7 +74,7 @@ class Question:
         return inputs.moving(inputs.find(self.case.loss))
 
 
-def ours(question: Question) -> Contender:
+def ours(question: Question) -> Implementation:
     """The mean of our objective, compiled."""
     loss, names = inputs.find(question.case.loss), list(question.arrays)
 
@@ -87,7 +87,7 @@ def ours(question: Question) -> Contender:
     return _compiled(question.spelled, mean, question, question.arrays, question.moving)
 
 
-def peer(question: Question, match: Match) -> Contender:
+def peer(question: Question, match: Match) -> Implementation:
     """The mean of a peer's call."""
     renamed = dict(zip(question.arrays, match.names, strict=True))
     arrays = {renamed[name]: array for name, array in question.arrays.items()}
@@ -106,7 +106,7 @@ def peer(question: Question, match: Match) -> Contender:
 
 def _compiled(
     call: str, mean: Mean, question: Question, arrays: Arrays, moving: Sequence[str]
-) -> Contender:
+) -> Implementation:
     """Lowered, then compiled, each from nothing and each with its time."""
     held = {name: _narrowed(array, question.dtype) for name, array in arrays.items()}
     moved = {name: held.pop(name) for name in moving}
@@ -125,7 +125,7 @@ def _compiled(
     start = time.perf_counter()
     compiled, between = build()
     end, memory = time.perf_counter(), compiled.memory_analysis()
-    return Contender(
+    return Implementation(
         call,
         run=lambda: jax.block_until_ready(compiled(moved, held)),
         build=build,
@@ -143,7 +143,7 @@ def _narrowed(array: np.ndarray, dtype: str) -> Array:
 
 def _eager(
     call: str, functions: dict[str, Any], question: Question, arrays: Arrays, moving: Sequence[str]
-) -> Contender:
+) -> Implementation:
     """A call of PyTorch, which compiles nothing; on its accelerator where JAX is on one too."""
     torch, code = functions["torch"], compile(call, "<peers>", "eval")
     on_gpu = jax.default_backend() == "gpu" and torch.cuda.is_available()
@@ -161,7 +161,7 @@ def _eager(
             torch.cuda.synchronize()
         return found
 
-    return Contender(call, run)
+    return Implementation(call, run)
 
 
 def _tensor(torch: Any, array: np.ndarray, dtype: str) -> Any:

@@ -14,7 +14,7 @@ from jaxloss.bench import goals, inputs, libraries, measure, processes, programs
 from jaxloss.bench.cases import CASES, HEAD, HEAVY, QUICK, Case
 from jaxloss.bench.clock import Pace
 from jaxloss.bench.goals import Goal
-from jaxloss.bench.measure import Reading, Trial
+from jaxloss.bench.measure import Measurement, Reading
 from jaxloss.bench.processes import Process
 from jaxloss.bench.programs import Question
 from jaxloss.hints import nearest
@@ -59,11 +59,11 @@ def bench(request: Request, *, as_json: bool) -> None:
     here = libraries.installed()
     peers, absent = _peers(request.peers, here), _absent(request.peers, here)
     wanted = [] if request.goals is None else _goals(request.goals)
-    trials = goals.trials(wanted) if wanted else _trials(request)
+    measurements = goals.measurements(wanted) if wanted else _measurements(request)
     if not as_json:
         print(f"{report.introduction(peers, absent)}\n\n{report.header()}", flush=True)
     with _without_cache():
-        readings = _measured(trials, peers, _pace(request), quiet=as_json)
+        readings = _measured(measurements, peers, _pace(request), quiet=as_json)
     judgements = report.judged(wanted, readings)
     if as_json:
         whole = {
@@ -123,10 +123,10 @@ def _named(name: str) -> Case:
     return case
 
 
-def _trials(request: Request) -> list[Trial | Process]:
+def _measurements(request: Request) -> list[Measurement | Process]:
     cases = chosen(request.losses, request.cases, quick=request.quick)
     return [
-        Trial(case, dtype, quantity, peak=request.memory)
+        Measurement(case, dtype, quantity, peak=request.memory)
         for case, dtype, quantity in itertools.product(cases, request.dtypes, request.quantities)
     ]
 
@@ -161,11 +161,11 @@ def _pace(request: Request) -> Pace:
 
 
 def _measured(
-    trials: Iterable[Trial | Process], peers: Sequence[str], pace: Pace, *, quiet: bool
+    measurements: Iterable[Measurement | Process], peers: Sequence[str], pace: Pace, *, quiet: bool
 ) -> list[Reading]:
     programs.ours(Question.of(CASES[0], "float32", "gradient"))  # what is slow only at first
     readings: list[Reading] = []
-    for each in trials:
+    for each in measurements:
         if isinstance(each, Process):
             found = processes.measure(each)
         else:

@@ -1,4 +1,4 @@
-"""Targets that are soft, and inputs that are mixed in random pairs: functions of arrays."""
+"""Augmentation of arrays: label smoothing, mixup and CutMix."""
 
 from typing import Any, NamedTuple
 
@@ -14,14 +14,14 @@ from jaxloss.numerics.broadcasting import lead, spread
 
 
 def smooth_labels(targets: ArrayLike, amount: ArrayLike) -> Array:
-    """Target probabilities, of which a part is spread evenly over all classes.
+    """Smooth target probabilities by a uniform distribution over all classes.
 
         (1 - a) t_j + a / K,   t = targets,   a = amount,   K = number of classes
 
     Args:
         targets: Probabilities over the last axis, shape `[..., classes]`; of integer labels,
             `jax.nn.one_hot(labels, classes)`.
-        amount: The part a that is spread, in [0, 1].
+        amount: The share a of the uniform distribution, in [0, 1].
 
     Returns:
         Probabilities of the same shape, for any loss that takes them.
@@ -30,7 +30,7 @@ def smooth_labels(targets: ArrayLike, amount: ArrayLike) -> Array:
         TypeError: `targets` are integers.
 
     Use when a loss of soft targets has no `label_smoothing` of its own.
-    Avoid when classes are masked: they too get their part. `softmax_cross_entropy` has
+    Avoid when classes are masked: they too get a share. `softmax_cross_entropy` has
         `label_smoothing`, which leaves them out.
 
     Example:
@@ -56,13 +56,13 @@ def smooth_labels(targets: ArrayLike, amount: ArrayLike) -> Array:
 
 
 class Mixture(NamedTuple):
-    """Inputs that are mixed in pairs.
+    """Inputs mixed in pairs.
 
     Attributes:
-        inputs: The mixed inputs, in the shape of those given.
-        partners: For each example, the index of the one that it is mixed with, shape `[batch]`:
-            the partners' targets are `targets[partners]`.
-        share: The part of the example itself, in [0, 1], shape `[batch]`.
+        inputs: The mixed inputs, in the original shape.
+        partners: The index of each example's partner, shape `[batch]`: the partners' targets are
+            `targets[partners]`.
+        share: The share of the example itself, in [0, 1], shape `[batch]`.
     """
 
     inputs: Array
@@ -73,14 +73,15 @@ class Mixture(NamedTuple):
 def mixup(
     key: Array, inputs: ArrayLike, alpha: ArrayLike, *, where: ArrayLike | None = None
 ) -> Mixture:
-    """Inputs that are averaged in random pairs.
+    """Average inputs in random pairs: mixup.
 
         s x_i + (1 - s) x_j,   s ~ Beta(a, a),   j = a random permutation of i,   a = alpha
 
     Args:
         key: A random key.
         inputs: Examples along the first axis, shape `[batch, ...]`.
-        alpha: The number a > 0: small ones keep most pairs nearly pure, 1 mixes evenly.
+        alpha: The number a > 0: small values keep most pairs nearly pure, 1 makes all shares
+            equally likely.
         where: Boolean mask of the examples that count, shape `[batch]`; others are neither mixed
             nor anyone's partner.
 
@@ -91,7 +92,7 @@ def mixup(
         TypeError: `where` is not boolean.
         ValueError: `where` has another shape.
 
-    Use when a network fits the training data long before it knows what lies between.
+    Use when a network fits the training data but is erratic between the examples.
     Avoid when the mean of two inputs means nothing, as with tokens.
 
     Example:
@@ -123,7 +124,7 @@ def mixup(
 def cutmix(
     key: Array, images: ArrayLike, alpha: ArrayLike, *, where: ArrayLike | None = None
 ) -> Mixture:
-    """Images in each of which a random box shows another one.
+    """Replace a random box of each image by that of another image: CutMix.
 
         x_j inside the box, x_i outside,   j = a random permutation of i;   the box is √(1 - l) of
         the height and of the width, l ~ Beta(a, a), centred anywhere, and cut off at the border
@@ -137,14 +138,14 @@ def cutmix(
 
     Returns:
         The mixture, for `mixed(loss)` with the targets, those of the partners, and the shares,
-        which are the exact parts of the pixels outside the boxes.
+        which are the exact shares of the pixels outside the boxes.
 
     Raises:
         TypeError: `where` is not boolean.
         ValueError: `where` has another shape.
 
     Use when a classifier of images looks at one part of the object only.
-    Avoid when what decides is small: the box may hide it, or not show it.
+    Avoid when the decisive object is small: the box may cover it, or miss it.
 
     Example:
         >>> import jax, jax.numpy as jnp, jaxloss as jl
@@ -170,13 +171,17 @@ def cutmix(
         for size, middle in zip(given.shape[1:3], centre, strict=True)
     )
     box = rows[:, :, None] & columns[:, None, :]
+    # Counted, not 1 minus the drawn area: the border cuts boxes off, and pixels are whole.
     share = 1 - jnp.mean(box, axis=(1, 2), dtype=kept.dtype)
     hidden = spread_as(spread(box, given.shape), given)
     return Mixture(jnp.where(hidden, _at(partners, given), given), partners, share)
 
 
 def _partners(owner: str, key: Array, count: int, where: ArrayLike | None) -> Array:
-    """A random permutation that moves only what counts."""
+    """A random permutation of the examples that count; all others stay in place.
+
+    Examples that count get random ranks, the others infinite ones in their order.
+    """
     if where is None:
         return jax.random.permutation(key, count)
     counts = spread(whole(as_mask(owner, as_array(where), (count,))), (count,))
@@ -186,7 +191,7 @@ def _partners(owner: str, key: Array, count: int, where: ArrayLike | None) -> Ar
 
 
 def _at(partners: Array, examples: Array) -> Array:
-    """The partners' examples, spread over devices as all are."""
+    """The partners' examples, sharded over devices as the examples are."""
     return spread_as(whole(examples)[partners], examples)
 
 

@@ -1,4 +1,4 @@
-"""Every public loss as data: where it lives, what it takes, its facts and the parts of its text."""
+"""The catalog of all public losses as data: signatures, facts and the sections of docstrings."""
 
 import importlib
 import inspect
@@ -25,22 +25,22 @@ _SECTION = re.compile(r"^(Args|Returns|Example|Limits|References|Raises):$|^(Use
 
 @dataclass(frozen=True)
 class Entry:
-    """What the catalog holds of one loss.
+    """The entry of one loss in the catalog.
 
     Attributes:
-        name: The name it is exported by.
-        field: The folder of `jaxloss.losses` that it lives in.
-        family: The file of that folder.
+        name: The public name.
+        field: The field of application: the folder of `jaxloss.losses`.
+        family: The family: the file of that folder.
         loss: The loss itself.
-        arrays: What it takes by position: domain, dtypes and event axes, by name.
-        hyperparameters: What it takes by keyword: domain and default, by name.
-        facts: What it claims at its defaults, by name.
-        summary: What it is, in a sentence.
+        arrays: The positional arguments: domain, dtypes and event axes, by name.
+        hyperparameters: The keyword arguments: domain and default, by name.
+        facts: The facts at its defaults, by name.
+        summary: The definition, in a sentence.
         formula: The formula, in plain text.
-        use_when: What it is good for.
-        avoid_when: What it is not good for.
-        limits: Identities that link it to others.
-        references: Where it comes from.
+        use_when: When to use it.
+        avoid_when: When not to use it.
+        limits: Identities with other losses.
+        references: The sources.
     """
 
     name: str
@@ -60,7 +60,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Family:
-    """The losses of one file: its folder, its name, its first line, its entries."""
+    """A family of losses: its field and name, the first line of its file, and its entries."""
 
     field: str
     name: str
@@ -70,7 +70,7 @@ class Family:
 
 @dataclass(frozen=True)
 class Field:
-    """The families of one folder: its name, what it says of itself, the families."""
+    """A field of application: its name, the first line of its folder, and its families."""
 
     name: str
     summary: str
@@ -88,41 +88,42 @@ def public_losses() -> dict[str, "Loss[Any]"]:
 
 
 def catalog() -> list[Entry]:
-    """The entries of all public losses, by field, family and name."""
+    """The entries of all public losses, sorted by field, family and name."""
     entries = [_entry(name, loss) for name, loss in public_losses().items()]
     return sorted(entries, key=lambda entry: (entry.field, entry.family, entry.name))
 
 
 def families(name: str | None = None) -> list[Family]:
-    """All families with their losses, or those of this name or of the field of this name.
+    """All families with their losses, or those of one field or family.
 
     Raises:
-        UnknownNameError: There is none of that name; the message names the nearest.
+        UnknownNameError: No field or family has that name; the message names the nearest.
     """
     entries = catalog()
     if name is not None:
         _known("family", name, {x: x for entry in entries for x in (entry.field, entry.family)})
         entries = [entry for entry in entries if name in (entry.field, entry.family)]
+    # `catalog` is sorted, as `groupby` joins only neighbours.
     groups = itertools.groupby(entries, key=lambda entry: (entry.field, entry.family))
     return [Family(*place, _summary(*place), list(group)) for place, group in groups]
 
 
 def fields(name: str | None = None) -> list[Field]:
-    """The same families by field.
+    """All fields with their families, or those of one field or family.
 
     Raises:
-        UnknownNameError: As `families` does.
+        UnknownNameError: No field or family has that name; the message names the nearest.
     """
     groups = itertools.groupby(families(name), key=lambda family: family.field)
     return [Field(field, _summary(field), list(group)) for field, group in groups]
 
 
 def look_up(name: str) -> Entry:
-    """The entry of one loss.
+    """Return the entry of one loss.
 
     Raises:
-        UnknownNameError: There is none of that name; the message says what a peer's loss of that
-            name is called here, or names the nearest.
+        UnknownNameError: No loss has that name; the message translates the name of another
+            library's loss, or names the nearest.
     """
     every = public_losses()
     if name not in every and (hint := names.translation(name, dir(jaxloss))):
@@ -132,7 +133,7 @@ def look_up(name: str) -> Entry:
 
 
 def called_here(name: str) -> list[str]:
-    """What we call another library's loss of this name, or of this abbreviation.
+    """Return the names here of another library's loss, or of an abbreviation.
 
     Example:
         >>> called_here("MSELoss"), called_here("mae")
@@ -142,20 +143,21 @@ def called_here(name: str) -> list[str]:
 
 
 def write_tables(file: str) -> None:
-    """Put the tables of losses and of peers into a Markdown file, each between its markers.
+    """Write the tables of losses and of peers into a Markdown file, each between its markers.
 
-    These are `<!-- losses -->` and `<!-- /losses -->`, and the same of `peers`; a file may have one
-    of the pairs. All else in the file stays as it is, its newlines too.
+    The markers are `<!-- losses -->` and `<!-- /losses -->`, and the same with `peers`; a file may
+    have only one pair. The rest of the file does not change, nor does its kind of newlines.
 
     Raises:
         OSError: The file cannot be read or written.
-        ValueError: It is not in UTF-8, or its markers are no pairs; the message names the line.
+        ValueError: It is not in UTF-8, or its markers do not match; the message names the line.
     """
     path, tables = Path(file), {"losses": markdown_table, "peers": migration_table}
     if not path.exists():
         message = f"there is no file {file!r}; {_WANTED}"
         raise ValueError(message)
     text = decoded(path, path.read_bytes())
+    # A file of Windows keeps its newlines, or a diff would show every line.
     newline = re.search(r"\r\n|\r|\n", text)
     pieces, end = [], 0
     for name, start, stop in _between_markers(path, text, tables):
@@ -166,7 +168,7 @@ def write_tables(file: str) -> None:
 
 
 def _between_markers(path: Path, text: str, names: Iterable[str]) -> Iterator[tuple[str, int, int]]:
-    """What stands between each pair of markers: its name, where it begins and where it ends."""
+    """Yield the name, start and end of the text between each pair of markers."""
     opening: re.Match[str] | None = None
     seen: set[str] = set()
 
@@ -195,7 +197,7 @@ def _between_markers(path: Path, text: str, names: Iterable[str]) -> Iterator[tu
 
 
 def migration_table() -> str:
-    """What the losses of other libraries are called here, for the README."""
+    """The table of other libraries' losses and their translations, for the README."""
     rows = [
         f"| {peer.library} | `{peer.call}` | `{peer.ours}` | {peer.differs} |" for peer in PEERS
     ]
@@ -223,7 +225,7 @@ def _table_of(family: Family) -> str:
 
 
 def _traits(entry: Entry) -> list[str]:
-    """The facts worth a word in a table."""
+    """The facts that tables show, in words."""
     facts = entry.facts
     words = [name for name in ("convex", "redescending", "calibrated", "proper") if facts.get(name)]
     if facts.get("lipschitz", float("inf")) < float("inf"):
@@ -232,16 +234,16 @@ def _traits(entry: Entry) -> list[str]:
 
 
 def _summary(*place: str) -> str:
-    """The first line of what a folder, or a file in it, says of itself."""
+    """The first line of the docstring of a folder of losses, or of a file in it."""
     module = importlib.import_module(".".join(["jaxloss.losses", *place]))
     return (inspect.getdoc(module) or "").partition("\n")[0]
 
 
 def _known(kind: str, name: str, every: Mapping[str, T]) -> T:
-    """What has this name.
+    """Return the value of this name.
 
     Raises:
-        UnknownNameError: Nothing has; the message names the nearest.
+        UnknownNameError: No value has this name; the message names the nearest.
     """
     if name not in every:
         message = f"no {kind} `{name}`{nearest(name, every)} (`jaxloss list` shows all)"
@@ -271,7 +273,7 @@ def _entry(name: str, loss: "Loss[Any]") -> Entry:
 
 
 def _sections(doc: str) -> dict[str, str]:
-    """The parts of a docstring by title; what precedes the first title is summary and formula."""
+    """The sections of a docstring by title; before the first title are summary and formula."""
     summary, _, body = doc.partition("\n")
     sections: dict[str, list[str]] = {"Formula": []}
     title = "Formula"

@@ -1,4 +1,4 @@
-"""An objective that stops at the first bad value and says where it is, also under `jit`."""
+"""Debugging: an objective that raises at the first invalid value, also under `jit`."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -22,10 +22,10 @@ AnyArray = NDArray[Any]
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
 class Checked:
-    """What `checked` makes: a pytree as its objective is, and pickled if that is.
+    """A checked objective: a pytree, and picklable if its objective is.
 
     Attributes:
-        objective: What is evaluated.
+        objective: The objective.
     """
 
     objective: Objective
@@ -33,33 +33,33 @@ class Checked:
     def __call__(
         self, predictions: PyTree, targets: PyTree, *, where: PyTree = None, weights: PyTree = None
     ) -> Array:
-        """The value of the objective, once the host has found nothing bad."""
+        """Check all values on the host, and return the value of the objective."""
         value = self.objective(predictions, targets, where=where, weights=weights)
         given = as_arrays((predictions, targets, where, weights))
         for term in self.objective.named.values():
             if isinstance(term.loss, Loss):
-                # A factor, because a summand would not be waited for by the gradient.
+                # The gradient of a product depends on its factors, so that it waits for the check,
+                # as that of a sum would not.
                 value = value * _look(term, term.loss.contract, *given).astype(value.dtype)
         return value
 
 
 def checked(objective: Objective) -> Checked:
-    """The objective as a function that refuses values outside their domain.
+    """Make a function of an objective that raises at values outside their domain.
 
-    Inside `jit` values cannot be refused while tracing, so a bad label makes NaN. This function
-    looks at the values on the host instead, when they are there: labels, probabilities, rates and
-    all other arrays of the losses, but for what is masked, the hyper-parameters, the values of the
-    losses, which are NaN where numbers in their domains, such as inf, are too large for the
-    formula, and the weights, where they make NaN of values. That costs a copy to the host each
-    step, and a second evaluation where it is not under `jit`: for finding the fault, not for
-    training.
+    Tracing cannot raise for values, so under `jit` an invalid label gives NaN. This function checks
+    the values on the host when they are computed: the arrays of the losses, except behind a mask;
+    the hyper-parameters; the values of the losses, which are NaN where numbers in their domains,
+    such as inf, are too large for the formula; and weights that turn values into NaN. This costs a
+    copy to the host at each step, and a second evaluation outside `jit`: it is for debugging, not
+    for training.
 
     Args:
-        objective: What to evaluate. Terms whose loss is not of jaxloss are not looked at.
+        objective: The objective. Terms whose loss is not of jaxloss are not checked.
 
     Returns:
-        A function called as the objective is, with the same value and gradient; it works under
-        `jit`, `grad` and `vmap`.
+        A function with the signature, value and gradient of the objective; it works under `jit`,
+        `grad` and `vmap`.
 
     Raises:
         ValueError: At the call, with the name of the loss and of the argument, the first bad
@@ -81,15 +81,16 @@ integers in [0, classes)
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
 class Seen:
-    """What the host looks at.
+    """The values that the host checks.
 
     Attributes:
-        arrays: What the loss is given, harmless behind the mask, by name.
+        arrays: The arguments of the loss by name, with valid fill values behind the mask.
         numbers: The hyper-parameters, by name.
-        inside: Of each of both, which entries lie in its domain, as compiled code judges them.
+        inside: For each array and number, which entries lie in its domain, as the compiled program
+            decides with its own rounding.
         values: The loss of each example, 0 behind the mask.
-        amounts: What each example counts, if not all the same.
-        reduced: What the reduction makes of values and weights.
+        amounts: The weight of each example, unless all are equal.
+        reduced: The reduction of values and weights.
     """
 
     arrays: Mapping[str, Array]
@@ -101,9 +102,13 @@ class Seen:
 
 
 def _look(term: Term, contract: Signature, *given: PyTree) -> Array:
-    """One, once the host has found nothing bad in what the term's loss is given and gives."""
+    """Check the arguments and values of a term's loss on the host, and return 1.
+
+    The result is a factor of the value, since XLA drops a callback whose result is not used.
+    """
     still = jax.lax.stop_gradient((term, *given))
     seen, one = _seen(contract, *still), jnp.ones((), jnp.float32)
+    # Outside of transformations no callback is needed, and the error is a plain ValueError.
     if not any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(seen)):
         _refuse_bad(contract, seen)
         return one
@@ -156,7 +161,7 @@ def _refuse_bad(contract: Signature, seen: Seen) -> None:
 
 
 def _first(array: Any, bad: Any) -> str:
-    """The place and the value of the first bad entry, if there is any."""
+    """The index and the value of the first bad entry as text, or "" if there is none."""
     if not np.any(bad):
         return ""
     place = tuple(int(i) for i in np.argwhere(bad)[0])

@@ -1,1 +1,1 @@
-"""The losses of jaxloss under the names and with the arguments of other libraries."""
+"""Drop-in replacements: the losses of jaxloss with the names and arguments of other libraries."""

@@ -1,7 +1,7 @@
-"""What the losses of optax, Keras and PyTorch are called here, and what differs.
+"""Translation of the losses of optax, Keras and PyTorch.
 
-Each row is data: the peer's call, ours with the same value and gradient, and what to watch. The
-names of the arguments are those of the arrays in the tests, which evaluate both calls.
+Each row is data: the peer's call, ours with the same value and gradient, and their differences. The
+arguments have the names of the arrays in the tests, which evaluate both calls.
 """
 
 from jaxloss.peers import keras, optax, torch

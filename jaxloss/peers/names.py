@@ -1,6 +1,6 @@
-"""What a loss is called here whose name, in another library or in short, is another.
+"""Search for losses by their names in other libraries and by abbreviations.
 
-Text alone: a name that does not exist is answered without loading JAX.
+This module handles text only, so that a message about an unknown name does not need to load JAX.
 """
 
 import ast
@@ -72,25 +72,26 @@ _LIBRARIES = {"optax": "optax: ", "keras": "Keras: ", "torch": "PyTorch: ", "": 
 
 
 def snake_case(name: str) -> str:
-    """A name in lower case, its words apart, and without the one that says it is a loss.
+    """Convert a name to snake case, without the suffix "loss".
 
     Example:
         >>> snake_case("CategoricalCrossentropy"), snake_case("MSELoss"), snake_case("l2_loss")
         ('categorical_cross_entropy', 'mse', 'l2')
     """
+    # Word boundaries: aB, and the last capital of ABc, so that "MSELoss" is mse_loss.
     apart = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name).lower()
     return apart.replace("crossentropy", "cross_entropy").removesuffix("_loss")
 
 
 def called_here(name: str, exported: Collection[str]) -> list[str]:
-    """The losses among those exported that this name stands for, in a peer or in short."""
+    """The exported losses that a name of another library, or an abbreviation, stands for."""
     same = [ours for ours in exported if _plain(ours) == _plain(name)]
     translated = [_loss_in(peer.ours, exported) for peer in _rows(name)]
     return list(dict.fromkeys([*same, *filter(None, translated)]))
 
 
 def translation(name: str, exported: Collection[str]) -> str:
-    """What to write in place of a name of a peer, as the end of a message; "" of others."""
+    """The code that replaces a peer's loss, as the end of a message; "" for unknown names."""
     losses = [_as_code(ours, exported) for ours in called_here(name, exported)]
     lines = [
         f"\n  {_LIBRARIES[peer.library]}{peer.call} is {_as_code(peer.ours, exported)}"
@@ -105,7 +106,7 @@ def translation(name: str, exported: Collection[str]) -> str:
 
 
 def _rows(name: str) -> list[Peer]:
-    """The rows of the tables that a name stands for, first those that have the name itself."""
+    """The rows of the tables that a name stands for, exact matches first."""
     known = (*COMMON, *PEERS)
     short = next((names for key, names in ABBREVIATIONS.items() if _plain(key) == _plain(name)), ())
     meant = [_plain(name), *map(_plain, short)]
@@ -121,7 +122,7 @@ def _plain(name: str) -> str:
 
 
 def _loss_in(expression: str, exported: Collection[str]) -> str | None:
-    """The loss that an expression calls, with its maker where it has one."""
+    """The exported loss that an expression calls, such as `huber` or `fenchel_young(f)`."""
     for node in ast.walk(ast.parse(expression)):
         if isinstance(node, ast.Call):
             made = isinstance(node.func, ast.Call)
@@ -132,6 +133,6 @@ def _loss_in(expression: str, exported: Collection[str]) -> str | None:
 
 
 def _as_code(expression: str, exported: Collection[str]) -> str:
-    """The expression with `jl.` before what is exported: words that are no keyword's name."""
+    """Prefix exported names in an expression by `jl.`, except those of keyword arguments."""
     word = r"(?<![\w.])[A-Za-z_]\w*(?![\w=])"
     return re.sub(word, lambda m: f"jl.{m[0]}" if m[0] in exported else m[0], expression)

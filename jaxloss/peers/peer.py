@@ -1,4 +1,4 @@
-"""What one row of the table of peers holds."""
+"""The rows of the tables of peers, and differences that many of them share."""
 
 from dataclasses import dataclass
 
@@ -9,15 +9,15 @@ IN_LOGS = "the gradient in log p is p - t, not -t, and behind a log_softmax the 
 
 @dataclass(frozen=True)
 class Peer:
-    """A loss of another library beside ours.
+    """A loss of another library, with its translation.
 
     Attributes:
         library: "optax", "keras" or "torch"; "" of a name that several libraries use.
         call: The peer's call, of functions of `optax.losses`, `keras.losses` or
             `torch.nn.functional`.
         ours: Our expression of the same value, of names of `jaxloss`.
-        differs: What is to be watched when moving, or nothing.
-        below: The peer's first version of which this is not so, if there is one.
+        differs: The differences to know when migrating, or "".
+        below: The first version of the peer for which the row no longer holds, if there is one.
     """
 
     library: str

@@ -1,1 +1,1 @@
-"""Reductions that look at more than the mean: the worst examples, the easiest, groups."""
+"""Risk measures: reductions that emphasise the worst or the easiest examples, and groups."""

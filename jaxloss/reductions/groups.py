@@ -1,7 +1,7 @@
-"""Losses of groups of examples, so that none is served worse than the others.
+"""Group robustness: losses by groups of examples, so that no group is served worse than others.
 
-Groups are data as targets are, so these are functions of the values that an objective with
-`reduction=none` gives, and no reductions.
+Groups are data, as targets are, so these are functions of the values of an objective with
+`reduction=none`, and no reductions.
 """
 
 import jax
@@ -16,15 +16,15 @@ from jaxloss.numerics import as_array, computing_dtype, log, poison, unless_weig
 def group_averages(
     values: ArrayLike, groups: ArrayLike, count: int, weights: ArrayLike | None = None
 ) -> Average:
-    """The average of each group, not yet divided, so that those of several parts add up.
+    """Compute the average of each group, undivided, so that averages of several parts add up.
 
         Σ_i w_i v_i and Σ_i w_i   over the examples of each group
 
     Args:
-        values: One value per example, as an objective with `reduction=none` gives them.
+        values: One value per example, as of an objective with `reduction=none`.
         groups: The group of each example, an integer in [0, count), of the shape of the values;
-            another one that has mass gives NaN in all groups.
-        count: How many groups there are.
+            any other integer at an example with mass gives NaN in all groups.
+        count: The number of groups.
         weights: A number for each example, or a boolean mask, of the same shape; 1 by default.
 
     Returns:
@@ -53,6 +53,8 @@ def group_averages(
         own = member if amounts is None else jnp.where(member, amounts, jnp.zeros_like(amounts))
         return Average.of(jnp.where(member, of_each, 0), own)
 
+    # By a mask for each group, not by products with one-hot groups, in which 0 times an infinite
+    # value of one group would be NaN in all others.
     averages = jax.vmap(of_group)(jnp.arange(count, dtype=members.dtype))
     known = (members >= 0) & (members < count)
     counted = known if amounts is None else known | (amounts == 0)
@@ -63,22 +65,22 @@ def group_averages(
 def worst_group(
     values: ArrayLike, groups: ArrayLike, count: int, weights: ArrayLike | None = None
 ) -> Array:
-    """The mean of the group whose mean is largest; a group without mass is none.
+    """Compute the mean of the group with the largest mean; groups without mass are left out.
 
         max_g  Σ_i w_i v_i / Σ_i w_i   over the examples of group g
 
     Args:
-        values: One value per example, as an objective with `reduction=none` gives them.
+        values: One value per example, as of an objective with `reduction=none`.
         groups: The group of each example, an integer in [0, count), of the shape of the values.
-        count: How many groups there are.
+        count: The number of groups.
         weights: A number for each example, or a boolean mask, of the same shape; 1 by default.
 
     Returns:
         A scalar, 0 where nothing has mass.
 
-    Use when every group is to be served and each has many examples in every batch.
+    Use when every group matters and each has many examples in every batch.
     Avoid when batches are small: the largest of noisy means says little. `group_dro_weights`
-        remembers the batches before.
+        remembers earlier batches.
 
     Example:
         >>> import jaxloss as jl
@@ -100,7 +102,7 @@ def worst_group(
 
 
 def group_dro_weights(weights: ArrayLike, losses: ArrayLike, step_size: ArrayLike) -> Array:
-    """One step of the adversary who weighs the groups: towards those with large losses.
+    """Take one exponentiated gradient step of the weights, towards groups with large losses.
 
         q_g exp(η l_g) / Σ_h q_h exp(η l_h),   q = weights,   l = losses,   η = step_size
 
@@ -115,9 +117,9 @@ def group_dro_weights(weights: ArrayLike, losses: ArrayLike, step_size: ArrayLik
         whatever the loss, also an infinite one; a group of weight > 0 with an infinite loss has no
         finite share and gives NaN.
 
-    Use when every group is to be served and a batch holds few examples of some.
+    Use when every group matters and a batch holds few examples of some.
     Avoid when the model fits every example: all groups then have the loss 0 on training data, and
-        only strong regularisation tells them apart.
+        only strong regularisation keeps them apart.
 
     Example:
         >>> import jax, jax.numpy as jnp, jaxloss as jl
@@ -130,8 +132,8 @@ def group_dro_weights(weights: ArrayLike, losses: ArrayLike, step_size: ArrayLik
         ...         losses = jl.group_averages(values, groups, 2).value
         ...         moved = jl.group_dro_weights(weights, losses, 0.05)
         ...         return moved @ losses, moved
-        ...     (_, moved), slope = jax.value_and_grad(risk, has_aux=True)(centre)
-        ...     return centre - 0.1 * slope, moved
+        ...     (_, moved), gradient = jax.value_and_grad(risk, has_aux=True)(centre)
+        ...     return centre - 0.1 * gradient, moved
         >>> centre, weights = 0.5, jnp.array([0.5, 0.5])
         >>> for _ in range(200):
         ...     centre, weights = step(centre, weights)
@@ -146,8 +148,9 @@ def group_dro_weights(weights: ArrayLike, losses: ArrayLike, step_size: ArrayLik
         Sagawa, Koh, Hashimoto & Liang (2020), Distributionally robust neural networks for group
         shifts, arXiv:1911.08731, algorithm 1.
     """
-    chances, reached = as_array(weights), jax.lax.stop_gradient(as_array(losses))
-    dtype = computing_dtype(chances, reached)
-    chances = chances.astype(dtype)
-    gain = jnp.asarray(step_size, dtype) * reached.astype(dtype)
-    return jax.nn.softmax(log(chances) + unless_weightless(chances, gain))
+    probabilities, constants = as_array(weights), jax.lax.stop_gradient(as_array(losses))
+    dtype = computing_dtype(probabilities, constants)
+    probabilities = probabilities.astype(dtype)
+    gain = jnp.asarray(step_size, dtype) * constants.astype(dtype)
+    # In logs, so that no exponential overflows; a weight of 0 stays 0 whatever the loss.
+    return jax.nn.softmax(log(probabilities) + unless_weightless(probabilities, gain))

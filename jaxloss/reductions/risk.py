@@ -1,7 +1,7 @@
-"""Reductions that look at more than the mean: at the worst examples, or at the easiest.
+"""Risk measures: reductions that emphasise the worst examples, or the easiest.
 
-Each counts examples by their mass, which is their weight, or 1 where a mask shows them. None is
-a mean over parts: over micro-batches or devices, all values are needed at once.
+An example counts by its mass: its weight, or 1 where a mask includes it. None of these is a mean
+over parts: over micro-batches or devices, all values are needed at once.
 """
 
 import operator
@@ -21,17 +21,20 @@ from jaxloss.numerics import as_array, computing_dtype, divide, magnitude, poiso
 from jaxloss.numerics.sizes import is_known
 from jaxloss.numerics.special import log_compound, saturating
 
-_FEW = 16  # one in so many, and fewer
+# At most one in so many values are found by `top_k`, which is then faster than a sort of all.
+_FEW = 16
 
 
 @dataclass(frozen=True, repr=False)
 class Parametric:
-    """A reduction that a maker made: equal, so that nothing is compiled twice, if made equally.
+    """A reduction with parameters.
+
+    Two with equal parameters are equal, so that `jit` does not compile an objective twice.
 
     Attributes:
         maker: The public function that made it.
-        function: From values, weights and the parameters to the result.
-        parameters: What the maker was given.
+        function: Maps values, weights and the parameters to the result.
+        parameters: The arguments of the maker.
     """
 
     maker: Callable[..., Reduction]
@@ -105,7 +108,7 @@ def cvar(share: ArrayLike) -> Reduction:
     Raises:
         ValueError: `share` is outside (0, 1]. What is known only inside `jit` gives NaN there.
 
-    Use when rare bad outcomes are what costs, or a group of unknown members is to be served.
+    Use when rare bad outcomes cost most, or when a group of unknown members matters.
     Avoid when the batch is small beside 1 / a: the estimate is then too low.
 
     Example:
@@ -129,7 +132,7 @@ def cvar(share: ArrayLike) -> Reduction:
 
 
 def tilted(tilt: ArrayLike) -> Reduction:
-    """Make the log-mean-exp: a mean that leans to the worst examples, or away from them.
+    """Make the log-mean-exp: a mean tilted towards the worst examples, or away from them.
 
         log(Σ_i w_i exp(t v_i) / Σ_i w_i) / t,   t = tilt,   w = weights, v = values
 
@@ -167,7 +170,7 @@ def self_paced(threshold: ArrayLike) -> Reduction:
 
         Σ_i w_i v_i / Σ_i w_i   over the examples with v_i < λ,   λ = threshold
 
-    Which examples are easy is a constant of the gradient. Without any the value is 0.
+    Which examples are easy is a constant in the gradient. Without easy examples the value is 0.
 
     Args:
         threshold: The number λ, in the unit of the loss, which grows as training goes on.
@@ -199,28 +202,28 @@ def self_paced(threshold: ArrayLike) -> Reduction:
 
 
 def flooded(level: ArrayLike, reduction: Reduction = mean) -> Reduction:
-    """Make a reduction whose result is kept from falling below a level.
+    """Make a reduction whose result, under gradient descent, does not fall below a level.
 
         |r - b| + b,   r = the reduced loss,   b = level
 
-    Below the level the gradient turns round, so that training walks about where the loss is b.
+    Below the level the gradient changes its sign, so that the loss stays around b.
 
     Args:
         level: The number b, in the unit of the loss.
-        reduction: What is reduced by.
+        reduction: The reduction r.
 
     Returns:
         A reduction, `Objective(..., reduction=flooded(b))`: 0 where nothing has mass, and with
         gradient 0 where r = b.
 
     Use when a network fits all training labels and its confidence goes on growing.
-    Avoid when several terms are added and only their sum is to stay up: apply the formula to it.
+    Avoid when several terms are added and only their sum should stay up: apply the formula to it.
 
     Example:
         >>> import jax, jaxloss as jl
         >>> error = jl.Objective(jl.absolute_error, reduction=jl.flooded(1.0))
-        >>> value, slope = jax.value_and_grad(error)(0.25, 0.0)
-        >>> float(value), float(slope)
+        >>> value, gradient = jax.value_and_grad(error)(0.25, 0.0)
+        >>> float(value), float(gradient)
         (1.75, -1.0)
 
     Limits:
@@ -234,12 +237,12 @@ def flooded(level: ArrayLike, reduction: Reduction = mean) -> Reduction:
 
 
 def _static(number: ArrayLike) -> ArrayLike:
-    """A float, which compares and prints as one, if the number is known."""
+    """Convert a known number to a float, which compares and prints as one; keep a traced one."""
     return number if isinstance(number, jax.core.Tracer) else float(np.asarray(number))
 
 
 def _counted(values: Array, weights: Array | None) -> tuple[Array, Array]:
-    """Values, 0 behind a mask and NaN where the mass is, and the mass of each, along one axis."""
+    """Flat values and masses: values are 0 behind a mask, and NaN where their mass is NaN."""
     values = jnp.ravel(values).astype(computing_dtype(values))
     if weights is None:
         return values, jnp.ones_like(values)
@@ -252,20 +255,21 @@ def _counted(values: Array, weights: Array | None) -> tuple[Array, Array]:
 def _mean_of_hardest(values: Array, weights: Array | None, count: int) -> Array:
     values, masses = map(whole, _counted(values, weights))
     order = jax.lax.stop_gradient(jnp.where(masses == 0, -jnp.inf, values))
+    # The choice is a constant, so that the gradient is that of a plain mean over the chosen.
     chosen = jnp.zeros(values.shape, bool).at[_largest(order, count)].set(True)
     return Average.of(values, jnp.where(chosen, masses, 0)).value
 
 
 def _largest(values: Array, count: int) -> Array:
     if is_known(values.size) and count * _FEW <= values.size:
-        return jax.lax.top_k(values, count)[1]  # found faster than all are sorted
+        return jax.lax.top_k(values, count)[1]
     return descending_order(values)[: jax.core.min_dim(count, values.size)]
 
 
 def _mean_of_worst(values: Array, weights: Array | None, share: ArrayLike) -> Array:
     values, masses = map(whole, _counted(values, weights))
     order = descending_order(values)
-    upto = jnp.cumsum(masses[order])
+    upto = jnp.cumsum(masses[order])  # the mass of all values at least as large
     alpha = jnp.asarray(share, values.dtype)
     wanted = poison(alpha, (alpha > 0) & (alpha <= 1)) * jnp.sum(masses)
     taken = jnp.clip(wanted - (upto - masses[order]), 0, masses[order])
@@ -280,7 +284,7 @@ def _mean_of_easy(values: Array, weights: Array | None, threshold: ArrayLike) ->
 
 
 def _log_mean_exp(values: Array, weights: Array | None, tilt: ArrayLike) -> Array:
-    """By how much the mean of exp falls short of the extreme: no exp overflows, no digit is lost.
+    """Log-mean-exp as the extreme value less a shortfall: no exp overflows, no digit is lost.
 
     With gaps g and m = mean((1 - exp(-t g)) / t), e = mean(exp(-t g)) = 1 - t m, the shortfall
     -log(e) / t is log(1 + t m / e) / t, which is smooth at t = 0.

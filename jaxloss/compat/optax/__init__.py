@@ -4,7 +4,7 @@
 optax's own tests. Results are one value per example as there, with these differences: shapes are
 equal and only masks broadcast; a wrong label is NaN, in the gradient too; 16-bit numbers are
 computed and returned in single precision; infinite logits, zero vectors and masked rows are no NaN.
-Each function names the loss that it is, where the rest is told.
+The docstring of each function names the loss of jaxloss that it calls, which documents the rest.
 
 Example:
     >>> import jax, jax.numpy as jnp

@@ -1,4 +1,4 @@
-"""From `axis` and `where`, as optax takes them, to events on the last axis."""
+"""Conversion of optax's `axis` and `where` to events on the last axis."""
 
 import math
 
@@ -14,9 +14,9 @@ Axis = int | tuple[int, ...] | None
 
 
 def events(axis: Axis, *given: ArrayLike) -> list[Array]:
-    """The arrays in the computing dtype, with each event on one last axis.
+    """Convert arrays to the computing dtype and to events on one last axis.
 
-    Shapes are compared first, as axes that become one would hide that they differ.
+    Shapes are compared first: flattening axes could make different shapes equal.
     """
     arrays = [as_array(array) for array in given]
     if len({array.shape for array in arrays}) > 1:
@@ -27,7 +27,7 @@ def events(axis: Axis, *given: ArrayLike) -> list[Array]:
 
 
 def last(array: Array, axis: Axis) -> Array:
-    """The array with these axes moved to the end, in their order, and made one."""
+    """Move these axes to the end, in their order, and flatten them into one."""
     axes = normalize_axis_tuple(range(array.ndim) if axis is None else axis, array.ndim)
     if axes == (array.ndim - 1,):
         return array
@@ -37,24 +37,24 @@ def last(array: Array, axis: Axis) -> Array:
 
 
 def mask(where: ArrayLike, shape: tuple[int, ...]) -> Array:
-    """Which entries of an array of this shape count."""
+    """Broadcast a mask to a shape, as booleans."""
     return jnp.broadcast_to(as_array(where) != 0, shape)
 
 
 def keep(where: ArrayLike | None, given: ArrayLike, otherwise: float) -> Array:
-    """The array, with a harmless number in place of what does not count."""
+    """Fill masked entries of an array with a number."""
     array = as_array(given)
     return array if where is None else jnp.where(mask(where, array.shape), array, otherwise)
 
 
 def of_examples(where: ArrayLike | None, like: ArrayLike, axis: Axis) -> ArrayLike | None:
-    """The mask of cross-entropies, which without the axes of an event counts whole examples."""
+    """The mask of a cross-entropy; one without the axes of classes masks whole examples."""
     if where is None or axis is None or np.ndim(where) == np.ndim(like):
         return where
     return jnp.expand_dims(as_array(where), axis)
 
 
 def with_entry(vectors: Array, entry: ArrayLike) -> Array:
-    """The vectors with one entry more, a number or one for each vector."""
+    """Append an entry to each vector."""
     column = jnp.broadcast_to(jnp.asarray(entry, vectors.dtype), vectors.shape[:-1])
     return jnp.concatenate([vectors, column[..., None]], axis=-1)

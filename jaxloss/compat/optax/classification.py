@@ -97,6 +97,7 @@ def poly_loss_cross_entropy(
 ) -> Array:
     """`jaxloss.poly1_cross_entropy`, expected over labels drawn from a distribution."""
     scores, targets = _counted(logits, labels, axis, where)
+    # 1 - p, without cancellation where p is near 1.
     mistaken = -jnp.expm1(log_softmax(scores))
     return _cross_entropy(scores, targets) + jnp.sum(targets * mistaken, axis=-1) * epsilon
 
@@ -132,7 +133,7 @@ def smooth_labels(
     axis: Axis = -1,
     where: ArrayLike | None = None,
 ) -> Array:
-    """The targets that `label_smoothing` makes: masked classes get nothing, the rest sum to 1."""
+    """Smoothed labels, as of `label_smoothing`: masked classes get 0, the others sum to 1."""
     kept = keep(where, labels, 0)
     counted = mask(True if where is None else where, kept.shape).astype(jnp.float32)
     classes = jnp.sum(counted, axis=axis, keepdims=True)
@@ -143,12 +144,12 @@ def smooth_labels(
 def _counted(
     logits: ArrayLike, labels: ArrayLike, axis: Axis, where: ArrayLike | None
 ) -> list[Array]:
-    """Logits and soft labels of the classes that count; -inf and 0 for the others."""
+    """Logits and soft labels, filled with -inf and 0 for masked classes."""
     where = of_examples(where, logits, axis)
     return events(axis, keep(where, logits, -jnp.inf), keep(where, labels, 0))
 
 
 def _cross_entropy(logits: Array, labels: Array) -> Array:
-    """Cross-entropy to labels that may be negative, in which it is linear: returns, advantages."""
+    """Cross-entropy with labels of any sign, such as advantages: it is linear in the labels."""
     ours = cross_entropy.softmax_cross_entropy
     return ours(logits, positive_part(labels)) - ours(logits, positive_part(-labels))

@@ -60,17 +60,21 @@ def convex_kl_divergence(
 def _counted(
     logs: ArrayLike, targets: ArrayLike, axis: Axis, where: ArrayLike | None, absent: float
 ) -> list[Array]:
-    """What counts of both; the rest has no mass."""
+    """Log-predictions and targets, filled with numbers of mass 0 for masked classes."""
     return events(axis, keep(where, logs, -jnp.inf), keep(where, targets, absent))
 
 
 def _generalized(logs: Array, masses: Array) -> Array:
-    """The generalised divergence, which grows as the masses do, so that they may exceed 1."""
+    """The generalised divergence of masses of any size, by its homogeneity.
+
+    `jaxloss.kl_divergence` takes log-probabilities, which are at most 0: masses are divided by an
+    upper bound, and the divergence is multiplied by it.
+    """
     scale = _log_scale(logs)
     ours = divergence.kl_divergence(logs - scale, masses * jnp.exp(-scale))
     return jnp.exp(scale[..., 0]) * ours
 
 
 def _log_scale(logs: Array) -> Array:
-    """The log of a number, at least 1, that no mass exceeds."""
+    """The log of an upper bound of the masses, at least 0."""
     return jax.lax.stop_gradient(jnp.max(logs, axis=-1, keepdims=True, initial=0))

@@ -85,16 +85,21 @@ def _pair(predictions: ArrayLike, targets: ArrayLike | None) -> tuple[Array, Arr
 def _counted(
     predictions: ArrayLike, targets: ArrayLike, axis: Axis, where: ArrayLike | None
 ) -> list[Array]:
-    """The vectors, with 0 where an entry does not count."""
+    """The vectors, filled with 0 where an entry is masked."""
     return events(axis, keep(where, predictions, 0), keep(where, targets, 0))
 
 
 def _lengthened(u: Array, v: Array, least: ArrayLike) -> tuple[Array, Array]:
-    """The vectors with two entries more, of no product, so that squares sum to at least this."""
+    """Append two entries to the vectors such that their squares sum to at least `least`.
+
+    Each appended entry of one vector meets a 0 of the other, so the inner product does not change.
+    This is optax's `epsilon`, a lower bound of squared norms.
+    """
     own_u, own_v = with_entry(u, _lack(u, least)), with_entry(v, 0)
     return with_entry(own_u, 0), with_entry(own_v, _lack(v, least))
 
 
 def _lack(vectors: Array, least: ArrayLike) -> Array:
+    # The inner `where` keeps the derivative of the root finite at 0.
     lacks = least - square_sum(vectors)
     return jnp.where(lacks > 0, jnp.sqrt(jnp.where(lacks > 0, lacks, 1)), 0)

@@ -36,12 +36,14 @@ def dice_loss(
     """`jaxloss.tversky` of each class: probabilities may be traced, or of one class."""
     if reduction not in _REDUCTIONS:
         raise ValueError(f"`reduction` is one of {', '.join(_REDUCTIONS)}, got {reduction!r}")
-    logits, truths = _with_classes(as_array(predictions), as_array(targets))
+    logits, labels = _with_classes(as_array(predictions), as_array(targets))
     probabilities = _softmax(logits) if apply_softmax else _normalised(logits)
     space = tuple(range(1, logits.ndim - 1)) if axis is None else axis
-    regions, true_regions = events(space, probabilities, truths)
+    regions, label_regions = events(space, probabilities, labels)
     weighing = {"alpha": alpha, "beta": beta, "smooth": smooth}
-    losses = overlap.tversky(regions, true_regions, **weighing, where=jnp.ones(regions.shape, bool))
+    losses = overlap.tversky(
+        regions, label_regions, **weighing, where=jnp.ones(regions.shape, bool)
+    )
     if class_weights is not None:
         losses = losses * _of_classes(as_array(class_weights), logits.shape[-1])
     kept = losses[..., 1:] if ignore_background and logits.shape[-1] > 1 else losses
@@ -60,8 +62,8 @@ def multiclass_generalized_dice_loss(
 
     A class absent from the batch weighs what the rarest present does, where it took all weight.
     """
-    truths = as_array(targets)
-    volumes = jnp.sum(truths, axis=tuple(range(truths.ndim - 1)), dtype=computing_dtype(truths))
+    labels = as_array(targets)
+    volumes = jnp.sum(labels, axis=tuple(range(labels.ndim - 1)), dtype=computing_dtype(labels))
     most = float(np.finfo(volumes.dtype).max)
     rarest = jnp.min(volumes, where=volumes > 0, initial=most)
     weights = (rarest / jnp.maximum(volumes, rarest)) ** 2
@@ -85,19 +87,19 @@ def binary_dice_loss(
     apply_sigmoid: bool = True,
 ) -> Array:
     """`jaxloss.tversky` of one class: probabilities are taken too."""
-    logits, truths = as_array(predictions), as_array(targets)
-    if logits.ndim == truths.ndim and logits.shape[-1] != 1:
-        logits, truths = logits[..., None], truths[..., None]
-    return dice_loss(logits, truths, smooth=smooth, apply_softmax=apply_sigmoid)
+    logits, labels = as_array(predictions), as_array(targets)
+    if logits.ndim == labels.ndim and logits.shape[-1] != 1:
+        logits, labels = logits[..., None], labels[..., None]
+    return dice_loss(logits, labels, smooth=smooth, apply_softmax=apply_sigmoid)
 
 
-def _with_classes(logits: Array, truths: Array) -> tuple[Array, Array]:
-    """Both with an axis of classes, if either has one."""
-    if logits.ndim == truths.ndim - 1:
+def _with_classes(logits: Array, labels: Array) -> tuple[Array, Array]:
+    """Add an axis of classes to the array that lacks it, if one of the two does."""
+    if logits.ndim == labels.ndim - 1:
         logits = logits[..., None]
-    if truths.ndim == logits.ndim - 1:
-        truths = truths[..., None]
-    return logits, truths
+    if labels.ndim == logits.ndim - 1:
+        labels = labels[..., None]
+    return logits, labels
 
 
 def _softmax(logits: Array) -> Array:
@@ -106,7 +108,7 @@ def _softmax(logits: Array) -> Array:
 
 
 def _normalised(probabilities: Array) -> Array:
-    """The probabilities of several classes, if they sum to 1; where they are traced, NaN if not."""
+    """Validate that probabilities of several classes sum to 1; traced ones become NaN if not."""
     if probabilities.shape[-1] == 1:
         return probabilities
     sums = jnp.sum(probabilities, axis=-1, dtype=computing_dtype(probabilities))

@@ -28,6 +28,7 @@ def ctc_loss(
     Padded frames may hold anything, and stand anywhere.
     """
     frames, is_frame = as_array(logits), as_array(logit_paddings) == 0
+    # Frames that are not padded come first, in their order, as `jaxloss.ctc` takes lengths.
     first = jnp.argsort(~is_frame, axis=-1, stable=True)
     indexes, is_label = as_array(labels), as_array(label_paddings) == 0
     classes = frames.shape[-1]
@@ -50,27 +51,31 @@ def ctc_loss_with_forward_probs(
     blank_id: int = 0,
     log_epsilon: ArrayLike = -1e5,
 ) -> tuple[Array, Array, Array]:
-    """`ctc_loss`, and log-probabilities to have come to each blank and each label by each frame.
+    """`ctc_loss`, with the log-probabilities of each blank and each label at each frame.
 
-    The last frame's, of blanks, are those to have come to the end of the label before it or on.
+    At the last frame, the entry of a blank includes the label before it: the alignment may end in
+    either.
     """
     loss = ctc_loss(
         logits, logit_paddings, labels, label_paddings, blank_id=blank_id, log_epsilon=log_epsilon
     )
     frames, is_frame = as_array(logits), as_array(logit_paddings) == 0
-    heard = jnp.where(is_frame[..., None], frames.astype(computing_dtype(frames)), 0)
+    # Zeros in padded frames, which may hold NaN.
+    logits_of_frames = jnp.where(is_frame[..., None], frames.astype(computing_dtype(frames)), 0)
     indexes, classes = as_array(labels), frames.shape[-1]
     nearest = jnp.clip(indexes, 0, classes - 1)
     is_wrong = (as_array(label_paddings) == 0) & (indexes != nearest)
     symbols = jnp.where(is_wrong, classes, nearest)  # what lies beyond the classes is filled by NaN
-    log_p = jnp.maximum(log_softmax(heard), jnp.asarray(log_epsilon, heard.dtype))
+    lowest = jnp.asarray(log_epsilon, logits_of_frames.dtype)
+    log_p = jnp.maximum(log_softmax(logits_of_frames), lowest)
     return loss, *_forward(log_p, is_frame, symbols, blank_id, log_epsilon)
 
 
 def _forward(
     log_p: Array, is_frame: Array, symbols: Array, blank_id: int, log_zero: ArrayLike
 ) -> State:
-    """The forward variables of the blanks and of the labels, with frames on the first axis."""
+    """The forward recursion of CTC: log-probabilities of blanks and labels, frames first."""
+    # A label equal to the one before can only be entered from the blank between them.
     repeats = symbols[..., 1:] == symbols[..., :-1]
     fresh = jnp.concatenate([jnp.ones_like(symbols[..., :1], bool), ~repeats], axis=-1)
     start = jnp.full((*symbols.shape[:-1], symbols.shape[-1] + 1), log_zero, log_p.dtype)
@@ -96,5 +101,5 @@ def _forward(
 
 
 def _either(blank: Array, label: Array) -> Array:
-    """To have read so many labels, with or without the blank that follows them."""
+    """Log-probability of a prefix of the labels, whether or not a blank follows its last one."""
     return blank.at[..., 1:].set(jnp.logaddexp(blank[..., 1:], label))

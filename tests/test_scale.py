@@ -12,7 +12,7 @@ from devices import on_eight_devices
 from jax import lax
 
 from jaxloss.bench import scale
-from jaxloss.bench.hlo_traffic import Program, received
+from jaxloss.bench.hlo_traffic import HloProgram, received
 from jaxloss.bench.topologies import devices_of
 
 LENGTH, AXIS, BYTES = 96, "devices", 4 * 96
@@ -63,7 +63,7 @@ def test_of_the_branches_of_a_condition_the_dearest_counts():
 
 def test_a_loop_that_nobody_counted_is_not_guessed():
     with pytest.raises(ValueError, match="how often a loop runs"):
-        Program("", 8).trips("%state), condition=%none, body=%step")
+        HloProgram("", 8).trips("%state), condition=%none, body=%step")
 
 
 @on_eight_devices

@@ -1,4 +1,4 @@
-"""The one list of realistic cases, which tests and the benchmark share: losses at shapes.
+"""The cases that are measured: losses at shapes, which tests and the benchmark share.
 
 A shape is that of the first array, with the batch in front; of a linear head it is tokens,
 features, classes.
@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 LABELLED = "softmax_cross_entropy_with_integer_labels"
 HEAD = f"linear_head({LABELLED})"
+# Elementwise losses of all kinds: with kinks and without, cheap ones, and those of exponentials.
 SMOOTH_AND_SHARP = (
     "squared_error",
     "absolute_error",
@@ -18,9 +19,10 @@ SMOOTH_AND_SHARP = (
     "sigmoid_binary_cross_entropy",
     "sigmoid_focal",
 )
+# From what fits the first cache of a core to what fits hardly any: 4 kB, 4 MiB, 64 MiB, 256 MB.
 SIZES = (1000, 2**20, 2**24, 64_000_000)
 
-QUICK, USUAL, HEAVY = range(3)
+QUICK, USUAL, HEAVY = range(3)  # in order, so that a run takes all up to one of them
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,8 @@ def _cost(loss: str, size: int) -> int:
     return QUICK if size == SIZES[1] and loss in {"huber", "sigmoid_focal"} else USUAL
 
 
+# Classes: 10 and 1000, as of CIFAR-10 and ImageNet; 32,768 and 128,256, as in the vocabularies of
+# Mistral 7B (v0.3) and Llama 3. Pairs: up to the 32,768 of CLIP (arXiv:2103.00020).
 CASES = (
     *(Case(loss, (size,), _cost(loss, size)) for loss in SMOOTH_AND_SHARP for size in SIZES),
     Case(LABELLED, (8192, 10), QUICK),

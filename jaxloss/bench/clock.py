@@ -1,4 +1,4 @@
-"""Times of several functions that take turns, so that what else the machine does hits all alike."""
+"""Times of several functions that take turns, so that other load on the machine hits all alike."""
 
 import gc
 import math
@@ -9,14 +9,23 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 Run = Callable[[], object]
-_LEAST_SAMPLE = 2e-3  # seconds; a clock tells less than that poorly
-_MOST_CALLS = 2000
-_LONG = 0.2  # seconds, beside which what is slow only at first is little
+_LEAST_SAMPLE = 2e-3  # seconds; a call of microseconds is lost in what reading a clock costs
+_MOST_CALLS = 2000  # of a function that seems to take no time at all
+_LONG = (
+    0.2  # seconds, beside which compiling kernels and touching pages for the first time is little
+)
 
 
 @dataclass(frozen=True)
 class Pace:
-    """How long a case may take: about so many seconds, or exactly so many turns."""
+    """How long a case may take: about so many seconds, or exactly so many turns.
+
+    Attributes:
+        seconds: Of all turns together.
+        repeats: The number of turns, whatever they take.
+        fewest: Turns, as quartiles need some.
+        most: Turns, however little time they take.
+    """
 
     seconds: float
     repeats: int | None = None
@@ -31,7 +40,11 @@ class Pace:
 
 @dataclass(frozen=True)
 class Ratio:
-    """The ratio of two medians, and the quartiles of the ratios turn by turn."""
+    """The ratio of two medians, and the quartiles of the ratios turn by turn.
+
+    Medians, as load only ever adds time, and a mean would take up each burst of it. The quartiles
+    are of ratios within a turn, as two times that lie close together share the load.
+    """
 
     median: float
     low: float
@@ -39,7 +52,11 @@ class Ratio:
 
 
 def interleaved(runs: Mapping[str, Run], pace: Pace) -> dict[str, list[float]]:
-    """Seconds of a call of each function, turn by turn; the order of a round is then reversed."""
+    """Seconds per call of each function, one sample a turn.
+
+    Every other round goes backwards, A B C C B A: a clock rate that falls as the chip warms up adds
+    as much to the first function as to the last.
+    """
     samples: dict[str, list[float]] = {name: [] for name in runs}
     with _without_collector():
         expected = {name: _expected(run) for name, run in runs.items()}
@@ -68,13 +85,13 @@ def timed(run: Callable[[], object]) -> float:
 
 
 def _expected(run: Run) -> float:
-    """About how long a call takes: the second, as the first is slow, unless that is very long."""
+    """About how long a call takes: the second, as the first is slow, if there is time for it."""
     first = timed(run)
     return first if first > _LONG else timed(run)
 
 
 def _calls(seconds: float) -> int:
-    """How many calls make a sample that the clock can tell."""
+    """How many calls make a sample that is long enough for the clock."""
     return min(math.ceil(_LEAST_SAMPLE / max(seconds, 1e-9)), _MOST_CALLS)
 
 
@@ -87,6 +104,7 @@ def _sample(run: Run, calls: int) -> float:
 
 @contextmanager
 def _without_collector() -> Iterator[None]:
+    # A collection would fall on whichever function is called just then.
     was_on = gc.isenabled()
     gc.collect()
     gc.disable()

@@ -1,4 +1,4 @@
-"""The goals of speed and memory as data: what is measured, beside what, and the most wanted."""
+"""The goals of speed and memory as data: what is measured, beside what, and its upper bound."""
 
 import itertools
 import math
@@ -17,15 +17,15 @@ _BOTH = ("float32", "bfloat16")
 
 @dataclass(frozen=True)
 class Goal:
-    """A bound on something measured.
+    """An upper bound on a measured quantity.
 
     Attributes:
         row: The row of the table that it belongs to.
         measurement: What has to be measured.
-        bound: The most that is wanted.
+        bound: The largest number that meets the goal.
         measure: "time", "temporaries" or "peak", each of ours over theirs; or of ours alone
             "floors", "per element" (bytes), "bytes" or "seconds"; or "extra" seconds over theirs.
-        beside: Theirs; of several the best, as all have to be matched.
+        beside: Theirs; of several, the least favourable to us counts.
     """
 
     row: str
@@ -35,7 +35,7 @@ class Goal:
     beside: tuple[str, ...] = ()
 
     def found(self, readings: Iterable[Reading]) -> float | None:
-        """What was measured, or nothing where an implementation is absent."""
+        """What was measured, or None where an implementation is absent."""
         own = {x.who: x for x in readings if self._is_of(x)}
         if OURS not in own:
             return None
@@ -68,7 +68,7 @@ class Goal:
 
 
 def _case(measurement: Measurement) -> Case:
-    """The case that readings name; calls outside jit are measured at few numbers."""
+    """The case that readings name; calls outside `jit` are measured at few numbers."""
     return (
         inputs.few(measurement.case.loss) if measurement.quantity == "eager" else measurement.case
     )

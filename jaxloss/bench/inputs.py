@@ -14,7 +14,7 @@ from jaxloss.core.domains import ArrayDomain
 from jaxloss.core.loss import Loss
 from jaxloss.numerics.broadcasting import Shape
 
-_FRAMES_PER_LABEL = 5
+_FRAMES_PER_LABEL = 5  # CTC needs at least as many frames as labels
 _MADE = re.compile(r"(\w+)\((\w+)\)")
 
 
@@ -67,11 +67,12 @@ def draw(case: Case) -> dict[str, np.ndarray]:
 
 
 def moving(loss: Loss[...]) -> list[str]:
-    """The arrays that are trained: the predictions, or all embeddings, or the whole head."""
+    """The arrays that a gradient is taken in: predictions, all embeddings, or the whole head."""
     if _is_head(loss):
         return ["hidden", "weight"]
     domains = loss.contract.arrays
     floating = [name for name, domain in domains.items() if domain.accepts != ("integer",)]
+    # All are learnt, as in a contrastive loss; else the last array is a target, which is not.
     embeddings = all(domain.axes[1:] == ("features",) for domain in domains.values())
     if embeddings or len(domains) == 1:
         return floating
@@ -96,6 +97,7 @@ def fitting(case: Case) -> list[Shape]:
     _, *others = loss.contract.arrays.values()
     if _is_head(loss):
         tokens, features, classes = case.shape
+        # The bias is a scalar 0, as those of GPT-2 and Llama have none.
         rest = [(tokens, classes)[: 1 + len(domain.axes)] for domain in others[2:]]
         return [(tokens, features), (features, classes), (), *rest]
     return [case.shape, *((*batch, *(lengths[str(axis)] for axis in x.axes)) for x in others)]

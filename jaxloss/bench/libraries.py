@@ -15,12 +15,13 @@ LIBRARIES = ("optax", "keras", "torch", "tokamax", "plain")
 
 
 def installed() -> list[str]:
-    """Those that can be measured here; the plain form always can."""
+    """Those that can be measured here; the textbook formula always can."""
+    # Found and not imported: importing PyTorch or Keras takes long, and not all are asked for.
     return [name for name in LIBRARIES if name == "plain" or importlib.util.find_spec(name)]
 
 
 def version(name: str) -> str:
-    """The version of a package, or nothing where it is none."""
+    """The version of a package, or nothing if there is no such package."""
     try:
         return importlib.metadata.version(name)
     except importlib.metadata.PackageNotFoundError:
@@ -28,7 +29,7 @@ def version(name: str) -> str:
 
 
 def namespace(library: str) -> dict[str, Any]:
-    """What the names of functions in a call of this library stand for."""
+    """The functions that a call of this library names."""
     if library == "torch":
         torch = importlib.import_module("torch")
         functions = vars(importlib.import_module("torch.nn.functional"))

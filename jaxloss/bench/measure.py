@@ -15,12 +15,13 @@ from jaxloss.bench.clock import Pace, Ratio, Run
 from jaxloss.bench.programs import Implementation, Question
 
 OURS, FLOOR = "ours", "floor"
+# What a peer may raise where it has no such dtype, shape or device: noted, and the rest goes on.
 _FAILURES = (TypeError, ValueError, RuntimeError, NotImplementedError, LookupError)
 
 
 @dataclass(frozen=True)
 class Measurement:
-    """What is measured at a time.
+    """One thing to be measured.
 
     Attributes:
         case: The loss and its shape.
@@ -39,7 +40,7 @@ class Measurement:
 
 @dataclass(frozen=True)
 class Reading:
-    """What was found of one implementation.
+    """What was measured of one implementation.
 
     Attributes:
         case: The name of the case, or of a process.
@@ -102,22 +103,26 @@ def measure(measurement: Measurement, libraries: Sequence[str], pace: Pace) -> l
 def _ready(
     measurement: Measurement, libraries: Sequence[str]
 ) -> tuple[dict[str, Implementation], dict[str, str]]:
-    """Who can compute it, and why the others cannot."""
+    """The implementations that can be called, and why others cannot, by name."""
     question = Question.of(measurement.case, measurement.dtype, measurement.quantity)
+    # Ours may not fail: that would be a fault, and no note.
     ready, notes = {OURS: programs.ours(question)}, {}
     matches = peers.matches(measurement.case.loss)
     for library in (name for name in libraries if name in matches):
         try:
             ready[library] = programs.peer(question, matches[library])
         except _FAILURES as error:
-            notes[library] = f"failed: {error}".partition("\n")[0]
+            notes[library] = _in_a_line(error)
     return ready, notes
 
 
 def _runs(
     measurement: Measurement, ready: Mapping[str, Implementation], notes: dict[str, str]
 ) -> dict[str, Run]:
-    """What takes turns; a call that would not fit into memory is left out, and so is a failure."""
+    """What takes turns, without calls that fail or that need more memory than there is.
+
+    On Linux, the kernel would end the whole process for the memory it takes.
+    """
     if measurement.quantity == "compile":
         return {
             who: implementation.build
@@ -159,8 +164,12 @@ def _failure(run: Callable[[], object]) -> str:
     try:
         run()
     except _FAILURES as error:
-        return f"failed: {error}".partition("\n")[0]
+        return _in_a_line(error)
     return ""
+
+
+def _in_a_line(error: Exception) -> str:
+    return f"failed: {error}".partition("\n")[0]  # those of XLA go on for pages
 
 
 def _reading(measurement: Measurement, who: str, implementation: Implementation) -> Reading:
@@ -182,7 +191,7 @@ def _named(measurement: Measurement, who: str, call: str, note: str = "") -> Rea
 
 
 def _times(samples: Mapping[str, Sequence[float]], who: str) -> dict[str, Any]:
-    """What the clock adds to a reading."""
+    """The fields of a reading that are times."""
     if who not in samples:
         return {}
     own, floors = samples[who], samples.get(FLOOR)
@@ -195,7 +204,10 @@ def _times(samples: Mapping[str, Sequence[float]], who: str) -> dict[str, Any]:
 
 
 def _eager(measurement: Measurement, pace: Pace) -> list[Reading]:
-    """A call outside jit beside the same inside one: what checks and conversions cost."""
+    """A call outside `jit` beside the same inside: what checks and conversions of arguments cost.
+
+    At few numbers, as the computation itself would hide it.
+    """
     loss, few = inputs.find(measurement.case.loss), inputs.few(measurement.case.loss)
     arrays = [jnp.asarray(array) for array in inputs.draw(few).values()]
     bare = jax.jit(loss)

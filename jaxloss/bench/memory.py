@@ -1,4 +1,7 @@
-"""How much memory a run needs, which a process of its own tells."""
+"""How much memory a call needs, measured in a process of its own.
+
+The peak of a process never falls, so that in one process a second call would seem to need nothing.
+"""
 
 import json
 import resource
@@ -10,6 +13,7 @@ from jaxloss.bench import peers, programs
 from jaxloss.bench.cases import Case
 from jaxloss.bench.programs import Implementation, Question
 
+# proc(5): VmHWM is the peak of VmRSS, and 5 written into clear_refs sets it back to VmRSS.
 _STATUS, _RESET = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 _KIB = 1024
 
@@ -18,7 +22,8 @@ def peak(case: Case, dtype: str, quantity: str, library: str) -> int:
     """Bytes that a call needs at its peak beside its inputs.
 
     Raises:
-        RuntimeError: The process failed, or was killed; its last words are the message.
+        RuntimeError: The process failed, or was killed for its memory; the message ends with the
+            last line that it wrote.
     """
     wanted = json.dumps([case.loss, case.shape, dtype, quantity, library])
     command = [sys.executable, "-m", __name__, wanted]
@@ -31,7 +36,7 @@ def peak(case: Case, dtype: str, quantity: str, library: str) -> int:
 
 
 def available() -> int | None:
-    """Bytes that may still be allocated, where the system says so."""
+    """Bytes that may be allocated without swapping, where the system says so."""
     file = Path("/proc/meminfo")
     return _field(file, "MemAvailable") if file.exists() else None
 
@@ -51,9 +56,9 @@ def implementation(question: Question, library: str) -> Implementation:
 
 
 def _risen(measured: Implementation) -> int:
-    """How far the peak of a call is above what was held before it.
+    """How far the peak during a call is above what was held before it.
 
-    Linux forgets the peak so far when it is told to, so that of drawing the inputs is not counted.
+    On Linux the peak is set back first, as drawing and casting the inputs may have needed more.
     """
     before = _most()
     if _RESET.exists():
@@ -66,7 +71,7 @@ def _risen(measured: Implementation) -> int:
 def _most() -> int:
     if _STATUS.exists():
         return _field(_STATUS, "VmHWM")
-    unit = 1 if sys.platform == "darwin" else _KIB
+    unit = 1 if sys.platform == "darwin" else _KIB  # getrusage(2) of macOS counts bytes
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 

@@ -1,4 +1,4 @@
-"""Which call of another library computes a loss: the table of peers, and what only speed asks for.
+"""Which call of another library computes a loss: the table of peers, and rows for speed alone.
 
 The names in a peer's call stand for the arrays of ours by position; what only the peer wants, such
 as a mask of padding, is made of them beforehand.
@@ -20,6 +20,7 @@ from jaxloss.peers.peer import Peer
 _optax, _keras, _torch = (partial(Peer, library) for library in ("optax", "keras", "torch"))
 _tokamax, _plain = partial(Peer, "tokamax"), partial(Peer, "plain")
 
+# They precede those of `jaxloss.peers`: of a library's calls of one loss, the first is measured.
 ROWS = (
     _torch("cross_entropy(logits, labels)", f"{LABELLED}(logits, labels)"),
     _torch("cross_entropy(logits, distribution)", "softmax_cross_entropy(logits, distribution)"),
@@ -90,6 +91,7 @@ def matches(loss: str) -> dict[str, Match]:
         {match.peer.library: match for match in reversed(found) if match.hyperparameters == setting}
         for setting in settings
     ]
+    # One setting for all, or the times would be of different computations.
     return max(sets, key=len, default={})
 
 
@@ -101,7 +103,7 @@ def with_derived(arrays: Mapping[str, np.ndarray], call: str) -> dict[str, np.nd
 
 
 def _match(peer: Peer, loss: str) -> Match | None:
-    """What a row says of a loss, if ours is called there, with arrays as they are."""
+    """The row's call, if it is of this loss, with plain names of arrays by position."""
     for call in _calls(peer.ours).get(loss, ()):
         names = tuple(arg.id for arg in call.args if isinstance(arg, ast.Name))
         if len(names) == len(call.args):

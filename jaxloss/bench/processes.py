@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from jaxloss.bench import clock
 from jaxloss.bench.measure import OURS, Reading
 
-_TURNS = 7
+_TURNS = 7  # an odd number: the median is one of the times
 _COMPARISON = """
 import time
 from jaxloss.compare import compare
@@ -29,8 +29,9 @@ class Process:
         name: What it is called in the table.
         arguments: Of the interpreter.
         beside: Those of the one it is compared with, or none.
-        cached: Whether JAX keeps what it compiles, and has kept it; or None where it compiles
-            nothing. Such a process is run once, and prints its seconds.
+        cached: Whether JAX finds what it compiled in an earlier run, if it compiles: such a process
+            is run once and prints its seconds, so that starting Python does not count. None if it
+            compiles nothing.
     """
 
     name: str
@@ -51,7 +52,7 @@ def measure(process: Process) -> list[Reading]:
     """A reading of the process, and one of what it is compared with."""
     named = Reading(process.name, "", "process", OURS, process.name)
     if process.cached is not None:
-        return [replace(named, seconds=_told(process), turns=1)]
+        return [replace(named, seconds=_printed(process), turns=1)]
     runs = {OURS: _run(process.arguments)}
     if process.beside:
         runs["bare"] = _run(process.beside)
@@ -67,17 +68,18 @@ def _run(arguments: tuple[str, ...]) -> Callable[[], object]:
     return lambda: subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
 
 
-def _told(process: Process) -> float:
-    """Seconds that the process itself tells, with an empty cache or the second time."""
+def _printed(process: Process) -> float:
+    """Seconds that the process prints, with an empty cache or with what a first run left in it."""
     with tempfile.TemporaryDirectory() as cache:
         kept = {
             "JAX_COMPILATION_CACHE_DIR": cache,
+            # By default JAX keeps only what took a second or more to compile.
             "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
         }
         environment = {**os.environ, **(kept if process.cached else {})}
         command = [sys.executable, *process.arguments]
-        told = [
+        printed = [
             subprocess.run(command, check=True, stdout=subprocess.PIPE, env=environment).stdout
             for _ in range(2 if process.cached else 1)
         ]
-    return float(told[-1].split()[-1])
+    return float(printed[-1].split()[-1])

@@ -1,4 +1,4 @@
-"""A computation ready to be run: ours or a peer's, of a value or of value and gradient."""
+"""Implementations ready to be run: ours or a peer's, of a value or of value and gradient."""
 
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -22,7 +22,7 @@ Mean = Callable[..., Array]
 
 @dataclass(frozen=True)
 class Implementation:
-    """Who computes, one call of it, and what the compiler says of it.
+    """A computation of a loss: one call of it, and what the compiler says of it.
 
     Attributes:
         call: What is computed, as its users write it.
@@ -70,7 +70,7 @@ class Question:
 
     @property
     def moving(self) -> list[str]:
-        """Our names of the arrays that the gradient is taken in."""
+        """The arrays that the gradient is taken in, as our signature names them."""
         return inputs.moving(inputs.find(self.case.loss))
 
 
@@ -99,7 +99,7 @@ def peer(question: Question, match: Match) -> Implementation:
         return _eager(match.peer.call, functions, question, arrays, moving)
 
     def mean(**arrays: Array) -> Array:
-        return jnp.mean(eval(code, functions, arrays))
+        return jnp.mean(eval(code, functions, arrays))  # a row of our own table of peers
 
     return _compiled(match.peer.call, mean, question, arrays, moving)
 
@@ -107,7 +107,7 @@ def peer(question: Question, match: Match) -> Implementation:
 def _compiled(
     call: str, mean: Mean, question: Question, arrays: Arrays, moving: Sequence[str]
 ) -> Implementation:
-    """Lowered, then compiled, each from nothing and each with its time."""
+    """One that JAX lowers and compiles here, each step with its time."""
     held = {name: _narrowed(array, question.dtype) for name, array in arrays.items()}
     moved = {name: held.pop(name) for name in moving}
 
@@ -117,7 +117,7 @@ def _compiled(
     step = jax.value_and_grad(value) if question.gradient else value
 
     def build() -> tuple[Any, float]:
-        jax.clear_caches()
+        jax.clear_caches()  # or the traces of functions that were called before are found again
         lowered = jax.jit(step).lower(moved, held)
         between = time.perf_counter()
         return lowered.compile(), between
@@ -127,11 +127,12 @@ def _compiled(
     end, memory = time.perf_counter(), compiled.memory_analysis()
     return Implementation(
         call,
+        # A call of JAX returns before the result is there.
         run=lambda: jax.block_until_ready(compiled(moved, held)),
         build=build,
         lowering=between - start,
         compiling=end - between,
-        temporaries=memory and memory.temp_size_in_bytes,
+        temporaries=memory and memory.temp_size_in_bytes,  # None on backends that do not say
         read=memory.argument_size_in_bytes if memory else 0,
         written=memory.output_size_in_bytes if memory else 0,
     )
@@ -157,7 +158,7 @@ def _eager(
         with torch.set_grad_enabled(question.gradient):
             value = eval(code, functions, tensors).mean()
         found = torch.autograd.grad(value, moved) if question.gradient else value
-        if on_gpu:
+        if on_gpu:  # where calls of PyTorch return before the result is there
             torch.cuda.synchronize()
         return found
 
@@ -166,4 +167,5 @@ def _eager(
 
 def _tensor(torch: Any, array: np.ndarray, dtype: str) -> Any:
     tensor = torch.from_numpy(np.array(array))  # a copy, as some are views that may not be written
+    # Labels of `torch.nn.functional.cross_entropy` are of 64 bits.
     return tensor.to(getattr(torch, dtype) if array.dtype == np.float32 else torch.int64)

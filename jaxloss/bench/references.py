@@ -1,6 +1,6 @@
 """Losses as textbooks write them, in jax.numpy and in PyTorch: what a user would write first.
 
-They are here to be measured beside, with the whole matrix of pairs and the plain sort.
+Where no library has a loss, this is measured in its place. They hold the whole matrix of pairs.
 """
 
 import importlib
@@ -21,6 +21,7 @@ def symmetric_info_nce(first: Array, second: Array, temperature: float = 0.07) -
 
 def siglip(first: Array, second: Array, scale: float = 10.0, bias: float = -10.0) -> Array:
     """The logistic loss of all pairs."""
+    # Scale and bias are those at the start of training: Zhai et al. (2023), arXiv:2303.15343.
     signs = 2 * jnp.eye(len(first), dtype=first.dtype) - 1
     logits = scale * _cosines(first, second) + bias
     return -jnp.sum(jax.nn.log_sigmoid(signs * logits), axis=-1)
@@ -44,6 +45,8 @@ def ssim(images: Any, targets: Any) -> Any:
     torch = importlib.import_module("torch")
     x, y = (tensor.permute(0, 3, 1, 2) for tensor in (images, targets))
     channels = x.shape[1]
+    # A Gaussian of standard deviation 1.5, cut at 11 pixels, and the constants 0.01² and 0.03² for
+    # images in [0, 1]: Wang et al. (2004), doi:10.1109/TIP.2003.819861.
     window = torch.tensor([math.exp(-(i**2) / 4.5) for i in range(-5, 6)]).to(x)
     window = (window / window.sum()).expand(channels, 1, 11)
     maps = torch.cat([x, y, x * x, y * y, x * y])

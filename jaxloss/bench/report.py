@@ -1,4 +1,4 @@
-"""What was measured, as tables of Markdown and as JSON."""
+"""Readings and goals as tables of Markdown and as JSON."""
 
 import dataclasses
 import os
@@ -12,6 +12,7 @@ from jaxloss.bench import libraries
 from jaxloss.bench.goals import Goal
 from jaxloss.bench.measure import Reading
 
+# Titles and widths, fixed beforehand, as rows are printed while others are still measured.
 _COLUMNS = {
     "case": 52,
     "dtype": 8,
@@ -28,6 +29,7 @@ _COLUMNS = {
 }
 _SECONDS = ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs"))
 _BYTES = ((1e9, "GB"), (1e6, "MB"), (1e3, "kB"))
+# What changes the speed of memory, of XLA and of PyTorch from outside.
 _VARIABLES = ("GLIBC_TUNABLES", "XLA_FLAGS", "OMP_NUM_THREADS")
 
 
@@ -57,7 +59,7 @@ def line(reading: Reading) -> str:
 
 
 def judged(goals: Iterable[Goal], readings: Sequence[Reading]) -> list[dict[str, Any]]:
-    """Each goal, what was found, and whether it is met; nothing where that is not known."""
+    """Each goal, what was found, and whether it is met; None where it was not measured."""
     return [
         {
             "row": goal.row,
@@ -83,7 +85,7 @@ def goal_table(judgements: Iterable[dict[str, Any]]) -> str:
 
 
 def environment(peers: Sequence[str]) -> dict[str, Any]:
-    """What the figures depend on: the machine, the versions, the variables."""
+    """What times depend on: the machine, versions of libraries, environment variables."""
     names = ["jax", "jaxlib", *(peer for peer in peers if peer != "plain")]
     return {
         "device": f"{jax.device_count()} x {jax.devices()[0].device_kind}",
@@ -105,6 +107,7 @@ def introduction(peers: Sequence[str], absent: Sequence[str]) -> str:
         f"{found['device']}, {found['cores']} cores, load {found['load']:.1f}{variables}",
         f"Python {found['python']}, {versions}",
     ]
+    # PyTorch splits a call over all cores, and waits for the slowest.
     if found["load"] > found["cores"] / 2:
         lines.append("Others use the cores too: times are rough, those of PyTorch most of all")
     return "\n".join([*lines, f"Not installed: {', '.join(absent)}"] if absent else lines)

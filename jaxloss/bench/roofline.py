@@ -1,4 +1,4 @@
-"""How fast this machine moves memory: the floor under anything that reads and writes it."""
+"""The memory roofline: the least time in which this machine reads and writes so many bytes."""
 
 from collections.abc import Callable
 
@@ -11,14 +11,16 @@ _FLOAT = 4  # bytes
 
 
 def moving(read: int, written: int) -> Callable[[], object]:
-    """A function that reads and writes so many bytes, and is called for its time.
+    """A function that reads and writes so many bytes and does little else.
 
-    What is written is updated in place, as nothing is faster: no fresh page is touched. The rest
-    of what is read is summed. At the size of a case it fits into the same caches as the case does.
+    It is measured at the size of each case, not once for the machine, as both then fit into the
+    same caches.
     """
+    # What is written is read too, and updated in place, as the system would have to clear fresh
+    # pages; what else is read is summed.
     summed = jnp.ones(max(read - written, 0) // _FLOAT, np.float32)
     held = [jnp.zeros(written // _FLOAT, np.float32)]
-    step = jax.jit(_step, donate_argnums=1)
+    step = jax.jit(_step, donate_argnums=1)  # a donated buffer is where the result is written
 
     def run() -> None:
         _, held[0] = jax.block_until_ready(step(summed, held[0]))

@@ -1,6 +1,6 @@
-"""What each device holds and gets in one step on many of them, from programs that are not run.
+"""The bytes that each of many devices holds and receives in one step, from compiled programs.
 
-They are compiled for devices that need not be there.
+The programs are never run, and compiled for devices that need not be there.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -19,27 +19,28 @@ from jaxloss.core.loss import Loss
 
 COUNTS = 1, 8, 64, 512
 _AXIS = "devices"
+# Replicated, or sharded along the first or the last axis.
 _EVERYWHERE, _ROWS, _COLUMNS = jax.P(), jax.P(_AXIS), jax.P(None, _AXIS)
 _TOKENS, _FEATURES, _CLASSES = 8192, 2048, 131_072
-_PAIRS, _WIDTH = 32_768, 256
+_PAIRS, _WIDTH = 32_768, 256  # CLIP's batch (arXiv:2103.00020)
 
 
 class Argument(NamedTuple):
-    """An array that need not be there, and how it is spread over devices."""
+    """The shape, dtype and sharding of an array, which is never allocated."""
 
     shape: tuple[int, ...]
     dtype: Any
-    spread: Any
+    sharding: Any
 
     def on(self, mesh: Mesh) -> jax.ShapeDtypeStruct:
-        """As one of the devices of a mesh."""
+        """As an argument of a program that is lowered for a mesh."""
         return jax.ShapeDtypeStruct(
-            self.shape, self.dtype, sharding=NamedSharding(mesh, self.spread)
+            self.shape, self.dtype, sharding=NamedSharding(mesh, self.sharding)
         )
 
 
 class Step(NamedTuple):
-    """A value that is the same on all devices, and how many of its first arguments have slopes."""
+    """A value that is the same on all devices, and its gradient in the first arguments."""
 
     value: Callable[..., Any]
     arguments: tuple[Argument, ...]
@@ -47,11 +48,11 @@ class Step(NamedTuple):
 
 
 class Load(NamedTuple):
-    """The bytes of a device.
+    """Bytes of one device.
 
     Attributes:
         held: Arguments, results and temporaries together.
-        received: What it gets from the other devices in one step.
+        received: From the other devices in one step.
     """
 
     held: int
@@ -89,9 +90,9 @@ STEPS: dict[str, Callable[[], Step]] = {
 
 
 def load(step: Step, devices: Sequence[Any]) -> Load:
-    """What each of these devices has to hold and to get for the value and its gradients."""
+    """The bytes that each of these devices holds and receives for the value and its gradients."""
     mesh = Mesh(np.asarray(devices), (_AXIS,))
-    specs = tuple(argument.spread for argument in step.arguments)
+    specs = tuple(argument.sharding for argument in step.arguments)
     function = jax.shard_map(
         jax.value_and_grad(step.value, tuple(range(step.moving))),
         mesh=mesh,

@@ -1,4 +1,4 @@
-"""A whole run of the command: choose, measure, print as it comes, judge."""
+"""A run of the command: choose what is measured, print readings as they come, judge goals."""
 
 import itertools
 import json
@@ -19,6 +19,7 @@ from jaxloss.bench.processes import Process
 from jaxloss.bench.programs import Question
 from jaxloss.hints import nearest
 
+# Seconds of each case. --quick promises all within a minute, compiling included.
 _PACE, _QUICK_PACE = Pace(seconds=2.5), Pace(seconds=0.3, most=11)
 _CASE = re.compile(r"([\w()]+)@(\d+(?:x\d+)*)")
 
@@ -79,7 +80,7 @@ def bench(request: Request, *, as_json: bool) -> None:
 
 @contextmanager
 def _without_cache() -> Iterator[None]:
-    """Nothing compiled in another run is found again, as compiling is to be timed."""
+    """Without the persistent cache, as the time of compiling would be that of reading a file."""
     config: Any = jax.config  # its flags are attributes that no type tells of
     before = config.jax_enable_compilation_cache
     config.update("jax_enable_compilation_cache", val=False)
@@ -163,7 +164,8 @@ def _pace(request: Request) -> Pace:
 def _measured(
     measurements: Iterable[Measurement | Process], peers: Sequence[str], pace: Pace, *, quiet: bool
 ) -> list[Reading]:
-    programs.ours(Question.of(CASES[0], "float32", "gradient"))  # what is slow only at first
+    # The first program that a process compiles takes longer, whichever it is.
+    programs.ours(Question.of(CASES[0], "float32", "gradient"))
     readings: list[Reading] = []
     for each in measurements:
         if isinstance(each, Process):

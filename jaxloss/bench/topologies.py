@@ -1,4 +1,4 @@
-"""Devices to compile for that need not be there: of a CPU cut into many, of TPUs, of GPUs."""
+"""Devices to compile for, present or not: parts of this CPU, TPUs, GPUs."""
 
 import re
 from collections.abc import Sequence
@@ -9,7 +9,8 @@ from jax.experimental import topologies
 
 _GPUS = re.compile(r"h100:(\d+)x(\d+)")
 
-# What XLA has to know of an NVIDIA H100 SXM (80 GB): its own description of that device.
+# XLA compiles for a GPU that is not there if it is described: this is its own description of an
+# NVIDIA H100 SXM (80 GB).
 _H100 = """
 gpu_device_info {
   threads_per_block_limit: 1024
@@ -41,7 +42,8 @@ device_description_str: "NVIDIA H100 80GB HBM3"
 def devices_of(topology: str, most: int) -> Sequence[Any]:
     """The devices of a topology: `most` of a "cpu", or those of "v5p:8x8x8" or "h100:64x8".
 
-    Of GPUs, hosts come first, then the devices of each. To be called before JAX is used.
+    Of GPUs, hosts come first, then the devices of each. JAX must not have been used before, as the
+    number of CPU devices and the platforms are fixed when a backend starts.
 
     Raises:
         ValueError: It is not known, or the package for such devices is not installed.

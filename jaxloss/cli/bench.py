@@ -33,10 +33,12 @@ exit codes:
   0 done   2 the request cannot be met   130 interrupted
 """
 
+# Here and not in `jaxloss.bench`, which loads JAX.
 DTYPES = ("float32", "bfloat16")
 QUANTITIES = ("value", "gradient", "eager", "compile")
 
-# Options that say all that is done, and those that they go with.
+# Options that replace what the others choose, with those that they do read. An option that is not
+# read is an error, as its user would take the figures for what was asked.
 _BY_ITSELF: dict[str, tuple[str, tuple[str, ...]]] = {
     "list": ("lists the cases and goals, and measures nothing", ()),
     "scale": ("compiles programs of its own, and runs none", ()),
@@ -105,12 +107,12 @@ def run(arguments: argparse.Namespace) -> int:
     except ValueError as error:
         return fail("jaxloss bench: error", error)
     except KeyboardInterrupt:
-        return 130
+        return 130  # 128 + SIGINT, as shells have it
     return 0
 
 
 def _refuse_unread(arguments: argparse.Namespace) -> None:
-    """Refuse options beside one that makes no use of them."""
+    """Refuse options beside one that does not read them."""
     options = {name: value for name, value in vars(arguments).items() if name != "run"}
     given = [name for name, value in options.items() if value not in (None, False)]
     for name, (does, beside) in _BY_ITSELF.items():

@@ -51,6 +51,7 @@ exit codes:
   130 interrupted
 """
 
+# Rates and temperatures are in about equal ratios.
 THOROUGH: dict[str, Any] = {
     "seeds": 30,
     "noise": (0.0, 0.2, 0.4, 0.6),
@@ -96,7 +97,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Compare, print and write; returns the exit code."""
-    try:
+    try:  # scikit-learn and others come with the extra alone
         from jaxloss.compare.session import Destination, compare, task
         from jaxloss.compare.sweep import devices
     except ModuleNotFoundError as error:
@@ -110,19 +111,19 @@ def run(arguments: argparse.Namespace) -> int:
         compare(arguments.loss, to, task=asked, **options(arguments))
     except BrokenPipeError:
         raise  # whoever reads what is printed has seen enough
-    except OSError as error:
+    except OSError as error:  # as of a full disk; what is in the folder is not trained again
         return _fail(f"{error}; once that is mended: {command(arguments)} --resume", 2)
     except ValueError as error:
         return _fail(str(error), 2)
     except KeyboardInterrupt:
         return _fail(f"interrupted; go on with: {command(arguments)} --resume", 130)
-    except devices.LostError as error:
+    except devices.LostError as error:  # returning would wait for the process that died
         devices.abort(_fail(f"{error}; go on in each process with --resume", 3))
     return 0
 
 
 def command(arguments: argparse.Namespace) -> str:
-    """The command line that gives these arguments, but for how and where they are carried out."""
+    """The command line that reproduces the results: all that changes them, and the folder."""
     words = ["jaxloss", "compare"]
     for name in ("task", "data", "target", "imbalance", "loss", "reference", *_GRID, "out"):
         value = getattr(arguments, name)
@@ -131,6 +132,7 @@ def command(arguments: argparse.Namespace) -> str:
     return shlex.join(words + (["--thorough"] if arguments.thorough else []))
 
 
+# Options that are arguments of `planned`, by the same names.
 _GRID = ("seeds", "noise", "rates", "epochs", "temperatures")
 _DEFAULTS = {"task": "digits", "out": Path("report")}
 
@@ -143,13 +145,14 @@ def _option(name: str, value: Any) -> list[str]:
 
 
 def _complete(arguments: argparse.Namespace) -> None:
-    """Refuse what does not go together."""
+    """Refuse options that contradict each other."""
     if arguments.target and not arguments.data:
         message = "--target COLUMN is one of --data FILE"
         raise ValueError(message)
     if arguments.data and arguments.task != "digits":
         message = f"--data is a task of its own: leave out --task {arguments.task}"
         raise ValueError(message)
+    # "auto" asks the cluster for the other two, which are then not the user's to say.
     numbers = (arguments.processes, arguments.process_id)
     if arguments.coordinator in (None, "auto") and numbers != (None, None):
         message = "--processes and --process-id need --coordinator HOST:PORT"
@@ -171,7 +174,7 @@ def _number(
         try:
             value = kind(text)
         except ValueError:
-            value = math.nan
+            value = math.nan  # which no bound below accepts
         if not (least < value < below or (value == least and not above)):
             message = f"{wanted} is needed, not {text!r}"
             raise argparse.ArgumentTypeError(message)

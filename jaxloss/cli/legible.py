@@ -1,4 +1,4 @@
-"""Text for terminals that lack its characters: `r²` is written `r^2`, and nothing fails."""
+"""Text for terminals that lack its characters: `r²` is written `r^2` instead of an error."""
 
 import codecs
 import io
@@ -7,6 +7,7 @@ from typing import TextIO
 
 NAME = "jaxloss.cli.legible"
 
+# What formulas and tables use and Unicode does not decompose into ASCII.
 _WORDS = {
     "\N{MINUS SIGN}": "-",
     "\N{EN DASH}": "-",
@@ -39,14 +40,15 @@ def make_legible(*streams: TextIO | None) -> None:
     An encoding that lacks nothing changes nothing. Streams that are no files of text are left
     alone.
     """
+    # An error handler, so that each encoding keeps what it has: ² is in latin-1, but not in ASCII.
     codecs.register_error(NAME, _replaced)
     for stream in streams:
-        if isinstance(stream, io.TextIOWrapper):
+        if isinstance(stream, io.TextIOWrapper):  # not what a notebook or a test puts in its place
             stream.reconfigure(errors=NAME)
 
 
 def _replaced(error: UnicodeError) -> tuple[str, int]:
-    """What `codecs.register_error` asks for: a replacement, and where to go on."""
+    """The handler of encoding errors: a replacement, and the position to go on from."""
     if not isinstance(error, UnicodeEncodeError):
         raise error
     return "".join(map(spelt, error.object[error.start : error.end])), error.end
@@ -64,7 +66,7 @@ def spelt(character: str) -> str:
     name = unicodedata.name(character, "")
     if name.startswith("GREEK ") and "LETTER" in name:
         return name.split()[-1].lower()
-    parts = unicodedata.normalize("NFKD", character)
+    parts = unicodedata.normalize("NFKD", character)  # á is a and an accent, ² is 2
     plain = "".join(part for part in parts if not unicodedata.combining(part))
     if plain.isascii():
         return _PLACED.get(unicodedata.decomposition(character).partition(" ")[0], "") + plain

@@ -22,6 +22,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Print the losses, or write their tables; returns the exit code."""
     from jaxloss.catalog import UnknownNameError, fields, write_tables  # loads JAX
 
+    # The tables replace what stands in the file: those of one family would delete all others.
     if arguments.into and arguments.family:
         reason = "--into FILE writes the tables of all families: leave out --family"
         return fail("jaxloss", reason)

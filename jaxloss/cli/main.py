@@ -25,6 +25,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return int(parsed.run(parsed))
     except BrokenPipeError:  # the reader has seen enough, as `jaxloss list | head` has
+        # The interpreter flushes standard output once more as it ends, which would fail again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
 
@@ -44,6 +45,7 @@ def _parser() -> argparse.ArgumentParser:
         ("bench", bench, "measure speed and memory beside other libraries"),
     ):
         one = commands.add_parser(name, help=summary)
+        # Options are declared without JAX, so that --help and mistakes do not wait for it.
         command.add_arguments(one)
         one.set_defaults(run=command.run)
     return parser

@@ -1,4 +1,4 @@
-"""The shape of one loss as a figure: its values and its slope as its first argument moves."""
+"""A loss as a figure: its value and its derivative along a line through its first argument."""
 
 import io
 from collections import Counter
@@ -16,7 +16,7 @@ from jaxloss.files import write_bytes
 
 
 def plot(entry: Entry, file: str) -> None:
-    """Draw the loss and its slope as its first argument moves, into an image file.
+    """Draw the loss and its derivative as its first argument moves, into an image file.
 
     Raises:
         ModuleNotFoundError: matplotlib is missing; the extra `compare` has it.
@@ -39,7 +39,7 @@ def plot(entry: Entry, file: str) -> None:
     def along(x: Array) -> Array:
         return jnp.sum(entry.loss(_event(domain)(x), *map(jnp.asarray, fixed.values())))
 
-    points = jnp.linspace(low, high, 801)
+    points = jnp.linspace(low, high, 801)  # an odd number: the middle, where most bend, is a point
     values, slopes = jax.jit(jax.vmap(jax.value_and_grad(along)))(points)
     figure = Figure(figsize=(8, 3.2), layout="constrained")
     for panel, heights, title in zip(
@@ -49,6 +49,7 @@ def plot(entry: Entry, file: str) -> None:
         panel.set(title=title)
         panel.grid(alpha=0.3)
     figure.supxlabel(label, fontsize="medium")  # one for both panels, as it may be wide
+    # Drawn whole before the file is opened: what fails leaves a former picture as it was.
     drawn, path = io.BytesIO(), Path(file)
     figure.savefig(drawn, format=path.suffix[1:] or None)
     write_bytes(path, drawn.getvalue())
@@ -81,6 +82,7 @@ def _beside(
     for name, domain in arrays:
         given = domain.plot.beside
         shape = tuple(lengths.get(axis, 1) for axis in domain.axes)
+        # All frames and labels count, and nothing is padding.
         number = lengths.get(domain.counts, 1) if domain.counts else domain.benign
         dtype = int if domain.accepts == ("integer",) else None
         events[name] = np.asarray(

@@ -27,7 +27,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     try:
         entry = look_up(arguments.name)
-        print(describe(entry))
+        print(describe(entry))  # before the figure, which needs an extra and may fail
         if arguments.plot:
             plot(entry, arguments.plot)
             print(f"\nDrawn into {arguments.plot}")
@@ -68,5 +68,5 @@ def _titled(title: str, lines: list[str]) -> str:
 
 def _fact(value: Any) -> str:
     if callable(value):
-        return "known"
+        return "known"  # a link, which is a function and has no name to print
     return f"{value:.6g}" if isinstance(value, float) else str(value)

@@ -67,6 +67,14 @@ def test_temperature_divides_all_logits():
     np.testing.assert_allclose(ranked, both, rtol=1e-6)
 
 
+def test_temperature_divides_the_logits_of_all_clusters():
+    adaptive = jl.adaptive_softmax((2, 4, 7))
+    *logits, labels = Case(adaptive).ordinary()
+    found = jl.with_temperature(adaptive)(*logits, labels, temperature=2.0)
+    halved = adaptive(*[x / 2 for x in logits], labels)
+    np.testing.assert_allclose(found, halved, rtol=1e-6)
+
+
 def test_temperature_leaves_weights_of_classes_and_masked_classes():
     weights, logits = np.float32([1.0, 2.0, 0.5, 3.0]), LOGITS.copy()
     logits[0, 1] = -np.inf

@@ -78,11 +78,11 @@ class ArrayDomain(Domain):
         edges: Numbers at its ends, and where formulas may change.
         whole: Members, if all are whole and no axis or bound says which.
         normalised: What makes members of rows of real numbers, where not all such rows are.
-        scale: What its numbers are as predictions of classes or of an order, if they are.
-        plot: Where a loss of it is drawn.
-        realistic: What draws arrays as they are in use, if that is not as ordinary numbers.
-        typical: The shape of a typical batch, by which benchmarks measure; else they choose one.
-        few: Likewise of a batch of about 256 numbers.
+        scale: Whether its numbers are scores, logits, probabilities or their logarithms.
+        plot: The line along which a loss of it is drawn, and where it stands still.
+        realistic: Draws arrays as users have them, where they are not like ordinary numbers.
+        typical: The shape of a typical batch, for benchmarks; they choose one by default.
+        few: The shape of a batch of about 256 numbers, likewise.
         likely_fix: What helps where the dtype is another.
     """
 

@@ -95,7 +95,7 @@ PixelScores = Annotated[
         edges=(0.0, 1.0, -1.0, 1e4, -1e4),
         scale=Scale.SCORE,
         plot=REAL_LINE,
-        typical=(8, 16384),
+        typical=(8, 16384),  # fewer than of regions: a Lovász loss sorts them
     ),
 ]
 PixelSigns = Annotated[

@@ -116,6 +116,7 @@ def mixup(
     partners = _partners("mixup", pairs, len(given), where)
     wide = computing_dtype(given)
     share = jax.random.beta(shares, alpha, alpha, (len(given),), wide)
+    # Blended in float32 or wider, and rounded to 16 bits once.
     part, own = lead(share, given.ndim), given.astype(wide)
     blend = part * own + (1 - part) * _at(partners, own)
     return Mixture(blend.astype(_floating(given)), partners, share)
@@ -167,6 +168,7 @@ def cutmix(
     kept = jax.random.beta(areas, alpha, alpha, (count, 1))
     centre = jax.random.uniform(centres, (2, count, 1))
     rows, columns = (
+        # The box covers the pixels whose centres lie in it.
         jnp.abs((jnp.arange(size) + 0.5)[None] / size - middle) < jnp.sqrt(1 - kept) / 2
         for size, middle in zip(given.shape[1:3], centre, strict=True)
     )
@@ -186,6 +188,7 @@ def _partners(owner: str, key: Array, count: int, where: ArrayLike | None) -> Ar
         return jax.random.permutation(key, count)
     counts = spread(whole(as_mask(owner, as_array(where), (count,))), (count,))
     drawn = jnp.where(counts, jax.random.uniform(key, (count,)), jnp.inf)
+    # The k-th example that counts, in order, goes with the k-th in random order.
     counted_first = jnp.argsort(~counts)
     return jnp.zeros(count, counted_first.dtype).at[counted_first].set(jnp.argsort(drawn))
 

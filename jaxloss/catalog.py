@@ -83,6 +83,7 @@ class UnknownNameError(Exception):
 
 def public_losses() -> dict[str, "Loss[Any]"]:
     """Every loss that the package exports, by name."""
+    # By `dir`, as exports are imported when they are first asked for.
     exported = {name: getattr(jaxloss, name) for name in dir(jaxloss)}
     return {name: value for name, value in exported.items() if isinstance(value, Loss)}
 
@@ -228,6 +229,7 @@ def _traits(entry: Entry) -> list[str]:
     """The facts that tables show, in words."""
     facts = entry.facts
     words = [name for name in ("convex", "redescending", "calibrated", "proper") if facts.get(name)]
+    # That a constant is infinite is no fact worth a word.
     if facts.get("lipschitz", float("inf")) < float("inf"):
         words.append(f"{facts['lipschitz']:.3g}-Lipschitz")
     return [*words, f"elicits the {facts['elicits']}"] if "elicits" in facts else words
@@ -254,6 +256,7 @@ def _known(kind: str, name: str, every: Mapping[str, T]) -> T:
 def _entry(name: str, loss: "Loss[Any]") -> Entry:
     text = _sections(inspect.getdoc(loss) or "")
     hyperparameters = loss.contract.hyperparameters
+    # The module of the function: that of the loss would be the one of its class.
     *_, field, family = loss.function.__module__.split(".")
     return Entry(
         name=name,
@@ -281,6 +284,7 @@ def _sections(doc: str) -> dict[str, str]:
         found = _SECTION.match(line)
         if found:
             title = found[1] or found[2]
+        # "Use when" and "Avoid when" are titles and the beginning of their text at once.
         sections.setdefault(title, []).append(line if not found or found[2] else "")
     texts = {title: inspect.cleandoc("\n".join(lines)) for title, lines in sections.items()}
     return {"Use": "", "Avoid": "", "Limits": "", "References": ""} | texts | {"Summary": summary}

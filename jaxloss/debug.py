@@ -106,6 +106,7 @@ def _look(term: Term, contract: Signature, *given: PyTree) -> Array:
 
     The result is a factor of the value, since XLA drops a callback whose result is not used.
     """
+    # A callback has no derivative; that of a constant is not asked for.
     still = jax.lax.stop_gradient((term, *given))
     seen, one = _seen(contract, *still), jnp.ones((), jnp.float32)
     # Outside of transformations no callback is needed, and the error is a plain ValueError.
@@ -151,6 +152,7 @@ def _refuse_bad(contract: Signature, seen: Seen) -> None:
             f"{contract.name}: the value{bad}, as numbers that lie in their domains are too large "
             f"for the formula: {''.join(large)}wanted are smaller ones"
         )
+    # Only weights that made NaN: a reduction of one's own may have a use for negative ones.
     amounts = np.ones(()) if seen.amounts is None else np.asarray(seen.amounts)
     bad = _first(amounts, ~(np.isfinite(amounts) & (amounts >= 0)))
     if bad and np.any(np.isnan(seen.reduced)):

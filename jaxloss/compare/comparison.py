@@ -65,8 +65,8 @@ class Outcome:
         Raises:
             KeyError: There is no such level or contender.
         """
-        found = {standing.loss: standing for standing in self.rankings[noise]}
-        return found[loss]
+        by_name = {standing.loss: standing for standing in self.rankings[noise]}
+        return by_name[loss]
 
     def frame(self) -> pd.DataFrame:
         """A table with one row per trained network: its metrics, and whether it is ranked."""

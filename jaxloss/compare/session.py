@@ -67,8 +67,8 @@ def task(name: str, data: Path | None, target: str | None, imbalance: float | No
     Raises:
         ValueError: No task has that name, or the file cannot be read as one.
     """
-    found = table(data, target) if data else find(name)
-    return imbalanced(found, imbalance) if imbalance else found
+    chosen = table(data, target) if data else find(name)
+    return imbalanced(chosen, imbalance) if imbalance else chosen
 
 
 def _write(outcome: Outcome, to: Destination, start: float) -> None:
@@ -81,6 +81,7 @@ def _write(outcome: Outcome, to: Destination, start: float) -> None:
     write(folder / PAGE, page.render(report, figures))
     write(folder / TEXT, markdown.render(report))
     if to.json:
+        # Strictly JSON: Python would write NaN, which other parsers refuse.
         print(json.dumps(summary(outcome), allow_nan=False))
     else:
         terminal.show(results, analysis)

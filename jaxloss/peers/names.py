@@ -123,6 +123,7 @@ def _plain(name: str) -> str:
 
 def _loss_in(expression: str, exported: Collection[str]) -> str | None:
     """The exported loss that an expression calls, such as `huber` or `fenchel_young(f)`."""
+    # A loss that a maker made, `fenchel_young(f)(x, y)`, is a call whose function is a call.
     for node in ast.walk(ast.parse(expression)):
         if isinstance(node, ast.Call):
             made = isinstance(node.func, ast.Call)

@@ -186,6 +186,7 @@ class Scan:
             summed.update(name for name, total in totals.items() if total and batch.parts > 1)
             return predictions, arrays
 
+        # Shapes only: nothing is computed.
         every = jax.eval_shape(jax.vmap(of_part), batch.split())
         predictions, arrays = jax.eval_shape(lambda x: jax.tree.map(lambda y: y[0], x), every)
         if summed:
@@ -204,6 +205,7 @@ class Scan:
             inputs, targets, *masks = self.batch.part(row)
             predictions, changed = self.model.call(state | own, inputs)
             given = as_arrays(predictions), targets, *masks
+            # A term that is the same in all parts counts once, by a share in each.
             shares = [
                 term.share(masses[name], *given)
                 if name in self.summed
@@ -218,6 +220,7 @@ class Scan:
 
         def step(carry: tuple[Leaves, Leaves], row: Leaves) -> tuple[tuple[Leaves, Leaves], Any]:
             sums, state = carry
+            # Where earlier parts have changed a leaf, the gradient is taken at its new value.
             own = {i: state.get(i, x) for i, x in moving.items()}
             (part, found), slopes = jax.value_and_grad(share, has_aux=True)(own, state, row)
             changed, *figures = found

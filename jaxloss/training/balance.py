@@ -67,6 +67,7 @@ def pcgrad(key: ArrayLike) -> optax.GradientTransformationExtraArgs:
 
     def rule(per_term: PyTree, state: RandomState, _: Array | None) -> tuple[Array, RandomState]:
         following, now = jax.random.split(state.key)
+        # The paper draws an order for each gradient, since the result depends on it.
         return _projected(gram(per_term), now), RandomState(following)
 
     start = RandomState(_as_key("pcgrad", key))
@@ -113,7 +114,7 @@ def cagrad(c: ArrayLike = 0.5) -> optax.GradientTransformationExtraArgs:
         Liu, Liu, Jin, Stone & Liu (2021), Conflict-averse gradient descent for multi-task
         learning, arXiv:2110.14048.
     """
-    if isinstance(c, int | float) and not 0 <= c < 1:
+    if isinstance(c, int | float) and not 0 <= c < 1:  # a traced c has no value to compare
         raise ValueError(f"cagrad: `c` is in [0, 1), got {c}")
 
     def rule(per_term: PyTree, state: PyTree, _: Array | None) -> tuple[Array, PyTree]:

@@ -144,7 +144,7 @@ def _outward(term: Term, name: str, value: Any) -> Array:
     domain, number = _domain(term, name), jnp.asarray(value, float)
     real = _outward_maps(domain)(number)
     finite = jnp.isfinite(real)
-    if isinstance(finite, jax.core.Tracer):
+    if isinstance(finite, jax.core.Tracer):  # under `jit`, where values cannot raise
         return poison(real, finite)
     if not np.all(finite):
         message = f"unconstrain: `{name}` of {term.name} is {value}, on the edge of its domain"
@@ -170,6 +170,7 @@ def _inward(domain: Domain, real: Array) -> Array:
     limits = np.finfo(real.dtype)
     moved = real
     if domain.high < inf:
+        # A sigmoid rounds to 0 and to 1 far out, where the domain may be open.
         share = jnp.clip(jax.nn.sigmoid(real), float(limits.tiny), 1 - float(limits.eps))
         moved = domain.low + (domain.high - domain.low) * share
     elif domain.low > -inf:

@@ -112,6 +112,7 @@ class Model:
         if len(after) != len(before):
             message = f"`params` of {len(before)} leaves has {len(after)} after a call of the model"
             raise ValueError(f"accumulate: {message}; let it keep its structure")
+        # A leaf that the call has replaced is another object; the others stay the same objects.
         pairs = enumerate(zip(before, after, strict=True))
         return predictions, {i: jnp.asarray(new) for i, (old, new) in pairs if new is not old}
 
@@ -129,7 +130,7 @@ def _replaced(leaves: Sequence[Any], own: Leaves) -> list[Any]:
 
 
 def _is_none(node: Any) -> bool:
-    return node is None
+    return node is None  # `None`, such as of no mask, is a leaf here, and keeps its place
 
 
 def _is_split(leaf: Any) -> bool:

@@ -16,6 +16,7 @@ def render(report: ReportModel, page_figures: Iterable[PageFigure]) -> str:
     return fill(
         "page.html.jinja",
         html=True,
+        # `ours` marks the SVG, which is made here, as safe; all else is escaped.
         filters={"breakable": breakable, "ours": Markup},
         report=report,
         page_figures=list(page_figures),

@@ -202,6 +202,7 @@ def _speed(results: Results, analysis: Analysis) -> Table:
 
 
 def _measures(results: Results, analysis: Analysis) -> Iterator[Table]:
+    # The first metric is in the rankings.
     further = results.plan.task.output.metrics[1:]
     if not further:
         return

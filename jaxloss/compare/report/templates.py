@@ -6,7 +6,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 
-def fill(name: str, *, html: bool, filters: dict[str, Callable[..., str]], **given: Any) -> str:
+def fill(name: str, *, html: bool, filters: dict[str, Callable[..., str]], **values: Any) -> str:
     """Render a template of this folder; values are escaped if it is HTML."""
     environment = Environment(
         loader=PackageLoader("jaxloss.compare.report", package_path=""),
@@ -16,4 +16,4 @@ def fill(name: str, *, html: bool, filters: dict[str, Callable[..., str]], **giv
         lstrip_blocks=True,
     )
     environment.filters.update(filters)
-    return environment.get_template(name).render(**given)
+    return environment.get_template(name).render(**values)

@@ -78,17 +78,17 @@ def scale_of(results: Results, analysis: Analysis) -> Scale:
 
 def twins(results: Results, analysis: Analysis) -> list[str]:
     """A sentence on each pair of equivalent objectives: how far apart rounding has driven them."""
-    found = []
+    sentences = []
     for (first, second), reason in TWINS.items():
         one, other = _networks(results, first), _networks(results, second)
         if one is not None and other is not None:
             # The same rate for both: else the difference might be one of rates.
             gaps = list(_gaps(results.plan, analysis, first, one - other))
-            found.append(
+            sentences.append(
                 f"{reason}. The two should tie; at the learning rate that was chosen for {first} "
                 f"they differ by {_by_level(results.plan, gaps)}, which is rounding."
             )
-    return found
+    return sentences
 
 
 def _networks(results: Results, name: str) -> Floats | None:
@@ -162,12 +162,16 @@ def _explained(plan: Plan, analysis: Analysis, scale: Scale, level: int) -> Iter
         NO_MORE: f"{capital(NO_MORE)}, to within {margin}",
         OPEN: f"{capital(OPEN)}, as neither is shown",
     }
-    found = {
-        shown: [s.loss for s in ranking if s.temperature == shown and not s.rescaled]
-        for shown in says
+    losses_by_conclusion = {
+        conclusion: [s.loss for s in ranking if s.temperature == conclusion and not s.rescaled]
+        for conclusion in says
     }
-    yield from (f"{says[shown]}: {listed(losses)}." for shown, losses in found.items() if losses)
-    if not any(found.values()):
+    yield from (
+        f"{says[conclusion]}: {listed(losses)}."
+        for conclusion, losses in losses_by_conclusion.items()
+        if losses
+    )
+    if not any(losses_by_conclusion.values()):
         yield "No other significant difference could be one of temperature."
 
 
@@ -196,6 +200,7 @@ def _resolution(plan: Plan, analysis: Analysis, scale: Scale) -> Iterator[str]:
     if not math.isfinite(least):
         return
     shown = scale.number(least / scale.metric.factor)
+    # Differences that take equally many seeds are named together.
     counts = {count: [f"{d:g}" for d in sizes if sizes[d] == count] for count in sizes.values()}
     others = [
         f"{listed(many)} would take {seeds(count).replace('> ', 'more than ')}"

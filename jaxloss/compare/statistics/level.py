@@ -37,9 +37,9 @@ class NoiseLevel:
     def of(cls, results: Results, index: int) -> "NoiseLevel":
         """Select a variant and rate for each contender at the level with this index."""
         lineup, higher = results.plan.lineup, results.plan.task.output.metric.higher
-        found = {n: choose(grid, index, higher=higher) for n, grid in results.grids.items()}
+        choices = {n: choose(grid, index, higher=higher) for n, grid in results.grids.items()}
         # Were the replicate tuned by itself, its difference to the reference might be one of rates.
-        return cls(results, index, {**found, lineup.replicate: found[lineup.reference]})
+        return cls(results, index, {**choices, lineup.replicate: choices[lineup.reference]})
 
     def curves(self, loss: str, choice: Choice | None = None) -> Floats:
         """The metric on test data, [seed, epoch], at the contender's choice unless one is given.
@@ -62,8 +62,8 @@ class NoiseLevel:
     def measures(self, loss: str) -> dict[str, Estimate]:
         """All metrics on test data after training, by name."""
         variant, rate = self.choices[loss]
-        found = self.results.grids[loss].measures
-        return {m: self._estimate(x[variant, self.index, rate]) for m, x in found.items()}
+        by_name = self.results.grids[loss].measures
+        return {m: self._estimate(x[variant, self.index, rate]) for m, x in by_name.items()}
 
     def chosen(self, loss: str) -> Opponent:
         """A contender at its choice, as an opponent."""

@@ -47,12 +47,12 @@ def seeds_to_resolve(
     """
     if not (math.isfinite(difference) and difference and deviation > 0):
         return None
-    found = MIN_SEEDS + bisect_left(  # power grows with the number of seeds
+    seeds = MIN_SEEDS + bisect_left(  # power grows with the number of seeds
         range(MIN_SEEDS, MAX_SEEDS + 1),
         POWER,
         key=lambda n: power(n, difference, deviation, overlap, alpha),
     )
-    return found if found <= MAX_SEEDS else None
+    return seeds if seeds <= MAX_SEEDS else None
 
 
 @dataclass(frozen=True)

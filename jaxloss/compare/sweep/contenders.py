@@ -58,7 +58,7 @@ class Lineup:
     def of(
         cls,
         task: Task,
-        given: Iterable[LossLike] | Mapping[str, LossLike] = (),
+        losses: Iterable[LossLike] | Mapping[str, LossLike] = (),
         reference: str | None = None,
         temperatures: Sequence[float] = (),
     ) -> "Lineup":
@@ -66,7 +66,7 @@ class Lineup:
 
         Args:
             task: The task.
-            given: Expressions, losses, objectives or functions; a mapping names them.
+            losses: Expressions, losses, objectives or functions; a mapping names them.
             reference: An expression, or the name of one of the losses; by default the task's.
             temperatures: Temperatures to try for every loss that depends on one, except the
                 reference.
@@ -76,7 +76,7 @@ class Lineup:
             ValueError: One of the losses does not fit the task, or two have the same name.
         """
         first = reference or task.reference
-        named = _named(given or task.contenders)
+        named = _named(losses or task.contenders)
         compared = _contender(first, named.pop(first, first), task)
         others = [_contender(name, what, task, temperatures) for name, what in named.items()]
         everyone = [
@@ -101,53 +101,51 @@ class Lineup:
         return next(contender for contender in self.contenders if contender.name == name)
 
 
-def _named(given: Iterable[LossLike] | Mapping[str, LossLike]) -> dict[str, LossLike]:
-    if isinstance(given, Mapping):
-        return {str(name): what for name, what in given.items()}
-    if isinstance(given, str) or callable(given):
-        given = [given]
-    if not isinstance(given, Iterable):
-        message = f"compare: `losses` are several, each {_WANTED}; got {given!r}"
+def _named(losses: Iterable[LossLike] | Mapping[str, LossLike]) -> dict[str, LossLike]:
+    if isinstance(losses, Mapping):
+        return {str(name): loss for name, loss in losses.items()}
+    if isinstance(losses, str) or callable(losses):
+        losses = [losses]
+    if not isinstance(losses, Iterable):
+        message = f"compare: `losses` are several, each {_WANTED}; got {losses!r}"
         raise TypeError(message)
-    pairs = [(_name(what), what) for what in given]
+    pairs = [(_name(loss), loss) for loss in losses]
     named = dict(pairs)
     # The same loss twice is harmless; two different ones of one name would hide one another.
-    if len(named) < len({id(what) for _, what in pairs}):
+    if len(named) < len({id(loss) for _, loss in pairs}):
         twice = next(name for i, (name, _) in enumerate(pairs) if name in dict(pairs[:i]))
         message = f"compare: two of `losses` are called {twice!r}; give a mapping to name them"
         raise ValueError(message)
     return named
 
 
-def _name(given: LossLike) -> str:
-    if isinstance(given, str):
-        return " ".join(given.split())
-    return getattr(given, "__name__", None) or repr(given)
+def _name(loss: LossLike) -> str:
+    if isinstance(loss, str):
+        return " ".join(loss.split())
+    return getattr(loss, "__name__", None) or repr(loss)
 
 
 def _contender(
-    name: str, given: LossLike, task: Task, temperatures: Sequence[float] = ()
+    name: str, loss: LossLike, task: Task, temperatures: Sequence[float] = ()
 ) -> Contender:
-    found = _expression(name, given, task, temperatures)
-    return Contender(name, found.variants, found.tempered)
+    expression = _expression(name, loss, task, temperatures)
+    return Contender(name, expression.variants, expression.tempered)
 
 
-def _expression(
-    name: str, given: LossLike, task: Task, temperatures: Sequence[float]
-) -> Expression:
+def _expression(name: str, loss: LossLike, task: Task, temperatures: Sequence[float]) -> Expression:
     """Expand an expression or adapt a loss; an objective or a function is taken as it is."""
-    if isinstance(given, str):
-        return parse_expression(given, task.output, temperatures)
-    if isinstance(given, Loss):
+    if isinstance(loss, str):
+        return parse_expression(loss, task.output, temperatures)
+    if isinstance(loss, Loss):
         try:
-            fitted = task.output.fit(given)
+            fitted = task.output.fit(loss)
         except TypeError as error:
             raise ValueError(f"compare: {error}") from error
         return Expression((Variant({}, jl.Objective(fitted.function)),), fitted.tempered)
-    if not callable(given):
-        message = f"compare: {name!r} of `losses` is {given!r}; wanted is {_WANTED}"
+    if not callable(loss):
+        message = f"compare: {name!r} of `losses` is {loss!r}; wanted is {_WANTED}"
         raise TypeError(message)
-    objective = given if isinstance(given, jl.Objective) else jl.Objective(given)
+    objective = loss if isinstance(loss, jl.Objective) else jl.Objective(loss)
     _require_number(name, objective, task)
     return Expression((Variant({}, objective),), tempered=False)
 
@@ -155,18 +153,18 @@ def _expression(
 def _require_number(name: str, objective: jl.Objective, task: Task) -> None:
     """Refuse, before training, an objective that does not return one number for a batch."""
     predictions, targets = task.example
-    given = (
+    arguments = (
         f"predictions {predictions.dtype}{list(predictions.shape)} and targets "
         f"{targets.dtype}{list(targets.shape)} ({task.output.says})"
     )
     try:
         value = jax.eval_shape(objective, predictions, targets)
     except (TypeError, ValueError, LookupError, AttributeError) as error:  # of a user's function
-        message = f"compare: {name!r} cannot be trained on {given}: {error}"
+        message = f"compare: {name!r} cannot be trained on {arguments}: {error}"
         raise ValueError(message) from error
     if value.shape or not jnp.issubdtype(value.dtype, jnp.floating):
         message = (
             f"compare: {name!r} gives {value.dtype}{list(value.shape)} where one real number is "
-            f"wanted; it was given {given}"
+            f"wanted; it was given {arguments}"
         )
         raise ValueError(message)

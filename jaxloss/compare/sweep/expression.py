@@ -119,30 +119,30 @@ def parse_expression(text: str, output: Output, temperatures: Sequence[float] = 
     # The terms of a sum may need different temperatures, which are only tried where they are given.
     if temperatures and tempered and len(terms) == 1:
         terms = [replace(terms[0], arguments={"temperature": temperatures} | terms[0].arguments)]
-    found = tuple(_combinations(terms))
-    if len(found) > MAX_COMBINATIONS:
-        message = f"{len(found)} combinations of hyper-parameters are too many, at most "
+    variants = tuple(_combinations(terms))
+    if len(variants) > MAX_COMBINATIONS:
+        message = f"{len(variants)} combinations of hyper-parameters are too many, at most "
         raise ExpressionError(text, 1, f"{message}{MAX_COMBINATIONS}")
-    return Expression(found, tempered)
+    return Expression(variants, tempered)
 
 
 def _combinations(terms: Sequence[_Term]) -> Iterator[Variant]:
     """Yield a variant for every combination of the values of all terms' hyper-parameters."""
     axes = [(i, name, values) for i, t in enumerate(terms) for name, values in t.arguments.items()]
     for chosen in itertools.product(*(values for _, _, values in axes)):
-        given: list[dict[str, float]] = [{} for _ in terms]
+        arguments: list[dict[str, float]] = [{} for _ in terms]
         several = {}
         for (i, name, values), value in zip(axes, chosen, strict=True):
-            given[i][name] = value
+            arguments[i][name] = value
             if len(values) > 1:
                 several[name if len(terms) == 1 else f"{terms[i].name}.{name}"] = value
-        yield Variant(several, _objective(terms, given))
+        yield Variant(several, _objective(terms, arguments))
 
 
-def _objective(terms: Sequence[_Term], given: Sequence[Mapping[str, float]]) -> jl.Objective:
+def _objective(terms: Sequence[_Term], arguments: Sequence[Mapping[str, float]]) -> jl.Objective:
     parts = [
         term.scale * jl.Objective(term.fitted.function, **dict[str, Any](hyper))
-        for term, hyper in zip(terms, given, strict=True)
+        for term, hyper in zip(terms, arguments, strict=True)
     ]
     return sum(parts[1:], start=parts[0])
 
@@ -241,7 +241,7 @@ def _column(error: UnexpectedInput, text: str) -> int:
 
 def _unexpected(error: UnexpectedInput, text: str) -> str:
     position = _column(error, text) - 1
-    found = f"{text[position]!r}" if position < len(text) else "the end"
+    actual = f"{text[position]!r}" if position < len(text) else "the end"
     names = sorted(getattr(error, "accepts", None) or getattr(error, "allowed", None) or ())
     wanted = " or ".join(_SAYS.get(name, name) for name in names)
-    return f"{wanted} is wanted here, not {found}"
+    return f"{wanted} is wanted here, not {actual}"

@@ -138,17 +138,17 @@ class Store:
         """
         if not self.path.exists():
             return []
-        found: dict[tuple[str, tuple[float, float, int]], Record] = {}
+        rows: dict[tuple[str, tuple[float, float, int]], Record] = {}
         # A line counts once its newline is written; what follows the last newline was cut off.
         for number, line in enumerate(self.path.read_bytes().split(b"\n")[:-1], 1):
             try:
                 row = Record.from_json(line)
-                self._require_planned(row, found)
+                self._require_planned(row, rows)
             except ValueError as error:
                 message = f"{self.path}, line {number}: {error}; take out that line and go on with "
                 raise ValueError(f"{message}--resume, or begin anew without it") from error
-            found[row.unit, row.place] = row
-        return list(found.values())
+            rows[row.unit, row.place] = row
+        return list(rows.values())
 
     def read(self) -> list[Record]:
         """Read the rows of every complete unit; those of an interrupted one are left out.
@@ -190,7 +190,7 @@ class Store:
         """The keys of the plan's units, in its order."""
         return dict.fromkeys(key(c.name, v.hyperparameters) for c, v in self.plan.units)
 
-    def _require_planned(self, row: Record, found: Container[tuple[str, Any]]) -> None:
+    def _require_planned(self, row: Record, seen: Container[tuple[str, Any]]) -> None:
         """Refuse a row that is not in the plan, or the second row of a network."""
         plan = self.plan
         at = row.noise in plan.noise, row.learning_rate in plan.rates, row.seed in range(plan.seeds)
@@ -199,7 +199,7 @@ class Store:
             raise ValueError("this network is not one of the plan")
         if len(row.test) != plan.epochs or set(row.measures) != measured:
             raise ValueError("this network was measured otherwise than the plan asks for")
-        if (row.unit, row.place) in found:
+        if (row.unit, row.place) in seen:
             raise ValueError("this network has a row already")
 
 

@@ -36,10 +36,10 @@ def run(
     lacking = missing(plan, rows)
     for index in sorted({*range(len(plan.units))} - {*lacking}):
         done(plan.units[index])
-    for index, found in _trained(plan, lacking):
-        rows += found
+    for index, unit_rows in _trained(plan, lacking):
+        rows += unit_rows
         if kept:
-            kept.append(found)
+            kept.append(unit_rows)
         done(plan.units[index])
     results = Results.of(plan, rows)
     if kept:
@@ -49,8 +49,10 @@ def run(
 
 def missing(plan: Plan, rows: Iterable[Record]) -> list[int]:
     """The indices of the plan's units that have no rows."""
-    found = {row.unit for row in rows}
-    return [i for i, (c, v) in enumerate(plan.units) if key(c.name, v.hyperparameters) not in found]
+    trained = {row.unit for row in rows}
+    return [
+        i for i, (c, v) in enumerate(plan.units) if key(c.name, v.hyperparameters) not in trained
+    ]
 
 
 def _trained(plan: Plan, wanted: list[int]) -> Iterator[tuple[int, list[Record]]]:

@@ -94,8 +94,8 @@ class CompiledSweep:
         criteria, mesh, count = Criteria(objectives), devices.mesh(), len(data.order)
 
         def sweep(selector: Selector, rates: Array, data: Trial) -> Measured:
-            found = train(task, criteria.at(selector), selector.reverse, rates, data)
-            unpadded: Measured = jax.tree.map(lambda x: x[:count], found)
+            padded = train(task, criteria.at(selector), selector.reverse, rates, data)
+            unpadded: Measured = jax.tree.map(lambda x: x[:count], padded)
             return unpadded
 
         fixed = (
@@ -110,8 +110,8 @@ class CompiledSweep:
 
         def run(selector: Selector) -> Measured:
             measured = program(devices.replicate_on_devices(selector, mesh), *fixed)
-            found: Measured = jax.tree.map(np.asarray, measured)
-            return found
+            on_host: Measured = jax.tree.map(np.asarray, measured)
+            return on_host
 
         return cls(criteria, run)
 

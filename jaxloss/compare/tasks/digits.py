@@ -40,7 +40,7 @@ def draw(generator: np.random.Generator) -> Data:
     return data._replace(inputs=sampling.standardised(data.inputs, together=True))
 
 
-@functools.cache
+@functools.cache  # read and parsed once, not for every seed
 def _load() -> tuple[NDArray[Any], NDArray[np.int32]]:
     images, labels = load_digits(return_X_y=True)
     return images, labels.astype(np.int32)

@@ -34,7 +34,7 @@ class Linear:
         self, generator: np.random.Generator, inputs: tuple[int, ...], outputs: tuple[int, ...]
     ) -> Layer:
         """Initialise all weights to 0: a convex loss has the same minimum from any start."""
-        del generator
+        del generator  # nothing is random
         size = (int(np.prod(inputs)), int(np.prod(outputs)))
         return Layer(np.zeros(size, np.float32), np.zeros(size[1], np.float32))
 

@@ -134,10 +134,10 @@ class Tails:
             gradient: Array = jax.grad(objective)(jnp.full_like(targets, at), targets)
             return gradient * targets.size  # an objective is a mean over the targets
 
-        found = np.asarray(jax.lax.map(gradients, jnp.asarray(steps, jnp.float32)), np.float64)
-        below, force, above = found @ weights
+        psi = np.asarray(jax.lax.map(gradients, jnp.asarray(steps, jnp.float32)), np.float64)
+        below, force, above = psi @ weights
         curvature = (above - below) / (steps[-1] - steps[0])
-        return -force / curvature, np.sqrt(np.square(found[1]) @ weights) / abs(curvature)
+        return -force / curvature, np.sqrt(np.square(psi[1]) @ weights) / abs(curvature)
 
 
 def displaced(location: float) -> str:

@@ -157,15 +157,15 @@ def _npz(path: Path, target: str | None) -> tuple[pd.DataFrame, str]:
 def _plain(path: Path, archive: Mapping[str, NDArray[Any]], name: str) -> NDArray[Any]:
     """Read one array of numbers, text or dates."""
     try:
-        found = archive[name]
+        array = archive[name]
     except (ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         message = f"the array {name!r} in {path.name} cannot be read: {error}"
         raise ValueError(message) from error
-    kind = getattr(found, "dtype", np.dtype(object))
+    kind = getattr(array, "dtype", np.dtype(object))
     if kind.kind not in "biufUSM":
         message = f"{name!r} in {path.name} is of {kind}; real numbers, text or dates are needed"
         raise ValueError(message)
-    return found
+    return array
 
 
 def _columns(arrays: Mapping[str, NDArray[Any]], target: str) -> Iterable[pd.DataFrame]:

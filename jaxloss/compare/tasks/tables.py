@@ -120,12 +120,12 @@ def table(path: Path, target: str | None = None) -> Task:
     frame, name = read(Path(path), target)
     column = frame.pop(name)
     most = min(MAX_ROWS, MAX_ENTRIES // max(_widest(frame), 1))
-    found = recognise_target(column, name, most)
-    inputs, notes = usable_columns(frame.iloc[found.rows])
+    recognised = recognise_target(column, name, most)
+    inputs, notes = usable_columns(frame.iloc[recognised.rows])
     _require_usable(inputs, name, notes)
-    source = TableSource(inputs, found, min(most, len(found.rows)))
-    kind = _Kind.of(found)
-    sentences = [_question(source, name, Path(path)), _division(source), *found.notes, *notes]
+    source = TableSource(inputs, recognised, min(most, len(recognised.rows)))
+    kind = _Kind.of(recognised)
+    sentences = [_question(source, name, Path(path)), _division(source), *recognised.notes, *notes]
     # Larger batches for larger tables, whose steps would otherwise grow in number with the rows.
     batch = 64 if source.size < _LARGE else 256
     return Task(
@@ -142,7 +142,7 @@ def table(path: Path, target: str | None = None) -> Task:
         control=kind.control,
         levels=(0.0, kind.worst),
         # A test part is a third of a training part, and seeds that sample rows share fewer of them.
-        overlap=source.size / len(found.rows) / 3,
+        overlap=source.size / len(recognised.rows) / 3,
         batch=batch,
         epochs=_epochs(source.size * 3 // 5, batch),
     )

@@ -68,6 +68,7 @@ def softmax_cross_entropy_with_integer_labels(
     (scores,) = events(axis, keep(where, logits, -jnp.inf))
     if where is None:
         return cross_entropy.softmax_cross_entropy_with_integer_labels(scores, as_array(labels))
+    # An example without any class left does not count, and is 0 and not NaN.
     present = jnp.any(last(mask(where, np.shape(logits)), axis), axis=-1)
     return _with_integer_labels(scores, labels, where=present)
 
@@ -151,5 +152,5 @@ def _counted(
 
 def _cross_entropy(logits: Array, labels: Array) -> Array:
     """Cross-entropy with labels of any sign, such as advantages: it is linear in the labels."""
-    ours = cross_entropy.softmax_cross_entropy
+    ours = cross_entropy.softmax_cross_entropy  # whose labels are probabilities: none is negative
     return ours(logits, positive_part(labels)) - ours(logits, positive_part(-labels))

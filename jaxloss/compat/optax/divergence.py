@@ -19,6 +19,7 @@ def kl_divergence(
 ) -> Array:
     """`jaxloss.kl_divergence`, but Σ t log(t / p) off the simplex too, where it may be negative."""
     logs, masses = _counted(log_predictions, targets, axis, where, absent=0)
+    # Less Σ p - t, which the generalised divergence adds so as to be never negative.
     return _generalized(logs, masses) - jnp.sum(jnp.exp(logs) - masses, axis=-1)
 
 

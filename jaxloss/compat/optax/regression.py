@@ -72,6 +72,7 @@ def triplet_margin_loss(
     It is what one more coordinate adds in which positives and negatives differ from the anchor.
     """
     x, y, z = events(axis, anchors, positives, negatives)
+    # |x - y|^p + eps is the power of a distance with one coordinate more, in which they are apart.
     apart = jnp.asarray(eps) ** (1 / jnp.asarray(norm_degree))
     points = with_entry(x, 0), with_entry(y, apart), with_entry(z, apart)
     return triplet.triplet(*points, margin=margin, p=norm_degree)

@@ -65,6 +65,7 @@ def multiclass_generalized_dice_loss(
     labels = as_array(targets)
     volumes = jnp.sum(labels, axis=tuple(range(labels.ndim - 1)), dtype=computing_dtype(labels))
     most = float(np.finfo(volumes.dtype).max)
+    # The ratio to the rarest present class: 1 / volume² is infinite for an absent one.
     rarest = jnp.min(volumes, where=volumes > 0, initial=most)
     weights = (rarest / jnp.maximum(volumes, rarest)) ** 2
     losses = dice_loss(

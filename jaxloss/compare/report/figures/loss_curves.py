@@ -77,8 +77,8 @@ def profiles(results: Results, analysis: Analysis) -> dict[str, Profile]:
     }
     at = jnp.linspace(-_HALF_RANGE, _HALF_RANGE, _POINTS)
     # All contenders in one program: compiling takes most of the time.
-    found = quick_jit(lambda x: {name: _along(line, o, x) for name, o in chosen.items()})(at)
-    return {name: Profile(np.asarray(at), *map(np.asarray, found[name])) for name in chosen}
+    curves = quick_jit(lambda x: {name: _along(line, o, x) for name, o in chosen.items()})(at)
+    return {name: Profile(np.asarray(at), *map(np.asarray, curves[name])) for name in chosen}
 
 
 def draw_shape(axes: Axes, profile: Profile) -> None:

@@ -139,8 +139,8 @@ def hyperparameters(results: Results, analysis: Analysis) -> PageFigure:
         plots.draw_hyperparameter(axes, results, analysis, loss, name, ordinate)
         axes.set_xlabel(name)
 
-    found = tuned_panels(results, analysis)
-    draw = [(loss, functools.partial(one, loss=loss, name=name)) for loss, name in found]
+    tuned = tuned_panels(results, analysis)
+    draw = [(loss, functools.partial(one, loss=loss, name=name)) for loss, name in tuned]
     caption = (
         f"{capital(ordinate.label)}, on test data after training, at the best of all else for "
         f"each value. {_reading(ordinate)} The dot is what was chosen, on validation data."
@@ -159,8 +159,8 @@ def losses(results: Results, analysis: Analysis) -> PageFigure:
         loss_curves.draw_shape(axes, profile)
         axes.set_xlabel(line.says)
 
-    found = loss_curves.profiles(results, analysis)
-    draw = [(loss, functools.partial(one, profile=profile)) for loss, profile in found.items()]
+    profiles = loss_curves.profiles(results, analysis)
+    draw = [(loss, functools.partial(one, profile=profile)) for loss, profile in profiles.items()]
     caption = (
         "Solid, what one example costs; dashed, how hard it pulls: each scaled to 1, at the "
         "hyper-parameters chosen at the strongest noise, all else that is predicted being 0. A "

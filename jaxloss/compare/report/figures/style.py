@@ -161,6 +161,7 @@ def _inline(source: str, name: str, title: str) -> str:
     body = re.sub(r"(url\(#|href=\"#)", rf"\g<1>{name}-", body).replace("xlink:href", "href")
     # Sizes stay as drawn, the family becomes that of the page.
     body = re.sub(r"(font:[^;\"]*?px) [^;\"]*", r"\1 var(--sans)", body)
+    # The colours above occur nowhere else in an SVG, so that plain replacement is enough.
     for shade, variable in VARIABLES.items():
         body = body.replace(shade, f"var(--{variable})")
     size = re.search(r'viewBox="[^"]*"', body)

@@ -17,12 +17,12 @@ def arrays(shape, seed=0):
     real = lambda: jnp.asarray(rng.normal(size=shape), jnp.float32)
     signs, labels = rng.choice([-1.0, 1.0], shape), rng.integers(0, shape[-1], shape[:-1])
     first, second = jax.nn.log_softmax(real()), jax.nn.log_softmax(real())
-    named = {name: real() for name in ("predictions", "targets", "logits", "scores", "rivals")}
-    named |= {name: real() for name in ("anchors", "positives", "negatives")}
+    names = ("predictions", "targets", "logits", "scores", "other_scores")
+    named = {name: real() for name in (*names, "anchors", "positives", "negatives")}
     return named | {
         "signs": jnp.asarray(signs, jnp.float32),
-        "truths": jnp.asarray(signs > 0, jnp.float32),
-        "chances": jnp.asarray(rng.uniform(0.05, 0.95, shape), jnp.float32),
+        "binary_labels": jnp.asarray(signs > 0, jnp.float32),
+        "binary_probabilities": jnp.asarray(rng.uniform(0.05, 0.95, shape), jnp.float32),
         "rates": jnp.exp(real()),
         "counts": jnp.asarray(rng.poisson(2.0, shape), jnp.float32),
         "labels": jnp.asarray(labels, jnp.int32),
@@ -54,7 +54,7 @@ def _sets(rng):
         "groups": groups,
         "partners": jnp.sum(groups[:, None] == groups, axis=-1) - 1,
         "region_logits": real(2, 8),
-        "region_chances": jax.nn.sigmoid(real(2, 8)),
+        "region_probabilities": jax.nn.sigmoid(real(2, 8)),
         "region": jnp.asarray(rng.integers(0, 2, (2, 8)), jnp.float32),
         "pixel_logits": real(2, 8, 3),
         "pixel_classes": classes,

@@ -48,8 +48,8 @@ WRONG = jnp.eye(SHAPE[-1]).at[0].set(jnp.array([0.0, 0.0, 0.0, 1.0]))
 CERTAIN = {
     "distribution": jnp.eye(SHAPE[-1])[jnp.arange(SHAPE[0]) % SHAPE[-1]],
     "probabilities": WRONG[jnp.arange(SHAPE[0]) % SHAPE[-1]],
-    "truths": jnp.eye(*SHAPE),
-    "chances": jnp.eye(*SHAPE)[::-1],
+    "binary_labels": jnp.eye(*SHAPE),
+    "binary_probabilities": jnp.eye(*SHAPE)[::-1],
 }
 CERTAIN["log_probabilities"] = jnp.log(CERTAIN["probabilities"])
 CERTAIN["log_distribution"] = jnp.log(CERTAIN["distribution"])

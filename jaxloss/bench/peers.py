@@ -29,16 +29,17 @@ ROWS = (
         "softmax_cross_entropy(logits, distribution)",
     ),
     _torch(
-        "binary_cross_entropy_with_logits(logits, truths)",
-        "sigmoid_binary_cross_entropy(logits, truths)",
+        "binary_cross_entropy_with_logits(logits, binary_labels)",
+        "sigmoid_binary_cross_entropy(logits, binary_labels)",
     ),
     _keras(
-        "binary_crossentropy(truths, logits, from_logits=True)",
-        "sigmoid_binary_cross_entropy(logits, truths)",
+        "binary_crossentropy(binary_labels, logits, from_logits=True)",
+        "sigmoid_binary_cross_entropy(logits, binary_labels)",
     ),
     _keras(
-        "binary_focal_crossentropy(truths, logits, apply_class_balancing=True, from_logits=True)",
-        "sigmoid_focal(logits, truths, alpha=0.25, gamma=2.0)",
+        "binary_focal_crossentropy(binary_labels, logits, apply_class_balancing=True, "
+        "from_logits=True)",
+        "sigmoid_focal(logits, binary_labels, alpha=0.25, gamma=2.0)",
     ),
     _torch("(1 - scores * signs).clamp(min=0)", "hinge(scores, signs)"),
     _torch("poisson_nll_loss(rates, counts, log_input=False)", "poisson_nll(rates, counts)"),

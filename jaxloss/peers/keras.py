@@ -38,9 +38,9 @@ ROWS = (
     row("hinge(signs, scores)", "hinge(scores, signs).mean(-1)", _LAST),
     row("squared_hinge(signs, scores)", "squared_hinge(scores, signs).mean(-1)", _LAST),
     row(
-        "categorical_hinge(one_hot, chances)",
-        "crammer_singer(chances, labels)",
-        "integer labels; no 0 competes for the true class where all rivals score below 0",
+        "categorical_hinge(one_hot, binary_probabilities)",
+        "crammer_singer(binary_probabilities, labels)",
+        "integer labels; no 0 competes for the true class where all other classes score below 0",
     ),
     row(
         "cosine_similarity(targets, predictions)",
@@ -59,13 +59,13 @@ ROWS = (
         "targets come first; not clipped; of logits, `kl_divergence` of their `log_softmax`",
     ),
     row(
-        "binary_crossentropy(truths, chances)",
-        "binary_cross_entropy(chances, truths).mean(-1)",
+        "binary_crossentropy(binary_labels, binary_probabilities)",
+        "binary_cross_entropy(binary_probabilities, binary_labels).mean(-1)",
         f"{_LAST}; probabilities are not clipped",
     ),
     row(
-        "binary_crossentropy(truths, logits, from_logits=True, label_smoothing=0.1)",
-        "sigmoid_binary_cross_entropy(logits, truths, label_smoothing=0.1).mean(-1)",
+        "binary_crossentropy(binary_labels, logits, from_logits=True, label_smoothing=0.1)",
+        "sigmoid_binary_cross_entropy(logits, binary_labels, label_smoothing=0.1).mean(-1)",
         f"{_LAST}; logits have a function of their own",
     ),
     row(
@@ -84,8 +84,8 @@ ROWS = (
         "labels come first; an example is ignored by `where`, not by `ignore_class`",
     ),
     row(
-        "binary_focal_crossentropy(truths, logits, from_logits=True)",
-        "sigmoid_focal(logits, truths).mean(-1)",
+        "binary_focal_crossentropy(binary_labels, logits, from_logits=True)",
+        "sigmoid_focal(logits, binary_labels).mean(-1)",
         f"{_LAST}; class balance is on where `alpha` is given",
     ),
     row(
@@ -104,13 +104,13 @@ ROWS = (
         "labels come first; vectors of any length",
     ),
     row(
-        "dice(region, region_chances, axis=-1)",
-        "dice(region_chances, region)",
+        "dice(region, region_probabilities, axis=-1)",
+        "dice(region_probabilities, region)",
         "targets come first; one value per region, not one for the batch",
     ),
     row(
-        "tversky(region, region_chances, alpha=0.6, beta=0.3, axis=-1)",
-        "tversky(region_chances, region, alpha=0.3, beta=0.6)",
+        "tversky(region, region_probabilities, alpha=0.6, beta=0.3, axis=-1)",
+        "tversky(region_probabilities, region, alpha=0.3, beta=0.6)",
         "targets come first; up to Keras 3.15 alpha and beta change places (keras#23333)",
         below="3.16",
     ),

@@ -51,7 +51,7 @@ COMMON = (
         "quantile_loss(predictions, targets, 0.9)",
         "pinball(predictions, targets, quantile=0.9)",
     ),
-    Peer("", "iou_loss(region_chances, region)", "jaccard(region_chances, region)"),
+    Peer("", "iou_loss(region_probabilities, region)", "jaccard(region_probabilities, region)"),
     Peer("", "supcon(embeddings, groups)", "supervised_contrastive(embeddings, groups)"),
     Peer(
         "",

@@ -35,8 +35,8 @@ ROWS = (
         "labels may be boolean or {0, 1} too",
     ),
     row(
-        "sigmoid_binary_cross_entropy(logits, truths)",
-        "sigmoid_binary_cross_entropy(logits, truths)",
+        "sigmoid_binary_cross_entropy(logits, binary_labels)",
+        "sigmoid_binary_cross_entropy(logits, binary_labels)",
         "shapes are equal; an infinite logit on the right side costs 0",
     ),
     row(
@@ -74,8 +74,8 @@ ROWS = (
         f"a target of -inf adds 0; {IN_LOGS}",
     ),
     row(
-        "sigmoid_focal_loss(logits, truths, alpha=0.25, gamma=2.0)",
-        "sigmoid_focal(logits, truths, alpha=0.25, gamma=2.0)",
+        "sigmoid_focal_loss(logits, binary_labels, alpha=0.25, gamma=2.0)",
+        "sigmoid_focal(logits, binary_labels, alpha=0.25, gamma=2.0)",
         "a soft label gives the expectation over hard ones",
     ),
     row(
@@ -84,8 +84,8 @@ ROWS = (
         "integer labels; epsilon is 1 by default",
     ),
     row(
-        "sparsemax_loss(scores, truths)",
-        "sparsemax(scores, truths)",
+        "sparsemax_loss(scores, binary_labels)",
+        "sparsemax(scores, binary_labels)",
     ),
     row(
         "multiclass_sparsemax_loss(score_rows, label_rows)",

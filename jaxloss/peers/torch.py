@@ -28,13 +28,13 @@ ROWS = (
         "the variance comes before the targets and is not clamped",
     ),
     row(
-        "binary_cross_entropy(chances, truths)",
-        "binary_cross_entropy(chances, truths)",
+        "binary_cross_entropy(binary_probabilities, binary_labels)",
+        "binary_cross_entropy(binary_probabilities, binary_labels)",
         "the logarithm is not clamped at -100",
     ),
     row(
-        "binary_cross_entropy_with_logits(logits, truths, pos_weight=torch.tensor(3.0))",
-        "sigmoid_binary_cross_entropy(logits, truths, positive_weight=3.0)",
+        "binary_cross_entropy_with_logits(logits, binary_labels, pos_weight=torch.tensor(3.0))",
+        "sigmoid_binary_cross_entropy(logits, binary_labels, positive_weight=3.0)",
     ),
     row(
         "cross_entropy(logits, labels, label_smoothing=0.1)",
@@ -81,8 +81,8 @@ ROWS = (
         ZERO_VECTOR,
     ),
     row(
-        "margin_ranking_loss(scores, rivals, signs, margin=0.5)",
-        "margin_ranking(scores, rivals, signs, margin=0.5)",
+        "margin_ranking_loss(scores, other_scores, signs, margin=0.5)",
+        "margin_ranking(scores, other_scores, signs, margin=0.5)",
     ),
     row(
         "multilabel_margin_loss(scores, listed)",
@@ -90,8 +90,8 @@ ROWS = (
         "labels are multi-hot, not a list that ends with -1",
     ),
     row(
-        "multilabel_soft_margin_loss(logits, truths)",
-        "multilabel_soft_margin(logits, truths)",
+        "multilabel_soft_margin_loss(logits, binary_labels)",
+        "multilabel_soft_margin(logits, binary_labels)",
     ),
     row(
         "pairwise_distance(predictions, targets, p=3.0)",

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from jaxloss.core.loss import Loss
 from jaxloss.core.objective import Objective, as_arrays
-from jaxloss.core.parts import PyTree
+from jaxloss.core.batch import PyTree
 from jaxloss.core.signature import Signature
 from jaxloss.core.term import Term
 

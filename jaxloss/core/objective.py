@@ -13,7 +13,7 @@ import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
 
-from jaxloss.core.parts import Key, PyTree, refuse_unread
+from jaxloss.core.batch import Key, PyTree, refuse_unread
 from jaxloss.core.reduction import Average, Reduction, mean
 from jaxloss.core.term import Term, as_leaf, signed
 from jaxloss.numerics import as_argument, as_array

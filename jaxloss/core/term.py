@@ -13,7 +13,7 @@ from jax.typing import ArrayLike
 
 from jaxloss.core.loss import Loss, SummedLoss
 from jaxloss.core.masking import as_mask, as_prefix, hide
-from jaxloss.core.parts import Path, PyTree, own_mask, part_of
+from jaxloss.core.batch import Path, PyTree, own_mask, part_of
 from jaxloss.core.reduction import (
     ADDITIVE,
     Additive,

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from jaxloss.core.objective import Objective, as_arrays
-from jaxloss.core.parts import PyTree
+from jaxloss.core.batch import PyTree
 
 
 @jax.tree_util.register_dataclass

@@ -10,11 +10,12 @@ import numpy as np
 from jax import Array
 from numpy.typing import NDArray
 
+from jaxloss.core.batch import Batch, PyTree, as_arrays
 from jaxloss.core.loss import Loss
-from jaxloss.core.objective import Objective, as_arrays
-from jaxloss.core.batch import PyTree
+from jaxloss.core.objective import Objective
 from jaxloss.core.signature import Signature
 from jaxloss.core.term import Term
+from jaxloss.core.validity import in_domain
 
 AnyArray = NDArray[Any]
 
@@ -35,12 +36,12 @@ class Checked:
     ) -> Array:
         """Check all values on the host, and return the value of the objective."""
         value = self.objective(predictions, targets, where=where, weights=weights)
-        given = as_arrays((predictions, targets, where, weights))
+        batch = Batch(*as_arrays((predictions, targets, where, weights)))
         for term in self.objective.named.values():
             if isinstance(term.loss, Loss):
                 # The gradient of a product depends on its factors, so that it waits for the check,
                 # as that of a sum would not.
-                value = value * _look(term, term.loss.contract, *given).astype(value.dtype)
+                value = value * _look(term, term.loss.contract, batch).astype(value.dtype)
         return value
 
 
@@ -101,13 +102,13 @@ class Seen:
     reduced: Array
 
 
-def _look(term: Term, contract: Signature, *given: PyTree) -> Array:
+def _look(term: Term, contract: Signature, batch: Batch) -> Array:
     """Check the arguments and values of a term's loss on the host, and return 1.
 
     The result is a factor of the value, since XLA drops a callback whose result is not used.
     """
     # A callback has no derivative; that of a constant is not asked for.
-    still = jax.lax.stop_gradient((term, *given))
+    still = jax.lax.stop_gradient((term, batch))
     seen, one = _seen(contract, *still), jnp.ones((), jnp.float32)
     # Outside of transformations no callback is needed, and the error is a plain ValueError.
     if not any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(seen)):
@@ -122,19 +123,12 @@ def _look(term: Term, contract: Signature, *given: PyTree) -> Array:
     return looked
 
 
-def _seen(
-    contract: Signature,
-    term: Term,
-    predictions: PyTree,
-    targets: PyTree,
-    where: PyTree,
-    weights: PyTree,
-) -> Seen:
-    arrays, _ = term.inputs(predictions, targets, where)
+def _seen(contract: Signature, term: Term, batch: Batch) -> Seen:
+    arrays = term.inputs(batch).arrays
     numbers = {k: jnp.asarray(v) for k, v in term.traced.items() if v is not None}
     contained = {k: contract.hyperparameters[k].domain.contains(v) for k, v in numbers.items()}
-    inside = contract.inside(contract.cast(arrays)) | contained
-    values, amounts = term.measure(predictions, targets, where, weights)
+    inside = in_domain(contract, contract.cast(arrays)) | contained
+    values, amounts = term.measure(batch)
     of_arrays = dict(zip(contract.arrays, arrays, strict=True))
     return Seen(of_arrays, numbers, inside, values, amounts, term.reduction(values, amounts))
 

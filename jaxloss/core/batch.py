@@ -1,17 +1,69 @@
-"""One part of a structure by a key, an index or an attribute, and masks given part by part."""
+"""What an objective is called with, and the part of it that one term acts on.
+
+A part is found by a key, an index or an attribute. Masks and weights are given once for all parts,
+or part by part.
+"""
 
 import dataclasses
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, NamedTuple, Self
 
 import jax
 import numpy as np
+from jax import Array
+from jax.typing import ArrayLike
 
 from jaxloss.hints import alike
+from jaxloss.numerics import as_argument, as_array
 
 PyTree = Any
 Key = str | int
 Path = tuple[Key, ...]
+
+
+class Batch(NamedTuple):
+    """Some examples.
+
+    Attributes:
+        predictions: An array, a tuple of several for one loss, or a structure of these by part.
+        targets: Likewise, or `None` where no loss takes any.
+        where: Which examples count, once for all or by part; all of them if `None`.
+        weights: What each example counts, once for all or by part; one if `None`.
+    """
+
+    predictions: PyTree
+    targets: PyTree
+    where: PyTree = None
+    weights: PyTree = None
+
+    @classmethod
+    def of(cls, *trees: PyTree) -> Self:
+        """The examples as arguments of a compiled function."""
+        return cls(*(throughout(as_argument, tree) for tree in trees))
+
+    def at(self, path: Path, *, targets: bool) -> Self:
+        """The part that a path leads to; without targets for a loss that takes none."""
+        part = self if targets else self._replace(targets=None)
+        for key in path:
+            part = type(self)(
+                part_of("the predictions", part.predictions, key),
+                part_of("the targets", part.targets, key) if targets else None,
+                own_mask(part.where, key),
+                own_mask(part.weights, key),
+            )
+        return part
+
+
+def as_arrays(tree: PyTree) -> PyTree:
+    """Arrays throughout; a list is an array, a tuple or mapping is several."""
+    return throughout(as_array, tree)
+
+
+def throughout(receive: Callable[[ArrayLike], ArrayLike], tree: PyTree) -> PyTree:
+    """The tree with each of its leaves received as an array; a list is one leaf."""
+    if tree is None or isinstance(tree, Array):
+        return tree
+    return jax.tree.map(receive, tree, is_leaf=lambda node: isinstance(node, list))
 
 
 def part_of(owner: str, tree: PyTree, key: Key) -> PyTree:
@@ -46,6 +98,8 @@ def refuse_unread(name: str, tree: PyTree, paths: Iterable[Path]) -> None:
     Raises:
         ValueError: There is such a mask.
     """
+    if tree is None or _is_array(tree):
+        return
     paths = list(paths)
     read = {_place(tree, path[0]): path[0] for path in paths if path}
     for key, part in _parts(tree).items():

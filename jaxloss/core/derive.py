@@ -191,7 +191,7 @@ def _read(
         return Signature.of(function)
     added = {name: HyperParameter(*item) for name, item in own.items()}
     read = replace(contract, name=function.__name__, hyperparameters=inherited | added)
-    read.admit({name: item.default for name, item in added.items()})
+    read.validate({name: item.default for name, item in added.items()})
     return read
 
 

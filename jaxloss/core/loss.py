@@ -9,21 +9,25 @@ import functools
 import inspect
 import operator
 import re
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Concatenate, Generic, NoReturn, ParamSpec, TypeAlias, overload
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
 
+from jaxloss.core.axes import refuse_misfits
 from jaxloss.core.domains import Real, Score, Sign
 from jaxloss.core.facts import Facts
+from jaxloss.core.masking import as_mask
+from jaxloss.core.reduction import sum_of
 from jaxloss.core.signature import Signature
-from jaxloss.numerics import computing_dtype, poison
-from jaxloss.numerics.broadcasting import lead
-from jaxloss.numerics.custom_jvp import by_slope
+from jaxloss.core.validity import all_in_domain, cast_numbers, nan_outside
+from jaxloss.numerics import as_array, computing_dtype, poison
+from jaxloss.numerics.broadcasting import lead, spread
+from jaxloss.numerics.custom_jvp import with_recomputed_jvp
 
 P = ParamSpec("P")
 
@@ -38,11 +42,6 @@ ArrayOrList: TypeAlias = (
 `ArrayLike` of JAX has no lists, which `jax.numpy` refuses. The depth is written out, as a string
 would be a sequence of sequences without end.
 """
-
-
-def _as_one(value: Any) -> Any:
-    """A list as one array: `jit` would take it for as many arguments as it has entries."""
-    return jnp.asarray(value) if isinstance(value, (list, tuple)) else value
 
 
 def _of_objectives(form: str) -> Callable[..., NoReturn]:
@@ -94,6 +93,12 @@ class Loss(Generic[P]):
         self.function = function
         self.contract = contract
         self.facts = facts
+        self._arrays = len(contract.arrays)
+        self._whole = (
+            with_recomputed_jvp(self._primal, self._derivative)
+            if contract.elementwise
+            else self._checked_value
+        )
         self._compiled: Callable[..., Array] = jax.jit(self._trace, inline=True)
 
     # The first form is what an editor shows; the second is what else is accepted: a type cannot say
@@ -104,10 +109,16 @@ class Loss(Generic[P]):
     def __call__(self, *args: ArrayOrList, **keywords: ArrayOrList | None) -> Array: ...
     def __call__(self, *args: Any, **keywords: Any) -> Array:
         """Check the hyper-parameters, then run the compiled function."""
-        arrays = self.contract.bind(args, keywords)
+        arrays: Sequence[Any] = args
+        if len(args) != self._arrays or not all(isinstance(x, Array) for x in args):
+            arrays = self.contract.bind(args, keywords)
         if keywords:
-            self.contract.admit(keywords)
-            keywords = {name: _as_one(value) for name, value in keywords.items()}
+            self.contract.validate(keywords)
+            # `jit` would take a list for as many arguments as it has entries.
+            keywords = {
+                name: jnp.asarray(x) if isinstance(x, (list, tuple)) else x
+                for name, x in keywords.items()
+            }
         return self._compiled(*arrays, **keywords)
 
     def __repr__(self) -> str:
@@ -120,50 +131,98 @@ class Loss(Generic[P]):
         """The value at arrays that fit, without checks, casts or compilation."""
         return self.function(*arrays, **hyperparameters)
 
-    def _one_each(self, arrays: Sequence[Array], numbers: Mapping[str, Any]) -> Array:
-        """The value, once it is one number for each example."""
-        value = self.compute(*arrays, **numbers)
-        self.contract.check_value(value, arrays[0].shape)
-        return value
+    def sum(
+        self,
+        *arrays: Array,
+        weights: Array | None,
+        counted: Array | None,
+        divisor: Array | None = None,
+        **keywords: Any,
+    ) -> Array:
+        """Sum of weight times value over the examples that count.
 
-    def _trace(self, *given: Array, **keywords: Any) -> Array:
-        self.contract.check(given)
+        Args:
+            *arrays: Those of a call.
+            weights: What each example counts, one number or boolean for each; 1 if `None`.
+            counted: Which examples count at all, likewise; all if `None`. What is not counted adds
+                nothing, whatever its value.
+            divisor: What the sum is divided by, if anything; where it is 0, so is the result.
+            **keywords: The hyper-parameters, and for a set `where`.
+        """
+        return sum_of(self(*arrays, **keywords), weights, counted, divisor)
+
+    def _trace(self, *arrays: Array, **keywords: Any) -> Array:
+        """The checked value, while it is traced for the compiler."""
+        refuse_misfits(self.__name__, self.contract.arrays, arrays)
         with jax.named_scope(self.__name__):
-            if self.contract.elementwise:
-                return by_slope(self._plain, self._sloped, given, keywords)
-            return self._poisoned(given, keywords)
+            return self._whole(arrays, keywords)
 
     def _prepare(
-        self, given: Sequence[Array], keywords: Mapping[str, Any]
+        self, arrays: Sequence[Array], keywords: Mapping[str, Any]
     ) -> tuple[list[Array], dict[str, Any]]:
-        """The arrays and hyper-parameters as the function wants them."""
-        dtype, arrays = computing_dtype(*given), self.contract.cast(given)
+        """The arrays and hyper-parameters as the function wants them: of one dtype, unmasked."""
+        cast, dtype = self.contract.cast(arrays), computing_dtype(*arrays)
+        numbers = cast_numbers(self.contract, keywords, arrays[0].shape, dtype)
         if self.contract.is_set:
-            arrays, where = self.contract.conceal(keywords.get("where"), arrays)
-            keywords = {**keywords, "where": where}
-        return arrays, self.contract.spread(keywords, given[0].shape, dtype)
+            cast, numbers["where"] = self._count_elements(keywords.get("where"), cast)
+        return cast, numbers
 
-    def _poisoned(self, given: Sequence[Array], keywords: Mapping[str, Any]) -> Array:
-        """The value, NaN with NaN slopes where an array or a hyper-parameter is out of bounds."""
-        arrays, numbers = self._prepare(given, keywords)
-        valid = self.contract.valid(arrays, numbers)
-        if not self.contract.keeps:
-            # The input is poisoned too: no slope leads back to logits that no label points at.
-            arrays[0] = poison(arrays[0], valid)
-        value = self._one_each(arrays, numbers)
+    def _count_elements(
+        self, where: Array | None, arrays: Sequence[Array]
+    ) -> tuple[list[Array], Array]:
+        """The arrays, harmless where elements do not count, and which do, one entry for each."""
+        contract, shape = self.contract, self.contract.elements_of(arrays[0].shape)
+        if where is None:
+            beyond = tuple(range(len(shape), arrays[0].ndim))
+            like = jnp.any(arrays[0], axis=beyond)  # has the sharding of the elements
+            return list(arrays), jnp.ones_like(like)
+        mask = as_mask(contract.name, as_array(where), *contract.mask_shapes(arrays, shape))
+        filled = contract.fill_masked(mask, arrays)
+        return list(filled), mask if mask.ndim == len(shape) else spread(mask, shape)
+
+    def _checked_value(self, arrays: Sequence[Array], keywords: Mapping[str, Any]) -> Array:
+        """The value, NaN with a NaN gradient where an array or a number is outside its domain."""
+        cast, numbers = self._prepare(arrays, keywords)
+        valid = all_in_domain(self.contract, cast, numbers)
+        if not self.contract.first.kept:
+            # The input is poisoned too: no gradient leads back to logits that no label points at.
+            cast[0] = poison(cast[0], valid)
+        value = self._value(cast, numbers)
         return poison(value, lead(valid, value.ndim) & ~jnp.isnan(value))
 
-    def _sloped(self, given: Sequence[Array], keywords: Mapping[str, Any]) -> Array:
-        """Likewise of one number each, told from the inputs: slopes alone need no value."""
-        arrays, numbers = self._prepare(given, keywords)
-        valid = self.contract.valid(arrays, numbers)
-        return poison(self._one_each([poison(arrays[0], valid), *arrays[1:]], numbers), valid)
+    def _derivative(self, arrays: Sequence[Array], keywords: Mapping[str, Any]) -> Array:
+        """The elementwise value that is differentiated: its checks are read from the inputs.
 
-    def _plain(self, given: Sequence[Array], keywords: Mapping[str, Any]) -> Array:
-        """The same value by arithmetic alone, which compilers put into one pass with its sum."""
-        arrays, numbers = self._prepare(given, keywords)
-        value = self._one_each(arrays, numbers)
-        return functools.reduce(operator.add, self.contract.outside(arrays, numbers), value)
+        So the derivative needs no value, and the compiler drops the arithmetic of it.
+        """
+        cast, numbers = self._prepare(arrays, keywords)
+        valid = all_in_domain(self.contract, cast, numbers)
+        return poison(self._value([poison(cast[0], valid), *cast[1:]], numbers), valid)
+
+    def _primal(self, arrays: Sequence[Array], keywords: Mapping[str, Any]) -> Array:
+        """The elementwise value by arithmetic alone, which XLA puts into one pass with its sum."""
+        cast, numbers = self._prepare(arrays, keywords)
+        value = self._value(cast, numbers)
+        return functools.reduce(operator.add, nan_outside(self.contract, cast, numbers), value)
+
+    def _value(self, arrays: Sequence[Array], numbers: Mapping[str, Any]) -> Array:
+        """The value, once it is one number an example, or where a set is one, an element."""
+        value, leader = self.compute(*arrays, **numbers), arrays[0].shape
+        if not isinstance(value, (Array, np.ndarray, np.generic, float, int)):
+            size = f" of {len(value)}" if isinstance(value, (tuple, list)) else ""
+            got = f"a {type(value).__name__}{size}"
+            message = "a loss returns one array, which is what is minimised"
+            raise TypeError(f"{self.__name__}: {message}; compute the rest beside it, got {got}")
+        batch, shape = self.contract.batch_of(leader), np.shape(value)
+        if shape != batch and not (
+            self.contract.is_set and shape == self.contract.elements_of(leader)
+        ):
+            raise ValueError(
+                f"{self.__name__}: a loss returns one value for each example, here of shape "
+                f"{batch}, got {shape}; sum over the axes of one example, and leave the batch to "
+                "the reduction of an Objective"
+            )
+        return value
 
 
 class Distance(Loss[Concatenate[Array, Array, P]]):
@@ -209,21 +268,6 @@ def refuse_unless_margin(maker: str, argument: str, given: object) -> None:
     if not isinstance(given, Margin):
         message = f"`{argument}` is a margin-based loss, as hinge, got {given!r}"
         raise TypeError(f"{maker}: {message}")
-
-
-class SummedLoss(Loss[P], ABC):
-    """A loss whose sum over examples is quicker, with its gradients, than its values are."""
-
-    @abstractmethod
-    def total(self, *arrays: Array, weights: Array, counted: Array, **keywords: Any) -> Array:
-        """Sum of weight times value over the examples that count.
-
-        Args:
-            *arrays: Those of a call.
-            weights: What each example counts, one number for each.
-            counted: Which examples count at all, likewise; what is not counted adds nothing.
-            **keywords: The hyper-parameters.
-        """
 
 
 def loss(*bare: object, **facts: Any) -> Callable[[Callable[P, Array]], Loss[P]]:

@@ -29,7 +29,7 @@ def as_prefix(owner: str, name: str, array: Array, *shapes: Shape) -> Array:
     return array
 
 
-def hide(mask: Array, benign: float | None, array: Array) -> Array:
+def fill(mask: Array, benign: float | None, array: Array) -> Array:
     """The array, harmless behind the mask; one that all examples share stays as it is.
 
     An array with fewer axes than the mask is hidden where the mask is false throughout, one of more

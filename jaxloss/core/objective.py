@@ -13,10 +13,11 @@ import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
 
-from jaxloss.core.batch import Key, PyTree, refuse_unread
+from jaxloss.core.batch import Batch, Key, PyTree, refuse_unread, throughout
 from jaxloss.core.reduction import Average, Reduction, mean
-from jaxloss.core.term import Term, as_leaf, signed
-from jaxloss.numerics import as_argument, as_array
+from jaxloss.core.signature import as_leaf
+from jaxloss.core.term import Term, signed
+from jaxloss.numerics import as_argument
 
 
 @jax.tree_util.register_pytree_with_keys_class
@@ -91,7 +92,7 @@ class Objective:
             ValueError: `where` or `weights` is no prefix of the per-example shape, or has a part
                 that no term acts on; there is no such part of the predictions or targets.
         """
-        value: Array = self._value(*map(_as_arguments, (predictions, targets, where, weights)))
+        value: Array = self._value(Batch.of(predictions, targets, where, weights))
         return value
 
     def value_and_grad(
@@ -110,8 +111,8 @@ class Objective:
             >>> float(value), gradient.tolist()
             (2.0, [2.0, 0.0])
         """
-        given = map(_as_arguments, (predictions, targets, where, weights))
-        pair: tuple[Array, PyTree] = self._value_and_grad(*given)
+        batch = Batch.of(predictions, targets, where, weights)
+        pair: tuple[Array, PyTree] = self._value_and_grad(batch)
         return pair
 
     def terms(
@@ -136,8 +137,8 @@ class Objective:
             >>> {name: float(average.value) for name, average in terms.items()}
             {'absolute_error': 2.0, 'squared_error': 5.0}
         """
-        given = map(_as_arguments, (predictions, targets, where, weights))
-        averages: tuple[Average, ...] = self._averages(*given)  # a dict would be sorted by `jit`
+        batch = Batch.of(predictions, targets, where, weights)
+        averages: tuple[Average, ...] = self._averages(batch)  # a dict would be sorted by `jit`
         return dict(zip(self.named, averages, strict=True))
 
     def share(
@@ -171,11 +172,11 @@ class Objective:
             >>> float(objective.share(few, zeros[:1], whole) + objective.share(many, zeros, whole))
             3.0
         """
-        given = map(_as_arguments, (predictions, targets, where, weights))
         if set(masses) != set(self.named):
             message = f"of the terms {list(self.named)}, got those of {list(masses)}"
             raise ValueError(f"Objective.share: `masses` has the mass {message}")
-        value: Array = self._share(_as_arguments(dict(masses)), *given)
+        batch = Batch.of(predictions, targets, where, weights)
+        value: Array = self._share(throughout(as_argument, dict(masses)), batch)
         return value
 
     @property
@@ -304,9 +305,9 @@ class Objective:
         return cls._of(*children)
 
     @functools.partial(jax.jit, inline=True)
-    def _value(self, predictions: PyTree, targets: PyTree, where: PyTree, weights: PyTree) -> Array:
-        self._refuse_unread(where, weights)
-        values = [term.value(predictions, targets, where, weights) for term in self._terms]
+    def _value(self, batch: Batch) -> Array:
+        self._refuse_unread(batch)
+        values = [term.value(batch) for term in self._terms]
         if len({value.shape for value in values}) > 1:
             named = zip(self._terms, values, strict=True)
             shapes = ", ".join(f"{term.name} {value.shape}" for term, value in named)
@@ -315,35 +316,30 @@ class Objective:
         value = functools.reduce(operator.add, values)
         return value if self._constant is None else value + jnp.asarray(self._constant, value.dtype)
 
-    _value_and_grad = jax.jit(jax.value_and_grad(_value, argnums=1, allow_int=True), inline=True)
+    @functools.partial(jax.jit, inline=True)
+    def _value_and_grad(self, batch: Batch) -> tuple[Array, PyTree]:
+        def value(predictions: PyTree) -> Array:
+            reduced: Array = self._value(batch._replace(predictions=predictions))
+            return reduced
+
+        pair: tuple[Array, PyTree] = jax.value_and_grad(value, allow_int=True)(batch.predictions)
+        return pair
 
     @functools.partial(jax.jit, inline=True)
-    def _averages(
-        self, predictions: PyTree, targets: PyTree, where: PyTree, weights: PyTree
-    ) -> tuple[Average, ...]:
-        self._refuse_unread(where, weights)
-        given = predictions, targets, where, weights
-        return tuple(term.average(*given) for term in self._terms)
+    def _averages(self, batch: Batch) -> tuple[Average, ...]:
+        self._refuse_unread(batch)
+        return tuple(term.average(batch) for term in self._terms)
 
     @functools.partial(jax.jit, inline=True)
-    def _share(
-        self,
-        masses: dict[str, Array],
-        predictions: PyTree,
-        targets: PyTree,
-        where: PyTree,
-        weights: PyTree,
-    ) -> Array:
-        self._refuse_unread(where, weights)
-        given = predictions, targets, where, weights
-        return functools.reduce(
-            operator.add, [term.share(masses[name], *given) for name, term in self.named.items()]
-        )
+    def _share(self, masses: dict[str, Array], batch: Batch) -> Array:
+        self._refuse_unread(batch)
+        shares = [term.share(masses[name], batch) for name, term in self.named.items()]
+        return functools.reduce(operator.add, shares)
 
-    def _refuse_unread(self, where: PyTree, weights: PyTree) -> None:
+    def _refuse_unread(self, batch: Batch) -> None:
         paths = [term.path for term in self._terms]
-        refuse_unread("where", where, paths)
-        refuse_unread("weights", weights, paths)
+        refuse_unread("where", batch.where, paths)
+        refuse_unread("weights", batch.weights, paths)
 
     @classmethod
     def _of(cls, terms: Iterable[Term], constant: Any) -> Self:
@@ -351,22 +347,6 @@ class Objective:
         object.__setattr__(objective, "_terms", terms if isinstance(terms, tuple) else tuple(terms))
         object.__setattr__(objective, "_constant", constant)
         return objective
-
-
-def as_arrays(tree: PyTree) -> PyTree:
-    """Arrays throughout; a list is an array, a tuple or mapping is several."""
-    return _throughout(as_array, tree)
-
-
-def _as_arguments(tree: PyTree) -> PyTree:
-    """Likewise for a compiled function."""
-    return _throughout(as_argument, tree)
-
-
-def _throughout(receive: Callable[[ArrayLike], ArrayLike], tree: PyTree) -> PyTree:
-    if tree is None or isinstance(tree, Array):
-        return tree
-    return jax.tree.map(receive, tree, is_leaf=lambda node: isinstance(node, list))
 
 
 def _is_number(value: object) -> TypeGuard[ArrayLike]:

@@ -7,7 +7,7 @@ the examples, which adds up to that of the whole. The others need all values at 
 import functools
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NoReturn, Self
+from typing import NoReturn, Self, TypeGuard
 
 import jax
 import jax.numpy as jnp
@@ -17,6 +17,7 @@ from jax.typing import ArrayLike
 
 from jaxloss.kernels.sorting import spread_as, whole
 from jaxloss.numerics import as_array, computing_dtype, divide, poison, weighted
+from jaxloss.numerics.broadcasting import select
 from jaxloss.numerics.sizes import is_known
 
 Reduction = Callable[[Array, Array | None], Array]
@@ -53,13 +54,8 @@ class Average:
         """The average of `values`, each with its weight; boolean weights are a mask."""
         array = as_array(values)
         array = array.astype(computing_dtype(array))
-        if weights is None:
-            return cls(jnp.sum(array), _count(array))
-        amounts = as_array(weights)
-        if amounts.dtype == jnp.bool_:
-            return cls(jnp.sum(jnp.where(amounts, array, 0)), jnp.sum(amounts, dtype=jnp.int32))
-        numbers = amounts.astype(array.dtype)
-        return cls(jnp.sum(weighted(numbers, array)), jnp.sum(numbers))
+        amounts = None if weights is None else as_array(weights)
+        return cls(sum_of(array, amounts), mass_of(array, amounts))
 
     def __add__(self, other: Self) -> Self:
         """The average over both parts together."""
@@ -267,6 +263,48 @@ def _segment_sizes(counted: Array, segments: Array) -> Array:
     return jax.ops.segment_sum(counted, segments, num_segments=segments.size)[segments]
 
 
-def _count(values: Array) -> Array:
-    exact = not is_known(values.size) or values.size <= _LARGEST_COUNT
-    return jnp.asarray(values.size, jnp.int32 if exact else jnp.float32)
+def sum_of(
+    values: Array,
+    weights: Array | None = None,
+    counted: Array | None = None,
+    divisor: Array | None = None,
+) -> Array:
+    """Sum of weight times value over what counts, divided by the divisor, if any.
+
+    Args:
+        values: Of a computing dtype.
+        weights: Of the same shape, numbers or booleans; 1 if `None`.
+        counted: Boolean, a prefix of that shape. What does not count is dropped before it is
+            weighted, so that NaN in it adds nothing.
+        divisor: A scalar; where it is 0, so is the result, with gradient 0.
+    """
+    if counted is not None:
+        values = select(counted, values, 0)
+    if weights is not None and weights.dtype == jnp.bool_:
+        values = jnp.where(weights, values, 0)
+    elif weights is not None:
+        values = weighted(weights.astype(values.dtype), values)
+    summed = jnp.sum(values)
+    return summed if divisor is None else divide(summed, divisor.astype(summed.dtype))
+
+
+def mass_of(values: Array | jax.ShapeDtypeStruct, weights: Array | None) -> Array:
+    """The sum of weights; for a mask, or none, the exact count of `values` as int32."""
+    if weights is None:
+        exact = not is_known(values.size) or values.size <= _LARGEST_COUNT
+        return jnp.asarray(values.size, jnp.int32 if exact else jnp.float32)
+    if weights.dtype == jnp.bool_:
+        return jnp.sum(weights, dtype=jnp.int32)
+    return jnp.sum(weights.astype(values.dtype))
+
+
+def adds_up(reduction: Reduction) -> TypeGuard[Additive]:
+    """Whether the result of all examples follows from those of parts."""
+    return isinstance(reduction, Additive)
+
+
+def average_by(reduction: Reduction, values: Array, weights: Array | None) -> Average:
+    """What a reduction makes of values before any division, if it divides at all."""
+    if adds_up(reduction):
+        return reduction.average(values, weights)
+    return Undivided.by(reduction, values, weights)

@@ -10,15 +10,16 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
+from jaxloss.core.axes import refuse_misfits
 from jaxloss.core.domains import ArrayDomain
 from jaxloss.core.facts import Facts
-from jaxloss.core.loss import Loss, SummedLoss
+from jaxloss.core.loss import Loss
 from jaxloss.core.signature import Signature
 from jaxloss.heads.affine import Affine
 from jaxloss.heads.fused import Parts, Sweep
 from jaxloss.heads.online_softmax import Tile
 from jaxloss.kernels.chunking import BUFFERS, PyTree, map_by_chunks, tokens_at_once
-from jaxloss.numerics import computing_dtype
+from jaxloss.numerics import computing_dtype, divide
 from jaxloss.numerics.broadcasting import spread
 
 _ARRAYS = 3  # of a head: hidden, weight, bias
@@ -82,7 +83,7 @@ class HeadSignature(Signature):
         return [items[start : start + _ARRAYS] for start in starts]
 
 
-class HeadLoss(SummedLoss[...]):
+class HeadLoss(Loss[...]):
     """A loss of the logits that linear maps make, some tokens at a time."""
 
     contract: HeadSignature
@@ -98,20 +99,37 @@ class HeadLoss(SummedLoss[...]):
         """The value at arrays that fit, without checks, casts or compilation."""
         return self._each(self.parts(arrays, hyperparameters)).reshape(arrays[0].shape[:-1])
 
-    def total(self, *arrays: Array, weights: Array, counted: Array, **keywords: Any) -> Array:
-        """Sum of weight times value over the tokens that count, and its gradients in one sweep."""
-        self.contract.check(arrays)
+    def sum(
+        self,
+        *arrays: Array,
+        weights: Array | None,
+        counted: Array | None,
+        divisor: Array | None = None,
+        **keywords: Any,
+    ) -> Array:
+        """Sum of weight times value over the tokens that count, and its gradients in one sweep.
+
+        The weights are divided beforehand: the gradients, as large as the weight of the head, are
+        formed with the sum, and nothing is left to be multiplied with them.
+        """
+        refuse_misfits(self.__name__, self.contract.arrays, arrays)
+        wide, shape = computing_dtype(*arrays[:2]), arrays[0].shape[:-1]
+        numbers = jnp.ones((), wide) if weights is None else weights.astype(wide)
+        counts = jnp.ones((), bool) if counted is None else counted
+        if divisor is not None:
+            mass = divisor.astype(wide)
+            numbers, counts = divide(numbers, mass), counts & (mass != 0)
         with jax.named_scope(self.__name__):
             parts = self.parts(arrays, keywords)
-            shape = arrays[0].shape[:-1]
-            numbers = spread(weights, shape).astype(computing_dtype(*arrays[:2])).ravel()
             return self._sum(
-                parts._replace(weights=numbers, counted=spread(counted, shape).ravel())
+                parts._replace(
+                    weights=spread(numbers, shape).ravel(), counted=spread(counts, shape).ravel()
+                )
             )
 
     def _trace(self, *given: Array, where: Array | None = None, **keywords: Any) -> Array:
         """Leave casts and poison to the loss of the logits, so that narrow factors stay narrow."""
-        self.contract.check(given)
+        refuse_misfits(self.__name__, self.contract.arrays, given)
         with jax.named_scope(self.__name__):
             values: Array = self.masked(partial(self.compute, **keywords), given, where)
             return values
@@ -122,7 +140,7 @@ class HeadLoss(SummedLoss[...]):
         """What the function gives of each token; 0 behind the mask, whatever is there."""
         if where is None:
             return of_tokens(*arrays)
-        harmless, counted = self.contract.conceal(where, arrays)
+        harmless, counted = self._count_elements(where, arrays)
         return jax.tree.map(lambda x: jnp.where(counted, x, 0), of_tokens(*harmless))
 
     def _sum(self, parts: Parts) -> Array:

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike
 
+from jaxloss.core.axes import refuse_misfits
 from jaxloss.heads.linear import LinearHead, linear_head
 from jaxloss.heads.loss import map_logits
 from jaxloss.losses.classification.cross_entropy import softmax_cross_entropy_with_integer_labels
@@ -98,7 +99,7 @@ _SURPRISE = softmax_cross_entropy_with_integer_labels
 def _found(
     head: LinearHead, arrays: Sequence[Array], temperature: Array, where: Array | None
 ) -> TokenLogProbabilities:
-    head.contract.check(tuple(arrays))
+    refuse_misfits(head.__name__, head.contract.arrays, arrays)
 
     def of_tokens(*arrays: Array) -> TokenLogProbabilities:
         parts = head.parts(arrays, {"temperature": temperature})

@@ -39,31 +39,30 @@ def with_slopes(*slopes: Slope) -> Callable[[Callable[..., Array]], Callable[...
     return decorate
 
 
-def by_slope(value: Callable[..., Array], slope: Callable[..., Array], *inputs: Any) -> Array:
-    """`value(arrays, keywords)`, elementwise, whose derivative is that of `slope`.
+def with_recomputed_jvp(
+    value: Callable[..., Array], derivative: Callable[..., Array]
+) -> Callable[..., Array]:
+    """`value(arrays, keywords)`, elementwise, whose derivative is that of `derivative`.
 
     XLA keeps what value and derivative have in common in memory, on a CPU even a broadcast number,
     where computing it again is quicker than reading it. In another shape nothing is in common;
     nor have the derivatives in two predictions, each in a shape of its own.
     """
+    ruled = jax.custom_jvp(value)
 
-    @jax.custom_jvp
-    def function(inputs: Inputs) -> Array:
-        return value(*inputs)
-
-    def rule(primals: tuple[Inputs], tangents: tuple[Inputs]) -> tuple[Array, Array]:
-        rates = jax.tree.leaves(tangents[0], is_leaf=_is_zero)
-        moving = [i for i, rate in enumerate(rates) if not _is_zero(rate)]
-        further = range(1, len(primals[0][0]) - 1)  # predictions beside the first
-        parts = [[i for i in moving if i not in further], *([i] for i in moving if i in further)]
-        changes = [
-            _change(slope, primals[0], tangents[0], part, depth)
+    def rule(primals: Inputs, tangents: Inputs) -> tuple[Array, Array]:
+        leaves = jax.tree.leaves(tangents, is_leaf=_is_zero)
+        active = [i for i, tangent in enumerate(leaves) if not _is_zero(tangent)]
+        further = range(1, len(primals[0]) - 1)  # predictions beside the first
+        parts = [[i for i in active if i not in further], *([i] for i in active if i in further)]
+        tangents_out = [
+            _change(derivative, primals, tangents, part, depth)
             for depth, part in enumerate(filter(None, parts), 1)
         ]
-        return function(primals[0]), functools.reduce(operator.add, changes)
+        return ruled(*primals), functools.reduce(operator.add, tangents_out)
 
-    function.defjvp(rule, symbolic_zeros=True)
-    return function(inputs)
+    ruled.defjvp(rule, symbolic_zeros=True)
+    return ruled
 
 
 def _change(

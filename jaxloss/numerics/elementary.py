@@ -15,7 +15,6 @@ from jax import Array
 from jax.custom_derivatives import SymbolicZero
 from jax.typing import ArrayLike
 
-from jaxloss.numerics.broadcasting import lead
 from jaxloss.numerics.custom_jvp import with_slopes
 from jaxloss.numerics.nan import unknown
 from jaxloss.numerics.polynomial import polynomial
@@ -104,7 +103,7 @@ def poison(value: Array, valid: Array) -> Array:
     `valid` has the shape of `value` or of its leading axes.
     """
     factor = jnp.where(valid, jnp.ones((), value.dtype), jnp.nan)
-    return value * lead(factor, value.ndim)
+    return value * factor.reshape(factor.shape + (1,) * (value.ndim - factor.ndim))
 
 
 @with_slopes(lambda _, x: jnp.exp(x))

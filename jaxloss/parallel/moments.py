@@ -4,7 +4,7 @@ What each device knows of its own elements are sums of features and of their pro
 all that is communicated, however many elements there are.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -96,13 +96,13 @@ def global_moments(loss: Loss[...], axis_name: str) -> Loss[...]:
 class SpreadSignature(Signature):
     """The contract of a loss of sets whose elements are spread over devices."""
 
-    def valid(self, arrays: Sequence[Array], numbers: Mapping[str, Any]) -> Array:
-        """In which sets all values lie inside their domains, on all devices."""
-        own = super().valid(arrays, numbers).astype(jnp.int32)
+    def on_all_devices(self, of_arrays: Array, of_numbers: Array | None) -> Array:
+        """In which sets all elements on all devices, and all numbers, lie in their domains."""
+        own = super().on_all_devices(of_arrays, of_numbers).astype(jnp.int32)
         everywhere: Array = jax.lax.pmin(own, self.axis_name)
         return everywhere > 0
 
-    def anywhere(self, counted: Array) -> Array:
+    def on_any_device(self, counted: Array) -> Array:
         """Which sets have elements on any device."""
         return Batch(counted[..., None], self.axis_name).size() > 0
 

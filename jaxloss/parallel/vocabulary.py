@@ -4,7 +4,7 @@ What each device knows of its own classes is a few numbers for each example. The
 communicated.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +21,7 @@ from jaxloss.losses.classification.cross_entropy import (
     with_terms,
 )
 from jaxloss.numerics import divide
+from jaxloss.numerics.broadcasting import Shape
 from jaxloss.numerics.softmax import Parts, apart, below, entry
 
 
@@ -93,19 +94,17 @@ def vocabulary_parallel_cross_entropy(axis_name: str) -> Loss[...]:
 class ShardedSignature(Signature):
     """The contract of a loss of one block of the classes, with labels from all of them."""
 
-    def axis_sizes(self, arrays: Sequence[Array]) -> Mapping[str, int | Array]:
+    def axis_sizes(self, shapes: Sequence[Shape]) -> Mapping[str, int | Array]:
         """How long the axes are, by name, on all devices together."""
-        own = super().axis_sizes(arrays)
+        own = super().axis_sizes(shapes)
         return {**own, "classes": own["classes"] * lax.axis_size(self.axis_name)}
 
-    def _number_checks(self, numbers: Mapping[str, Any]) -> Iterator[Array]:
-        """The same on all devices, whose class weights differ."""
-        checks = list(super()._number_checks(numbers))
-        if numbers.get("class_weights") is None:
-            yield from checks
-        else:
-            bad = jnp.any(~jnp.stack(checks))
-            yield lax.psum(bad.astype(jnp.int32), self.axis_name) == 0
+    def on_all_devices(self, of_arrays: Array, of_numbers: Array | None) -> Array:
+        """What holds of the same labels everywhere, and of class weights, which differ."""
+        if of_numbers is None:
+            return of_arrays
+        everywhere: Array = lax.pmin(of_numbers.astype(jnp.int32), self.axis_name)
+        return of_arrays & (everywhere > 0)
 
 
 @dataclass(frozen=True)

@@ -12,13 +12,13 @@ import numpy as np
 from jax import Array
 from jax.custom_batching import custom_vmap
 
-from jaxloss.core.objective import as_arrays
+from jaxloss.core.batch import Batch, as_arrays
 from jaxloss.core.reduction import Average
 from jaxloss.core.term import Term
 from jaxloss.numerics import computing_dtype
 from jaxloss.numerics.broadcasting import Shape
 from jaxloss.training.binding import Bound
-from jaxloss.training.pieces import Batch, Given, Leaves, Model
+from jaxloss.training.pieces import Given, Leaves, Model, Pieces
 
 PyTree = Any
 Aux = Callable[[PyTree, PyTree], PyTree]
@@ -135,7 +135,7 @@ def accumulate(
         data = inputs, *map(as_arrays, (targets, where, weights))
         model = Model.of(bound.apply, params)
         axes = in_axes, *_axes_of_others(bound, model, (data, in_axes), parts)
-        scan = Scan.of(bound, model, Batch.of(data, axes, parts))
+        scan = Scan.of(bound, model, Pieces.of(data, axes, parts))
         value, accumulated, gradient = scan.run(aux)
         return (value if aux is None else (value, accumulated)), gradient
 
@@ -149,7 +149,7 @@ class Scan:
     Attributes:
         bound: The objective and the model.
         model: The model as leaves.
-        batch: The data as leaves.
+        pieces: The data as leaves.
         predictions: The shapes of the predictions of one part.
         summed: The names of the terms that differ from part to part; the others count once.
         changed: The leaves of the model that a call changes, by index.
@@ -157,13 +157,13 @@ class Scan:
 
     bound: Bound
     model: Model
-    batch: Batch
+    pieces: Pieces
     predictions: PyTree
     summed: Collection[str]
     changed: Collection[int]
 
     @classmethod
-    def of(cls, bound: Bound, model: Model, batch: Batch) -> "Scan":
+    def of(cls, bound: Bound, model: Model, pieces: Pieces) -> "Scan":
         """Trace the model under `vmap` over parts, which shows what depends on the examples."""
         named, changed, summed = bound.objective.named, set[int](), set[str]()
         depends: dict[str, PyTree] = {}
@@ -171,51 +171,51 @@ class Scan:
         def arrays_of(data: Given) -> tuple[PyTree, dict[str, PyTree]]:
             predictions, new = model.call({}, data[0])
             changed.update(new)
-            given = as_arrays(predictions), data[1], None
-            return predictions, {name: term.inputs(*given)[0] for name, term in named.items()}
+            batch = Batch(as_arrays(predictions), data[1])
+            return predictions, {name: term.arrays(batch) for name, term in named.items()}
 
         def of_part(rows: Leaves) -> tuple[PyTree, dict[str, PyTree]]:
-            _, targets, where, weights = data = batch.part(rows)
+            _, targets, where, weights = data = pieces.part(rows)
             predictions, arrays = arrays_of(data)
             depends.update(mapped(arrays))
             for name, term in named.items():
-                if batch.parts > 1 and any(jax.tree.leaves(depends[name][0])):
+                if pieces.parts > 1 and any(jax.tree.leaves(depends[name][0])):
                     term.refuse_event("accumulate", arrays[name][0].shape)
             terms = bound.objective.terms(predictions, targets, where=where, weights=weights)
             totals = mapped({name: average.total for name, average in terms.items()})
-            summed.update(name for name, total in totals.items() if total and batch.parts > 1)
+            summed.update(name for name, total in totals.items() if total and pieces.parts > 1)
             return predictions, arrays
 
         # Shapes only: nothing is computed.
-        every = jax.eval_shape(jax.vmap(of_part), batch.split())
+        every = jax.eval_shape(jax.vmap(of_part), pieces.split())
         predictions, arrays = jax.eval_shape(lambda x: jax.tree.map(lambda y: y[0], x), every)
         if summed:
-            _, whole = jax.eval_shape(lambda: arrays_of(batch.whole))
+            _, whole = jax.eval_shape(lambda: arrays_of(pieces.whole))
             for name in summed:
                 own = arrays[name], whole[name], depends[name]
-                _refuse_coupled(named[name], *own, batch.parts)
-        return cls(bound, model, batch, predictions, summed, changed)
+                _refuse_coupled(named[name], *own, pieces.parts)
+        return cls(bound, model, pieces, predictions, summed, changed)
 
     def run(self, aux: Aux | None) -> tuple[Array, Accumulated, PyTree]:
         """Compute the value, the auxiliary results, and the gradient."""
-        named, rows, moving = self.bound.objective.named, self.batch.split(), self.model.moving
+        named, rows, moving = self.bound.objective.named, self.pieces.split(), self.model.moving
         masses = self._masses(rows)
 
         def share(own: Leaves, state: Leaves, row: Leaves) -> tuple[Array, Any]:
-            inputs, targets, *masks = self.batch.part(row)
+            inputs, targets, *masks = self.pieces.part(row)
             predictions, changed = self.model.call(state | own, inputs)
-            given = as_arrays(predictions), targets, *masks
+            batch = Batch(as_arrays(predictions), targets, *masks)
             # A term that is the same in all parts counts once, by a share in each.
             shares = [
-                term.share(masses[name], *given)
+                term.share(masses[name], batch)
                 if name in self.summed
-                else term.value(*given) / self.batch.parts
+                else term.value(batch) / self.pieces.parts
                 for name, term in named.items()
             ]
             value = functools.reduce(operator.add, shares)
             if aux is None:
                 return value, (changed, {}, None)
-            terms = {name: term.average(*given) for name, term in named.items()}
+            terms = {name: term.average(batch) for name, term in named.items()}
             return value, (changed, terms, aux(predictions, targets))
 
         def step(carry: tuple[Leaves, Leaves], row: Leaves) -> tuple[tuple[Leaves, Leaves], Any]:
@@ -252,8 +252,8 @@ class Scan:
         blank = as_arrays(jax.tree.map(jnp.zeros_like, self.predictions))
 
         def masses(row: Leaves) -> dict[str, Array]:
-            _, *given = self.batch.part(row)
-            return {name: named[name].average(blank, *given).mass for name in self.summed}
+            batch = Batch(blank, *self.pieces.part(row)[1:])
+            return {name: named[name].average(batch).mass for name in self.summed}
 
         every: dict[str, Array] = jax.lax.map(masses, rows)
         return {name: jnp.sum(x, 0, dtype=x.dtype) for name, x in every.items()}
@@ -275,7 +275,7 @@ def _axes_of_others(
     array by its index shows which targets, masks and weights it reads.
     """
     (inputs, *others), in_axes = given
-    rows, found = Batch.of((inputs,), (in_axes,), parts), list[PyTree]()
+    rows, found = Pieces.of((inputs,), (in_axes,), parts), list[PyTree]()
 
     def of_part(row: Leaves) -> None:
         predictions = as_arrays(model.call({}, *rows.part(row))[0])
@@ -286,7 +286,7 @@ def _axes_of_others(
     places = jax.tree.unflatten(structure, map(_filled, leaves, range(len(leaves))))
     read: dict[bool, set[int]] = {True: set(), False: set()}
     for term in bound.objective.named.values():
-        predictions, *beside = term.own(*found, *places)
+        predictions, *beside = term.part(Batch(*found, *places))
         read[any(_values(predictions))].update(map(int, _values(beside)))
     shared = read[False] - read[True]
     axes = [None if i in shared else 0 for i in range(len(leaves))]
@@ -329,7 +329,7 @@ def _refuse_coupled(term: Term, part: PyTree, whole: PyTree, batched: PyTree, pa
     for few, all_, depends in zip(*map(jax.tree.leaves, (part, whole, batched)), strict=True):
         if depends:
             _refuse_uneven(term, few.shape, all_.shape, parts)
-    _refuse_uneven(term, term.maskable(part)[0], term.maskable(whole)[0], parts)
+    _refuse_uneven(term, term.counted_shape(part), term.counted_shape(whole), parts)
 
 
 def _refuse_uneven(term: Term, part: Shape, whole: Shape, parts: int) -> None:

@@ -9,7 +9,8 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from jaxloss.core.objective import Objective, as_arrays
+from jaxloss.core.batch import Batch, as_arrays
+from jaxloss.core.objective import Objective
 from jaxloss.core.reduction import Average
 
 PyTree = Any
@@ -81,9 +82,9 @@ class Bound:
         weights: PyTree = None,
     ) -> Array:
         """The scaled value of each term, shape `[terms]`, for `jax.jacrev`."""
-        given = map(as_arrays, (self.apply(params, inputs), targets, where, weights))
-        data = tuple(given)
-        return jnp.stack([term.value(*data) for term in self.objective.named.values()])
+        predictions = self.apply(params, inputs)
+        batch = Batch(*as_arrays((predictions, targets, where, weights)))
+        return jnp.stack([term.value(batch) for term in self.objective.named.values()])
 
     def masses(
         self,
@@ -99,7 +100,7 @@ class Bound:
         shapes = jax.eval_shape(lambda: self.apply(jax.tree.map(lambda x: x, params), inputs))
         blank = jax.tree.map(jnp.zeros_like, shapes)
         for term in self.objective.named.values():
-            term.refuse_parts("Bound.masses", *map(as_arrays, (blank, targets)))
+            term.refuse_parts("Bound.masses", Batch(as_arrays(blank), as_arrays(targets)))
         terms = self.objective.terms(blank, targets, where=where, weights=weights)
         return {name: average.mass for name, average in terms.items()}
 

@@ -11,7 +11,6 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from jaxloss.core.domains.base import Domain
-from jaxloss.core.loss import Loss
 from jaxloss.core.objective import Objective
 from jaxloss.core.term import Term
 from jaxloss.numerics import poison
@@ -132,16 +131,8 @@ def uncertainty_weighted(values: Array, log_variances: Array) -> Array:
     return jnp.sum(jnp.exp(-log_variances) * values + log_variances / 2)
 
 
-def _domain(term: Term, name: str) -> Domain:
-    """The domain of a hyper-parameter; all real numbers if the loss is a plain function."""
-    if not isinstance(term.loss, Loss):
-        return Domain(name, "a real number")
-    term.loss.contract.admit({name: jnp.zeros(())})
-    return term.loss.contract.hyperparameters[name].domain
-
-
 def _outward(term: Term, name: str, value: Any) -> Array:
-    domain, number = _domain(term, name), jnp.asarray(value, float)
+    domain, number = term.loss.contract.domain_of(name), jnp.asarray(value, float)
     real = _outward_maps(domain)(number)
     finite = jnp.isfinite(real)
     if isinstance(finite, jax.core.Tracer):  # under `jit`, where values cannot raise
@@ -162,7 +153,7 @@ def _outward_maps(domain: Domain) -> Callable[[Array], Array]:
 
 
 def _moved(term: Term, name: str, real: ArrayLike) -> Array:
-    return _inward(_domain(term, name), jnp.asarray(real))
+    return _inward(term.loss.contract.domain_of(name), jnp.asarray(real))
 
 
 def _inward(domain: Domain, real: Array) -> Array:

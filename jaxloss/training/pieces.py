@@ -18,7 +18,7 @@ _ARRAYS = (jax.Array, np.ndarray, np.generic)
 
 
 @dataclass(frozen=True)
-class Batch:
+class Pieces:
     """Inputs, targets, masks and weights as leaves, of which some are split into parts.
 
     Attributes:

@@ -10,8 +10,8 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from jaxloss.core.objective import Objective, as_arrays
-from jaxloss.core.batch import PyTree
+from jaxloss.core.batch import PyTree, as_arrays
+from jaxloss.core.objective import Objective
 
 
 @jax.tree_util.register_dataclass

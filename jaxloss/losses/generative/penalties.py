@@ -11,8 +11,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from jaxloss.core.objective import as_arrays
-from jaxloss.core.batch import PyTree
+from jaxloss.core.batch import PyTree, as_arrays
 from jaxloss.numerics import as_array, computing_dtype, norm
 from jaxloss.numerics.broadcasting import Shape, lead
 

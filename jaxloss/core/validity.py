@@ -1,0 +1,108 @@
+"""Which values lie inside their domains, as compiled code judges them: outside, a loss is NaN.
+
+A concrete hyper-parameter outside its domain is refused when it is bound. What is known only inside
+`jit` cannot be refused, so that value and gradient become NaN.
+"""
+
+import functools
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import jax.numpy as jnp
+from jax import Array
+
+from jaxloss.core.signature import Signature
+from jaxloss.numerics import nan_below_zero, poison, unknown
+from jaxloss.numerics.broadcasting import Shape, lead
+
+
+def cast_numbers(
+    signature: Signature, keywords: Mapping[str, Any], shape: Shape, dtype: Any
+) -> dict[str, Any]:
+    """Hyper-parameters in the computing dtype, those per class in the shape of the scores.
+
+    One outside its domain is NaN from here on: where no gradient leads back to it, as to a margin
+    that no example is within, NaN in the value alone would leave its gradient at 0.
+    """
+    cast = {}
+    for name, value in keywords.items():
+        if value is None or name == "where":
+            cast[name] = value
+            continue
+        domain = signature.hyperparameters[name].domain
+        number = jnp.asarray(value).astype(dtype)
+        number = poison(number, jnp.all(domain.contains(number)))
+        if domain.per_class and number.shape in ((), shape[-1:]):
+            number = jnp.broadcast_to(number, shape)
+        elif number.shape:
+            raise ValueError(
+                f"{signature.name}: `{name}` has shape {number.shape} where the arrays have "
+                f"{shape}; a hyper-parameter is a scalar (use jax.vmap for many), or where it is "
+                "said to be so one number for each entry of the last axis"
+            )
+        cast[name] = number
+    return cast
+
+
+def nan_outside(
+    signature: Signature, arrays: Sequence[Array], numbers: Mapping[str, Any]
+) -> Iterator[Array]:
+    """Summands of an elementwise loss: 0 where values are in their domains, NaN elsewhere.
+
+    They are arithmetic alone. XLA makes one pass of a sum and of what is summed only where that
+    holds no comparison (XLA:CPU of jax 0.10 and 0.12).
+    """
+    pairs = zip(signature.domains, arrays, strict=True)
+    rooms = [domain.room(array) for domain, array in pairs if domain.bounded]
+    if rooms:
+        yield nan_below_zero(functools.reduce(jnp.minimum, rooms))
+    for array in arrays:  # each by itself, as that minimum may lose NaN
+        nans = unknown(array)
+        yield nans if nans.ndim == arrays[0].ndim else lead(nans, arrays[0].ndim)
+    for inside in _numbers_in_domain(signature, numbers):
+        yield jnp.where(inside, 0, jnp.nan).astype(arrays[0].dtype)
+
+
+def all_in_domain(
+    signature: Signature, arrays: Sequence[Array], numbers: Mapping[str, Any]
+) -> Array:
+    """In which examples all values lie inside their domains: one for each, or one for all."""
+    batch = len(signature.batch_of(arrays[0].shape))
+    of_arrays = [lead(check, batch) for check in _arrays_in_domain(signature, arrays)]
+    of_numbers = list(_numbers_in_domain(signature, numbers))
+    return signature.on_all_devices(_all(of_arrays), _all(of_numbers) if of_numbers else None)
+
+
+def in_domain(signature: Signature, arrays: Sequence[Array]) -> dict[str, Array]:
+    """Which entries of each array lie in its domain, by the name of the array."""
+    sizes = signature.axis_sizes([array.shape for array in arrays])
+    pairs = list(zip(signature.arrays.items(), arrays, strict=True))
+    counts = {domain.counts: array for (_, domain), array in pairs if domain.counts}
+    return {name: domain.members(array, sizes, counts) for (name, domain), array in pairs}
+
+
+def _all(checks: list[Array]) -> Array:
+    return functools.reduce(jnp.logical_and, checks, jnp.ones((), bool))
+
+
+def _arrays_in_domain(signature: Signature, arrays: Sequence[Array]) -> Iterator[Array]:
+    """For each array that is checked, in which examples all of it lies in its domain.
+
+    NaN is read from sums, as XLA:CPU's maxima and minima lose it among many.
+    """
+    each = zip(signature.domains, arrays, in_domain(signature, arrays).values(), strict=True)
+    for domain, array, inside in each:
+        axes = tuple(range(-len(domain.axes), 0))
+        if domain.kept:
+            continue
+        if axes and domain.padded is None and jnp.issubdtype(array.dtype, jnp.floating):
+            outside = nan_below_zero(domain.room(array)) if domain.bounded else unknown(array)
+            yield ~jnp.isnan(jnp.sum(outside, axis=axes))  # as one pass
+        else:
+            yield jnp.all(inside, axis=axes)
+
+
+def _numbers_in_domain(signature: Signature, numbers: Mapping[str, Any]) -> Iterator[Array]:
+    for name, value in numbers.items():
+        if name != "where" and value is not None:
+            yield jnp.all(signature.hyperparameters[name].domain.contains(value))

@@ -25,7 +25,7 @@ import jaxloss as jl
 from jaxloss.__main__ import main
 from jaxloss.cli import compare as command_line
 from jaxloss.compare import Outcome, compare, folder
-from jaxloss.compare.comparison import planned, read
+from jaxloss.compare.comparison import planned, read_outcome
 from jaxloss.compare.folder import claimed
 from jaxloss.compare.sweep.expression import parse_expression
 from jaxloss.compare.sweep.records import Record, Store
@@ -253,7 +253,7 @@ def test_the_folder_holds_page_text_and_rows(written):
 @pytest.mark.slow
 def test_every_number_of_the_report_is_recomputed_from_the_rows(written):
     folder, printed = written
-    again = read(folder, planned([FEW[1]], seeds=2, rates=[0.01], epochs=2))
+    again = read_outcome(folder, planned([FEW[1]], seeds=2, rates=[0.01], epochs=2))
     text = (folder / "report.md").read_text()
     for ranking in again.rankings.values():
         for standing in ranking:
@@ -438,7 +438,7 @@ def test_of_two_runs_at_once_in_one_folder_one_is_refused_and_the_other_loses_no
     refused = next(text for run, text in zip(runs, said, strict=True) if run.returncode)
     assert f"another run writes into {tmp_path}" in refused
     plan = planned([FEW[1]], seeds=2, rates=[0.01], epochs=2)
-    assert len(read(tmp_path, plan).results.rows) == plan.networks
+    assert len(read_outcome(tmp_path, plan).results.rows) == plan.networks
 
 
 @pytest.fixture(scope="module")
@@ -497,7 +497,7 @@ def test_a_line_of_the_rows_that_is_no_row_is_named(damage, rows, tmp_path):
     lines[3] = damage(lines[3])
     kept(tmp_path, plan, lines)
     with pytest.raises(ValueError, match=r"results\.jsonl, line 4: this "):
-        read(tmp_path, plan)
+        read_outcome(tmp_path, plan)
 
 
 def test_a_resumed_run_names_the_file_the_line_and_what_to_do(rows, tmp_path, capsys):
@@ -513,7 +513,7 @@ def test_a_resumed_run_names_the_file_the_line_and_what_to_do(rows, tmp_path, ca
 def test_rows_that_are_whole_are_read_and_a_last_line_that_was_cut_off_is_left_out(rows, tmp_path):
     plan, made = rows
     kept(tmp_path, plan, [*(row.to_json() for row in made), made[0].to_json()[:50]])
-    assert read(tmp_path, plan).results.rows == tuple(made)
+    assert read_outcome(tmp_path, plan).results.rows == tuple(made)
     assert Store(tmp_path / "results.jsonl", plan).read() == made
 
 

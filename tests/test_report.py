@@ -16,7 +16,7 @@ from rich.console import Console
 
 from jaxloss.compare.report import markdown, page, report_model, terminal, wording
 from jaxloss.compare.report.figures import loss_curves, panels, plots
-from jaxloss.compare.report.quantities import Scale, name_parts, p_value, wrapped
+from jaxloss.compare.report.quantities import NumberFormat, name_parts, p_value, wrapped
 from jaxloss.compare.statistics.estimates import Estimate
 from jaxloss.compare.statistics.standings import analyse
 from jaxloss.compare.statistics.theory import TheoryPrediction
@@ -147,7 +147,7 @@ def test_digits_are_those_that_standard_errors_warrant():
 
     def written(metric, mean, deviation):
         estimate = Estimate(mean, deviation, (mean - deviation, mean + deviation))
-        return Scale.of(metric, [estimate]).estimate(estimate)
+        return NumberFormat.of(metric, [estimate]).estimate(estimate)
 
     assert written(accuracy, 0.97812, 0.0042) == "97.81 ± 0.42"
     assert written(error, 43.2109, 1.23) == "43.2 ± 1.2"
@@ -158,7 +158,7 @@ def test_digits_are_those_that_standard_errors_warrant():
 
 
 def test_what_rounds_to_nothing_has_no_sign():
-    scale = Scale(DIGITS.output.metric, 1)
+    scale = NumberFormat(DIGITS.output.metric, 1)
     assert scale.number(-0.0001, signed=True) == scale.number(0.0001) == "0.0"
     assert scale.number(0.012, signed=True) == "+1.2"
 

@@ -98,7 +98,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Compare, print and write; returns the exit code."""
     try:  # scikit-learn and others come with the extra alone
-        from jaxloss.compare.session import Destination, compare, task
+        from jaxloss.compare.session import Destination, execute, task
         from jaxloss.compare.sweep import devices
     except ModuleNotFoundError as error:
         return _fail(f"{error.name} is not installed; pip install 'jaxloss[compare]'", 1)
@@ -108,7 +108,7 @@ def run(arguments: argparse.Namespace) -> int:
             devices.join(arguments.coordinator, arguments.processes, arguments.process_id)
         asked = task(arguments.task, arguments.data, arguments.target, arguments.imbalance)
         to = Destination(arguments.out, command(arguments), arguments.resume, arguments.json)
-        compare(arguments.loss, to, task=asked, **options(arguments))
+        execute(arguments.loss, to, task=asked, **options(arguments))
     except BrokenPipeError:
         raise  # whoever reads what is printed has seen enough
     except OSError as error:  # as of a full disk; what is in the folder is not trained again

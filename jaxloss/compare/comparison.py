@@ -204,7 +204,7 @@ def run_plan(
     return Outcome(run(plan, Store(folder / ROWS, plan), done))
 
 
-def read(folder: Path, plan: Plan) -> Outcome:
+def read_outcome(folder: Path, plan: Plan) -> Outcome:
     """Read the outcome that a folder holds.
 
     Raises:

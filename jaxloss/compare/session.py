@@ -40,7 +40,7 @@ class Destination:
     json: bool = False
 
 
-def compare(losses: Sequence[str], to: Destination, **settings: Unpack[Settings]) -> None:
+def execute(losses: Sequence[str], to: Destination, **settings: Unpack[Settings]) -> None:
     """Run a comparison, print its results, and write the report.
 
     Raises:

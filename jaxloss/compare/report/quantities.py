@@ -22,7 +22,7 @@ _BREAK = re.compile(r"(?<=[_=,* ])(?=\S)|(?<=\w\()(?=\S)")
 
 
 @dataclass(frozen=True)
-class Scale:
+class NumberFormat:
     """The format of a metric's values.
 
     Attributes:
@@ -34,7 +34,7 @@ class Scale:
     decimals: int
 
     @classmethod
-    def of(cls, metric: Metric, estimates: Iterable[Estimate]) -> "Scale":
+    def of(cls, metric: Metric, estimates: Iterable[Estimate]) -> "NumberFormat":
         """Choose the decimals such that all but the least standard errors show two digits.
 
         The least quarter is ignored: a contender that hardly varies would otherwise give all others

@@ -10,7 +10,7 @@ import jax
 import jaxloss as jl
 from jaxloss.compare.report import quantities, wording
 from jaxloss.compare.report.controls import controls
-from jaxloss.compare.report.quantities import NOTHING, Scale, p_value
+from jaxloss.compare.report.quantities import NOTHING, NumberFormat, p_value
 from jaxloss.compare.statistics.estimates import Comparison
 from jaxloss.compare.statistics.standings import Analysis, Standing
 from jaxloss.compare.statistics.theory import TheoryPrediction
@@ -116,22 +116,22 @@ def build(
         command: The command line that reproduces the run.
         seconds: The duration of the run.
     """
-    plan, scale = results.plan, wording.scale_of(results, analysis)
+    plan, form = results.plan, wording.number_format(results, analysis)
     return ReportModel(
         title=f"{len(analysis.levels[0])} objectives on {plan.task.title}",
         lead=f"One small model, trained {plan.networks:,} times: does the objective change its "
-        f"{scale.metric.says}, and is the difference more than chance, temperature or rounding?",
+        f"{form.metric.says}, and is the difference more than chance, temperature or rounding?",
         reference=plan.lineup.reference,
-        metric=scale.heading,
-        unit=scale.metric.unit,
-        direction=scale.direction,
+        metric=form.heading,
+        unit=form.metric.unit,
+        direction=form.direction,
         findings=tuple(wording.findings(results, analysis)),
         warnings=tuple(wording.warnings(results, analysis)),
         rankings=rankings(results, analysis),
         speed=_speed(results, analysis),
         measures=tuple(_measures(results, analysis)),
-        temperature=tuple(_temperature(results, analysis, scale)),
-        theory=_theory(results, predictions, scale),
+        temperature=tuple(_temperature(results, analysis, form)),
+        theory=_theory(results, predictions, form),
         controls=tuple(controls(plan, analysis)),
         command=command,
         seconds=f"{seconds:.0f}",
@@ -142,11 +142,11 @@ def build(
 
 def rankings(results: Results, analysis: Analysis) -> tuple[Ranking, ...]:
     """Format the ranking at each level of noise."""
-    scale = wording.scale_of(results, analysis)
+    form = wording.number_format(results, analysis)
     return tuple(
         Ranking(
             wording.level_name(results.plan, level),
-            tuple(_line(rank, standing, scale) for rank, standing in enumerate(ranking, 1)),
+            tuple(_line(rank, standing, form) for rank, standing in enumerate(ranking, 1)),
         )
         for level, ranking in enumerate(analysis.levels)
     )
@@ -164,15 +164,15 @@ def versions() -> dict[str, str]:
     }
 
 
-def _line(rank: int, standing: Standing, scale: Scale) -> Line:
+def _line(rank: int, standing: Standing, form: NumberFormat) -> Line:
     # A failed contender has a comparison, of NaN; its line shows dashes instead.
     compared = None if standing.verdict == "failed" else standing.to_reference
     return Line(
         rank=str(rank),
         loss=standing.loss,
-        score=scale.estimate(standing.score),
-        difference=scale.estimate(compared.difference, signed=True) if compared else NOTHING,
-        interval=scale.interval(compared.difference) if compared else NOTHING,
+        score=form.estimate(standing.score),
+        difference=form.estimate(compared.difference, signed=True) if compared else NOTHING,
+        interval=form.interval(compared.difference) if compared else NOTHING,
         effect=quantities.effect(compared) if compared else NOTHING,
         p=p_value(compared.p) if compared else NOTHING,
         kind=standing.verdict.replace(" ", "-"),
@@ -191,14 +191,14 @@ def _seeds(compared: Comparison | None) -> str:
 
 def _speed(results: Results, analysis: Analysis) -> Table:
     metric = results.plan.task.output.metric
-    scale = Scale.of(metric, (s.speed for ranking in analysis.levels for s in ranking))
+    form = NumberFormat.of(metric, (s.speed for ranking in analysis.levels for s in ranking))
     levels = range(len(results.plan.noise))
     rows = tuple(
-        (loss, *(scale.estimate(analysis.standing(loss, level).speed) for level in levels))
+        (loss, *(form.estimate(analysis.standing(loss, level).speed) for level in levels))
         for loss in _names(analysis)
     )
     headers = ("objective", *(wording.level_name(results.plan, level) for level in levels))
-    return Table(f"{quantities.capital(scale.heading)}, averaged over all epochs", headers, rows)
+    return Table(f"{quantities.capital(form.heading)}, averaged over all epochs", headers, rows)
 
 
 def _measures(results: Results, analysis: Analysis) -> Iterator[Table]:
@@ -206,20 +206,22 @@ def _measures(results: Results, analysis: Analysis) -> Iterator[Table]:
     further = results.plan.task.output.metrics[1:]
     if not further:
         return
-    scales = [
-        Scale.of(metric, (s.measures[metric.name] for ranking in analysis.levels for s in ranking))
+    forms = [
+        NumberFormat.of(
+            metric, (s.measures[metric.name] for ranking in analysis.levels for s in ranking)
+        )
         for metric in further
     ]
-    headers = ("objective", *(f"{scale.heading} ({scale.direction})" for scale in scales))
+    headers = ("objective", *(f"{form.heading} ({form.direction})" for form in forms))
     for level, ranking in enumerate(analysis.levels):
         rows = tuple(
-            (s.loss, *(scale.estimate(s.measures[scale.metric.name]) for scale in scales))
+            (s.loss, *(form.estimate(s.measures[form.metric.name]) for form in forms))
             for s in ranking
         )
         yield Table(wording.level_name(results.plan, level), headers, rows)
 
 
-def _temperature(results: Results, analysis: Analysis, scale: Scale) -> Iterator[Table]:
+def _temperature(results: Results, analysis: Analysis, form: NumberFormat) -> Iterator[Table]:
     lineup = results.plan.lineup
     headers = (
         "objective",
@@ -234,10 +236,10 @@ def _temperature(results: Results, analysis: Analysis, scale: Scale) -> Iterator
         rows = tuple(
             (
                 s.loss,
-                scale.estimate(s.to_reference.difference, signed=True),
+                form.estimate(s.to_reference.difference, signed=True),
                 "best temperature" if s.to_reference.better else "worst temperature",
-                scale.estimate(beside.difference, signed=True),
-                scale.interval(beside.difference),
+                form.estimate(beside.difference, signed=True),
+                form.interval(beside.difference),
                 p_value(beside.p),
                 s.temperature or NOTHING,
             )
@@ -249,16 +251,16 @@ def _temperature(results: Results, analysis: Analysis, scale: Scale) -> Iterator
 
 
 def _theory(
-    results: Results, predictions: Sequence[TheoryPrediction], scale: Scale
+    results: Results, predictions: Sequence[TheoryPrediction], form: NumberFormat
 ) -> Table | None:
     if not predictions:
         return None
     rows = tuple(
-        (p.loss, p.says, f"{scale.estimate(p.standing.score)}, {wording.verdict(p.standing)}")
+        (p.loss, p.says, f"{form.estimate(p.standing.score)}, {wording.verdict(p.standing)}")
         for p in predictions
     )
     noise = f"{quantities.percent(predictions[0].noise)} {results.plan.task.noise}"
-    return Table(noise, ("objective", "its minimum", f"measured {scale.heading}"), rows)
+    return Table(noise, ("objective", "its minimum", f"measured {form.heading}"), rows)
 
 
 def _names(analysis: Analysis) -> list[str]:

@@ -68,7 +68,7 @@ def show(results: Results, analysis: Analysis) -> None:
     for ranking in report_model.rankings(results, analysis):
         console.print()
         console.print(_table(ranking, console.width))
-    metric = wording.scale_of(results, analysis)
+    metric = wording.number_format(results, analysis)
     note = (
         f"{metric.heading} on clean test data ({metric.direction}) and its paired difference to "
         f"{results.plan.lineup.reference}, ± standard errors; tests corrected by Holm."

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterator
 
-from jaxloss.compare.report.quantities import Scale, capital, listed, p_value, percent, seeds
+from jaxloss.compare.report.quantities import NumberFormat, capital, listed, p_value, percent, seeds
 from jaxloss.compare.statistics.estimates import Estimate
 from jaxloss.compare.statistics.standings import MORE, NO_MORE, OPEN, Analysis, Standing
 from jaxloss.compare.sweep.plan import Plan
@@ -39,16 +39,16 @@ def verdict(standing: Standing) -> str:
 
 def findings(results: Results, analysis: Analysis) -> list[str]:
     """The findings: significant differences, what temperature and rounding explain, and power."""
-    scale, levels = scale_of(results, analysis), range(len(results.plan.noise))
+    form, levels = number_format(results, analysis), range(len(results.plan.noise))
     return [
-        *[_summary(results.plan, analysis, scale, level) for level in levels],
+        *[_summary(results.plan, analysis, form, level) for level in levels],
         *[
             sentence
             for level in levels
-            for sentence in _temperature(results.plan, analysis, scale, level)
+            for sentence in _temperature(results.plan, analysis, form, level)
         ],
         _floor(results.plan, analysis),
-        *_resolution(results.plan, analysis, scale),
+        *_resolution(results.plan, analysis, form),
         *twins(results, analysis),
     ]
 
@@ -70,10 +70,10 @@ def warnings(results: Results, analysis: Analysis) -> list[str]:
     ]
 
 
-def scale_of(results: Results, analysis: Analysis) -> Scale:
+def number_format(results: Results, analysis: Analysis) -> NumberFormat:
     """The format of the task's first metric."""
     estimates = (standing.score for ranking in analysis.levels for standing in ranking)
-    return Scale.of(results.plan.task.output.metric, estimates)
+    return NumberFormat.of(results.plan.task.output.metric, estimates)
 
 
 def twins(results: Results, analysis: Analysis) -> list[str]:
@@ -113,13 +113,13 @@ def _gaps(plan: Plan, analysis: Analysis, first: str, differences: Floats) -> It
         yield Estimate.of(at_level[rate], plan.task.overlap)
 
 
-def _summary(plan: Plan, analysis: Analysis, scale: Scale, level: int) -> str:
+def _summary(plan: Plan, analysis: Analysis, form: NumberFormat, level: int) -> str:
     """The significant differences at a level, whatever explains them."""
     ranking, reference = analysis.levels[level], plan.lineup.reference
-    where, what = level_name(plan, level), scale.metric.says
+    where, what = level_name(plan, level), form.metric.says
     if math.isnan(analysis.standing(reference, level).score.mean):
         return f"At {where}, {reference} failed to train, so there is nothing to compare with."
-    sides = {word: _moved(ranking, scale, better=word == "better") for word in ("better", "worse")}
+    sides = {word: _moved(ranking, form, better=word == "better") for word in ("better", "worse")}
     parts = [
         f"significantly {side} than {reference}: {listed(x)}" for side, x in sides.items() if x
     ]
@@ -130,10 +130,10 @@ def _summary(plan: Plan, analysis: Analysis, scale: Scale, level: int) -> str:
     return f"At {where}, by {what}: {'; '.join(parts)}.{more}"
 
 
-def _moved(ranking: tuple[Standing, ...], scale: Scale, *, better: bool) -> list[str]:
+def _moved(ranking: tuple[Standing, ...], form: NumberFormat, *, better: bool) -> list[str]:
     """The contenders that differ significantly to one side, each with its difference."""
     return [
-        f"{standing.loss} ({scale.difference(compared.difference.mean)})"
+        f"{standing.loss} ({form.difference(compared.difference.mean)})"
         for standing in ranking
         if (compared := standing.to_reference)
         and compared.significant
@@ -141,22 +141,22 @@ def _moved(ranking: tuple[Standing, ...], scale: Scale, *, better: bool) -> list
     ]
 
 
-def _temperature(plan: Plan, analysis: Analysis, scale: Scale, level: int) -> Iterator[str]:
+def _temperature(plan: Plan, analysis: Analysis, form: NumberFormat, level: int) -> Iterator[str]:
     temperature_range = analysis.temperature_range[level]
     if temperature_range is None:
         return
-    low, high = (scale.number(end, signed=True) for end in temperature_range)
+    low, high = (form.number(end, signed=True) for end in temperature_range)
     yield (
         f"At {level_name(plan, level)}, temperature alone moves {plan.lineup.reference} by "
-        f"{low} to {high} {scale.metric.unit}".rstrip()
-        + f". {' '.join(_explained(plan, analysis, scale, level))}"
+        f"{low} to {high} {form.metric.unit}".rstrip()
+        + f". {' '.join(_explained(plan, analysis, form, level))}"
     )
 
 
-def _explained(plan: Plan, analysis: Analysis, scale: Scale, level: int) -> Iterator[str]:
+def _explained(plan: Plan, analysis: Analysis, form: NumberFormat, level: int) -> Iterator[str]:
     """Sentences on whether temperature explains the significant differences."""
     ranking, reference = analysis.levels[level], plan.lineup.reference
-    margin = scale.difference(analysis.standing(reference, level).margin, signed=False)
+    margin = form.difference(analysis.standing(reference, level).margin, signed=False)
     says = {
         MORE: capital(MORE),
         NO_MORE: f"{capital(NO_MORE)}, to within {margin}",
@@ -187,19 +187,19 @@ def _by_level(plan: Plan, gaps: list[Estimate]) -> str:
     """Differences at each level of noise, each with digits of its own, as it may be very small."""
     metric = plan.task.output.metric
     return listed(
-        f"{Scale.of(metric, [gap]).estimate(gap, signed=True)} {metric.unit}".rstrip()
+        f"{NumberFormat.of(metric, [gap]).estimate(gap, signed=True)} {metric.unit}".rstrip()
         + f" at {level_name(plan, level)}"
         for level, gap in enumerate(gaps)
     )
 
 
-def _resolution(plan: Plan, analysis: Analysis, scale: Scale) -> Iterator[str]:
+def _resolution(plan: Plan, analysis: Analysis, form: NumberFormat) -> Iterator[str]:
     """A sentence on the least difference that the run can show, and on the seeds for others."""
-    resolution, unit = analysis.resolution, scale.metric.unit
+    resolution, unit = analysis.resolution, form.metric.unit
     least, sizes = resolution.least(plan.seeds), resolution.table()
     if not math.isfinite(least):
         return
-    shown = scale.number(least / scale.metric.factor)
+    shown = form.number(least / form.metric.factor)
     # Differences that take equally many seeds are named together.
     counts = {count: [f"{d:g}" for d in sizes if sizes[d] == count] for count in sizes.values()}
     others = [

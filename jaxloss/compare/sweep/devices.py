@@ -76,13 +76,13 @@ def shard_over_devices(stacked: Any, devices: Mesh) -> Any:
     The last entry is repeated until the axis is a multiple of the number of devices.
     """
     sharding = NamedSharding(devices, PartitionSpec(AXIS))
-    return jax.tree.map(lambda x: _placed(padded(x, devices.size), sharding), stacked)
+    return jax.tree.map(lambda x: _put(padded(x, devices.size), sharding), stacked)
 
 
 def replicate_on_devices(x: Any, devices: Mesh) -> Any:
     """Put a full copy of arrays on every device."""
     sharding = NamedSharding(devices, PartitionSpec())
-    return jax.tree.map(lambda leaf: _placed(np.asarray(leaf), sharding), x)
+    return jax.tree.map(lambda leaf: _put(np.asarray(leaf), sharding), x)
 
 
 def padded(x: np.ndarray[Any, Any], multiple: int) -> np.ndarray[Any, Any]:
@@ -102,6 +102,6 @@ def broadcast_text(text: str) -> str:
     return bytes(multihost_utils.broadcast_one_to_all(letters)).decode()
 
 
-def _placed(x: np.ndarray[Any, Any], sharding: NamedSharding) -> jax.Array:
+def _put(x: np.ndarray[Any, Any], sharding: NamedSharding) -> jax.Array:
     # Works across processes: each makes only the shards of its own devices from the host's array.
     return jax.make_array_from_callback(x.shape, sharding, lambda index: x[index])

@@ -15,7 +15,7 @@ from sklearn.impute import MissingIndicator, SimpleImputer
 from sklearn.preprocessing import OneHotEncoder
 
 from jaxloss.compare.tasks import sampling
-from jaxloss.compare.tasks.reading import listed
+from jaxloss.compare.tasks.reading import quoted
 from jaxloss.compare.tasks.task import DataSplit
 
 # The rarer categories of a column share one input, so that a column of free text with thousands of
@@ -112,7 +112,7 @@ def usable_columns(frame: pd.DataFrame) -> tuple[Inputs, list[str]]:
         else:
             categories.append(_coded(plain))
     counts = tuple(int(codes.max()) + 1 for codes in categories)
-    notes = [f"Left out, as {reason}: {listed(names)}." for reason, names in unused.items()]
+    notes = [f"Left out, as {reason}: {quoted(names)}." for reason, names in unused.items()]
     inputs = Inputs(_stacked(numbers, categories, len(frame)), len(numbers), counts)
     return inputs, missing_notes(lost) + notes
 
@@ -121,7 +121,7 @@ def missing_notes(lost: Mapping[str, int]) -> list[str]:
     """Return a sentence on the entries that are no finite numbers, by column, or none."""
     names = [name for name, count in lost.items() if count]
     total = sum(lost.values())
-    return [f"Missing, as not a finite number: {total} of {listed(names)}."] if total else []
+    return [f"Missing, as not a finite number: {total} of {quoted(names)}."] if total else []
 
 
 def as_numbers(column: "pd.Series[Any]") -> tuple["pd.Series[Any]", int]:

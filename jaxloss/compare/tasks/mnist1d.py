@@ -52,7 +52,7 @@ def generate(examples: int, generator: Generator) -> tuple[NDArray[np.float32], 
     def uniform(low: float, high: float) -> NDArray[np.float64]:
         return generator.uniform(low, high, size=(examples, 1))
 
-    shapes = uniform(0.8, 1.2) * _placed(labels, uniform(4, 6), uniform(0, 1))
+    shapes = uniform(0.8, 1.2) * _placed_templates(labels, uniform(4, 6), uniform(0, 1))
     shears = uniform(-0.4, 0.4) * np.linspace(-0.5, 0.5, POINTS)
     rough = generator.normal(0, 0.75, size=(examples, POINTS))
     noise = rough @ _kernel(2.0) + generator.normal(0, 0.02, size=rough.shape)
@@ -75,7 +75,9 @@ def _kernel(width: float) -> NDArray[np.float64]:
     return shares
 
 
-def _placed(labels: NDArray[Any], padding: NDArray[Any], place: NDArray[Any]) -> NDArray[Any]:
+def _placed_templates(
+    labels: NDArray[Any], padding: NDArray[Any], place: NDArray[Any]
+) -> NDArray[Any]:
     """Place padded templates in a signal by linear interpolation, [example, point].
 
     Args:

@@ -24,7 +24,7 @@ _COMMA_DECIMAL = re.compile(r'(^|;)"?\s*[-+]?\d+,\d+\s*"?\s*(;|$)', re.MULTILINE
 _LISTED = 20
 
 
-def read(path: Path, target: str | None) -> tuple[pd.DataFrame, str]:
+def read_table(path: Path, target: str | None) -> tuple[pd.DataFrame, str]:
     """Read a file into columns of equal length, and return them with the target's name.
 
     Raises:
@@ -46,7 +46,7 @@ def read(path: Path, target: str | None) -> tuple[pd.DataFrame, str]:
         raise ValueError(message) from error
 
 
-def listed(names: Iterable[Any]) -> str:
+def quoted(names: Iterable[Any]) -> str:
     """Enumerate names in quotes, the first twenty of them."""
     every = [repr(str(name)) for name in names]
     more = f" and {len(every) - _LISTED} more" if len(every) > _LISTED else ""
@@ -181,12 +181,12 @@ def _columns(arrays: Mapping[str, NDArray[Any]], target: str) -> Iterable[pd.Dat
 def _chosen(path: Path, names: list[str], target: str | None) -> str:
     if target is not None and target.strip() in names:
         return target.strip()
-    columns = f"the columns of {path.name} are {listed(names)}"
+    columns = f"the columns of {path.name} are {quoted(names)}"
     if target is None:
         message = f"the name of the target is missing; {columns}"
         raise ValueError(message)
     near = alike(target, names)
-    hint = f"; the nearest are {listed(near)}" if near else ""
+    hint = f"; the nearest are {quoted(near)}" if near else ""
     message = f"no column is called {target!r}{hint}; {columns}"
     raise ValueError(message)
 
@@ -194,5 +194,5 @@ def _chosen(path: Path, names: list[str], target: str | None) -> str:
 def _refuse_duplicates(path: Path, names: list[str]) -> None:
     twice = [name for name, count in Counter(names).items() if count > 1]
     if twice:
-        message = f"{path.name} has several columns of the same name: {listed(twice)}"
+        message = f"{path.name} has several columns of the same name: {quoted(twice)}"
         raise ValueError(message)

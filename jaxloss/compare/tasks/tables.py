@@ -18,7 +18,7 @@ from jaxloss.compare.tasks.digits import JANOCHA
 from jaxloss.compare.tasks.medical import MARGINS, REAL, RESIDUALS, TEMPERATURES
 from jaxloss.compare.tasks.models import Perceptron
 from jaxloss.compare.tasks.outputs import BINARY, Output, classes
-from jaxloss.compare.tasks.reading import listed, read
+from jaxloss.compare.tasks.reading import quoted, read_table
 from jaxloss.compare.tasks.targets import Target, recognise_target
 from jaxloss.compare.tasks.task import Data, DataSplit, Generator, Task
 
@@ -117,7 +117,7 @@ def table(path: Path, target: str | None = None) -> Task:
         ValueError: The file cannot be read, or has no such target; the target is missing or
             constant almost everywhere, or has too many classes; no feature column is usable.
     """
-    frame, name = read(Path(path), target)
+    frame, name = read_table(Path(path), target)
     column = frame.pop(name)
     most = min(MAX_ROWS, MAX_ENTRIES // max(_widest(frame), 1))
     recognised = recognise_target(column, name, most)
@@ -179,7 +179,7 @@ def _question(source: TableSource, name: str, path: Path) -> str:
     columns = source.inputs.values.shape[1]
     origin = f"from {columns} other column{'s' * (columns > 1)} of {path.name} (SHA-256 {digest}…)"
     if names:
-        kinds = f"{len(names)} classes ({listed(names)})"
+        kinds = f"{len(names)} classes ({quoted(names)})"
         return f"Which of {kinds} {name!r} is, {origin}."
     return (
         f"The number {name!r}, {origin}. Errors are in deviations of the targets trained on; over "

@@ -8,7 +8,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from jaxloss.compare.tasks.columns import as_numbers
-from jaxloss.compare.tasks.reading import listed
+from jaxloss.compare.tasks.reading import quoted
 
 MIN_ROWS = 10
 MIN_PER_CLASS = 5  # three to train on, one to validate and one to test
@@ -112,7 +112,7 @@ def _labelled(
         )
         raise ValueError(message)
     if not enough.all():
-        rare = f"whose class is too rare: {listed(_names(counts.index[~enough]))}."
+        rare = f"whose class is too rare: {quoted(_names(counts.index[~enough]))}."
         notes = (*notes, f"{_counted(int((~kept).sum()))} left out {rare}")
     order = counts.index[enough].sort_values()
     values = order.get_indexer(pd.Index(present[kept])).astype(np.int32)

@@ -36,7 +36,7 @@ class Data(NamedTuple):
     eligible: Any
 
 
-class Model(Protocol):
+class Architecture(Protocol):
     """A model as two functions: initialisation and application."""
 
     def initial(
@@ -80,7 +80,7 @@ class Task:
     noise: str
     draw: Callable[[Generator], Data]
     corrupt: Callable[[np.ndarray[Any, Any], float, Generator], np.ndarray[Any, Any]]
-    model: Model
+    model: Architecture
     output: Output
     reference: str
     contenders: tuple[str, ...]

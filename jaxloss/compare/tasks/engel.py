@@ -27,10 +27,7 @@ def households() -> tuple[NDArray[Any], NDArray[Any]]:
 def draw(generator: Generator) -> Data:
     """Split the households; both columns are standardised by the training part."""
     income, food = households()
-    data = sampling.take(income, food, sampling.split(len(food), generator))
-    return data._replace(
-        inputs=sampling.standardised(data.inputs), targets=sampling.standardised(data.targets)
-    )
+    return sampling.take_standardised(income, food, sampling.split(len(food), generator))
 
 
 def gap(predictions: Array, targets: Array) -> Array:

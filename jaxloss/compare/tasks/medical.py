@@ -1,10 +1,8 @@
 """Tasks of two small medical data sets: classify tumours, and predict the course of diabetes."""
 
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from sklearn.datasets import load_breast_cancer, load_diabetes
 
 from jaxloss.compare.tasks import metrics, sampling
@@ -64,14 +62,6 @@ _METRICS = (
 REAL = values(*_METRICS)
 
 
-def standardised(inputs: NDArray[Any], targets: NDArray[Any], index: Any) -> Data:
-    """Split inputs and targets by these indices, and standardise both by the training part."""
-    data = sampling.take(inputs, targets, index)
-    return data._replace(
-        inputs=sampling.standardised(data.inputs), targets=sampling.standardised(data.targets)
-    )
-
-
 def draw_breast_cancer(generator: Generator) -> Data:
     """Split the 569 tumours: 30 standardised measurements, and the label 1 for benign."""
     inputs, labels = load_breast_cancer(return_X_y=True)
@@ -84,7 +74,7 @@ def draw_breast_cancer(generator: Generator) -> Data:
 def draw_diabetes(generator: Generator) -> Data:
     """Split the 442 patients: ten measurements and the progression, all standardised."""
     inputs, targets = load_diabetes(return_X_y=True)
-    return standardised(inputs, targets, sampling.split(len(targets), generator))
+    return sampling.take_standardised(inputs, targets, sampling.split(len(targets), generator))
 
 
 BREAST_CANCER = Task(

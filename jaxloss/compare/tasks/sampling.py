@@ -39,6 +39,12 @@ def take(inputs: Values, targets: Values, index: DataSplit) -> Data:
     )
 
 
+def take_standardised(inputs: Values, targets: Values, index: DataSplit) -> Data:
+    """Return the examples with these indices, inputs and targets standardised."""
+    data = take(inputs, targets, index)
+    return data._replace(inputs=standardised(data.inputs), targets=standardised(data.targets))
+
+
 def standardised(parts: DataSplit, *, together: bool = False) -> DataSplit:
     """Subtract the training mean of each column and divide by its training deviation.
 

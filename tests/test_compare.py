@@ -104,9 +104,9 @@ def test_what_needs_a_majority_collapses_without_one(noisy, loss):
     assert clean > 0.9
     assert spoilt < reference.score.mean - 0.15
     assert noisy.standing(loss, 0.6).to_reference.significant
-    foretold = {prediction.loss: prediction.says for prediction in noisy.predictions}
-    assert foretold[loss] == "ties all classes"
-    assert foretold["cross_entropy"] == "finds the class"
+    predicted_by_theory = {prediction.loss: prediction.says for prediction in noisy.predictions}
+    assert predicted_by_theory[loss] == "ties all classes"
+    assert predicted_by_theory["cross_entropy"] == "finds the class"
 
 
 @pytest.mark.slow
@@ -117,9 +117,9 @@ def test_gross_outliers_break_squared_error_and_not_what_redescends():
     assert error["tukey"] < 0.15
     assert error["welsch"] < 0.15
     assert error["tukey"] < error["absolute_error"] < error["squared_error"]
-    foretold = {p.loss: p.says for p in outcome.predictions}
-    assert foretold["squared_error"] == "is off by 3.00 deviations"
-    assert foretold["tukey"] == "is off by 0.00 deviations"
+    predicted_by_theory = {p.loss: p.says for p in outcome.predictions}
+    assert predicted_by_theory["squared_error"] == "is off by 3.00 deviations"
+    assert predicted_by_theory["tukey"] == "is off by 0.00 deviations"
 
 
 @pytest.mark.slow

@@ -59,7 +59,7 @@ def accumulate(
             parts, as `mean` and `total` do. Parameters are what the model takes, with whatever
             leaves beside arrays of floats, such as an NNX or Equinox module.
         parts: How many parts; it divides the number of examples. A part has every n-th of them.
-        aux: From the predictions and targets of a part to figures, such as an accuracy: an
+        aux: Maps the predictions and targets of a part to figures, such as an accuracy: an
             `Average` is added up, all else gets a first axis of parts. A mask that it needs goes
             with the targets. `lambda predictions, targets: None` for the terms alone.
         in_axes: The axes of the examples in `inputs`, as of `jax.vmap`: an integer, or `None` for

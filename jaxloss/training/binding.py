@@ -123,8 +123,8 @@ def bind(objective: Objective, apply: Apply) -> Bound:
     """Join an objective and a model into a function `(params, inputs, targets) -> scalar`.
 
     Args:
-        objective: What is minimised; several terms act on parts of the predictions by `at`.
-        apply: From parameters and inputs to predictions: `model.apply` of Flax Linen,
+        objective: The objective; several terms act on parts of the predictions by `at`.
+        apply: Maps parameters and inputs to predictions: `model.apply` of Flax Linen,
             `lambda model, x: model(x)` of Flax NNX, `lambda model, x: jax.vmap(model)(x)` of
             Equinox, `lambda params, x: model.apply(params, None, x)` of Haiku. What the step needs
             beside predictions, such as new batch statistics, goes with them: into a part of the

@@ -26,8 +26,8 @@ def unconstrain(objective: Objective) -> Numbers:
         log((x - a) / (b - x)) for numbers between a and b
 
     Args:
-        objective: Its hyper-parameters that were given, each inside its domain. One of `None` is a
-            part of the loss that is absent: it has no number.
+        objective: An objective whose hyper-parameters, where given, are inside their domains. A
+            hyper-parameter of `None`, an absent part of the loss, has no number.
 
     Returns:
         By name of the term and of the hyper-parameter, as `Objective.replace` takes them. Leave out
@@ -62,8 +62,8 @@ def constrain(objective: Objective, numbers: Mapping[str, Mapping[str, ArrayLike
     """Return the objective with hyper-parameters mapped from real numbers into their domains.
 
     Args:
-        objective: What the other hyper-parameters, the scales and the losses are taken from.
-        numbers: Of all hyper-parameters or some, as `unconstrain` gives them; `None` changes
+        objective: The objective, with the losses, the scales and the other hyper-parameters.
+        numbers: The numbers of all or some hyper-parameters, as of `unconstrain`; `None` changes
             nothing.
 
     Returns:

@@ -28,9 +28,9 @@ class Filters(NamedTuple):
     """Weights of the network on 5 x 5 pixels.
 
     Attributes:
-        inner: From pixels to rectifiers, [25, rectifier].
-        outer: From rectifiers to the four new pixels, [rectifier, 4].
-        direct: From pixels to the four new pixels, past the rectifiers, [25, 4].
+        inner: Weights from pixels to rectifiers, [25, rectifier].
+        outer: Weights from rectifiers to the four new pixels, [rectifier, 4].
+        direct: Weights from pixels to the four new pixels, past the rectifiers, [25, 4].
     """
 
     inner: Any

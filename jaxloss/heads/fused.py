@@ -17,7 +17,7 @@ from jax import Array
 from jax.custom_derivatives import SymbolicZero
 
 from jaxloss.heads.affine import Affine, add_weight_slope, bias_slope, rows_slope
-from jaxloss.kernels.chunking import PyTree, count_of, join, present, split
+from jaxloss.kernels.chunking import Blocks, PyTree, count_of, rematerialized
 from jaxloss.numerics import computing_dtype, unless_weightless
 from jaxloss.numerics.shard_map_axes import Axes, axes_of, sum_but_over, vary
 
@@ -84,13 +84,13 @@ class Sweep:
         parts = _varied(parts, axes)
         shared = _pick(_shared(moving), _shared(parts))
         start = jax.tree.map(lambda x: jax.lax.full_like(x, 0, dtype), shared)
-        step = jax.checkpoint(partial(self._step, parts, moving), prevent_cse=False)
-        count = count_of(parts.rows())
-        features, others, weights, counted = split(parts.rows(), self.at_once)
-        rows = features, others, weights, counted & present(count, self.at_once)
+        step = rematerialized(partial(self._step, parts, moving))
+        blocks = Blocks.of_at_most(count_of(parts.rows()), self.at_once)
+        features, others, weights, counted = blocks.split(parts.rows())
+        rows = features, others, weights, counted & blocks.present()
         zero = vary(jnp.zeros((), dtype), axes)
         (value, slopes), own = jax.lax.scan(step, (zero, start), rows)
-        features, others, weights = join(own, count)
+        features, others, weights = blocks.join(own)
         heads = tuple(Affine(x, *y) for x, y in zip(features, slopes[0], strict=True))
         return value, parts._replace(
             heads=heads, others=others, hyper=slopes[1], weights=weights, counted=None

@@ -1,7 +1,12 @@
-"""Some tokens at a time: how many, which, and a map over them that is made again backwards."""
+"""Blocks of elements: how many at a time, which ones, and a map over them that is rematerialized.
+
+An element (a token, an example, a vector of a set) lies along the first axis of each array of a
+tree. A loop over blocks of them holds what is computed of one block at a time.
+"""
 
 from collections.abc import Callable
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Literal, Self
 
 import jax
 import jax.numpy as jnp
@@ -11,13 +16,94 @@ from jaxloss.numerics.sizes import is_known
 
 PyTree = Any
 
-_LEAST_MEMORY = 180_000_000  # bytes
-_MANY = 512
+# Bytes of the buffers of a chunk. The benchmark of heads, 4096 tokens by 128256 classes, may hold
+# 200 MB of temporaries in all (`jaxloss.bench.goals`): this leaves a tenth for all else.
+_LEAST_MEMORY = 180_000_000
+_MANY = 512  # tokens, from which on a chunk is a power of two
 BUFFERS = 2  # the logits and their gradient
 
 
+@dataclass(frozen=True)
+class Blocks:
+    """A division of elements into blocks of equally many, the last of them filled up.
+
+    Interleaved, each of n blocks holds every n-th element. Where elements are sharded, each device
+    holds neighbours: a block of neighbours would lie on few of the devices while the others wait,
+    but of interleaved elements every device has its share of each block. Where nothing is sharded
+    neighbours may stay together, in place: blocks are then no transposed copy.
+
+    Attributes:
+        elements: How many there are, an integer or a symbol of `jax.export`.
+        count: The number of blocks.
+        interleaved: Whether a block holds every n-th element, or neighbours.
+    """
+
+    elements: int
+    count: int
+    interleaved: bool = True
+
+    @classmethod
+    def of_at_most(cls, elements: int, at_once: int, *, interleaved: bool = True) -> Self:
+        """The fewest blocks of at most so many elements: as even as they can be, and at least 1."""
+        return cls(elements, jax.core.max_dim(1, -(-elements // at_once)), interleaved)
+
+    def split(self, tree: PyTree, fill: Literal["constant", "edge"] = "edge") -> PyTree:
+        """The elements as `[blocks, elements, ...]`, filled up with zeros or with the last one."""
+        return jax.tree.map(lambda x: self._split(x, fill), tree)
+
+    def join(self, tree: PyTree) -> PyTree:
+        """The elements in their order, without what filled up the last block."""
+        return jax.tree.map(self._join, tree)
+
+    def present(self) -> Array:
+        """Which of the elements in the blocks are there, and do not only fill up."""
+        return self._arranged(jnp.arange(self.count * self._each)) < self.elements
+
+    @property
+    def _each(self) -> int:
+        return -(-self.elements // self.count)
+
+    def _split(self, x: Array, fill: Literal["constant", "edge"]) -> Array:
+        missing = self.count * self._each - self.elements
+        if not (is_known(missing) and missing == 0):
+            x = jnp.pad(x, [(0, missing), *[(0, 0)] * (x.ndim - 1)], mode=fill)
+        return self._arranged(x)
+
+    def _arranged(self, full: Array) -> Array:
+        rest = full.shape[1:]
+        if not self.interleaved:
+            return full.reshape(self.count, self._each, *rest)
+        return jnp.swapaxes(full.reshape(self._each, self.count, *rest), 0, 1)
+
+    def _join(self, blocks: Array) -> Array:
+        ordered = jnp.swapaxes(blocks, 0, 1) if self.interleaved else blocks
+        return ordered.reshape(self.count * self._each, *blocks.shape[2:])[: self.elements]
+
+
+def count_of(tree: PyTree) -> int:
+    """The number of elements, the length of the first axis of each array."""
+    count: int = jax.tree.leaves(tree)[0].shape[0]
+    return count
+
+
+def map_by_chunks(of_chunk: Callable[[PyTree], PyTree], rows: PyTree, at_once: int) -> PyTree:
+    """The function of the rows, so many at once, computed again in the backward pass."""
+    blocks = Blocks.of_at_most(count_of(rows), at_once)
+    return blocks.join(jax.lax.map(rematerialized(of_chunk), blocks.split(rows)))
+
+
+def rematerialized(of_block: Callable[..., PyTree]) -> Callable[..., PyTree]:
+    """The function of a block, for use in a loop: it is computed again in the backward pass.
+
+    Without this, the loop would keep what each block leaves for the backward pass, such as all
+    logits. XLA's common-subexpression elimination, which would keep them too, does not see across
+    loops: the documentation of `jax.checkpoint` calls `prevent_cse` unnecessary, and costly, there.
+    """
+    return jax.checkpoint(of_block, prevent_cse=False)
+
+
 def tokens_at_once(classes: int, features: int, itemsize: int, memory: int | None) -> int:
-    """How many tokens fit; of many a power of two, which leaves no odd rest.
+    """The number of tokens that fit; of many a power of two, which leaves no odd rest.
 
     By default the chunk takes half the memory of the weight's gradient: each chunk costs a pass
     over that gradient, which the products of few tokens would be too short to outweigh.
@@ -26,57 +112,3 @@ def tokens_at_once(classes: int, features: int, itemsize: int, memory: int | Non
     budget = memory or max(_LEAST_MEMORY, features * classes * itemsize // 2)
     fitting = max(budget // token, 1)
     return fitting if fitting < _MANY else 1 << (fitting.bit_length() - 1)
-
-
-def count_of(rows: PyTree) -> int:
-    """The number of rows, the length of the first axis of each array."""
-    count: int = jax.tree.leaves(rows)[0].shape[0]
-    return count
-
-
-def split(rows: PyTree, at_once: int) -> PyTree:
-    """The rows in chunks of at most so many, `[chunks, rows, ...]`.
-
-    With n chunks each holds every n-th row, so that all devices have work in each of them where
-    the rows are spread over devices. The last row is repeated to fill up the chunks.
-    """
-    count = count_of(rows)
-    chunks, each = _layout(count, at_once)
-    missing = chunks * each - count
-
-    def split_one(x: Array) -> Array:
-        if is_known(missing) and missing == 0:
-            return jnp.swapaxes(x.reshape(each, chunks, *x.shape[1:]), 0, 1)
-        full = jnp.pad(x, [(0, missing), *[(0, 0)] * (x.ndim - 1)], mode="edge")
-        return jnp.swapaxes(full.reshape(each, chunks, *x.shape[1:]), 0, 1)
-
-    return jax.tree.map(split_one, rows)
-
-
-def present(count: int, at_once: int) -> Array:
-    """In the chunks of so many rows, which are there once, and do not only fill up."""
-    chunks, each = _layout(count, at_once)
-    places = jnp.arange(chunks * each).reshape(each, chunks).T
-    return places < count
-
-
-def _layout(count: int, at_once: int) -> tuple[int, int]:
-    """How many chunks, and of how many rows each: at most so many, as even as they can be."""
-    chunks = jax.core.max_dim(1, -(-count // at_once))
-    return chunks, -(-count // chunks)
-
-
-def join(chunks: PyTree, count: int) -> PyTree:
-    """The first rows of what `split` made chunks of, in their order."""
-
-    def join_one(x: Array) -> Array:
-        many, each, *others = x.shape
-        return jnp.swapaxes(x, 0, 1).reshape(many * each, *others)[:count]
-
-    return jax.tree.map(join_one, chunks)
-
-
-def map_by_chunks(of_chunk: Callable[[PyTree], PyTree], rows: PyTree, at_once: int) -> PyTree:
-    """The function of the rows, of so many at once, and once more in the backward pass."""
-    again = jax.checkpoint(of_chunk, prevent_cse=False)  # a loop is barrier enough
-    return join(jax.lax.map(again, split(rows, at_once)), count_of(rows))

@@ -9,17 +9,17 @@ import math
 import operator
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Literal, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jax import Array
 
+from jaxloss.kernels.chunking import Blocks, PyTree, count_of, rematerialized
 from jaxloss.numerics.elementary import as_array
 from jaxloss.numerics.shard_map_axes import axes_of, vary
 from jaxloss.numerics.sizes import is_known
 
-PyTree = Any
 OfBlock = Callable[[PyTree, PyTree], tuple[PyTree, PyTree]]
 
 _LEAST_MEMORY = 2**21  # bytes
@@ -83,11 +83,11 @@ def fold_pairs(
     """
     if count_of(first) <= size.rows and count_of(second) <= size.columns:
         return of_block(first, second)
-    rows, columns = split(first, size.rows, "constant"), split(second, size.columns, "constant")
-    again = jax.checkpoint(of_block, prevent_cse=False)  # a loop is barrier enough
+    row_blocks, column_blocks = _blocks_of(first, size.rows), _blocks_of(second, size.columns)
+    rows, columns = row_blocks.split(first, "constant"), column_blocks.split(second, "constant")
+    again = rematerialized(of_block)
     parts = jax.eval_shape(of_block, *(jax.tree.map(lambda x: x[0], x) for x in (rows, columns)))
     no_row, no_column = identities_like(monoid, parts)
-    blocks = count_of(columns)
 
     def across(row: PyTree, total: PyTree, block: PyTree) -> tuple[PyTree, PyTree]:
         column, before = block
@@ -98,9 +98,9 @@ def fold_pairs(
         of_row, totals = jax.lax.scan(partial(across, row), no_row, (columns, totals))
         return totals, of_row
 
-    start = jax.tree.map(lambda x: jnp.stack([x] * blocks), no_column)
+    start = jax.tree.map(lambda x: jnp.stack([x] * column_blocks.count), no_column)
     of_columns, of_rows = jax.lax.scan(along, start, rows)
-    return join(of_rows, count_of(first)), join(of_columns, count_of(second))
+    return row_blocks.join(of_rows), column_blocks.join(of_columns)
 
 
 def map_pairs(
@@ -163,12 +163,12 @@ def map_pairs(
     if not is_known(count, others) or count * others <= numbers:
         return _as_many("what `of_rows` gives", of_rows(first, second), count)
     rows = max(1, numbers // others)
-    again = jax.checkpoint(of_rows, prevent_cse=False)
+    again, blocks = rematerialized(of_rows), _blocks_of(first, rows)
 
     def of_block(block: PyTree) -> PyTree:
         return _as_many("what `of_rows` gives", again(block, second), count_of(block))
 
-    return join(jax.lax.map(of_block, split(first, rows, "edge")), count)
+    return blocks.join(jax.lax.map(of_block, blocks.split(first)))
 
 
 def identities_like(monoid: Monoid, parts: PyTree) -> PyTree:
@@ -176,47 +176,9 @@ def identities_like(monoid: Monoid, parts: PyTree) -> PyTree:
     return jax.tree.map(partial(_filled, monoid.identity), parts)
 
 
-def count_of(elements: PyTree) -> int:
-    """The number of elements, the length of the first axis of each array."""
-    count: int = jax.tree.leaves(elements)[0].shape[0]
-    return count
-
-
-def split(elements: PyTree, at_once: int, mode: Literal["constant", "edge"]) -> PyTree:
-    """In blocks of equally many elements, at most so many, `[blocks, elements, ...]`.
-
-    With n blocks each holds every n-th element where there are several devices, so that all have
-    work in each block if the elements are spread over them. The last are filled up.
-    """
-    count = count_of(elements)
-    blocks = max(1, math.ceil(count / at_once))
-    missing = -count % blocks
-    each = (count + missing) // blocks
-
-    def split_one(x: Array) -> Array:
-        padding = [(0, missing)] + [(0, 0)] * (x.ndim - 1)
-        full = jnp.pad(x, padding, mode=mode) if missing else x
-        if _alone():
-            return full.reshape(blocks, each, *x.shape[1:])
-        return jnp.swapaxes(full.reshape(each, blocks, *x.shape[1:]), 0, 1)
-
-    return jax.tree.map(split_one, elements)
-
-
-def join(blocks: PyTree, count: int) -> PyTree:
-    """The first elements of what `split` made blocks of, in their order."""
-
-    def join_one(x: Array) -> Array:
-        many, each, *others = x.shape
-        ordered = x if _alone() else jnp.swapaxes(x, 0, 1)
-        return ordered.reshape(many * each, *others)[:count]
-
-    return jax.tree.map(join_one, blocks)
-
-
-def _alone() -> bool:
-    """Whether nothing can be spread over devices; then neighbours stay together, in place."""
-    return jax.device_count() == 1
+def _blocks_of(elements: PyTree, at_once: int) -> Blocks:
+    """Interleaved if anything can be sharded at all."""
+    return Blocks.of_at_most(count_of(elements), at_once, interleaved=jax.device_count() > 1)
 
 
 def _memory(elements: PyTree) -> int:

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from jaxloss.kernels.chunking import Blocks, count_of
 from jaxloss.numerics import as_array
 
 PyTree = Any
@@ -53,15 +54,10 @@ class Pieces:
         return cls(leaves, split, structure, parts)
 
     def split(self) -> Leaves:
-        """The arrays that are split, with a first axis of parts.
-
-        A part has every n-th example, not a contiguous block: where examples are sharded over
-        devices, a block would lie on few of them, and the others would wait.
-        """
+        """The arrays that are split, with a first axis of parts, each of every n-th example."""
         every = {i: self._rows(i) for i in self.axes}
-        each = {i: x.shape[0] // self.parts for i, x in every.items()}
-        apart = {i: x.reshape(each[i], self.parts, *x.shape[1:]) for i, x in every.items()}
-        return {i: jnp.swapaxes(x, 0, 1) for i, x in apart.items()}
+        apart: Leaves = Blocks(count_of(every), self.parts).split(every)
+        return apart
 
     def part(self, rows: Leaves) -> Given:
         """The data of one part, in the given structure."""

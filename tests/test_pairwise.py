@@ -95,7 +95,7 @@ MATCHED = (jl.info_nce, jl.symmetric_info_nce, jl.siglip)
 def _small_blocks(monkeypatch):
     """Room for a few pairs, so that there are many blocks, the last of them not full."""
     monkeypatch.setattr(pairwise, "_LEAST_MEMORY", 200)
-    monkeypatch.setattr(pairwise, "_SHARE", 10**9)
+    monkeypatch.setattr(pairwise, "_PART_OF_SET", 0)
 
 
 def derivatives(function, second):

@@ -1,8 +1,8 @@
 """Functions of all pairs of two sets, of which a block is held at a time, never the whole matrix.
 
-A block is made of some elements of either set. What it says is partial: of its rows over its
-columns, and of its columns over its rows. Such parts are merged, wherever their blocks come from.
-Backward, each block is made again.
+A block is some elements of either set. What a function gives for it is partial: of its rows over
+its columns, and of its columns over its rows. Partial results are combined by a monoid, so that
+blocks may come in any order and from anywhere. In the backward pass each is computed again.
 """
 
 import math
@@ -22,14 +22,25 @@ from jaxloss.numerics.sizes import is_known
 
 OfBlock = Callable[[PyTree, PyTree], tuple[PyTree, PyTree]]
 
-_LEAST_MEMORY = 2**21  # bytes
+# Bytes of one number for each pair of a block; a gradient makes several such matrices. Those of
+# 8192 x 8192 pairs stay below 16 MiB together (tests/test_pairwise.py), and not 256 MiB each.
+_LEAST_MEMORY = 2**21
 _SINGLE = 4  # bytes
-_SHARE = 4  # of the memory of a set in that of a block
-_ASPECT = 2  # rows for each column
+# A block may have this part of the bytes of the largest array of a set: little beside the set and
+# its gradient, which are held anyway.
+_PART_OF_SET = 1 / 4
+# Rows for each column of a block. Each block of rows costs a pass over the second set and its
+# gradient, so blocks are tall, and there are few of them.
+_ASPECT = 2
 
 
 class Monoid(NamedTuple):
-    """How what two blocks say of the same element is put together, and what says nothing."""
+    """How the results of two blocks for the same element are combined, and what changes none.
+
+    Attributes:
+        combine: An associative and commutative function of two results.
+        identity: The result of no pairs at all.
+    """
 
     combine: Callable[[Array, Array], Array]
     identity: float
@@ -40,16 +51,17 @@ LOG_ADD_EXP = Monoid(jnp.logaddexp, -math.inf)
 
 
 class BlockShape(NamedTuple):
-    """The most elements of either set that a block is made of."""
+    """The most elements of either set in a block."""
 
     rows: int
     columns: int
 
 
 def vmap_sets(of_set: Callable[..., Array], *sets: Array) -> Array:
-    """The function of the memory of a block, in bytes, and of one set, over all leading axes.
+    """A function of the bytes of a block and of one set, mapped over all leading axes.
 
-    The last array has the shape of the sets and of their elements. A block of each set is held.
+    The last array has the shape of the sets and of their elements. Under `vmap` a block of each
+    set is held at the same time, so they share the memory of one.
     """
     shape = sets[-1].shape[:-1]
     for _ in shape:
@@ -64,7 +76,7 @@ def _mapped(of_set: Callable[..., Array]) -> Callable[..., Array]:
 
 
 def block_shape(first: PyTree, second: PyTree, memory: int) -> BlockShape:
-    """Of blocks that hold one number for each pair in so many bytes."""
+    """The shape of blocks that hold one number for each pair in so many bytes."""
     counts = count_of(first), count_of(second)
     numbers = max(1, memory // _itemsize(first, second))
     if not is_known(*counts) or counts[0] * counts[1] <= numbers:
@@ -74,20 +86,20 @@ def block_shape(first: PyTree, second: PyTree, memory: int) -> BlockShape:
 
 
 def fold_pairs(
-    of_block: OfBlock, first: PyTree, second: PyTree, monoid: Monoid, size: BlockShape
+    of_block: OfBlock, first: PyTree, second: PyTree, monoid: Monoid, shape: BlockShape
 ) -> tuple[PyTree, PyTree]:
-    """What a function says of each row and of each column of a block, merged over all blocks.
+    """The results of a function of blocks for each row and each column, combined over all blocks.
 
     Either set is a tree of arrays, an element along the first axis of each. The last block is
-    filled up with zeros, of which the function is to say nothing to the other set.
+    filled up with zeros, which must not change the results of elements of the other set.
     """
-    if count_of(first) <= size.rows and count_of(second) <= size.columns:
+    if count_of(first) <= shape.rows and count_of(second) <= shape.columns:
         return of_block(first, second)
-    row_blocks, column_blocks = _blocks_of(first, size.rows), _blocks_of(second, size.columns)
+    row_blocks, column_blocks = _blocks_of(first, shape.rows), _blocks_of(second, shape.columns)
     rows, columns = row_blocks.split(first, "constant"), column_blocks.split(second, "constant")
     again = rematerialized(of_block)
-    parts = jax.eval_shape(of_block, *(jax.tree.map(lambda x: x[0], x) for x in (rows, columns)))
-    no_row, no_column = identities_like(monoid, parts)
+    one_block = (jax.tree.map(lambda x: x[0], x) for x in (rows, columns))
+    no_row, no_column = identities_like(monoid, jax.eval_shape(of_block, *one_block))
 
     def across(row: PyTree, total: PyTree, block: PyTree) -> tuple[PyTree, PyTree]:
         column, before = block
@@ -112,11 +124,11 @@ def map_pairs(
 ) -> PyTree:
     """Apply a function of some rows of pairs, so many at a time that memory is bounded.
 
-        of_rows(first, second),   made of of_rows(some of first, second)
+        of_rows(first, second),   joined from of_rows(some of first, second)
 
-    A row is an element of the first set with all of the second. The function makes what it needs
-    of its pairs, such as their similarities, and puts out what is left of each row. In the backward
-    pass it makes them again. Sets that are small enough it gets whole.
+    A row is an element of the first set with all of the second. The function computes what it needs
+    of its pairs, such as their similarities, and returns what is left of each row. In the backward
+    pass it computes them again. Sets that are small enough it gets whole.
 
     Args:
         of_rows: A function of some elements of `first`, in any order, and of all of `second`. It
@@ -138,7 +150,7 @@ def map_pairs(
             or `memory` is not positive.
 
     Use when a loss of your own compares all elements of two sets that are large.
-    Avoid when the whole matrix of pairs fits, several times: it is not made twice.
+    Avoid when the whole matrix of pairs fits, several times: it need not be computed twice.
 
     Example:
         >>> import jax.numpy as jnp, jaxloss as jl
@@ -171,9 +183,9 @@ def map_pairs(
     return blocks.join(jax.lax.map(of_block, blocks.split(first)))
 
 
-def identities_like(monoid: Monoid, parts: PyTree) -> PyTree:
-    """What says nothing, in these shapes and spread over devices as they are."""
-    return jax.tree.map(partial(_filled, monoid.identity), parts)
+def identities_like(monoid: Monoid, results: PyTree) -> PyTree:
+    """The identity in the shapes of these results, and sharded as they are."""
+    return jax.tree.map(partial(_filled, monoid.identity), results)
 
 
 def _blocks_of(elements: PyTree, at_once: int) -> Blocks:
@@ -182,14 +194,13 @@ def _blocks_of(elements: PyTree, at_once: int) -> Blocks:
 
 
 def _memory(elements: PyTree) -> int:
-    """More for larger sets: each block of rows costs a pass over the gradient of the other set."""
+    """The bytes of a block: more for larger sets, as each costs a pass over one of them."""
     known = [x for x in jax.tree.leaves(elements) if is_known(x.size)]
-    wholes: list[int] = [x.size * x.dtype.itemsize for x in known]
-    return max([_LEAST_MEMORY, *(whole // _SHARE for whole in wholes)])
+    return max([_LEAST_MEMORY, *(int(x.size * x.dtype.itemsize * _PART_OF_SET) for x in known)])
 
 
 def _itemsize(*sets: PyTree) -> int:
-    """The bytes of a number that is made of the arrays."""
+    """The bytes of a number computed from the arrays: 16 bits are widened to single precision."""
     largest: int = max(x.dtype.itemsize for x in jax.tree.leaves(sets))
     return max(_SINGLE, largest)
 
@@ -199,14 +210,14 @@ def _combined(monoid: Monoid, one: PyTree, other: PyTree) -> PyTree:
 
 
 def _filled(value: float, like: jax.ShapeDtypeStruct) -> Array:
-    """Spread over devices as what it stands for."""
+    """An array of one value, sharded as the abstract one, as a scan wants of its carry."""
     full = jax.lax.full(like.shape, value, like.dtype, sharding=like.sharding)
     filled: Array = vary(full, axes_of(like))
     return filled
 
 
 def _elements(name: str, tree: PyTree) -> PyTree:
-    """The tree as arrays, once all have as many elements."""
+    """The tree as arrays, if all have as many elements."""
     arrays = jax.tree.map(as_array, tree)
     if not jax.tree.leaves(arrays):
         message = f"map_pairs: `{name}` is an array or a tree of arrays, got {tree!r}"
@@ -215,7 +226,7 @@ def _elements(name: str, tree: PyTree) -> PyTree:
 
 
 def _as_many(what: str, tree: PyTree, count: int | None) -> PyTree:
-    """The arrays, once each has an axis of so many elements, or of as many as the others."""
+    """The arrays, if each has a first axis of so many elements, or of as many as the others."""
     shapes = [jnp.shape(x) for x in jax.tree.leaves(tree)]
     lengths = {shape[0] if shape else None for shape in shapes}
     if None in lengths or len(lengths | ({count} - {None})) > 1:
@@ -226,12 +237,12 @@ def _as_many(what: str, tree: PyTree, count: int | None) -> PyTree:
 
 
 def _checked(memory: int) -> int:
-    """The bytes, once they are a positive integer."""
+    """The bytes, if they are a positive integer."""
     try:
-        given = operator.index(memory)
+        size = operator.index(memory)
     except TypeError as error:
         message = f"map_pairs: `memory` is a number of bytes, an integer, got {memory!r}"
         raise TypeError(message) from error
-    if given < 1:
-        raise ValueError(f"map_pairs: `memory` is at least 1 byte, got {given}")
-    return given
+    if size < 1:
+        raise ValueError(f"map_pairs: `memory` is at least 1 byte, got {size}")
+    return size

@@ -124,7 +124,7 @@ def circle(
     margin: Unit = 0.4,
     where: Array,
 ) -> Array:
-    """By how much negatives outdo positives, where each cosine weighs more the worse it is.
+    """Circle loss: pairwise cosine similarities with self-paced weights.
 
         log(1 + Σₙ exp(gamma vₙ (sₙ - m)) Σₚ exp(gamma wₚ (1 - m - sₚ))),
         vₙ = max(0, sₙ + m),   wₚ = 1 + m - sₚ,   n = negatives, p = positives of the anchor,

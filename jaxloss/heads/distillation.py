@@ -12,8 +12,8 @@ from jaxloss.core.derive import derive
 from jaxloss.core.domains import Positive, Scale
 from jaxloss.core.loss import Loss
 from jaxloss.core.signature import HyperParameter
-from jaxloss.heads.fused import Parts
-from jaxloss.heads.loss import HeadLoss, HeadSignature, Room, head_arrays
+from jaxloss.heads.fused import HeadInputs
+from jaxloss.heads.loss import ChunkPolicy, HeadLoss, HeadSignature, head_arrays
 from jaxloss.numerics import cooled, log_softmax, poison
 
 
@@ -27,13 +27,13 @@ _TEMPERATURE = HyperParameter(get_args(Positive)[1], 1.0)
 
 
 class DistillationHead(HeadLoss):
-    """A divergence of what two linear maps make, some tokens at a time."""
+    """A divergence of the distributions of two linear maps, some tokens at a time."""
 
-    def parts(self, arrays: Sequence[Array], keywords: Mapping[str, Any]) -> Parts:
-        """The arrays by what they are, none of the teacher's to be differentiated."""
-        parts = super().parts(arrays, keywords)
-        student, teacher = parts.heads
-        return parts._replace(heads=(student, jax.lax.stop_gradient(teacher)))
+    def head_inputs(self, arrays: Sequence[Array], keywords: Mapping[str, Any]) -> HeadInputs:
+        """The arrays by their roles, those of the teacher as constants of the derivative."""
+        inputs = super().head_inputs(arrays, keywords)
+        student, teacher = inputs.heads
+        return inputs._replace(heads=(student, jax.lax.stop_gradient(teacher)))
 
 
 def distillation_head(
@@ -84,7 +84,7 @@ def distillation_head(
         Agarwal et al. (2024), On-policy distillation of language models: learning from
         self-generated mistakes, arXiv:2306.13649.
     """
-    room, forms, own = Room(tokens, memory), _forms(loss), loss.contract
+    chunk_policy, forms, contract = ChunkPolicy(tokens, memory), _forms(loss), loss.contract
 
     def function(logits: Any, _: Any, hyper: Mapping[str, Any]) -> Array:
         others = {name: value for name, value in hyper.items() if name != "temperature"}
@@ -99,14 +99,14 @@ def distillation_head(
         function=function,
         doc=_text(loss.__name__),
         contract=HeadSignature(
-            own.name,
+            contract.name,
             head_arrays() | head_arrays("teacher_"),
-            {**own.hyperparameters, "temperature": _TEMPERATURE},
+            {**contract.hyperparameters, "temperature": _TEMPERATURE},
             heads=_HEADS,
             tied=False,
         ),
-        kind=functools.partial(DistillationHead, room=room),
-        options=room.given(),
+        kind=functools.partial(DistillationHead, chunk_policy=chunk_policy),
+        options=chunk_policy.as_options(),
     )
 
 

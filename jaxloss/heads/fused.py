@@ -1,9 +1,9 @@
-"""A weighted sum of losses, with the gradients formed in the same sweep over the tokens.
+"""A weighted sum of losses of logits, with its gradients computed in the same pass over the tokens.
 
-Where values are summed, what comes back to each of them is known before the backward pass: its
-weight. So the gradients of a chunk are formed while its logits are there, and no product is made
-again. As a rule of forward mode this serves reverse mode too, whose transposition only scales the
-finished gradients; second derivatives differentiate the sweep itself.
+Where values are summed, the cotangent of each is known before the backward pass: its weight. So the
+gradients of a chunk are computed while its logits are there, and no product is computed twice. As
+a JVP rule this serves reverse mode too, where transposition only scales the finished gradients;
+second derivatives differentiate the pass itself.
 """
 
 from collections.abc import Callable, Mapping
@@ -16,21 +16,21 @@ import jax.numpy as jnp
 from jax import Array
 from jax.custom_derivatives import SymbolicZero
 
-from jaxloss.heads.affine import Affine, add_weight_slope, bias_slope, rows_slope
+from jaxloss.heads.affine import Affine, add_weight_gradient, bias_gradient, rows_gradient
 from jaxloss.kernels.chunking import Blocks, PyTree, count_of, rematerialized
 from jaxloss.numerics import computing_dtype, unless_weightless
 from jaxloss.numerics.shard_map_axes import Axes, axes_of, sum_but_over, vary
 
 
-class Parts(NamedTuple):
-    """What a sum is made of, or its gradients, with None for what none is wanted of.
+class HeadInputs(NamedTuple):
+    """The inputs of a sum, or flags of what is differentiated, or gradients with None for the rest.
 
     Attributes:
-        heads: What the logits are made of.
+        heads: The operands of the logits of each head.
         others: The other arrays of the loss, a row for each token.
         hyper: The hyper-parameters of the loss, shared by all tokens.
-        weights: What each token counts.
-        counted: Which tokens count at all.
+        weights: The weight of each token in the sum.
+        counted: Which tokens are not masked.
     """
 
     heads: tuple[Affine, ...]
@@ -40,156 +40,170 @@ class Parts(NamedTuple):
     counted: Array
 
     def rows(self) -> PyTree:
-        """What belongs to single tokens."""
+        """The arrays with one row for each token."""
         return [head.rows for head in self.heads], self.others, self.weights, self.counted
 
-    def with_rows(self, rows: PyTree) -> "Parts":
-        """With these tokens in place of all."""
+    def with_rows(self, rows: PyTree) -> "HeadInputs":
+        """The inputs of these tokens in place of all."""
         features, *rest = rows
         pairs = zip(self.heads, features, strict=True)
         heads = tuple(head._replace(rows=x) for head, x in pairs)
-        return Parts(heads, rest[0], self.hyper, *rest[1:])
+        return HeadInputs(heads, rest[0], self.hyper, *rest[1:])
 
 
 @dataclass(frozen=True)
-class Sweep:
-    """The sum of the values that a function gives of some tokens' logits and other arrays."""
+class FusedChunkedLoss:
+    """The sum of losses of all tokens, by chunks, with gradients from the same pass.
+
+    Attributes:
+        values: The loss of each token, of logits, other arrays and hyper-parameters.
+        at_once: The number of tokens in a chunk.
+        tied: Whether the weight is `[classes, features]`.
+    """
 
     values: Callable[..., Array]
     at_once: int
     tied: bool
 
-    def total(self, parts: Parts) -> Array:
+    def total(self, inputs: HeadInputs) -> Array:
         """Sum of weight times value over the tokens that count."""
         summed = jax.custom_jvp(self._value)
         summed.defjvp(self._rule, symbolic_zeros=True)
-        heads = tuple(head.aligned() for head in parts.heads)
-        total: Array = summed(parts._replace(heads=heads))
+        heads = tuple(head.aligned() for head in inputs.heads)
+        total: Array = summed(inputs._replace(heads=heads))
         return total
 
-    def _value(self, parts: Parts) -> Array:
-        return self._sweep(parts, _nothing_of(parts))[0]
+    def _value(self, inputs: HeadInputs) -> Array:
+        return self._value_and_gradients(inputs, _none_active(inputs))[0]
 
-    def _rule(self, primals: tuple[Parts], tangents: tuple[Parts]) -> tuple[Array, Array]:
-        moving = jax.tree.map(lambda x: not isinstance(x, SymbolicZero), tangents[0])
-        value, slopes = self._sweep(primals[0], moving)
-        moved = jax.tree.map(_inner, slopes, _pick(moving, tangents[0]))
-        # Where devices have the sum in common, each knows its change by what is its own.
-        parts = [sum_but_over(axes_of(value), x) for x in jax.tree.leaves(moved)]
-        return value, sum(parts, jnp.zeros_like(value))
+    def _rule(self, primals: tuple[HeadInputs], tangents: tuple[HeadInputs]) -> tuple[Array, Array]:
+        active = jax.tree.map(lambda x: not isinstance(x, SymbolicZero), tangents[0])
+        value, gradients = self._value_and_gradients(primals[0], active)
+        changes = jax.tree.map(_inner_product, gradients, _only(active, tangents[0]))
+        # In `shard_map` the tangent of a sum that devices share is the sum of each one's own.
+        summed = [sum_but_over(axes_of(value), x) for x in jax.tree.leaves(changes)]
+        return value, sum(summed, jnp.zeros_like(value))
 
-    def _sweep(self, parts: PyTree, moving: PyTree) -> tuple[Array, Parts]:
-        """The sum, and the gradients in what moves."""
-        dtype, axes = computing_dtype(parts.heads[0].bias), self._axes(parts)
-        parts = _varied(parts, axes)
-        shared = _pick(_shared(moving), _shared(parts))
+    def _value_and_gradients(self, inputs: PyTree, active: PyTree) -> tuple[Array, HeadInputs]:
+        """The sum, and the gradients in what is active."""
+        dtype, axes = computing_dtype(inputs.heads[0].bias), self._axes(inputs)
+        inputs = _varied(inputs, axes)
+        shared = _only(_shared(active), _shared(inputs))
         start = jax.tree.map(lambda x: jax.lax.full_like(x, 0, dtype), shared)
-        step = rematerialized(partial(self._step, parts, moving))
-        blocks = Blocks.of_at_most(count_of(parts.rows()), self.at_once)
-        features, others, weights, counted = blocks.split(parts.rows())
+        step = rematerialized(partial(self._step, inputs, active))
+        blocks = Blocks.of_at_most(count_of(inputs.rows()), self.at_once)
+        features, others, weights, counted = blocks.split(inputs.rows())
         rows = features, others, weights, counted & blocks.present()
         zero = vary(jnp.zeros((), dtype), axes)
-        (value, slopes), own = jax.lax.scan(step, (zero, start), rows)
-        features, others, weights = blocks.join(own)
-        heads = tuple(Affine(x, *y) for x, y in zip(features, slopes[0], strict=True))
-        return value, parts._replace(
-            heads=heads, others=others, hyper=slopes[1], weights=weights, counted=None
+        (value, of_shared), of_rows = jax.lax.scan(step, (zero, start), rows)
+        features, others, weights = blocks.join(of_rows)
+        heads = tuple(Affine(x, *y) for x, y in zip(features, of_shared[0], strict=True))
+        return value, inputs._replace(
+            heads=heads, others=others, hyper=of_shared[1], weights=weights, counted=None
         )
 
-    def _axes(self, parts: Parts) -> Axes:
-        """Those of the mesh that the sum varies over."""
-        if not axes_of(parts):
+    def _axes(self, inputs: HeadInputs) -> Axes:
+        """The axes of a mesh that the sum varies over, as the carry of a scan has to at once."""
+        if not axes_of(inputs):
             return frozenset()
-        few = parts.with_rows(jax.tree.map(lambda x: x[: self.at_once], parts.rows()))
-        return axes_of(jax.eval_shape(partial(self._slopes, _nothing_of(few)), few)[0])
+        few = inputs.with_rows(jax.tree.map(lambda x: x[: self.at_once], inputs.rows()))
+        return axes_of(jax.eval_shape(partial(self._gradients, _none_active(few)), few)[0])
 
     def _step(
-        self, whole: Parts, moving: PyTree, carry: tuple[Array, PyTree], rows: PyTree
+        self, whole: HeadInputs, active: PyTree, carry: tuple[Array, PyTree], rows: PyTree
     ) -> tuple[tuple[Array, PyTree], PyTree]:
-        """The sums with those of these tokens, and the gradients in what is their own."""
-        (value, (head_sums, hyper_sums)), parts = carry, whole.with_rows(rows)
-        own, (logits, others, hyper, weights) = self._if_counted(parts, moving)
-        items = list(zip(moving.heads, parts.heads, logits, strict=True))
+        """The sums plus those of these tokens, and the gradients in the rows of these tokens."""
+        (value, (head_sums, hyper_sums)), inputs = carry, whole.with_rows(rows)
+        added, (logits, others, hyper, weights) = self._if_counted(inputs, active)
+        items = list(zip(active.heads, inputs.heads, logits, strict=True))
         features = [
-            rows_slope(slope, head, tied=self.tied) if moves.rows else None
-            for moves, head, slope in items
+            rows_gradient(gradient, head, tied=self.tied) if wanted.rows else None
+            for wanted, head, gradient in items
         ]
         head_sums = [self._add(sums, *item) for sums, item in zip(head_sums, items, strict=True)]
         hyper_sums = jax.tree.map(jnp.add, hyper_sums, hyper)
-        return (value + own, (head_sums, hyper_sums)), (features, others, weights)
+        return (value + added, (head_sums, hyper_sums)), (features, others, weights)
 
-    def _if_counted(self, parts: PyTree, moving: PyTree) -> tuple[Array, PyTree]:
-        """What `_slopes` gives, and zeros, for nothing, where no token counts.
+    def _if_counted(self, inputs: PyTree, active: PyTree) -> tuple[Array, PyTree]:
+        """The result of `_gradients`, or zeros, without computing it, where no token counts.
 
-        Without the condition, JAX would move what does not depend on the chunk, such as the places
+        Without the condition, JAX would move what does not depend on the chunk, such as the indices
         of classes, out of the loop, to be held.
         """
-        slopes = partial(self._slopes, moving)
+        gradients = partial(self._gradients, active)
 
-        def none(parts: PyTree) -> PyTree:
-            return jax.tree.map(_zeros, jax.eval_shape(slopes, parts))
+        def none(inputs: PyTree) -> PyTree:
+            return jax.tree.map(_zeros, jax.eval_shape(gradients, inputs))
 
-        found: tuple[Array, PyTree] = jax.lax.cond(jnp.any(parts.counted), slopes, none, parts)
-        return found
+        chunk: tuple[Array, PyTree] = jax.lax.cond(jnp.any(inputs.counted), gradients, none, inputs)
+        return chunk
 
-    def _slopes(self, moving: PyTree, parts: PyTree) -> tuple[Array, PyTree]:
-        """The sum over these tokens, and its gradient in their logits and all that is no factor."""
-        logits = tuple(head.logits(tied=self.tied) for head in parts.heads)
-        place = logits, parts.others, parts.hyper
-        moves = tuple(map(any, moving.heads)), moving.others, moving.hyper
-        factors = jnp.where(parts.counted, parts.weights, 0)
+    def _gradients(self, active: PyTree, inputs: PyTree) -> tuple[Array, PyTree]:
+        """The sum over these tokens, and its gradients in the arguments of the loss and weights.
 
-        def total(moved: PyTree) -> tuple[Array, Array]:
-            values = self.values(*_merge(moved, place))
+        Those in the operands of the logits follow from that in the logits by products.
+        """
+        logits = tuple(head.logits(tied=self.tied) for head in inputs.heads)
+        arguments = logits, inputs.others, inputs.hyper
+        differentiated = tuple(map(any, active.heads)), active.others, active.hyper
+        factors = jnp.where(inputs.counted, inputs.weights, 0)
+
+        def total(of_active: PyTree) -> tuple[Array, Array]:
+            values = self.values(*_with_active(of_active, arguments))
             return jnp.sum(values * factors), values
 
-        slopes, values = jax.grad(total, has_aux=True)(_pick(moves, place))
-        shown = unless_weightless(parts.weights, jnp.where(parts.counted, values, 0))
-        own = jnp.sum(shown * parts.weights)
-        return own, (*slopes, shown if moving.weights else None)
+        gradients, values = jax.grad(total, has_aux=True)(_only(differentiated, arguments))
+        # The gradient in a weight is the value, which is therefore 0 where it is masked.
+        finite = unless_weightless(inputs.weights, jnp.where(inputs.counted, values, 0))
+        value = jnp.sum(finite * inputs.weights)
+        return value, (*gradients, finite if active.weights else None)
 
-    def _add(self, sums: PyTree, moves: Affine, head: Affine, slope: Array) -> PyTree:
-        """The gradients in weight and bias, if they move, with those of these tokens."""
+    def _add(self, sums: PyTree, wanted: Affine, head: Affine, gradient: Array) -> PyTree:
+        """The gradients in weight and bias, if wanted, plus those of these tokens."""
         weight, bias = sums
-        return (
-            add_weight_slope(weight, slope, head.rows, tied=self.tied) if moves.weight else None,
-            bias + bias_slope(slope, head.bias) if moves.bias else None,
-        )
+        if wanted.weight:
+            weight = add_weight_gradient(weight, gradient, head.rows, tied=self.tied)
+        if wanted.bias:
+            bias = bias + bias_gradient(gradient, head.bias)
+        return weight, bias
 
 
-def _shared(parts: Parts) -> PyTree:
-    return [(head.weight, head.bias) for head in parts.heads], parts.hyper
+def _shared(inputs: HeadInputs) -> PyTree:
+    return [(head.weight, head.bias) for head in inputs.heads], inputs.hyper
 
 
-def _nothing_of(parts: Parts) -> PyTree:
-    return jax.tree.map(lambda _: False, parts)
+def _none_active(inputs: HeadInputs) -> PyTree:
+    return jax.tree.map(lambda _: False, inputs)
 
 
-def _varied(parts: Parts, axes: Axes) -> Parts:
-    """Said to vary over these axes, and the factors over all that their products vary over."""
-    heads = tuple(vary(head, axes | axes_of(head)) for head in parts.heads)
-    varied: Parts = vary(parts._replace(heads=()), axes)
+def _varied(inputs: HeadInputs, axes: Axes) -> HeadInputs:
+    """The inputs as varying over these axes, and operands over all that their products vary over.
+
+    So the gradients in the loop are each device's own, and are summed over devices once, after it.
+    """
+    heads = tuple(vary(head, axes | axes_of(head)) for head in inputs.heads)
+    varied: HeadInputs = vary(inputs._replace(heads=()), axes)
     return varied._replace(heads=heads)
 
 
-def _pick(moving: PyTree, tree: PyTree) -> PyTree:
-    """What moves, and None for what does not."""
-    return jax.tree.map(lambda moves, x: x if moves else None, moving, tree)
+def _only(active: PyTree, tree: PyTree) -> PyTree:
+    """The active leaves, and None for the others."""
+    return jax.tree.map(lambda is_active, x: x if is_active else None, active, tree)
 
 
-def _merge(moved: PyTree, tree: PyTree) -> PyTree:
-    """The tree with what moved in its place."""
+def _with_active(of_active: PyTree, tree: PyTree) -> PyTree:
+    """The tree with these active leaves in place of its own."""
     return jax.tree.map(
-        lambda new, old: old if new is None else new, moved, tree, is_leaf=lambda x: x is None
+        lambda new, old: old if new is None else new, of_active, tree, is_leaf=lambda x: x is None
     )
 
 
 def _zeros(like: jax.ShapeDtypeStruct) -> Array:
-    """Zeros that are spread over devices as what they stand for."""
+    """Zeros sharded as the abstract array, as both branches of a condition have one type."""
     zeros = jax.lax.full(like.shape, 0, like.dtype, sharding=like.sharding)
-    spread: Array = vary(zeros, axes_of(like))
-    return spread
+    varying: Array = vary(zeros, axes_of(like))
+    return varying
 
 
-def _inner(slope: Array, direction: Array) -> Array:
-    return jnp.sum(slope * direction.astype(slope.dtype))
+def _inner_product(gradient: Array, tangent: Array) -> Array:
+    return jnp.sum(gradient * tangent.astype(gradient.dtype))

@@ -10,8 +10,8 @@ from jax import Array
 from jaxloss.core.derive import derive
 from jaxloss.core.facts import Facts
 from jaxloss.core.loss import Loss
-from jaxloss.heads.fused import Parts
-from jaxloss.heads.loss import HeadLoss, HeadSignature, Room, head_arrays, others_of
+from jaxloss.heads.fused import HeadInputs
+from jaxloss.heads.loss import ChunkPolicy, HeadLoss, HeadSignature, head_arrays, others_of
 from jaxloss.heads.online_softmax import Tile
 from jaxloss.losses.classification.cross_entropy import softmax_cross_entropy_with_integer_labels
 from jaxloss.numerics import poison, weighted
@@ -20,27 +20,27 @@ from jaxloss.numerics import poison, weighted
 class LinearHead(HeadLoss):
     """A loss over classes of the logits that a linear map makes, some tokens at a time."""
 
-    def __init__(self, *plan: Any, loss: Loss[...], room: Room) -> None:
-        """Take the loss of the logits, beside what every head takes."""
+    def __init__(self, *plan: Any, loss: Loss[...], chunk_policy: ChunkPolicy) -> None:
+        """Store the loss of the logits, beside what every head has."""
         self.loss = loss
-        super().__init__(*plan, room=room)
+        super().__init__(*plan, chunk_policy=chunk_policy)
 
-    def _sum(self, parts: Parts) -> Array:
-        if self._tile(parts) is None:
-            return super()._sum(parts)
-        values = jnp.where(parts.counted, self._each(parts), 0)
-        return jnp.sum(weighted(parts.weights, values))
+    def _sum(self, inputs: HeadInputs) -> Array:
+        if self._tile(inputs) is None:
+            return super()._sum(inputs)
+        values = jnp.where(inputs.counted, self._each(inputs), 0)
+        return jnp.sum(weighted(inputs.weights, values))
 
-    def _each(self, parts: Parts) -> Array:
-        if (tile := self._tile(parts)) is None:
-            return super()._each(parts)
-        (head,), (labels,), hyper = parts.heads, parts.others, self._checked(parts.hyper)
-        return tile.each(head, labels, hyper, tied=self.contract.tied)
+    def _each(self, inputs: HeadInputs) -> Array:
+        if (tile := self._tile(inputs)) is None:
+            return super()._each(inputs)
+        (head,), (labels,), hyper = inputs.heads, inputs.others, self._checked(inputs.hyper)
+        return tile.cross_entropies(head, labels, hyper, tied=self.contract.tied)
 
-    def _tile(self, parts: Parts) -> Tile | None:
-        """The tile, where whole rows of logits are too wide and the loss can do without."""
-        known = self.loss is softmax_cross_entropy_with_integer_labels
-        return self.room.tile(parts.heads) if known else None
+    def _tile(self, inputs: HeadInputs) -> Tile | None:
+        """The tile, where whole rows of logits are too wide and the loss has an online form."""
+        online = self.loss is softmax_cross_entropy_with_integer_labels
+        return self.chunk_policy.tile(inputs.heads) if online else None
 
     def _checked(self, hyper: Mapping[str, Array]) -> dict[str, Array]:
         """The hyper-parameters, NaN where they are outside their domains."""
@@ -111,7 +111,7 @@ def linear_head(
         Wijmans et al. (2024), Cut your losses in large-vocabulary language models,
         arXiv:2411.09009.
     """
-    return _head(linear_head, loss, Room(tokens, memory), tied=False)
+    return _head(linear_head, loss, ChunkPolicy(tokens, memory), tied=False)
 
 
 def tied_head(
@@ -153,15 +153,15 @@ def tied_head(
         Press & Wolf (2017), Using the output embedding to improve language models,
         arXiv:1608.05859.
     """
-    return _head(tied_head, loss, Room(tokens, memory), tied=True)
+    return _head(tied_head, loss, ChunkPolicy(tokens, memory), tied=True)
 
 
 def _head(
-    maker: Callable[..., LinearHead], loss: Loss[...], room: Room, *, tied: bool
+    maker: Callable[..., LinearHead], loss: Loss[...], chunk_policy: ChunkPolicy, *, tied: bool
 ) -> LinearHead:
     """The loss with the other arrays, the hyper-parameters, and the convexity of that of logits."""
     arrays = head_arrays(tied=tied) | others_of(maker.__name__, loss)
-    own = loss.contract
+    contract = loss.contract
 
     def function(logits: Any, others: Any, hyper: Any) -> Array:
         return loss(*logits, *others, **hyper)
@@ -172,9 +172,9 @@ def _head(
         function=function,
         doc=_text(loss.__name__, tied=tied),
         facts=Facts(convex=loss.facts.convex),
-        contract=HeadSignature(own.name, arrays, own.hyperparameters, heads=1, tied=tied),
-        kind=functools.partial(LinearHead, loss=loss, room=room),
-        options=room.given(),
+        contract=HeadSignature(contract.name, arrays, contract.hyperparameters, heads=1, tied=tied),
+        kind=functools.partial(LinearHead, loss=loss, chunk_policy=chunk_policy),
+        options=chunk_policy.as_options(),
     )
 
 

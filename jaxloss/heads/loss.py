@@ -1,4 +1,4 @@
-"""What losses of linear heads have in common: shapes, chunks, and sums in one sweep."""
+"""What losses of linear heads have in common: shapes, chunks, and fused sums."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -16,26 +16,26 @@ from jaxloss.core.facts import Facts
 from jaxloss.core.loss import Loss
 from jaxloss.core.signature import Signature
 from jaxloss.heads.affine import Affine
-from jaxloss.heads.fused import Parts, Sweep
+from jaxloss.heads.fused import FusedChunkedLoss, HeadInputs
 from jaxloss.heads.online_softmax import Tile
 from jaxloss.kernels.chunking import BUFFERS, PyTree, map_by_chunks, tokens_at_once
 from jaxloss.numerics import computing_dtype, divide
 from jaxloss.numerics.broadcasting import spread
 
 _ARRAYS = 3  # of a head: hidden, weight, bias
-_FEWEST = 64  # tokens; with fewer, the weight is read for too little
-_TILE = 256
+_FEWEST = 64  # tokens of a chunk; with fewer, the whole weight is read for few products
+_TILE = 256  # tokens of a tile, of which all classes are not there at once
 
 
 @dataclass(frozen=True)
-class Room:
-    """How much is there at once: so many tokens, or as many as fit in so many bytes."""
+class ChunkPolicy:
+    """The size of a chunk: so many tokens, or as many as fit in so many bytes."""
 
     tokens: int | None = None
     memory: int | None = None
 
     def __post_init__(self) -> None:
-        """Refuse what is no count."""
+        """Refuse values that are no counts."""
         for name, value in (("tokens", self.tokens), ("memory", self.memory)):
             message = f"`{name}` is an integer >= 1, got {value!r}"
             if isinstance(value, bool) or not isinstance(value, int | None):
@@ -45,8 +45,8 @@ class Room:
         if self.tokens and self.memory:
             raise ValueError("linear head: give `tokens` or `memory`, not both")
 
-    def given(self) -> dict[str, Any]:
-        """As the keywords of a maker."""
+    def as_options(self) -> dict[str, Any]:
+        """The sizes as the keyword arguments of a maker."""
         return {"tokens": self.tokens, "memory": self.memory}
 
     def at_once(self, heads: Sequence[Affine]) -> int:
@@ -58,7 +58,7 @@ class Room:
         return self.tokens or tokens_at_once(classes, features, itemsize, self.memory)
 
     def tile(self, heads: Sequence[Affine]) -> Tile | None:
-        """Tokens and classes at once, if fewer tokens fit than a product is worth."""
+        """Tokens and classes at once, if too few tokens of all classes fit into the memory."""
         if self.memory is None or self.at_once(heads) >= _FEWEST:
             return None
         itemsize = computing_dtype(*heads[0]).itemsize
@@ -78,26 +78,31 @@ class HeadSignature(Signature):
         return True
 
     def heads_of(self, items: Sequence[Any]) -> list[Sequence[Any]]:
-        """What belongs to each head, of all arrays or of their shapes."""
+        """The items of each head, from those of all arrays, such as their shapes."""
         starts = range(0, _ARRAYS * self.heads, _ARRAYS)
         return [items[start : start + _ARRAYS] for start in starts]
 
 
 class HeadLoss(Loss[...]):
-    """A loss of the logits that linear maps make, some tokens at a time."""
+    """A loss of the logits of linear maps, which are computed some tokens at a time."""
 
     contract: HeadSignature
 
     def __init__(
-        self, values: Callable[..., Array], contract: HeadSignature, facts: Facts, *, room: Room
+        self,
+        values: Callable[..., Array],
+        contract: HeadSignature,
+        facts: Facts,
+        *,
+        chunk_policy: ChunkPolicy,
     ) -> None:
-        """Take the values that logits, other arrays and hyper-parameters give, and the room."""
-        self.room = room
+        """Store the loss of logits, other arrays and hyper-parameters, and the chunk policy."""
+        self.chunk_policy = chunk_policy
         super().__init__(values, contract, facts)
 
     def compute(self, *arrays: Array, **hyperparameters: Any) -> Array:
         """The value at arrays that fit, without checks, casts or compilation."""
-        return self._each(self.parts(arrays, hyperparameters)).reshape(arrays[0].shape[:-1])
+        return self._each(self.head_inputs(arrays, hyperparameters)).reshape(arrays[0].shape[:-1])
 
     def sum(
         self,
@@ -107,7 +112,7 @@ class HeadLoss(Loss[...]):
         divisor: Array | None = None,
         **keywords: Any,
     ) -> Array:
-        """Sum of weight times value over the tokens that count, and its gradients in one sweep.
+        """Sum of weight times value over the tokens that count, and its gradients in one pass.
 
         The weights are divided beforehand: the gradients, as large as the weight of the head, are
         formed with the sum, and nothing is left to be multiplied with them.
@@ -120,9 +125,9 @@ class HeadLoss(Loss[...]):
             mass = divisor.astype(wide)
             numbers, counts = divide(numbers, mass), counts & (mass != 0)
         with jax.named_scope(self.__name__):
-            parts = self.parts(arrays, keywords)
+            inputs = self.head_inputs(arrays, keywords)
             return self._sum(
-                parts._replace(
+                inputs._replace(
                     weights=spread(numbers, shape).ravel(), counted=spread(counts, shape).ravel()
                 )
             )
@@ -137,24 +142,24 @@ class HeadLoss(Loss[...]):
     def masked(
         self, of_tokens: Callable[..., PyTree], arrays: Sequence[Array], where: Array | None
     ) -> PyTree:
-        """What the function gives of each token; 0 behind the mask, whatever is there."""
+        """The function of each token's arrays; 0 where it is masked, with arrays filled there."""
         if where is None:
             return of_tokens(*arrays)
-        harmless, counted = self._count_elements(where, arrays)
-        return jax.tree.map(lambda x: jnp.where(counted, x, 0), of_tokens(*harmless))
+        filled, counted = self._count_elements(where, arrays)
+        return jax.tree.map(lambda x: jnp.where(counted, x, 0), of_tokens(*filled))
 
-    def _sum(self, parts: Parts) -> Array:
-        sweep = Sweep(self.function, self.room.at_once(parts.heads), self.contract.tied)
-        return sweep.total(parts)
+    def _sum(self, inputs: HeadInputs) -> Array:
+        at_once = self.chunk_policy.at_once(inputs.heads)
+        return FusedChunkedLoss(self.function, at_once, self.contract.tied).total(inputs)
 
-    def _each(self, parts: Parts) -> Array:
+    def _each(self, inputs: HeadInputs) -> Array:
         """One value per token."""
-        at_once = self.room.at_once(parts.heads)
-        values: Array = map_logits(self.function, parts, at_once, tied=self.contract.tied)
+        at_once = self.chunk_policy.at_once(inputs.heads)
+        values: Array = map_logits(self.function, inputs, at_once, tied=self.contract.tied)
         return values
 
-    def parts(self, arrays: Sequence[Array], keywords: Mapping[str, Any]) -> Parts:
-        """The arrays by what they are, with one axis of tokens."""
+    def head_inputs(self, arrays: Sequence[Array], keywords: Mapping[str, Any]) -> HeadInputs:
+        """The arrays by their roles, with one axis of tokens."""
         batch, wide = arrays[0].shape[:-1], computing_dtype(*arrays[:2])
         tokens = math.prod(batch)
 
@@ -163,7 +168,7 @@ class HeadLoss(Loss[...]):
 
         heads = [Affine(*given) for given in self.contract.heads_of(arrays)]
         hyper = jax.tree.map(lambda x: jnp.asarray(x).astype(wide), dict(keywords))
-        return Parts(
+        return HeadInputs(
             tuple(head._replace(rows=rows(head.rows)) for head in heads),
             tuple(map(rows, arrays[_ARRAYS * len(heads) :])),
             hyper,
@@ -172,21 +177,21 @@ class HeadLoss(Loss[...]):
         )
 
 
-def map_logits(values: Callable[..., Any], parts: Parts, at_once: int, *, tied: bool) -> Any:
-    """What the function gives of each token's logits, which are made again backwards."""
-    heads = [head.for_slopes() for head in parts.heads]
+def map_logits(values: Callable[..., Any], inputs: HeadInputs, at_once: int, *, tied: bool) -> Any:
+    """The function of each token's logits, which are computed again in the backward pass."""
+    heads = [head.with_wide_weight() for head in inputs.heads]
 
     def of_chunk(rows: Any) -> Any:
         features, others = rows
-        here = [head._replace(rows=x) for head, x in zip(heads, features, strict=True)]
-        logits = tuple(head.logits_for_slopes(tied=tied) for head in here)
-        return values(logits, others, parts.hyper)
+        of_tokens = [head._replace(rows=x) for head, x in zip(heads, features, strict=True)]
+        logits = tuple(head.logits_of_wide_weight(tied=tied) for head in of_tokens)
+        return values(logits, others, inputs.hyper)
 
-    return map_by_chunks(of_chunk, ([head.rows for head in heads], parts.others), at_once)
+    return map_by_chunks(of_chunk, ([head.rows for head in heads], inputs.others), at_once)
 
 
 def head_arrays(prefix: str = "", *, tied: bool = False) -> dict[str, ArrayDomain]:
-    """The domains of what a head is made of."""
+    """The domains of the arrays of a head."""
     rows = "a row a class, a column a feature" if tied else "a row a feature, a column a class"
     features = f"{prefix}features"
     axes, least = (("classes", features), (1, 0)) if tied else ((features, "classes"), (0, 1))
@@ -207,7 +212,7 @@ def head_arrays(prefix: str = "", *, tied: bool = False) -> dict[str, ArrayDomai
 
 
 def others_of(maker: str, loss: Loss[...], logits: int = 1) -> dict[str, ArrayDomain]:
-    """What the loss takes beside the logits."""
+    """The domains of the arrays that the loss takes beside the logits."""
     if isinstance(loss, Loss) and not isinstance(loss, HeadLoss) and not loss.contract.is_set:
         first, others = _cut(loss.contract.arrays, logits)
         over_classes = all(len(domain.axes) == 1 and not domain.bounded for domain in first)

@@ -1,4 +1,4 @@
-"""What losses of policies want of a linear head: log-probabilities of tokens, and entropies."""
+"""Log-probabilities of tokens, and entropies, under a linear head: for losses of policies."""
 
 import functools
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ from jaxloss.numerics import as_argument, cooled, log_softmax, poison, weighted
 
 
 class TokenLogProbabilities(NamedTuple):
-    """What a policy says of the tokens that were chosen, and how undecided it is.
+    """Log-probability of the chosen token and entropy of the policy, at each position.
 
     Attributes:
         log_probability: Of each token's label, in nats.
@@ -28,8 +28,8 @@ class TokenLogProbabilities(NamedTuple):
     entropy: Array
 
 
-class Sizes(TypedDict, total=False):
-    """How much of a head is there at once, as `linear_head` takes it."""
+class ChunkOptions(TypedDict, total=False):
+    """The size of a chunk, as `linear_head` takes it."""
 
     tokens: int | None
     memory: int | None
@@ -43,7 +43,7 @@ def token_log_probabilities(
     *,
     temperature: ArrayLike = 1.0,
     where: ArrayLike | None = None,
-    **room: Unpack[Sizes],
+    **chunk: Unpack[ChunkOptions],
 ) -> TokenLogProbabilities:
     """Log-probability and entropy of tokens under a linear head that never holds all logits.
 
@@ -58,12 +58,12 @@ def token_log_probabilities(
         temperature: What the logits are divided by, > 0.
         where: Which tokens count, boolean, shape `[...]` or a prefix; all by default. Label and
             features of the others, such as those of a prompt, may be anything, -100 and NaN too.
-        **room: `tokens` or `memory`, as for `linear_head`.
+        **chunk: `tokens` or `memory`, as for `linear_head`.
 
     Returns:
-        Both for each token, shape `[...]`, in nats, with gradients; logits are made again in the
-        backward pass. Where a token does not count both are 0, and so are their gradients. A label
-        that is no class gives NaN.
+        Both for each token, shape `[...]`, in nats, with gradients; logits are computed again in
+        the backward pass. Where a token does not count both are 0, and so are their gradients. A
+        label that is no class gives NaN.
 
     Raises:
         TypeError: An array has a type outside its domain, `where` is not boolean, or a size is no
@@ -85,29 +85,30 @@ def token_log_probabilities(
         Schulman, Wolski, Dhariwal, Radford & Klimov (2017), Proximal policy optimization
         algorithms, arXiv:1707.06347.
     """
-    head = linear_head(_SURPRISE, **room)
+    head = linear_head(_CROSS_ENTROPY, **chunk)
     arrays = head.contract.bind((hidden, weight, bias, labels), {})
     mask = None if where is None else as_argument(where)
-    found: TokenLogProbabilities = _found(head, arrays, jnp.asarray(temperature), mask)
-    return found
+    results: TokenLogProbabilities = _compiled(head, arrays, jnp.asarray(temperature), mask)
+    return results
 
 
-_SURPRISE = softmax_cross_entropy_with_integer_labels
+_CROSS_ENTROPY = softmax_cross_entropy_with_integer_labels
 
 
 @functools.partial(jax.jit, static_argnums=0)
-def _found(
+def _compiled(
     head: LinearHead, arrays: Sequence[Array], temperature: Array, where: Array | None
 ) -> TokenLogProbabilities:
     refuse_misfits(head.__name__, head.contract.arrays, arrays)
 
     def of_tokens(*arrays: Array) -> TokenLogProbabilities:
-        parts = head.parts(arrays, {"temperature": temperature})
-        found = map_logits(_of_logits, parts, head.room.at_once(parts.heads), tied=False)
-        return TokenLogProbabilities(*(x.reshape(arrays[0].shape[:-1]) for x in found))
+        inputs = head.head_inputs(arrays, {"temperature": temperature})
+        at_once = head.chunk_policy.at_once(inputs.heads)
+        of_rows = map_logits(_of_logits, inputs, at_once, tied=False)
+        return TokenLogProbabilities(*(x.reshape(arrays[0].shape[:-1]) for x in of_rows))
 
-    found: TokenLogProbabilities = head.masked(of_tokens, arrays, where)
-    return found
+    results: TokenLogProbabilities = head.masked(of_tokens, arrays, where)
+    return results
 
 
 def _of_logits(logits: Any, labels: Any, hyper: Any) -> tuple[Array, Array]:
@@ -115,4 +116,4 @@ def _of_logits(logits: Any, labels: Any, hyper: Any) -> tuple[Array, Array]:
     scores = cooled(logits[0], poison(temperature, temperature > 0))
     log_probabilities = log_softmax(scores)
     entropy = -jnp.sum(weighted(jnp.exp(log_probabilities), log_probabilities), axis=-1)
-    return -_SURPRISE(scores, *labels), entropy
+    return -_CROSS_ENTROPY(scores, *labels), entropy

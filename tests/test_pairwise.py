@@ -173,11 +173,11 @@ def test_extreme_temperatures(loss, temperature):
 
 
 @pytest.mark.usefixtures("_small_blocks")
-def test_sharp_clip_is_the_largest_rival():
+def test_sharp_clip_is_the_largest_negative():
     with jax.enable_x64(True):
         logits = np.asarray(jax.jit(cosine)(X, Y)) * 1e4
-        rivals = np.where(np.eye(COUNT), -np.inf, logits)
-        worst = [np.maximum(rivals.max(i) - np.diagonal(logits), 0) for i in (0, 1)]
+        negatives = np.where(np.eye(COUNT), -np.inf, logits)
+        worst = [np.maximum(negatives.max(i) - np.diagonal(logits), 0) for i in (0, 1)]
         np.testing.assert_allclose(
             jl.symmetric_info_nce(X, Y, temperature=1e-4), sum(worst) / 2, atol=1e-3
         )

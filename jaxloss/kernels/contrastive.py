@@ -1,9 +1,9 @@
 """Reductions over all pairs of two sets of elements, of which contrastive losses are formulas.
 
-A formula is written once, of pairs that are somewhere: on one device a block at a time
-(`PlacedPairs` of `Local`), there in whole rows (`RowPairs`), or over the devices of a mesh
-(`PlacedPairs` of a placement of `jaxloss.parallel`). All that it sees of two elements is a
-`PairBlock`: their cosine, and how they belong together.
+A formula is written once, of pairs that may be on one device, a block at a time (`PlacedPairs` of
+`Local`) or in whole rows (`RowPairs`), or over the devices of a mesh (`PlacedPairs` of a placement
+of `jaxloss.parallel`). All that it takes of two elements is in a `PairBlock`: their cosine, and
+whether they match, are alike, and count.
 """
 
 from collections.abc import Callable

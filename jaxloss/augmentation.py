@@ -10,7 +10,7 @@ from jax.typing import ArrayLike
 from jaxloss.core.masking import as_mask
 from jaxloss.kernels.sorting import spread_as, whole
 from jaxloss.numerics import as_array, computing_dtype
-from jaxloss.numerics.broadcasting import lead, spread
+from jaxloss.numerics.broadcasting import broadcast_prefix, expand_trailing
 
 
 def smooth_labels(targets: ArrayLike, amount: ArrayLike) -> Array:
@@ -117,7 +117,7 @@ def mixup(
     wide = computing_dtype(given)
     share = jax.random.beta(shares, alpha, alpha, (len(given),), wide)
     # Blended in float32 or wider, and rounded to 16 bits once.
-    part, own = lead(share, given.ndim), given.astype(wide)
+    part, own = expand_trailing(share, given.ndim), given.astype(wide)
     blend = part * own + (1 - part) * _at(partners, own)
     return Mixture(blend.astype(_floating(given)), partners, share)
 
@@ -175,7 +175,7 @@ def cutmix(
     box = rows[:, :, None] & columns[:, None, :]
     # Counted, not 1 minus the drawn area: the border cuts boxes off, and pixels are whole.
     share = 1 - jnp.mean(box, axis=(1, 2), dtype=kept.dtype)
-    hidden = spread_as(spread(box, given.shape), given)
+    hidden = spread_as(broadcast_prefix(box, given.shape), given)
     return Mixture(jnp.where(hidden, _at(partners, given), given), partners, share)
 
 
@@ -186,7 +186,7 @@ def _partners(owner: str, key: Array, count: int, where: ArrayLike | None) -> Ar
     """
     if where is None:
         return jax.random.permutation(key, count)
-    counts = spread(whole(as_mask(owner, as_array(where), (count,))), (count,))
+    counts = broadcast_prefix(whole(as_mask(owner, as_array(where), (count,))), (count,))
     drawn = jnp.where(counts, jax.random.uniform(key, (count,)), jnp.inf)
     # The k-th example that counts, in order, goes with the k-th in random order.
     counted_first = jnp.argsort(~counts)

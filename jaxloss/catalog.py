@@ -255,7 +255,7 @@ def _known(kind: str, name: str, every: Mapping[str, T]) -> T:
 
 def _entry(name: str, loss: "Loss[Any]") -> Entry:
     text = _sections(inspect.getdoc(loss) or "")
-    hyperparameters = loss.contract.hyperparameters
+    hyperparameters = loss.signature.hyperparameters
     # The module of the function: that of the loss would be the one of its class.
     *_, field, family = loss.function.__module__.split(".")
     return Entry(
@@ -263,7 +263,7 @@ def _entry(name: str, loss: "Loss[Any]") -> Entry:
         field=field,
         family=family,
         loss=loss,
-        arrays=loss.contract.arrays,
+        arrays=loss.signature.arrays,
         hyperparameters=hyperparameters,
         facts=loss.facts.at(**{key: item.default for key, item in hyperparameters.items()}),
         summary=text["Summary"],

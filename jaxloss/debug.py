@@ -41,7 +41,7 @@ class Checked:
             if isinstance(term.loss, Loss):
                 # The gradient of a product depends on its factors, so that it waits for the check,
                 # as that of a sum would not.
-                value = value * _look(term, term.loss.contract, batch).astype(value.dtype)
+                value = value * _look(term, term.loss.signature, batch).astype(value.dtype)
         return value
 
 
@@ -102,48 +102,48 @@ class Seen:
     reduced: Array
 
 
-def _look(term: Term, contract: Signature, batch: Batch) -> Array:
+def _look(term: Term, signature: Signature, batch: Batch) -> Array:
     """Check the arguments and values of a term's loss on the host, and return 1.
 
     The result is a factor of the value, since XLA drops a callback whose result is not used.
     """
     # A callback has no derivative; that of a constant is not asked for.
     still = jax.lax.stop_gradient((term, batch))
-    seen, one = _seen(contract, *still), jnp.ones((), jnp.float32)
+    seen, one = _seen(signature, *still), jnp.ones((), jnp.float32)
     # Outside of transformations no callback is needed, and the error is a plain ValueError.
     if not any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(seen)):
-        _refuse_bad(contract, seen)
+        _refuse_bad(signature, seen)
         return one
 
     def on_host(one: Array, seen: Seen) -> AnyArray:
-        _refuse_bad(contract, seen)
+        _refuse_bad(signature, seen)
         return np.asarray(one)
 
     looked: Array = jax.pure_callback(on_host, one, one, seen, vmap_method="broadcast_all")
     return looked
 
 
-def _seen(contract: Signature, term: Term, batch: Batch) -> Seen:
+def _seen(signature: Signature, term: Term, batch: Batch) -> Seen:
     arrays = term.inputs(batch).arrays
     numbers = {k: jnp.asarray(v) for k, v in term.traced.items() if v is not None}
-    contained = {k: contract.hyperparameters[k].domain.contains(v) for k, v in numbers.items()}
-    inside = in_domain(contract, contract.cast(arrays)) | contained
+    contained = {k: signature.hyperparameters[k].domain.contains(v) for k, v in numbers.items()}
+    inside = in_domain(signature, signature.cast(arrays)) | contained
     values, amounts = term.measure(batch)
-    of_arrays = dict(zip(contract.arrays, arrays, strict=True))
+    of_arrays = dict(zip(signature.arrays, arrays, strict=True))
     return Seen(of_arrays, numbers, inside, values, amounts, term.reduction(values, amounts))
 
 
-def _refuse_bad(contract: Signature, seen: Seen) -> None:
-    wanted = {name: domain.says for name, domain in contract.arrays.items()}
-    wanted |= {name: item.domain.says for name, item in contract.hyperparameters.items()}
+def _refuse_bad(signature: Signature, seen: Seen) -> None:
+    wanted = {name: domain.says for name, domain in signature.arrays.items()}
+    wanted |= {name: item.domain.says for name, item in signature.hyperparameters.items()}
     for name, array in {**seen.arrays, **seen.numbers}.items():
         if bad := _first(array, ~np.asarray(seen.inside[name])):
-            raise ValueError(f"{contract.name}: `{name}`{bad}, wanted are {wanted[name]}")
+            raise ValueError(f"{signature.name}: `{name}`{bad}, wanted are {wanted[name]}")
     if bad := _first(seen.values, np.isnan(seen.values)):
         places = {name: _first(x, ~np.isfinite(x)) for name, x in seen.arrays.items()}
         large = [f"`{name}`{place}, " for name, place in places.items() if place]
         raise ValueError(
-            f"{contract.name}: the value{bad}, as numbers that lie in their domains are too large "
+            f"{signature.name}: the value{bad}, as numbers that lie in their domains are too large "
             f"for the formula: {''.join(large)}wanted are smaller ones"
         )
     # Only weights that made NaN: a reduction of one's own may have a use for negative ones.
@@ -151,7 +151,7 @@ def _refuse_bad(contract: Signature, seen: Seen) -> None:
     bad = _first(amounts, ~(np.isfinite(amounts) & (amounts >= 0)))
     if bad and np.any(np.isnan(seen.reduced)):
         raise ValueError(
-            f"{contract.name}: the weight{bad}, wanted in `weights` are finite numbers >= 0, and "
+            f"{signature.name}: the weight{bad}, wanted in `weights` are finite numbers >= 0, and "
             "`where` hides what is not to count"
         )
 

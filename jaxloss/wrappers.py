@@ -14,8 +14,8 @@ from jaxloss.core.domains import ArrayDomain, Positive, Probability, Scale
 from jaxloss.core.facts import Constant, Facts
 from jaxloss.core.loss import Distance, Loss, Margin
 from jaxloss.heads import HeadLoss
-from jaxloss.numerics import cooled, unknown, weighted
-from jaxloss.numerics.broadcasting import lead, select
+from jaxloss.numerics import divide_by_temperature, nan_like, weighted
+from jaxloss.numerics.broadcasting import expand_trailing, select
 from jaxloss.numerics.softmax import wide
 
 # Real numbers of any size, which a temperature divides; of probabilities it is a power.
@@ -70,7 +70,9 @@ def with_temperature(loss: Loss[...]) -> Loss[...]:
 
     def function(*arrays: Array, temperature: Positive = 1.0, **rest: Any) -> Array:
         pairs = zip(scored, arrays, strict=False)  # a margin is a single array
-        given = [cooled(wide(x), temperature) if divided else x for divided, x in pairs]
+        given = [
+            divide_by_temperature(wide(x), temperature) if divided else x for divided, x in pairs
+        ]
         return inner(*given, **rest)
 
     facts = Facts(
@@ -91,7 +93,7 @@ def with_temperature(loss: Loss[...]) -> Loss[...]:
         function=function,
         doc=doc,
         facts=facts,
-        contract=loss.contract,
+        signature=loss.signature,
         kind=kind,
     )
 
@@ -136,7 +138,7 @@ def clipped(loss: Loss[...]) -> Loss[...]:
 
     def function(*arrays: Array, ceiling: Positive = 1.0, **rest: Any) -> Array:
         value = inner(*arrays, **rest)
-        return jnp.minimum(value, ceiling + unknown(value))
+        return jnp.minimum(value, ceiling + nan_like(value))
 
     endless = loss.facts.convex is True and loss.facts.supremum == math.inf
     facts = Facts(
@@ -155,7 +157,7 @@ def clipped(loss: Loss[...]) -> Loss[...]:
         function=function,
         doc=doc,
         facts=facts,
-        contract=loss.contract,
+        signature=loss.signature,
         kind=kind,
     )
 
@@ -208,7 +210,7 @@ def mixed(loss: Loss[...]) -> Loss[...]:
 
         own = of_target(_unless_lost(of_target, share, target, partner))
         other = of_target(_unless_lost(of_target, 1 - share, partner, target))
-        part = lead(share, own.ndim)
+        part = expand_trailing(share, own.ndim)
         return weighted(part, own) + weighted(1 - part, other)
 
     facts = Facts(
@@ -224,8 +226,8 @@ def mixed(loss: Loss[...]) -> Loss[...]:
         z = partner targets, s = share
     """
     both = {**arrays, f"partner_{name}": target, **domains_of({"share": Probability})}
-    contract = replace(loss.contract, arrays=both)
-    return derive(mixed, loss, function=function, doc=doc, facts=facts, contract=contract)
+    signature = replace(loss.signature, arrays=both)
+    return derive(mixed, loss, function=function, doc=doc, facts=facts, signature=signature)
 
 
 def _unless_lost(
@@ -247,7 +249,7 @@ def _if_infinite(constant: Constant) -> Constant:
 def _arrays_of(maker: str, loss: Loss[...]) -> Mapping[str, ArrayDomain]:
     """What the loss takes by position, if a loss can be made of it."""
     if isinstance(loss, Loss) and not isinstance(loss, HeadLoss):
-        return loss.contract.arrays
+        return loss.signature.arrays
     message = f"is a loss, for a linear head linear_head({maker}(...))"
     raise TypeError(f"{maker}: `loss` {message}, got {loss!r}")
 

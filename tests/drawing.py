@@ -66,12 +66,12 @@ class Case:
 
     @property
     def domains(self):
-        return tuple(self.loss.contract.arrays.values())
+        return tuple(self.loss.signature.arrays.values())
 
     @property
     def hyper(self) -> dict[str, tuple[Any, ...]]:
         """Three values of each hyper-parameter, by name."""
-        keywords = self.loss.contract.hyperparameters.items()
+        keywords = self.loss.signature.hyperparameters.items()
         return {name: _settings(item.domain) for name, item in keywords}
 
     @property
@@ -80,10 +80,10 @@ class Case:
 
     def shape(self, domain, batch=(BATCH,), elements=ELEMENTS, classes=CLASSES, image=IMAGE):
         per_class = any(
-            item.domain.per_class for item in self.loss.contract.hyperparameters.values()
+            item.domain.per_class for item in self.loss.signature.hyperparameters.values()
         )
         sizes = axes(elements, classes, image)
-        if per_class and self.loss.contract.elementwise:
+        if per_class and self.loss.signature.elementwise:
             return (*batch, classes)
         return (*batch, *(sizes.get(axis, axis) for axis in domain.axes))
 

@@ -14,7 +14,7 @@ from drawing import BATCH, LARGE, LOSSES, PUBLIC, Case
 import jaxloss as jl
 from jaxloss import training
 
-BY_VECTORS = [name for name, loss in LOSSES.items() if not loss.contract.elementwise]
+BY_VECTORS = [name for name, loss in LOSSES.items() if not loss.signature.elementwise]
 ROWS = 8
 RNG = np.random.default_rng(0)
 X, Y = RNG.normal(size=(2, ROWS, 3)).astype(np.float32)
@@ -40,7 +40,7 @@ def scaled(factor, inputs):
 
 def layout(loss):
     """What an event is, which is what splitting a batch depends on."""
-    return loss.contract.is_set, len(loss.contract.first.axes)
+    return loss.signature.is_set, len(loss.signature.first.axes)
 
 
 QUICK = {name: loss for name, loss in LOSSES.items() if name not in LARGE and name in PUBLIC}

@@ -49,18 +49,18 @@ def test_every_case_is_known_by_its_name_and_fits_its_loss():
     assert len({case.name for case in CASES}) == len(CASES)
     for case in CASES:
         assert session.chosen([], [case.name], quick=True) == [case]
-        assert len(inputs.fitting(case)) == len(inputs.find(case.loss).contract.arrays)
+        assert len(inputs.fitting(case)) == len(inputs.find(case.loss).signature.arrays)
 
 
 @pytest.mark.parametrize("name", public_losses())
 def test_inputs_of_every_loss_lie_in_their_domains(name):
-    contract = inputs.find(name).contract
+    signature = inputs.find(name).signature
     arrays = [jnp.asarray(array) for array in inputs.draw(inputs.few(name)).values()]
-    refuse_misfits(contract.name, contract.arrays, arrays)
+    refuse_misfits(signature.name, signature.arrays, arrays)
     assert all(
-        inside.all() for inside in in_domain(contract, list(map(np.asarray, arrays))).values()
+        inside.all() for inside in in_domain(signature, list(map(np.asarray, arrays))).values()
     )
-    assert set(inputs.moving(inputs.find(name))) <= contract.arrays.keys()
+    assert set(inputs.moving(inputs.find(name))) <= signature.arrays.keys()
     assert inputs.usual(name).name.startswith(f"{name}@")
 
 

@@ -205,7 +205,7 @@ def some_of_each_domain():
     met = set()
     for name, loss in LOSSES.items():
         case = given_loss(name, Case(loss))
-        new = {*loss.contract.arrays.values()} - met
+        new = {*loss.signature.arrays.values()} - met
         met |= new if not case.marks else set()
         yield case if new else pytest.param(*case.values, id=name, marks=pytest.mark.slow)
 
@@ -215,7 +215,7 @@ def test_what_makes_nan_is_refused_and_nothing_else(case):
     clean = case.ordinary()
     loss = jl.checked(jl.Objective(case.loss, **case.some_hyper))
     everything, but_the_first = np.arange(len(clean[0])) >= 0, np.arange(len(clean[0])) > 0
-    for i, name in enumerate(case.loss.contract.arrays):
+    for i, name in enumerate(case.loss.signature.arrays):
         floats = [np.nan, np.inf, 1e-40, -1e-40] if clean[i].dtype == np.float32 else [99]
         for value in [*floats, *outside(case.domains[i])]:
             arrays = [with_first(x, value) if i == j else x for j, x in enumerate(clean)]

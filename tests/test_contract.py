@@ -407,7 +407,7 @@ def test_a_new_domain_is_one_record():
     sizes = {"bands": 5}
     first, second = (
         domain.draw(np.random.default_rng(0), (3, *(sizes[name] for name in domain.axes)), sizes)
-        for domain in level_error.contract.arrays.values()
+        for domain in level_error.signature.arrays.values()
     )
     assert np.all((first >= -80) & (first <= -20))
     assert level_error(first, second).shape == (3,)

@@ -30,7 +30,7 @@ RESIDUALS = np.array([1e-4, 3e-3, 0.05, 0.3, 0.7, 1.9, 3, 20, 300, 1e4])
 
 
 def defaults_of(loss):
-    return {name: item.default for name, item in loss.contract.hyperparameters.items()}
+    return {name: item.default for name, item in loss.signature.hyperparameters.items()}
 
 
 def is_small(domain):
@@ -204,9 +204,9 @@ def test_no_convex_loss_has_negative_curvature_in_any_direction(name):
                 wanted, _ = along(case.loss)(*exact)
                 terms = along(case.loss)(exact[0], in_double(uneven), *exact[2:])[1]
             shown = np.abs(wanted) < np.finfo(np.float32).max
-            rounding = 1e-6 * np.max(terms, initial=1, where=shown)
-            assert np.all(found[shown] >= -rounding)
-            np.testing.assert_allclose(found[shown], wanted[shown], rtol=1e-3, atol=rounding)
+            machine_epsilon = 1e-6 * np.max(terms, initial=1, where=shown)
+            assert np.all(found[shown] >= -machine_epsilon)
+            np.testing.assert_allclose(found[shown], wanted[shown], rtol=1e-3, atol=machine_epsilon)
 
 
 @with_reference
@@ -234,12 +234,12 @@ def settings(loss):
     """The defaults, and each hyper-parameter at other values."""
     defaults = defaults_of(loss)
     yield defaults
-    for name, item in loss.contract.hyperparameters.items():
+    for name, item in loss.signature.hyperparameters.items():
         others = (1e-3, 1e3) if name in SCALES else (item.domain.low, item.domain.high, 0.7)
-        yield from (defaults | {name: x} for x in others if admits(item.domain, x))
+        yield from (defaults | {name: x} for x in others if accepts_dtype(item.domain, x))
 
 
-def admits(domain, value):
+def accepts_dtype(domain, value):
     return np.isfinite(value) and bool(np.all(domain.contains(np.asarray(value))))
 
 

@@ -44,7 +44,7 @@ def shifted(loss, *, kind=None):
         loss,
         function=function,
         doc=f"`{loss.__name__}` of a residual that is shifted.",
-        contract=loss.contract,
+        signature=loss.signature,
         kind=Distance,
         options={"kind": kind},
     )
@@ -77,18 +77,18 @@ def test_the_text_is_that_given_with_what_every_loss_raises():
 
 
 def test_annotations_say_the_arrays_and_the_rest_stands_for_the_losses_hyper_parameters():
-    domains = {name: domain.name for name, domain in HUBER.contract.arrays.items()}
+    domains = {name: domain.name for name, domain in HUBER.signature.arrays.items()}
     assert domains == {"predictions": "PositiveReal", "targets": "PositiveReal"}
-    assert HUBER.contract.hyperparameters == jl.huber.contract.hyperparameters
+    assert HUBER.signature.hyperparameters == jl.huber.signature.hyperparameters
     assert list(inspect.signature(HUBER).parameters) == ["predictions", "targets", "delta"]
     assert list(inspect.signature(HUBER.function).parameters) == ["predictions", "targets", "delta"]
-    assert named_after(jl.huber).contract.hyperparameters == {}, "nothing stands for them"
+    assert named_after(jl.huber).signature.hyperparameters == {}, "nothing stands for them"
 
 
 def test_a_signature_to_start_from_gives_the_arrays_and_the_function_adds_its_own_numbers():
     loss = shifted(jl.huber)
-    assert loss.contract.arrays == jl.huber.contract.arrays
-    assert list(loss.contract.hyperparameters) == ["delta", "offset"]
+    assert loss.signature.arrays == jl.huber.signature.arrays
+    assert list(loss.signature.hyperparameters) == ["delta", "offset"]
     assert isinstance(loss, Distance)
     assert float(loss(1.0, 0.5, offset=0.25, delta=0.5)) == 0.25
     assert float(loss.rho(jnp.float32(0.5), offset=0.5)) == 0.5
@@ -161,7 +161,7 @@ def test_a_function_that_others_use_too_keeps_its_name():
     def excess():
         return jl.derive(excess, function=difference, doc="By how much predictions exceed targets.")
 
-    assert excess().__name__ == excess().contract.name == "excess()"
+    assert excess().__name__ == excess().signature.name == "excess()"
     assert float(excess()(3.0, 1.0)) == 2
     assert difference.__name__ == "difference"
 
@@ -227,15 +227,17 @@ def test_a_function_that_is_no_loss_is_refused(function, words):
 
 
 def test_a_default_outside_its_domain_is_refused():
-    def bad(contract):
+    def bad(signature):
         def function(scores: Scores, labels: Label, *, margin: Positive = -1.0):
             return jl.crammer_singer(scores, labels, margin=margin)
 
-        return jl.derive(bad, contract is None, function=function, doc="Text.", contract=contract)
+        return jl.derive(
+            bad, signature is None, function=function, doc="Text.", signature=signature
+        )
 
-    for contract in (None, jl.multiclass_perceptron.contract):
+    for signature in (None, jl.multiclass_perceptron.signature):
         with pytest.raises(ValueError, match=r"bad\(.*\): `margin` is a number > 0, got -1.0"):
-            bad(contract)
+            bad(signature)
 
 
 @pytest.mark.parametrize("maker", [jl.one_vs_all, jl.one_vs_each, jl.ranking])
@@ -264,7 +266,7 @@ def test_every_made_loss_was_made_by_derive(loss):
     maker, arguments = loss.made_by
     assert maker(*arguments) is loss
     name = getattr(maker, "func", maker).__name__
-    assert loss.__name__ == loss.contract.name == loss.function.__name__
+    assert loss.__name__ == loss.signature.name == loss.function.__name__
     assert loss.__name__.startswith(f"{name}(")
 
 

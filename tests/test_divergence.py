@@ -197,8 +197,8 @@ def test_single_precision_keeps_the_digits_of_small_differences(classes, apart):
     cosine = q @ s / np.sqrt(q @ q * (s @ s))
     exact = [kl(t, q), kl(q, t), halfway(q, t), kl(s, q), halfway(q, s), -np.log(cosine)]
     in_a_row = 1e-6 + 1e-9 * classes  # by the narrower CPUs, whose sums have longer rows
-    rounding = 2e-6 + 2e-6 / apart  # of the float32 masses, relative to their difference
-    accuracy = np.array([1e-6, 1e-6, in_a_row, rounding, rounding, rounding])
+    machine_epsilon = 2e-6 + 2e-6 / apart  # of the float32 masses, relative to their difference
+    accuracy = np.array([1e-6, 1e-6, in_a_row, machine_epsilon, machine_epsilon, machine_epsilon])
     assert found.dtype == np.float32
     np.testing.assert_array_less(np.abs(found - exact), np.maximum(accuracy * exact, 1e-13))
 

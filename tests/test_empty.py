@@ -73,7 +73,7 @@ def test_examples_of_nothing_have_a_finite_value_or_are_refused_in_words(case):
             arrays = (arrays[0], *[0 * x for x in arrays[1:3]], arrays[3])
         found = value_or_message(jax.jit(functools.partial(derived, case)), arrays)
         if isinstance(found, str):
-            given = list(case.loss.contract.arrays)
+            given = list(case.loss.signature.arrays)
             assert found.startswith(tuple(f"{case.loss.__name__}: `{x}` holds" for x in given))
             assert "at least 1" in found
             assert "(3, " in found
@@ -83,7 +83,7 @@ def test_examples_of_nothing_have_a_finite_value_or_are_refused_in_words(case):
             assert np.all(np.isfinite(values))
             assert np.isfinite(mean)
             assert all(np.all(np.isfinite(x)) for x in gradient)
-            if case.loss.contract.is_set:
+            if case.loss.signature.is_set:
                 np.testing.assert_array_equal(values, 0)
 
 

@@ -78,7 +78,7 @@ def _parts(arrays):
 def test_the_mean_over_any_number_of_examples_is_traced(case):
     """And over any number of elements, where a loss has sets of them."""
     examples, elements = export.symbolic_shape("examples, elements")
-    sizes = {"elements": elements} if case.loss.contract.is_set else {}
+    sizes = {"elements": elements} if case.loss.signature.is_set else {}
 
     @jax.jit
     def derived(*arrays):
@@ -93,7 +93,7 @@ def test_the_mean_over_any_number_of_examples_is_traced(case):
 def test_one_program_gives_the_values_and_gradients_of_any_number_of_examples(case):
     derived = total_of(case, **case.some_hyper)
     examples, elements = export.symbolic_shape("examples, elements")
-    sets = {"elements": elements} if case.loss.contract.is_set else {}
+    sets = {"elements": elements} if case.loss.signature.is_set else {}
     exported = export.export(derived)(*case.of_any_size((examples,), **sets))
     many = case.ordinary(batch=(7,))
     values, (_, gradient) = case.loss(*many, **case.some_hyper), derived(*many)

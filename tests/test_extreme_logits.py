@@ -24,7 +24,7 @@ MORE = (jl.fenchel_young(jnp.max), jl.one_vs_all(jl.logistic), jl.with_temperatu
 
 def place(loss):
     """Which array holds the logits, the first if several do; None without any."""
-    domains = loss.contract.arrays.values()
+    domains = loss.signature.arrays.values()
     return next((i for i, domain in enumerate(domains) if is_scored(domain)), None)
 
 

@@ -44,7 +44,7 @@ def _double_precision():
 
 def settings_of(loss):
     """The defaults, then two other choices of the hyper-parameters."""
-    items = loss.contract.hyperparameters.items()
+    items = loss.signature.hyperparameters.items()
     default = {name: item.default for name, item in items if item.default is not None}
     varied = {name: values for name, values in Case(loss).hyper.items() if name in default}
     return [default, *({n: v[i] for n, v in varied.items()} for i in (0, 2) if varied)]
@@ -73,7 +73,7 @@ def beside(domain):
 
 
 def is_line(loss):
-    return loss.contract.elementwise
+    return loss.signature.elementwise
 
 
 def claims(fact, condition):
@@ -110,7 +110,7 @@ def compiled(loss):
 
 def curves(loss, hyper, *, slope=False):
     """The loss, or its slope, as functions of one number, and the points to look at them."""
-    first, *others = loss.contract.arrays.values()
+    first, *others = loss.signature.arrays.values()
     bare = isinstance(loss, (Distance, Margin))
     points = FAR if bare else along(first)
     function = compiled(loss)[slope]
@@ -142,8 +142,8 @@ def steepest(function, points):
         leftwards = np.abs(here - left) > np.abs(right - here)
         low, high = np.where(leftwards, low, middle), np.where(leftwards, middle, high)
     left, right = np.split(function(np.concatenate([low, high])), 2)
-    rounding = 4e-16 * (np.abs(left) + np.abs(right))
-    return max(quotients.max(), np.max((np.abs(right - left) - rounding) / (high - low)))
+    machine_epsilon = 4e-16 * (np.abs(left) + np.abs(right))
+    return max(quotients.max(), np.max((np.abs(right - left) - machine_epsilon) / (high - low)))
 
 
 def check_constant(found, claim):
@@ -175,7 +175,7 @@ def test_convex(loss, hyper, claim):
 @on_a_line("strictly_convex")
 def test_strictly_convex(loss, hyper, claim):
     """Midpoints of chords, wide and narrow, around the centre of the domain."""
-    first = next(iter(loss.contract.arrays.values()))
+    first = next(iter(loss.signature.arrays.values()))
     centre, widths = {UNIT: (0.5, (0.49, 0.1)), HALF: (3.5, (3.4, 0.1))}.get(
         interval(first), (0.0, (3.5, 0.35, 0.0035))
     )
@@ -241,7 +241,7 @@ def chance_risk(loss, hyper, chance):
 
 def score_range(loss):
     """Lowest score, the score that decides between the classes, highest score."""
-    first = next(iter(loss.contract.arrays.values()))
+    first = next(iter(loss.signature.arrays.values()))
     return (1e-6, 0.5, 1 - 1e-6) if interval(first) == UNIT else (-30.0, 0.0, 30.0)
 
 
@@ -317,7 +317,7 @@ def elicits_a_functional(loss):
 
 @claims("elicits", elicits_a_functional)
 def test_elicited_functional(loss, hyper, claim):
-    *heads, last = loss.contract.arrays.values()
+    *heads, last = loss.signature.arrays.values()
     of_labels = interval(last) == UNIT
     sample = (SAMPLE > 1).astype(float) if of_labels else SAMPLE
     functional = FUNCTIONALS[claim]
@@ -382,7 +382,7 @@ def raw_vectors(classes, seed=0, count=6000):
 
 def targets_beside(loss, vectors, *, hard=False):
     """Random further arguments for each vector, or with `hard` those that are a single class."""
-    _, *others = loss.contract.arrays.values()
+    _, *others = loss.signature.arrays.values()
     return tuple(
         target_beside(domain, vectors, seed, hard=hard) for seed, domain in enumerate(others)
     )
@@ -408,11 +408,11 @@ def scenes(loss, seed=0, *, hard=False):
 
 
 def _scenes(loss, seed, hard):
-    first = next(iter(loss.contract.arrays.values()))
+    first = next(iter(loss.signature.arrays.values()))
     for classes in (2, 5):
         vectors = enter(first, raw_vectors(classes, seed))
         beside = targets_beside(loss, vectors, hard=hard)
-        if loss.contract.is_set and len(first.axes) == 2:  # sets of three vectors
+        if loss.signature.is_set and len(first.axes) == 2:  # sets of three vectors
             sets = (x[: len(x) // 3 * 3] for x in (vectors, *beside))
             vectors, *beside = (x.reshape(-1, 3, *x.shape[1:]) for x in sets)
         if first.padded:  # two frames
@@ -503,7 +503,7 @@ def test_supremum_on_vectors(loss, hyper, claim):
 @functools.cache
 def expected_value(loss):
     """The expected loss and its slope for labels with these chances, compiled once."""
-    first, last = loss.contract.arrays.values()
+    first, last = loss.signature.arrays.values()
     labels = jnp.arange(3) if last.indexes else jnp.eye(3)
     together = lambda raw: jnp.tile(enter(first, raw), (3, 1))
     risk = lambda raw, chances, hyper: jnp.dot(chances, loss(together(raw), labels, **hyper))
@@ -520,7 +520,7 @@ def best_vector(loss, setting, distribution):
     options = {"xatol": 1e-9, "fatol": 1e-13, "maxfev": 2000, "adaptive": True}
     value = lambda x: float(steered(x)[0])
     found = scipy.optimize.minimize(value, smooth.x, method="Nelder-Mead", options=options).x
-    return np.asarray(enter(next(iter(loss.contract.arrays.values())), jnp.asarray(found)))
+    return np.asarray(enter(next(iter(loss.signature.arrays.values())), jnp.asarray(found)))
 
 
 def best_vectors(loss, hyper):
@@ -529,7 +529,7 @@ def best_vectors(loss, hyper):
 
 
 def as_probabilities(loss, vector):
-    scale = next(iter(loss.contract.arrays.values())).scale
+    scale = next(iter(loss.signature.arrays.values())).scale
     if scale is Scale.LOG_PROBABILITY:
         return np.exp(vector)
     return np.asarray(jax.nn.softmax(jnp.asarray(vector))) if scale is Scale.LOGIT else vector

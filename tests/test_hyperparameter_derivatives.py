@@ -17,7 +17,7 @@ ENDLESS = {"barron", "barron_nll"}  # their derivatives in the shape, as it near
 def test_derivatives_are_those_in_double_precision(name):
     """First and second ones, at the ends of the domain and where a formula changes its form."""
     loss = LOSSES[name]
-    for key, item in loss.contract.hyperparameters.items():
+    for key, item in loss.signature.hyperparameters.items():
         values = [x for x in NUMBERS if item.domain.contains(np.asarray(x))]
         if name in ENDLESS:
             values.remove(2)
@@ -35,7 +35,7 @@ def test_derivatives_are_those_in_double_precision(name):
 @functools.cache
 def in_number(loss, key):
     """Of each example the value, and its first and second derivative in a hyper-parameter."""
-    defaults = {name: item.default for name, item in loss.contract.hyperparameters.items()}
+    defaults = {name: item.default for name, item in loss.signature.hyperparameters.items()}
 
     def value(arrays, x):
         return jnp.ravel(loss(*arrays, **(defaults | {key: x})))

@@ -25,7 +25,7 @@ from jaxloss.core.loss import Distance, Loss, Margin
 from jaxloss.losses.generative.denoising import Denoising
 
 EVERY_EXAMPLE = np.ones(BATCH, bool), np.ones(BATCH, np.float32)  # a mask and weights
-COUPLED = {name: x for name, x in LOSSES.items() if x.contract.is_set}
+COUPLED = {name: x for name, x in LOSSES.items() if x.signature.is_set}
 
 
 def of_each(losses):
@@ -226,7 +226,7 @@ def test_values_outside_the_domain_give_nan_in_value_and_gradient(case):
 @every_loss
 def test_hyper_parameters_outside_their_domain_are_refused_or_give_nan(case):
     arrays = case.ordinary()
-    for name, item in case.loss.contract.hyperparameters.items():
+    for name, item in case.loss.signature.hyperparameters.items():
         for value in outside(item.domain):
             with pytest.raises(ValueError, match=f"{name}.*{re.escape(item.domain.says)}"):
                 case.loss(*arrays, **{name: value})
@@ -247,7 +247,7 @@ def test_hyper_parameters_are_traced_once(case):
 
     kinds = (Distance, Margin, Denoising, Loss)
     kind = next(kind for kind in kinds if isinstance(case.loss, kind))
-    counted = kind(counting, case.loss.contract, case.loss.facts)
+    counted = kind(counting, case.loss.signature, case.loss.facts)
     for at in range(3):
         hyper = {name: values[at] for name, values in case.hyper.items()}
         jax.eval_shape(functools.partial(counted, **hyper), *case.ordinary(seed=at))
@@ -281,7 +281,7 @@ def test_double_precision_is_kept_and_hyper_parameters_do_not_cause_it(case):
 
 
 # pytorch#16045, pytorch#16413, keras#14627, flax#5496
-@of_each({name: x for name, x in LOSSES.items() if len(x.contract.arrays) > 1})
+@of_each({name: x for name, x in LOSSES.items() if len(x.signature.arrays) > 1})
 def test_shapes_are_never_broadcast(case):
     arrays = case.ordinary()
     last = max(i for i, domain in enumerate(case.domains) if not domain.shared)
@@ -289,7 +289,7 @@ def test_shapes_are_never_broadcast(case):
         shape = case.shape(case.domains[last], batch)
         bad = list(arrays)
         bad[last] = np.broadcast_to(arrays[last].ravel()[0], shape)
-        with pytest.raises(ValueError, match=re.escape(case.loss.contract.name)) as caught:
+        with pytest.raises(ValueError, match=re.escape(case.loss.signature.name)) as caught:
             case.loss(*bad)
         assert str(arrays[0].shape) in str(caught.value)
         assert str(shape) in str(caught.value)

@@ -12,7 +12,7 @@ import scipy.stats
 
 import jaxloss as jl
 from jaxloss.numerics.special import (
-    log_compound,
+    log1p_over_rate,
     log_i0e,
     log_rising,
     mean_excess,
@@ -48,7 +48,7 @@ def _double_precision():
 
 def of_numbers(loss):
     """The loss as a function of one vector: its arrays, then its hyper-parameters."""
-    count, names = len(loss.contract.arrays), loss.contract.hyperparameters
+    count, names = len(loss.signature.arrays), loss.signature.hyperparameters
     return lambda x: loss(*x[:count], **dict(zip(names, x[count:], strict=True)))
 
 
@@ -77,7 +77,7 @@ def derivatives(loss, points):
 @pytest.mark.slow
 @pytest.mark.parametrize(("loss", "arrays", "value", "slopes"), ORACLE)
 def test_worked_examples(loss, arrays, value, slopes):
-    hyper = tuple(item.default for item in loss.contract.hyperparameters.values())
+    hyper = tuple(item.default for item in loss.signature.hyperparameters.values())
     found, gradient, _ = derivatives(loss, np.array([arrays + hyper]))
     np.testing.assert_allclose(found, [value], rtol=1e-14, atol=1e-15)
     for slope, expected in zip(gradient[0], slopes, strict=False):
@@ -438,7 +438,7 @@ def test_special_functions_are_exact():
         np.testing.assert_allclose(jax.jit(mean_excess)(x), np.array(exact, float), rtol=1e-14)
         exact = [2.0, *[mpmath.log1p(2 * mpmath.mpf(b)) / b for b in x[1:]]]
         np.testing.assert_allclose(
-            jax.jit(log_compound)(2.0 + 0 * x, x), np.array(exact, float), rtol=1e-15
+            jax.jit(log1p_over_rate)(2.0 + 0 * x, x), np.array(exact, float), rtol=1e-15
         )
         remainder = lambda r: (
             log_gamma(r) - (r - 0.5) * mpmath.log(r) + r - mpmath.log(2 * mpmath.pi) / 2

@@ -95,7 +95,7 @@ def test_labels_may_be_truths_zeros_and_ones_or_signs(loss):
 
 
 def defaults(loss):
-    return {name: item.default for name, item in loss.contract.hyperparameters.items()}
+    return {name: item.default for name, item in loss.signature.hyperparameters.items()}
 
 
 def right(loss, **hyper):

@@ -26,7 +26,7 @@ ALLOWED = {  # beside value and gradient in the first array, and in all predicti
     "tangent": (8, 8, ANGLE),
     "von_mises_nll": (28, 36, BESSEL),
 }
-ELEMENTWISE = {name: Case(x) for name, x in LOSSES.items() if x.contract.elementwise}
+ELEMENTWISE = {name: Case(x) for name, x in LOSSES.items() if x.signature.elementwise}
 every_elementwise_loss = pytest.mark.parametrize("name", ELEMENTWISE)
 
 

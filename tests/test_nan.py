@@ -18,7 +18,7 @@ import jaxloss as jl
 pytestmark = pytest.mark.default_flags
 MANY, SETS = 65537, 1023  # examples: no powers of 2, for what is left over
 FEW = (1, 2, 3, 7, 127, 1023)
-WIDE = {name: loss for name, loss in LOSSES.items() if loss.contract.keeps and name in PUBLIC}
+WIDE = {name: loss for name, loss in LOSSES.items() if loss.signature.keeps and name in PUBLIC}
 
 
 def some(name, number=None):
@@ -34,7 +34,7 @@ def examples():
     Each number is a program to compile, so that no loss meets all, but each is met by many losses.
     """
     for place, name in enumerate(LOSSES):
-        most = MANY if len(LOSSES[name].contract.first.axes) < 2 else SETS
+        most = MANY if len(LOSSES[name].signature.first.axes) < 2 else SETS
         few = [FEW[(place + step) % len(FEW)] for step in (0, 3)][: 1 if name in LARGE else 2]
         yield from (some(name, count) for count in dict.fromkeys([most, *few]))
 

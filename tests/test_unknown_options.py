@@ -44,7 +44,7 @@ GIVEN = {  # the options, each with a value that a user of another library gives
 
 
 def kind(loss):
-    return (*loss.contract.arrays.values(), *loss.contract.hyperparameters)
+    return (*loss.signature.arrays.values(), *loss.signature.hyperparameters)
 
 
 ONE_OF_EACH_KIND = {kind(loss): loss for loss in LOSSES.values()}.values()
@@ -64,9 +64,9 @@ def calls_in(text):
 def test_the_code_in_the_answer_runs(loss):
     """Of the user's own variables; traced, as names, shapes and options are what may be wrong."""
     own = (
-        {**loss.contract.hyperparameters, "where": None}
-        if loss.contract.takes_where
-        else (loss.contract.hyperparameters)
+        {**loss.signature.hyperparameters, "where": None}
+        if loss.signature.takes_where
+        else (loss.signature.hyperparameters)
     )
     per_class = {"weight": 1.0} if "class_weights" in own else {}
     arrays = Case(loss).ordinary()
@@ -74,7 +74,7 @@ def test_the_code_in_the_answer_runs(loss):
         for code in calls_in(refused(loss, option, arrays)):
             names = {"jl": jl, "jnp": jnp, "jax": jax, "loss": loss, "logits": arrays[0]}
             names |= GIVEN | per_class
-            named = dict(zip(loss.contract.arrays, arrays, strict=True))
+            named = dict(zip(loss.signature.arrays, arrays, strict=True))
             jax.eval_shape(lambda given, code=code, names=names: eval(code, names | given), named)
 
 

@@ -31,8 +31,8 @@ def test_a_made_loss_is_a_value(maker):
     assert pickle.loads(pickle.dumps(nested)) is nested
     assert nested.__name__ == "mixed(clipped(with_temperature(logistic)))"
     names = ["scores", "labels", "partner_labels", "share"]
-    assert list(nested.contract.arrays) == names
-    assert list(nested.contract.hyperparameters) == ["temperature", "ceiling"]
+    assert list(nested.signature.arrays) == names
+    assert list(nested.signature.hyperparameters) == ["temperature", "ceiling"]
 
 
 @pytest.mark.parametrize("maker", MAKERS)
@@ -132,7 +132,7 @@ def test_a_loss_of_any_kind_is_clipped(name):
 def test_what_is_made_of_any_loss_has_values_of_its_shape(name):
     loss = LOSSES[name]
     shapes = Case(loss).of_any_size((6,))
-    if "ceiling" not in loss.contract.hyperparameters:
+    if "ceiling" not in loss.signature.hyperparameters:
         assert jax.eval_shape(jl.clipped(loss), *shapes) == jax.eval_shape(loss, *shapes)
     try:
         cooled = jl.with_temperature(loss)

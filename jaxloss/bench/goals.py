@@ -118,7 +118,7 @@ def measurements(goals: Sequence[Goal]) -> list[Measurement | Process]:
 
 def elementwise() -> list[str]:
     """The public losses whose values depend on one number of each array."""
-    arrays = {name: loss.contract.arrays.values() for name, loss in public_losses().items()}
+    arrays = {name: loss.signature.arrays.values() for name, loss in public_losses().items()}
     return [name for name, domains in arrays.items() if not any(x.axes for x in domains)]
 
 

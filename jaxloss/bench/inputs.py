@@ -57,7 +57,7 @@ def draw(case: Case) -> dict[str, np.ndarray]:
     Raises:
         ValueError: The shape does not fit the loss.
     """
-    domains, rng = find(case.loss).contract.arrays, np.random.default_rng(0)
+    domains, rng = find(case.loss).signature.arrays, np.random.default_rng(0)
     _, lengths = _lengths(case)
     last = list(domains)[-1] if len(domains) > 1 else None
     return {
@@ -70,7 +70,7 @@ def moving(loss: Loss[...]) -> list[str]:
     """The arrays that a gradient is taken in: predictions, all embeddings, or the whole head."""
     if _is_head(loss):
         return ["hidden", "weight"]
-    domains = loss.contract.arrays
+    domains = loss.signature.arrays
     floating = [name for name, domain in domains.items() if domain.accepts != ("integer",)]
     # All are learnt, as in a contrastive loss; else the last array is a target, which is not.
     embeddings = all(domain.axes[1:] == ("features",) for domain in domains.values())
@@ -80,11 +80,11 @@ def moving(loss: Loss[...]) -> list[str]:
 
 
 def _leader(loss: Loss[...]) -> ArrayDomain:
-    return next(iter(loss.contract.arrays.values()))
+    return next(iter(loss.signature.arrays.values()))
 
 
 def _is_head(loss: Loss[...]) -> bool:
-    return {"hidden", "weight"} <= loss.contract.arrays.keys()
+    return {"hidden", "weight"} <= loss.signature.arrays.keys()
 
 
 def fitting(case: Case) -> list[Shape]:
@@ -94,7 +94,7 @@ def fitting(case: Case) -> list[Shape]:
         ValueError: That of the case does not fit the loss.
     """
     loss, (batch, lengths) = find(case.loss), _lengths(case)
-    _, *others = loss.contract.arrays.values()
+    _, *others = loss.signature.arrays.values()
     if _is_head(loss):
         tokens, features, classes = case.shape
         # The bias is a scalar 0, as those of GPT-2 and Llama have none.

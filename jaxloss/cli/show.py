@@ -48,7 +48,7 @@ def describe(entry: "Entry") -> str:
     ]
     facts = [f"{name.replace('_', ' ')}: {_fact(value)}" for name, value in entry.facts.items()]
     parts = [
-        f"jaxloss.{entry.name}{entry.loss.contract.as_inspect()}",
+        f"jaxloss.{entry.name}{entry.loss.signature.as_inspect()}",
         f"{entry.summary} (family: {entry.field}/{entry.family})",
         _titled("Formula", entry.formula.splitlines()),
         _titled("Arrays", arrays),

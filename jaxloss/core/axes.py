@@ -22,7 +22,7 @@ def refuse_misfits(owner: str, domains: Mapping[str, ArrayDomain], arrays: Seque
 
     shapes = [array.shape for array in arrays]
     for (name, domain), array in zip(domains.items(), arrays, strict=True):
-        if not domain.admits(array.dtype):
+        if not domain.accepts_dtype(array.dtype):
             raise TypeError(
                 f"{owner}: `{name}` holds {domain.says}, got {array.dtype} of shape "
                 f"{array.shape}; {domain.likely_fix}"

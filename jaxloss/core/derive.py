@@ -30,7 +30,7 @@ def derive(
     function: Callable[..., Array],
     doc: str,
     facts: Facts | None = None,
-    contract: Signature | None = None,
+    signature: Signature | None = None,
     kind: Callable[[Callable[..., Array], Any, Facts], Made] = _PLAIN,
     options: Mapping[str, Any] | None = None,
 ) -> Made:
@@ -52,8 +52,8 @@ def derive(
             the arguments.
         doc: What `help` shows: a sentence, the formula, Args and Returns.
         facts: What is known of the loss; by default nothing is claimed.
-        contract: The signature to start from where the function's annotations do not say it, such
-            as the `contract` of another loss: its arrays are taken, and its hyper-parameters in
+        signature: What to start from where the function's annotations do not say it, such
+            as the `signature` of another loss: its arrays are taken, and its hyper-parameters in
             place of those of the arguments. Its name is not.
         kind: What makes the loss of the named function, its signature and its facts: `Loss`, or a
             subclass that calls the function with something else than the arrays.
@@ -97,8 +97,8 @@ def derive(
         return known
     _refuse_incomplete(maker, arguments, options or {})
     named = _named(function, maker, f"{maker.__name__}({', '.join(map(_title, arguments))})", doc)
-    losses = [x.contract for x in arguments if isinstance(x, Loss)]
-    loss = kind(named, _read(maker.__name__, named, contract, losses), facts or Facts())
+    losses = [x.signature for x in arguments if isinstance(x, Loss)]
+    loss = kind(named, _read(maker.__name__, named, signature, losses), facts or Facts())
     loss.made_by = functools.partial(maker, **options) if options else maker, arguments
     made: Made = _made.setdefault(key, loss)  # of two threads, the first
     return made
@@ -176,21 +176,21 @@ def _named(
 
 
 def _read(
-    maker: str, function: Callable[..., Array], contract: Signature | None, losses: list[Signature]
+    maker: str, function: Callable[..., Array], signature: Signature | None, losses: list[Signature]
 ) -> Signature:
     """The signature to start from or what the annotations say, with all hyper-parameters."""
     own, every = hyper_domains(function), inspect.signature(function).parameters.values()
     passed_on = losses if any(p.kind is p.VAR_KEYWORD for p in every) else []
-    sources = passed_on if contract is None else [contract]
+    sources = passed_on if signature is None else [signature]
     for source in sources:
         if taken := own.keys() & source.hyperparameters.keys():
             raise ValueError(f"{maker}: {source.name} has `{min(taken)}` already")
     inherited = hyperparameters_of(maker, *sources)
-    if contract is None:
+    if signature is None:
         _write_out(function, inherited)
         return Signature.of(function)
     added = {name: HyperParameter(*item) for name, item in own.items()}
-    read = replace(contract, name=function.__name__, hyperparameters=inherited | added)
+    read = replace(signature, name=function.__name__, hyperparameters=inherited | added)
     read.validate({name: item.default for name, item in added.items()})
     return read
 

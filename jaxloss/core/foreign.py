@@ -73,7 +73,7 @@ class ForeignLoss:
     """
 
     function: Callable[..., Any]
-    contract = ForeignSignature()
+    signature = ForeignSignature()
 
     @property
     def __name__(self) -> str:

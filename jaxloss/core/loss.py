@@ -26,7 +26,7 @@ from jaxloss.core.reduction import sum_of
 from jaxloss.core.signature import Signature
 from jaxloss.core.validity import all_in_domain, cast_numbers, nan_outside
 from jaxloss.numerics import as_array, computing_dtype, poison
-from jaxloss.numerics.broadcasting import lead, spread
+from jaxloss.numerics.broadcasting import broadcast_prefix, expand_trailing
 from jaxloss.numerics.custom_jvp import with_recomputed_jvp
 
 P = ParamSpec("P")
@@ -68,7 +68,7 @@ class Loss(Generic[P]):
 
     Attributes:
         function: The bare function, without checks, casts or compilation.
-        contract: Its signature as data.
+        signature: Its arrays and hyper-parameters as data.
         facts: What is known of it.
         made_by: The maker and the arguments of a loss that `derive` made, else `None`.
     """
@@ -84,19 +84,19 @@ class Loss(Generic[P]):
     __mul__, __rmul__ = _of_objectives("{0} * {1}"), _of_objectives("{1} * {0}")
     __truediv__, __neg__ = _of_objectives("{0} / {1}"), _of_objectives("-{0}")
 
-    def __init__(self, function: Callable[..., Array], contract: Signature, facts: Facts) -> None:
+    def __init__(self, function: Callable[..., Array], signature: Signature, facts: Facts) -> None:
         """Compile the function."""
         functools.update_wrapper(self, function)
         own = re.sub(*self._passed, inspect.cleandoc(function.__doc__ or ""))
         self.__doc__ = f"{own}\n\n{_RAISES}"
-        self.__signature__ = contract.as_inspect()
+        self.__signature__ = signature.as_inspect()
         self.function = function
-        self.contract = contract
+        self.signature = signature
         self.facts = facts
-        self._arrays = len(contract.arrays)
+        self._arrays = len(signature.arrays)
         self._whole = (
             with_recomputed_jvp(self._primal, self._derivative)
-            if contract.elementwise
+            if signature.elementwise
             else self._checked_value
         )
         self._compiled: Callable[..., Array] = jax.jit(self._trace, inline=True)
@@ -111,9 +111,9 @@ class Loss(Generic[P]):
         """Check the hyper-parameters, then run the compiled function."""
         arrays: Sequence[Any] = args
         if len(args) != self._arrays or not all(isinstance(x, Array) for x in args):
-            arrays = self.contract.bind(args, keywords)
+            arrays = self.signature.bind(args, keywords)
         if keywords:
-            self.contract.validate(keywords)
+            self.signature.validate(keywords)
             # `jit` would take a list for as many arguments as it has entries.
             keywords = {
                 name: jnp.asarray(x) if isinstance(x, (list, tuple)) else x
@@ -153,7 +153,7 @@ class Loss(Generic[P]):
 
     def _trace(self, *arrays: Array, **keywords: Any) -> Array:
         """The checked value, while it is traced for the compiler."""
-        refuse_misfits(self.__name__, self.contract.arrays, arrays)
+        refuse_misfits(self.__name__, self.signature.arrays, arrays)
         with jax.named_scope(self.__name__):
             return self._whole(arrays, keywords)
 
@@ -161,9 +161,9 @@ class Loss(Generic[P]):
         self, arrays: Sequence[Array], keywords: Mapping[str, Any]
     ) -> tuple[list[Array], dict[str, Any]]:
         """The arrays and hyper-parameters as the function wants them: of one dtype, unmasked."""
-        cast, dtype = self.contract.cast(arrays), computing_dtype(*arrays)
-        numbers = cast_numbers(self.contract, keywords, arrays[0].shape, dtype)
-        if self.contract.is_set:
+        cast, dtype = self.signature.cast(arrays), computing_dtype(*arrays)
+        numbers = cast_numbers(self.signature, keywords, arrays[0].shape, dtype)
+        if self.signature.is_set:
             cast, numbers["where"] = self._count_elements(keywords.get("where"), cast)
         return cast, numbers
 
@@ -171,24 +171,24 @@ class Loss(Generic[P]):
         self, where: Array | None, arrays: Sequence[Array]
     ) -> tuple[list[Array], Array]:
         """The arrays, harmless where elements do not count, and which do, one entry for each."""
-        contract, shape = self.contract, self.contract.elements_of(arrays[0].shape)
+        signature, shape = self.signature, self.signature.elements_of(arrays[0].shape)
         if where is None:
             beyond = tuple(range(len(shape), arrays[0].ndim))
             like = jnp.any(arrays[0], axis=beyond)  # has the sharding of the elements
             return list(arrays), jnp.ones_like(like)
-        mask = as_mask(contract.name, as_array(where), *contract.mask_shapes(arrays, shape))
-        filled = contract.fill_masked(mask, arrays)
-        return list(filled), mask if mask.ndim == len(shape) else spread(mask, shape)
+        mask = as_mask(signature.name, as_array(where), *signature.mask_shapes(arrays, shape))
+        filled = signature.fill_masked(mask, arrays)
+        return list(filled), mask if mask.ndim == len(shape) else broadcast_prefix(mask, shape)
 
     def _checked_value(self, arrays: Sequence[Array], keywords: Mapping[str, Any]) -> Array:
         """The value, NaN with a NaN gradient where an array or a number is outside its domain."""
         cast, numbers = self._prepare(arrays, keywords)
-        valid = all_in_domain(self.contract, cast, numbers)
-        if not self.contract.first.kept:
+        valid = all_in_domain(self.signature, cast, numbers)
+        if not self.signature.first.kept:
             # The input is poisoned too: no gradient leads back to logits that no label points at.
             cast[0] = poison(cast[0], valid)
         value = self._value(cast, numbers)
-        return poison(value, lead(valid, value.ndim) & ~jnp.isnan(value))
+        return poison(value, expand_trailing(valid, value.ndim) & ~jnp.isnan(value))
 
     def _derivative(self, arrays: Sequence[Array], keywords: Mapping[str, Any]) -> Array:
         """The elementwise value that is differentiated: its checks are read from the inputs.
@@ -196,14 +196,14 @@ class Loss(Generic[P]):
         So the derivative needs no value, and the compiler drops the arithmetic of it.
         """
         cast, numbers = self._prepare(arrays, keywords)
-        valid = all_in_domain(self.contract, cast, numbers)
+        valid = all_in_domain(self.signature, cast, numbers)
         return poison(self._value([poison(cast[0], valid), *cast[1:]], numbers), valid)
 
     def _primal(self, arrays: Sequence[Array], keywords: Mapping[str, Any]) -> Array:
         """The elementwise value by arithmetic alone, which XLA puts into one pass with its sum."""
         cast, numbers = self._prepare(arrays, keywords)
         value = self._value(cast, numbers)
-        return functools.reduce(operator.add, nan_outside(self.contract, cast, numbers), value)
+        return functools.reduce(operator.add, nan_outside(self.signature, cast, numbers), value)
 
     def _value(self, arrays: Sequence[Array], numbers: Mapping[str, Any]) -> Array:
         """The value, once it is one number an example, or where a set is one, an element."""
@@ -213,9 +213,9 @@ class Loss(Generic[P]):
             got = f"a {type(value).__name__}{size}"
             message = "a loss returns one array, which is what is minimised"
             raise TypeError(f"{self.__name__}: {message}; compute the rest beside it, got {got}")
-        batch, shape = self.contract.batch_of(leader), np.shape(value)
+        batch, shape = self.signature.batch_of(leader), np.shape(value)
         if shape != batch and not (
-            self.contract.is_set and shape == self.contract.elements_of(leader)
+            self.signature.is_set and shape == self.signature.elements_of(leader)
         ):
             raise ValueError(
                 f"{self.__name__}: a loss returns one value for each example, here of shape "
@@ -311,8 +311,8 @@ def distance(
     _refuse_bare("distance", bare)
 
     def decorate(rho: Callable[Concatenate[Array, P], Array]) -> Distance[P]:
-        contract = Signature.of(rho, {"predictions": Real, "targets": Real})
-        return Distance(rho, contract, Facts(**facts))
+        signature = Signature.of(rho, {"predictions": Real, "targets": Real})
+        return Distance(rho, signature, Facts(**facts))
 
     return decorate
 
@@ -327,8 +327,8 @@ def margin(
     _refuse_bare("margin", bare)
 
     def decorate(psi: Callable[Concatenate[Array, P], Array]) -> Margin[P]:
-        contract = Signature.of(psi, {"scores": Score, "labels": Sign})
-        return Margin(psi, contract, Facts(**facts))
+        signature = Signature.of(psi, {"scores": Score, "labels": Sign})
+        return Margin(psi, signature, Facts(**facts))
 
     return decorate
 

@@ -3,7 +3,7 @@
 import jax.numpy as jnp
 from jax import Array
 
-from jaxloss.numerics.broadcasting import Shape, fitted, select
+from jaxloss.numerics.broadcasting import Shape, fit_mask, select
 
 
 def as_mask(owner: str, where: Array, *shapes: Shape) -> Array:
@@ -39,4 +39,4 @@ def fill(mask: Array, benign: float | None, array: Array) -> Array:
     if benign is None:
         return array
     seen = jnp.any(mask, axis=tuple(range(array.ndim, mask.ndim)))
-    return select(fitted(seen, array.shape), array, jnp.asarray(benign).astype(array.dtype))
+    return select(fit_mask(seen, array.shape), array, jnp.asarray(benign).astype(array.dtype))

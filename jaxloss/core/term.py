@@ -26,7 +26,7 @@ from jaxloss.core.reduction import (
     mean,
     total,
 )
-from jaxloss.numerics.broadcasting import Shape, fitted, select, spread
+from jaxloss.numerics.broadcasting import Shape, broadcast_prefix, fit_mask, select
 
 
 class Inputs(NamedTuple):
@@ -80,7 +80,7 @@ class Term:
     ) -> Self:
         """A term of scale 1, after a check that the loss takes these hyper-parameters."""
         taken = as_loss(loss)
-        traced, static = taken.contract.leaves(hyperparameters)
+        traced, static = taken.signature.leaves(hyperparameters)
         return cls(1.0, traced, taken, reduction, tuple(static.items()))
 
     @property
@@ -161,7 +161,7 @@ class Term:
         values = self.loss(*arrays, **keywords)
         if counted is None:
             return values, weights
-        amounts = spread(counted, values.shape) if weights is None else weights
+        amounts = broadcast_prefix(counted, values.shape) if weights is None else weights
         return select(counted, values, 0), amounts
 
     def inputs(self, batch: Batch) -> Inputs:
@@ -175,29 +175,29 @@ class Term:
         arrays = self._positional(part)
         keywords = {**self.traced, **dict(self.static)}
         like = jax.eval_shape(partial(self.loss, **keywords), *arrays)
-        contract, counted, weights = self.loss.contract, None, None
+        signature, counted, weights = self.loss.signature, None, None
         if part.where is not None:
-            shapes = contract.mask_shapes(arrays, like.shape)
+            shapes = signature.mask_shapes(arrays, like.shape)
             mask = as_mask("Objective", _single("where", part.where), *shapes)
-            arrays = contract.fill_masked(mask, arrays)
-            if contract.is_set:
+            arrays = signature.fill_masked(mask, arrays)
+            if signature.is_set:
                 keywords["where"] = mask
             any_element = jnp.any(mask, axis=range(like.ndim, mask.ndim))
-            counted = contract.on_any_device(fitted(any_element, like.shape))
+            counted = signature.on_any_device(fit_mask(any_element, like.shape))
         if part.weights is not None:
             given = _single("weights", part.weights)
             prefix = as_prefix("Objective", "weights", given, like.shape)
-            weights = spread(prefix, like.shape).astype(like.dtype)
+            weights = broadcast_prefix(prefix, like.shape).astype(like.dtype)
             if counted is not None:
-                weights = jnp.where(spread(counted, like.shape), weights, 0)
+                weights = jnp.where(broadcast_prefix(counted, like.shape), weights, 0)
         amounts = weights
         if counted is not None and weights is None:
-            amounts = spread(counted, like.shape)  # booleans, so that their sum is exact
+            amounts = broadcast_prefix(counted, like.shape)  # booleans, so that their sum is exact
         return Inputs(arrays, keywords, counted, weights, mass_of(like, amounts))
 
     def part(self, batch: Batch) -> Batch:
         """The part of the batch that the term acts on; no targets of a loss that takes none."""
-        return batch.at(self.path, targets=self.loss.contract.takes_targets)
+        return batch.at(self.path, targets=self.loss.signature.takes_targets)
 
     def arrays(self, batch: Batch) -> tuple[PyTree, ...]:
         """What the loss takes by position, as it is given."""
@@ -205,13 +205,13 @@ class Term:
 
     def _positional(self, part: Batch) -> tuple[PyTree, ...]:
         heads = part.predictions if isinstance(part.predictions, tuple) else (part.predictions,)
-        return (*heads, part.targets) if self.loss.contract.takes_targets else heads
+        return (*heads, part.targets) if self.loss.signature.takes_targets else heads
 
     def counted_shape(self, arrays: tuple[PyTree, ...]) -> Shape:
         """The shape of what a mask counts: of the values, or of the elements of sets."""
         keywords = {**self.traced, **dict(self.static)}
         like = jax.eval_shape(partial(self.loss, **keywords), *arrays)
-        return self.loss.contract.mask_shapes(arrays, like.shape)[0]
+        return self.loss.signature.mask_shapes(arrays, like.shape)[0]
 
     def refuse_parts(self, owner: str, batch: Batch) -> None:
         """Refuse one event without batch axes, of which these may be a part.
@@ -219,12 +219,12 @@ class Term:
         A part of a set or of a distribution has another loss: the parts' losses do not add up. A
         loss that meets the other devices' elements knows that its arrays are a part.
         """
-        if self.loss.contract.axis_name is None and self.loss.contract.event_axes:
+        if self.loss.signature.axis_name is None and self.loss.signature.event_axes:
             self.refuse_event(owner, self.arrays(batch)[0].shape)
 
     def refuse_event(self, owner: str, shape: Shape) -> None:
         """Refuse the shape of a first array in which no axis is in front of the event."""
-        event = self.loss.contract.event_axes
+        event = self.loss.signature.event_axes
         if len(shape) <= event > 0:
             raise ValueError(
                 f"{owner}: {self.name} takes an array of shape {shape} as one event of "
@@ -237,7 +237,7 @@ class Term:
     def given(self, hyperparameters: Mapping[str, Any]) -> Self:
         """The term with these hyper-parameters in place of its own of these names."""
         keywords = {**self.traced, **dict(self.static), **hyperparameters}
-        traced, static = self.loss.contract.leaves(keywords)
+        traced, static = self.loss.signature.leaves(keywords)
         return replace(self, traced=traced, static=tuple(static.items()))
 
 

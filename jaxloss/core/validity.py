@@ -12,8 +12,8 @@ import jax.numpy as jnp
 from jax import Array
 
 from jaxloss.core.signature import Signature
-from jaxloss.numerics import nan_below_zero, poison, unknown
-from jaxloss.numerics.broadcasting import Shape, lead
+from jaxloss.numerics import nan_below_zero, nan_like, poison
+from jaxloss.numerics.broadcasting import Shape, expand_trailing
 
 
 def cast_numbers(
@@ -53,12 +53,12 @@ def nan_outside(
     holds no comparison (XLA:CPU of jax 0.10 and 0.12).
     """
     pairs = zip(signature.domains, arrays, strict=True)
-    rooms = [domain.room(array) for domain, array in pairs if domain.bounded]
+    rooms = [domain.distance_to_bound(array) for domain, array in pairs if domain.bounded]
     if rooms:
         yield nan_below_zero(functools.reduce(jnp.minimum, rooms))
     for array in arrays:  # each by itself, as that minimum may lose NaN
-        nans = unknown(array)
-        yield nans if nans.ndim == arrays[0].ndim else lead(nans, arrays[0].ndim)
+        nans = nan_like(array)
+        yield nans if nans.ndim == arrays[0].ndim else expand_trailing(nans, arrays[0].ndim)
     for inside in _numbers_in_domain(signature, numbers):
         yield jnp.where(inside, 0, jnp.nan).astype(arrays[0].dtype)
 
@@ -68,7 +68,7 @@ def all_in_domain(
 ) -> Array:
     """In which examples all values lie inside their domains: one for each, or one for all."""
     batch = len(signature.batch_of(arrays[0].shape))
-    of_arrays = [lead(check, batch) for check in _arrays_in_domain(signature, arrays)]
+    of_arrays = [expand_trailing(check, batch) for check in _arrays_in_domain(signature, arrays)]
     of_numbers = list(_numbers_in_domain(signature, numbers))
     return signature.on_all_devices(_all(of_arrays), _all(of_numbers) if of_numbers else None)
 
@@ -96,7 +96,11 @@ def _arrays_in_domain(signature: Signature, arrays: Sequence[Array]) -> Iterator
         if domain.kept:
             continue
         if axes and domain.padded is None and jnp.issubdtype(array.dtype, jnp.floating):
-            outside = nan_below_zero(domain.room(array)) if domain.bounded else unknown(array)
+            outside = (
+                nan_below_zero(domain.distance_to_bound(array))
+                if domain.bounded
+                else nan_like(array)
+            )
             yield ~jnp.isnan(jnp.sum(outside, axis=axes))  # as one pass
         else:
             yield jnp.all(inside, axis=axes)

@@ -14,7 +14,7 @@ from jaxloss.core.loss import Loss
 from jaxloss.core.signature import HyperParameter
 from jaxloss.heads.fused import HeadInputs
 from jaxloss.heads.loss import ChunkPolicy, HeadLoss, HeadSignature, head_arrays
-from jaxloss.numerics import cooled, log_softmax, poison
+from jaxloss.numerics import divide_by_temperature, log_softmax, poison
 
 
 def _softmax(x: Array) -> Array:
@@ -84,24 +84,24 @@ def distillation_head(
         Agarwal et al. (2024), On-policy distillation of language models: learning from
         self-generated mistakes, arXiv:2306.13649.
     """
-    chunk_policy, forms, contract = ChunkPolicy(tokens, memory), _forms(loss), loss.contract
+    chunk_policy, forms, signature = ChunkPolicy(tokens, memory), _forms(loss), loss.signature
 
     def function(logits: Any, _: Any, hyper: Mapping[str, Any]) -> Array:
         others = {name: value for name, value in hyper.items() if name != "temperature"}
         temperature = jnp.asarray(hyper.get("temperature", _TEMPERATURE.default), logits[0].dtype)
         temperature = poison(temperature, _TEMPERATURE.domain.contains(temperature))
         pairs = zip(forms, logits, strict=True)
-        return loss(*(form(cooled(x, temperature)) for form, x in pairs), **others)
+        return loss(*(form(divide_by_temperature(x, temperature)) for form, x in pairs), **others)
 
     return derive(
         distillation_head,
         loss,
         function=function,
         doc=_text(loss.__name__),
-        contract=HeadSignature(
-            contract.name,
+        signature=HeadSignature(
+            signature.name,
             head_arrays() | head_arrays("teacher_"),
-            {**contract.hyperparameters, "temperature": _TEMPERATURE},
+            {**signature.hyperparameters, "temperature": _TEMPERATURE},
             heads=_HEADS,
             tied=False,
         ),
@@ -112,7 +112,7 @@ def distillation_head(
 
 def _forms(loss: Loss[...]) -> list[Callable[[Array], Array]]:
     """From logits to each of the two distributions."""
-    domains = loss.contract.arrays.values() if isinstance(loss, Loss) else ()
+    domains = loss.signature.arrays.values() if isinstance(loss, Loss) else ()
     forms: list[Callable[[Array], Array]] = [
         _FORMS[domain.scale]
         for domain in domains

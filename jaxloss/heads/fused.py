@@ -18,7 +18,7 @@ from jax.custom_derivatives import SymbolicZero
 
 from jaxloss.heads.affine import Affine, add_weight_gradient, bias_gradient, rows_gradient
 from jaxloss.kernels.chunking import Blocks, PyTree, count_of, rematerialized
-from jaxloss.numerics import computing_dtype, unless_weightless
+from jaxloss.numerics import computing_dtype, zero_if_weightless
 from jaxloss.numerics.shard_map_axes import Axes, axes_of, sum_but_over, vary
 
 
@@ -154,7 +154,7 @@ class FusedChunkedLoss:
 
         gradients, values = jax.grad(total, has_aux=True)(_only(differentiated, arguments))
         # The gradient in a weight is the value, which is therefore 0 where it is masked.
-        finite = unless_weightless(inputs.weights, jnp.where(inputs.counted, values, 0))
+        finite = zero_if_weightless(inputs.weights, jnp.where(inputs.counted, values, 0))
         value = jnp.sum(finite * inputs.weights)
         return value, (*gradients, finite if active.weights else None)
 

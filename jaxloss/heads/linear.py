@@ -35,7 +35,7 @@ class LinearHead(HeadLoss):
         if (tile := self._tile(inputs)) is None:
             return super()._each(inputs)
         (head,), (labels,), hyper = inputs.heads, inputs.others, self._checked(inputs.hyper)
-        return tile.cross_entropies(head, labels, hyper, tied=self.contract.tied)
+        return tile.cross_entropies(head, labels, hyper, tied=self.signature.tied)
 
     def _tile(self, inputs: HeadInputs) -> Tile | None:
         """The tile, where whole rows of logits are too wide and the loss has an online form."""
@@ -44,7 +44,7 @@ class LinearHead(HeadLoss):
 
     def _checked(self, hyper: Mapping[str, Array]) -> dict[str, Array]:
         """The hyper-parameters, NaN where they are outside their domains."""
-        domains = self.loss.contract.hyperparameters
+        domains = self.loss.signature.hyperparameters
         return {
             name: poison(value, jnp.all(domains[name].domain.contains(value)))
             for name, value in hyper.items()
@@ -161,7 +161,7 @@ def _head(
 ) -> LinearHead:
     """The loss with the other arrays, the hyper-parameters, and the convexity of that of logits."""
     arrays = head_arrays(tied=tied) | others_of(maker.__name__, loss)
-    contract = loss.contract
+    signature = loss.signature
 
     def function(logits: Any, others: Any, hyper: Any) -> Array:
         return loss(*logits, *others, **hyper)
@@ -172,7 +172,9 @@ def _head(
         function=function,
         doc=_text(loss.__name__, tied=tied),
         facts=Facts(convex=loss.facts.convex),
-        contract=HeadSignature(contract.name, arrays, contract.hyperparameters, heads=1, tied=tied),
+        signature=HeadSignature(
+            signature.name, arrays, signature.hyperparameters, heads=1, tied=tied
+        ),
         kind=functools.partial(LinearHead, loss=loss, chunk_policy=chunk_policy),
         options=chunk_policy.as_options(),
     )

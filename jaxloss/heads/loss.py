@@ -20,7 +20,7 @@ from jaxloss.heads.fused import FusedChunkedLoss, HeadInputs
 from jaxloss.heads.online_softmax import Tile
 from jaxloss.kernels.chunking import BUFFERS, PyTree, map_by_chunks, tokens_at_once
 from jaxloss.numerics import computing_dtype, divide
-from jaxloss.numerics.broadcasting import spread
+from jaxloss.numerics.broadcasting import broadcast_prefix
 
 _ARRAYS = 3  # of a head: hidden, weight, bias
 _FEWEST = 64  # tokens of a chunk; with fewer, the whole weight is read for few products
@@ -86,19 +86,19 @@ class HeadSignature(Signature):
 class HeadLoss(Loss[...]):
     """A loss of the logits of linear maps, which are computed some tokens at a time."""
 
-    contract: HeadSignature
+    signature: HeadSignature
 
     def __init__(
         self,
         values: Callable[..., Array],
-        contract: HeadSignature,
+        signature: HeadSignature,
         facts: Facts,
         *,
         chunk_policy: ChunkPolicy,
     ) -> None:
         """Store the loss of logits, other arrays and hyper-parameters, and the chunk policy."""
         self.chunk_policy = chunk_policy
-        super().__init__(values, contract, facts)
+        super().__init__(values, signature, facts)
 
     def compute(self, *arrays: Array, **hyperparameters: Any) -> Array:
         """The value at arrays that fit, without checks, casts or compilation."""
@@ -117,7 +117,7 @@ class HeadLoss(Loss[...]):
         The weights are divided beforehand: the gradients, as large as the weight of the head, are
         formed with the sum, and nothing is left to be multiplied with them.
         """
-        refuse_misfits(self.__name__, self.contract.arrays, arrays)
+        refuse_misfits(self.__name__, self.signature.arrays, arrays)
         wide, shape = computing_dtype(*arrays[:2]), arrays[0].shape[:-1]
         numbers = jnp.ones((), wide) if weights is None else weights.astype(wide)
         counts = jnp.ones((), bool) if counted is None else counted
@@ -128,13 +128,14 @@ class HeadLoss(Loss[...]):
             inputs = self.head_inputs(arrays, keywords)
             return self._sum(
                 inputs._replace(
-                    weights=spread(numbers, shape).ravel(), counted=spread(counts, shape).ravel()
+                    weights=broadcast_prefix(numbers, shape).ravel(),
+                    counted=broadcast_prefix(counts, shape).ravel(),
                 )
             )
 
     def _trace(self, *given: Array, where: Array | None = None, **keywords: Any) -> Array:
         """Leave casts and poison to the loss of the logits, so that narrow factors stay narrow."""
-        refuse_misfits(self.__name__, self.contract.arrays, given)
+        refuse_misfits(self.__name__, self.signature.arrays, given)
         with jax.named_scope(self.__name__):
             values: Array = self.masked(partial(self.compute, **keywords), given, where)
             return values
@@ -150,12 +151,12 @@ class HeadLoss(Loss[...]):
 
     def _sum(self, inputs: HeadInputs) -> Array:
         at_once = self.chunk_policy.at_once(inputs.heads)
-        return FusedChunkedLoss(self.function, at_once, self.contract.tied).total(inputs)
+        return FusedChunkedLoss(self.function, at_once, self.signature.tied).total(inputs)
 
     def _each(self, inputs: HeadInputs) -> Array:
         """One value per token."""
         at_once = self.chunk_policy.at_once(inputs.heads)
-        values: Array = map_logits(self.function, inputs, at_once, tied=self.contract.tied)
+        values: Array = map_logits(self.function, inputs, at_once, tied=self.signature.tied)
         return values
 
     def head_inputs(self, arrays: Sequence[Array], keywords: Mapping[str, Any]) -> HeadInputs:
@@ -166,7 +167,7 @@ class HeadLoss(Loss[...]):
         def rows(x: Array) -> Array:
             return x.reshape(tokens, *x.shape[len(batch) :])
 
-        heads = [Affine(*given) for given in self.contract.heads_of(arrays)]
+        heads = [Affine(*given) for given in self.signature.heads_of(arrays)]
         hyper = jax.tree.map(lambda x: jnp.asarray(x).astype(wide), dict(keywords))
         return HeadInputs(
             tuple(head._replace(rows=rows(head.rows)) for head in heads),
@@ -213,8 +214,8 @@ def head_arrays(prefix: str = "", *, tied: bool = False) -> dict[str, ArrayDomai
 
 def others_of(maker: str, loss: Loss[...], logits: int = 1) -> dict[str, ArrayDomain]:
     """The domains of the arrays that the loss takes beside the logits."""
-    if isinstance(loss, Loss) and not isinstance(loss, HeadLoss) and not loss.contract.is_set:
-        first, others = _cut(loss.contract.arrays, logits)
+    if isinstance(loss, Loss) and not isinstance(loss, HeadLoss) and not loss.signature.is_set:
+        first, others = _cut(loss.signature.arrays, logits)
         over_classes = all(len(domain.axes) == 1 and not domain.bounded for domain in first)
         if over_classes and all(len(domain.axes) <= 1 for domain in others.values()):
             return others

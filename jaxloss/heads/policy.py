@@ -13,7 +13,7 @@ from jaxloss.core.axes import refuse_misfits
 from jaxloss.heads.linear import LinearHead, linear_head
 from jaxloss.heads.loss import map_logits
 from jaxloss.losses.classification.cross_entropy import softmax_cross_entropy_with_integer_labels
-from jaxloss.numerics import as_argument, cooled, log_softmax, poison, weighted
+from jaxloss.numerics import as_argument, divide_by_temperature, log_softmax, poison, weighted
 
 
 class TokenLogProbabilities(NamedTuple):
@@ -86,7 +86,7 @@ def token_log_probabilities(
         algorithms, arXiv:1707.06347.
     """
     head = linear_head(_CROSS_ENTROPY, **chunk)
-    arrays = head.contract.bind((hidden, weight, bias, labels), {})
+    arrays = head.signature.bind((hidden, weight, bias, labels), {})
     mask = None if where is None else as_argument(where)
     results: TokenLogProbabilities = _compiled(head, arrays, jnp.asarray(temperature), mask)
     return results
@@ -99,7 +99,7 @@ _CROSS_ENTROPY = softmax_cross_entropy_with_integer_labels
 def _compiled(
     head: LinearHead, arrays: Sequence[Array], temperature: Array, where: Array | None
 ) -> TokenLogProbabilities:
-    refuse_misfits(head.__name__, head.contract.arrays, arrays)
+    refuse_misfits(head.__name__, head.signature.arrays, arrays)
 
     def of_tokens(*arrays: Array) -> TokenLogProbabilities:
         inputs = head.head_inputs(arrays, {"temperature": temperature})
@@ -113,7 +113,7 @@ def _compiled(
 
 def _of_logits(logits: Any, labels: Any, hyper: Any) -> tuple[Array, Array]:
     temperature = hyper["temperature"]
-    scores = cooled(logits[0], poison(temperature, temperature > 0))
+    scores = divide_by_temperature(logits[0], poison(temperature, temperature > 0))
     log_probabilities = log_softmax(scores)
     entropy = -jnp.sum(weighted(jnp.exp(log_probabilities), log_probabilities), axis=-1)
     return -_CROSS_ENTROPY(scores, *labels), entropy

@@ -26,7 +26,7 @@ from jaxloss.kernels.pairwise import (
     vmap_sets,
 )
 from jaxloss.numerics import divide, log_softmax, logsumexp, unit
-from jaxloss.numerics.broadcasting import fitted
+from jaxloss.numerics.broadcasting import fit_mask
 from jaxloss.numerics.elementary import inner_products
 
 PyTree = Any
@@ -315,7 +315,7 @@ def over_matched_sets(
     def of_set(memory: int, first: Array, second: Array, where: Array) -> Array:
         def elements(vectors: Array) -> ElementBlock:
             positions = jnp.arange(1, vectors.shape[0] + 1)
-            return ElementBlock(vectors, positions, positions, fitted(where, vectors.shape))
+            return ElementBlock(vectors, positions, positions, fit_mask(where, vectors.shape))
 
         placement = Local(block_shape(first, second, memory))
         return formula(PlacedPairs(placement, elements(first), elements(second)))

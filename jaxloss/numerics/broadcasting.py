@@ -8,22 +8,22 @@ from jax.typing import ArrayLike
 Shape = tuple[int, ...]
 
 
-def lead(prefix: Array, ndim: int) -> Array:
+def expand_trailing(prefix: Array, ndim: int) -> Array:
     """The prefix with trailing axes of length 1."""
     return prefix.reshape(prefix.shape + (1,) * (ndim - prefix.ndim))
 
 
-def spread(prefix: Array, shape: Shape) -> Array:
+def broadcast_prefix(prefix: Array, shape: Shape) -> Array:
     """The prefix repeated over the trailing axes of `shape`."""
-    return jnp.broadcast_to(lead(prefix, len(shape)), shape)
+    return jnp.broadcast_to(expand_trailing(prefix, len(shape)), shape)
 
 
 def select(prefix: Array, chosen: Array, other: ArrayLike) -> Array:
     """The one array where the prefix is true, the other elsewhere."""
-    return jnp.where(lead(prefix, chosen.ndim), chosen, other)
+    return jnp.where(expand_trailing(prefix, chosen.ndim), chosen, other)
 
 
-def fitted(mask: Array, shape: Shape) -> Array:
+def fit_mask(mask: Array, shape: Shape) -> Array:
     """The mask as long as an array of this shape along its last axis: true for what is further."""
     if mask.shape == shape[: mask.ndim]:
         return mask

@@ -17,7 +17,7 @@ Tree = TypeVar("Tree")
 Inputs = tuple[Sequence[Array], Mapping[str, Any]]
 
 
-def with_slopes(*slopes: Slope) -> Callable[[Callable[..., Array]], Callable[..., Array]]:
+def with_partials(*slopes: Slope) -> Callable[[Callable[..., Array]], Callable[..., Array]]:
     """Give a function its partial derivatives, each a function of the value and the arguments.
 
     Those of arguments that are held fixed are not computed, as `defjvps` would compute them.

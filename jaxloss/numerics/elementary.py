@@ -15,8 +15,8 @@ from jax import Array
 from jax.custom_derivatives import SymbolicZero
 from jax.typing import ArrayLike
 
-from jaxloss.numerics.custom_jvp import with_slopes
-from jaxloss.numerics.nan import unknown
+from jaxloss.numerics.custom_jvp import with_partials
+from jaxloss.numerics.nan import nan_like
 from jaxloss.numerics.polynomial import polynomial
 from jaxloss.numerics.softmax import apart, below, is_label, lowest
 
@@ -26,28 +26,28 @@ _TANH_LESS_TANGENT = (2 / 3, -8 / 15, 34 / 105, -496 / 2835, 2764 / 31185, -8737
 _CAPPED = 1e3  # multiples of the cap, at which tanh is 1 in every floating type
 
 
-@with_slopes(lambda _, x: jnp.sign(x))
-def magnitude(x: Array) -> Array:
+@with_partials(lambda _, x: jnp.sign(x))
+def abs_zero_grad(x: Array) -> Array:
     """|x| with gradient 0 at 0, where `jax.grad(jnp.abs)` is 1, and NaN at NaN."""
     return jnp.abs(x)
 
 
 def positive_part(x: ArrayLike) -> Array:
     """max(x, 0)."""
-    return jnp.maximum(x, unknown(x))
+    return jnp.maximum(x, nan_like(x))
 
 
 def clip(x: Array, low: ArrayLike, high: ArrayLike) -> Array:
     """The nearest number between the bounds; on a CPU `jnp.clip` would not join a sum."""
-    return jnp.minimum(jnp.maximum(x, low + unknown(x)), high + unknown(x))
+    return jnp.minimum(jnp.maximum(x, low + nan_like(x)), high + nan_like(x))
 
 
 def weighted(weight: ArrayLike, value: Array) -> Array:
     """The product, where weight 0 wins over an infinite value."""
-    return unless_weightless(weight, value) * weight
+    return zero_if_weightless(weight, value) * weight
 
 
-def unless_weightless(weight: ArrayLike, value: Array) -> Array:
+def zero_if_weightless(weight: ArrayLike, value: Array) -> Array:
     """The value, and 0 where it is infinite and its weight 0."""
     return jnp.where(jnp.equal(weight, 0) & jnp.isinf(value), 0, value)
 
@@ -106,43 +106,43 @@ def poison(value: Array, valid: Array) -> Array:
     return value * factor.reshape(factor.shape + (1,) * (value.ndim - factor.ndim))
 
 
-@with_slopes(lambda _, x: jnp.exp(x))
+@with_partials(lambda _, x: jnp.exp(x))
 def expm1(x: Array) -> Array:
     """exp(x) - 1, whose derivative in JAX is its value + 1, which is 0 where exp is small."""
     return jnp.expm1(x)
 
 
-@with_slopes(lambda _, x: _sech_square(x))
+@with_partials(lambda _, x: _sech_square(x))
 def tanh(x: Array) -> Array:
     """The hyperbolic tangent, whose derivative in JAX is 1 - tanh², which is 0 far out."""
     return jnp.tanh(x)
 
 
-@with_slopes(lambda square, x: -2 * tanh(x) * square)
+@with_partials(lambda square, x: -2 * tanh(x) * square)
 def _sech_square(x: Array) -> Array:
     """1 / cosh(x)²."""
     decay = jnp.exp(-2 * jnp.abs(x))
     return 4 * decay / (1 + decay) ** 2
 
 
-@with_slopes(lambda _, x: divide(jnp.ones_like(x), x))
+@with_partials(lambda _, x: divide(jnp.ones_like(x), x))
 def log(x: Array) -> Array:
     """Logarithm for x >= 0, -inf at 0 and there with gradient 0."""
     return jnp.log(x)
 
 
-@with_slopes(lambda _, x: jnp.where(x == 0, 0, 1 + log(x)))
+@with_partials(lambda _, x: jnp.where(x == 0, 0, 1 + log(x)))
 def xlogx(x: Array) -> Array:
     """X log x for x >= 0, with 0 log 0 = 0 and there the gradient 0 instead of -inf."""
-    return x * log_unless(x, jnp.abs(x))
+    return x * log_or_finite(x, jnp.abs(x))
 
 
-def log_unless(x: Array, factor: Array) -> Array:
+def log_or_finite(x: Array, factor: Array) -> Array:
     """log(x) for x, factor >= 0, but finite where both are 0, so that their product is 0."""
     return jnp.log(jnp.maximum(x, tiny(x) - factor))
 
 
-def rounding(x: Array) -> float:
+def machine_epsilon(x: Array) -> float:
     """The spacing of numbers at 1 in the type of `x`."""
     return float(np.finfo(x.dtype).eps)
 
@@ -230,7 +230,7 @@ def soft_cap(x: Array, cap: ArrayLike) -> Array:
     return jnp.where(x == -jnp.inf, -jnp.inf, capped)
 
 
-@with_slopes(
+@with_partials(
     lambda _, x, cap: _sech_square(quotient(x, cap)),
     lambda _, x, cap: _tanh_less_tangent(quotient(x, cap)),
 )
@@ -246,13 +246,13 @@ def _tanh_less_tangent(x: Array) -> Array:
     return jnp.where(small, series, tanh(far) - far * _sech_square(far))
 
 
-@with_slopes(
+@with_partials(
     lambda _, scores, temperature: jnp.where(jnp.isinf(scores), 1, reciprocal(temperature)),
     lambda value, scores, temperature: jnp.where(
         jnp.isinf(scores), 0, -value * reciprocal(temperature)
     ),
 )
-def cooled(scores: Array, temperature: ArrayLike) -> Array:
+def divide_by_temperature(scores: Array, temperature: ArrayLike) -> Array:
     """The quotient; an infinite score stays so, without a slope in the temperature.
 
     A finite one stays finite, as it would else count as masked.

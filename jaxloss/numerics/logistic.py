@@ -10,8 +10,8 @@ import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
 
-from jaxloss.numerics.custom_jvp import with_slopes
-from jaxloss.numerics.elementary import tanh, unless_weightless
+from jaxloss.numerics.custom_jvp import with_partials
+from jaxloss.numerics.elementary import tanh, zero_if_weightless
 
 _CERTAIN = 1e3  # log-odds beyond which p or 1 - p is 0 in every floating type
 _ENDLESS = 1e20
@@ -36,62 +36,62 @@ def _chances_and_change(
     return chances, (rate, -rate)
 
 
-@with_slopes(lambda _, x: _bell(x))
+@with_partials(lambda _, x: _bell(x))
 def sigmoid(x: Array) -> Array:
     """1 / (1 + exp(-x)), whose slope keeps its digits on both sides."""
     return jax.lax.logistic(x)
 
 
-@with_slopes(lambda bell, x: -bell * tanh(x / 2))
+@with_partials(lambda bell, x: -bell * tanh(x / 2))
 def _bell(x: Array) -> Array:
     """The density of the logistic distribution, whose slope keeps its digits near 0 too."""
     return sigmoid(x) * sigmoid(-x)
 
 
-@with_slopes(lambda _, x: sigmoid(x))
+@with_partials(lambda _, x: sigmoid(x))
 def softplus(x: Array) -> Array:
     """log(1 + exp(x))."""
     return jnp.maximum(x, 0) + _rest(x)
 
 
-@with_slopes(
+@with_partials(
     lambda _, x, truth: _pull(x, truth, 1 - truth),
-    lambda _, x, truth: -unless_weightless(jnp.where(x > 0, 1 - truth, truth), x),
+    lambda _, x, truth: -zero_if_weightless(jnp.where(x > 0, 1 - truth, truth), x),
 )
-def surprise(x: Array, truth: Array) -> Array:
+def sigmoid_cross_entropy(x: Array, truth: Array) -> Array:
     """The sum truth softplus(-x) + (1 - truth) softplus(x); a factor of 0 wins over infinity."""
     return _sided(x, truth, 1 - truth) + _rest(x)
 
 
-@with_slopes(
+@with_partials(
     lambda _, x, positive, negative: _pull(x, positive, negative),
-    lambda _, x, positive, __: unless_weightless(positive, softplus(-x)),
-    lambda _, x, __, negative: unless_weightless(negative, softplus(x)),
+    lambda _, x, positive, __: zero_if_weightless(positive, softplus(-x)),
+    lambda _, x, __, negative: zero_if_weightless(negative, softplus(x)),
 )
-def weighted_surprise(x: Array, positive: Array, negative: Array) -> Array:
+def weighted_cross_entropy(x: Array, positive: Array, negative: Array) -> Array:
     """The sum positive softplus(-x) + negative softplus(x), for factors >= 0; 0 wins likewise."""
     return _sided(x, positive, negative) + (positive + negative) * _rest(x)
 
 
-@with_slopes(
+@with_partials(
     lambda _, x, gamma: _focused_slopes(x, gamma)[0],
     lambda _, x, gamma: _focused_by_gamma(x, gamma),
 )
-def focused(x: Array, gamma: ArrayLike) -> Array:
+def focal_softplus(x: Array, gamma: ArrayLike) -> Array:
     """softplus(x) exp(-gamma softplus(-x)), also where x is infinite."""
     near = _near(x)
     return _focused(near, gamma) + jnp.maximum(x - near, 0)
 
 
-@with_slopes(
+@with_partials(
     lambda _, x, positive, negative, gamma: _focused_pull(x, positive, negative, gamma),
-    lambda _, x, positive, __, gamma: unless_weightless(positive, focused(-x, gamma)),
-    lambda _, x, __, negative, gamma: unless_weightless(negative, focused(x, gamma)),
+    lambda _, x, positive, __, gamma: zero_if_weightless(positive, focal_softplus(-x, gamma)),
+    lambda _, x, __, negative, gamma: zero_if_weightless(negative, focal_softplus(x, gamma)),
     lambda _, x, positive, negative, gamma: (
         positive * _focused_by_gamma(-x, gamma) + negative * _focused_by_gamma(x, gamma)
     ),
 )
-def focused_surprise(x: Array, positive: Array, negative: Array, gamma: ArrayLike) -> Array:
+def focal_cross_entropy(x: Array, positive: Array, negative: Array, gamma: ArrayLike) -> Array:
     """The sum positive focused(-x) + negative focused(x), for factors >= 0; 0 wins likewise."""
     near, rest = _finite(x), _rest(x)
     above = jnp.maximum(near, 0)
@@ -156,7 +156,7 @@ def _focused(near: Array, gamma: ArrayLike) -> Array:
 
 
 def _focused_slopes(x: Array, gamma: ArrayLike) -> tuple[Array, Array]:
-    """The slopes of `focused` at x and at -x."""
+    """The slopes of `focal_softplus` at x and at -x."""
     near = _near(x)
     (wrong, right), (chance, other) = _softpluses(near), _chances(near)
     return (

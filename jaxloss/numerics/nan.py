@@ -5,7 +5,7 @@ from jax import Array
 from jax.typing import ArrayLike
 
 
-def unknown(x: ArrayLike) -> Array:
+def nan_like(x: ArrayLike) -> Array:
     """0, and NaN where x is NaN, which maximum and minimum lose in a sum of XLA's on a CPU."""
     return 0 * jnp.abs(jnp.sign(x))
 

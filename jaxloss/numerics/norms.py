@@ -5,7 +5,14 @@ import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike
 
-from jaxloss.numerics.elementary import divide, expm1, over_largest, reciprocal, rounding, tiny
+from jaxloss.numerics.elementary import (
+    divide,
+    expm1,
+    machine_epsilon,
+    over_largest,
+    reciprocal,
+    tiny,
+)
 
 
 def p_norm(x: Array, p: ArrayLike) -> Array:
@@ -20,7 +27,7 @@ def p_norm(x: Array, p: ArrayLike) -> Array:
 
 
 @jax.custom_jvp
-def p_norm_lead(x: Array, y: Array, z: Array, p: ArrayLike) -> Array:
+def p_norm_difference(x: Array, y: Array, z: Array, p: ArrayLike) -> Array:
     """|x - z|_p - |x - y|_p, exact for finite p where y and z are close and far from x.
 
     The powers are subtracted entry by entry. Two entries of one sign differ by that of y - z,
@@ -49,8 +56,11 @@ def _plain_lead(x: Array, y: Array, z: Array, p: ArrayLike) -> Array:
     return p_norm(x - z, p) - p_norm(x - y, p)
 
 
-p_norm_lead.defjvp(
-    lambda primals, tangents: (p_norm_lead(*primals), jax.jvp(_plain_lead, primals, tangents)[1])
+p_norm_difference.defjvp(
+    lambda primals, tangents: (
+        p_norm_difference(*primals),
+        jax.jvp(_plain_lead, primals, tangents)[1],
+    )
 )
 
 
@@ -86,4 +96,4 @@ def _finite(p: ArrayLike, like: Array) -> Array:
 
     The largest, over itself, may round to just above 1; its power stays below exp(16).
     """
-    return jnp.minimum(p, 16 / rounding(like)).astype(like.dtype)
+    return jnp.minimum(p, 16 / machine_epsilon(like)).astype(like.dtype)

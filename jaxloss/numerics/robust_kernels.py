@@ -6,15 +6,15 @@ import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike
 
-from jaxloss.numerics.custom_jvp import with_slopes
+from jaxloss.numerics.custom_jvp import with_partials
 from jaxloss.numerics.elementary import (
+    machine_epsilon,
     positive_part,
     quotient,
     reciprocal,
-    rounding,
     tanh,
 )
-from jaxloss.numerics.nan import unknown
+from jaxloss.numerics.nan import nan_like
 from jaxloss.numerics.polynomial import polynomial
 
 _NEAR = 0.5  # below it a series beats the closed form, which cancels
@@ -37,22 +37,22 @@ _LOG_COSH = (
 _HALF_SIDE = 1 / (1 + math.exp(2 * _NEARER))  # the weight of exp(-x) in 2 cosh(x) there
 
 
-def ramp(x: Array, width: ArrayLike) -> Array:
+def clipped_linear(x: Array, width: ArrayLike) -> Array:
     """sign(x), within `width` >= 0 of 0 the straight line x / width."""
     inside = jnp.abs(x) < width
     return jnp.where(inside, quotient(x, jnp.where(inside, width, 1)), jnp.sign(x))
 
 
-@with_slopes(
+@with_partials(
     lambda _, x, width: jnp.where(jnp.abs(x) > width, jnp.sign(x), jnp.zeros_like(x)),
     lambda _, x, width: jnp.where(jnp.abs(x) > width, -1, 0),
 )
-def beyond(x: Array, width: ArrayLike) -> Array:
+def excess_magnitude(x: Array, width: ArrayLike) -> Array:
     """By how much |x| exceeds the width."""
     return positive_part(jnp.abs(x) - width)
 
 
-@with_slopes(lambda _, x, y: sine(x, y), lambda _, x, y: sine(y, x))
+@with_partials(lambda _, x, y: sine(x, y), lambda _, x, y: sine(y, x))
 def hypot(x: Array, y: ArrayLike) -> Array:
     """sqrt(x² + y²), not both 0, scaled before squaring; differentiation would undo the scaling."""
     size, other = jnp.abs(x), jnp.abs(y)
@@ -62,7 +62,7 @@ def hypot(x: Array, y: ArrayLike) -> Array:
 
 
 # Of angles: sines are differentiated by cosines, not as 1 / length - x² / length³, which cancels.
-@with_slopes(
+@with_partials(
     lambda _, x, y: reciprocal(hypot(x, y)) * sine(y, x) * sine(y, x),
     lambda _, x, y: -reciprocal(hypot(x, y)) * sine(y, x) * sine(x, y),
 )
@@ -71,7 +71,7 @@ def sine(x: ArrayLike, y: ArrayLike) -> Array:
     return jnp.divide(x, hypot(x, y))
 
 
-@with_slopes(
+@with_partials(
     lambda _, x, y: reciprocal(hypot(x, y)) * sine(y, x) * sine(x, y),
     lambda _, x, y: -reciprocal(hypot(x, y)) * sine(x, y) * sine(x, y),
 )
@@ -80,19 +80,19 @@ def versine(x: Array, y: ArrayLike) -> Array:
     return hypot_excess(x, y) / hypot(x, y)
 
 
-@with_slopes(lambda _, x, y: sine(x, y), lambda _, x, y: -versine(x, y))
+@with_partials(lambda _, x, y: sine(x, y), lambda _, x, y: -versine(x, y))
 def hypot_excess(x: Array, y: ArrayLike) -> Array:
     """sqrt(x² + y²) - y for y > 0, without the cancellation at small x."""
     return x * (x / (hypot(x, y) + y))
 
 
-@with_slopes(lambda _, x, y: sine(y, x) ** 3, lambda _, x, y: sine(x, y) ** 3)
+@with_partials(lambda _, x, y: sine(y, x) ** 3, lambda _, x, y: sine(x, y) ** 3)
 def altitude(x: Array, y: ArrayLike) -> Array:
     """The ratio x y / sqrt(x² + y²): the altitude of a right triangle with these legs."""
     return x * sine(y, x)
 
 
-@with_slopes(
+@with_partials(
     lambda _, x, y: quotient(y, y + jnp.abs(x)) ** 2,
     lambda _, x, y: jnp.sign(x) * quotient(x, y + jnp.abs(x)) ** 2,
 )
@@ -101,50 +101,52 @@ def softsign(x: Array, y: ArrayLike) -> Array:
     return x / (y + jnp.abs(x)) * y
 
 
-@with_slopes(lambda _, x: softsign(x, 1.0))
+@with_partials(lambda _, x: softsign(x, 1.0))
 def magnitude_less_log1p(x: Array) -> Array:
     """|x| - log(1 + |x|), near 0 by the series of log(1 + x) in x / (2 + x)."""
     size = jnp.abs(x)
     near = jnp.minimum(size, _NEAR)
     far, z = size - near, near / (2 + near)
     square = z * z
-    odd = range(3, 25 if rounding(x) < _SINGLE else 10, 2)
+    odd = range(3, 25 if machine_epsilon(x) < _SINGLE else 10, 2)
     series = polynomial(square, tuple(-2 / n for n in odd))
     return z * (near + square * series) + (far - jnp.log1p(far / (1 + near)))
 
 
-@with_slopes(lambda _, x: tanh(x))
+@with_partials(lambda _, x: tanh(x))
 def log_hyperbolic_cosine(x: Array) -> Array:
     """log(cosh(x)), near 0 by its series, and from there by what the rest of |x| adds."""
     size = jnp.abs(x)
     near = jnp.minimum(size, _NEARER)
     square, far = near * near, size - near
-    series = square * polynomial(square, _LOG_COSH if rounding(x) < _SINGLE else _LOG_COSH[:5])
+    series = square * polynomial(
+        square, _LOG_COSH if machine_epsilon(x) < _SINGLE else _LOG_COSH[:5]
+    )
     return series + (far + jnp.log1p(_HALF_SIDE * jnp.expm1(-2 * far)))
 
 
-@with_slopes(lambda share, x: -2 * sine(x, 1.0) * sine(1.0, x) * share)
+@with_partials(lambda share, x: -2 * sine(x, 1.0) * sine(1.0, x) * share)
 def receding(x: Array) -> Array:
     """1 / (1 + x²)."""
     return sine(1.0, x) ** 2
 
 
-@with_slopes(lambda _, x: 2 * x * receding(x) * receding(x))
-def levelling(x: Array) -> Array:
+@with_partials(lambda _, x: 2 * x * receding(x) * receding(x))
+def rational_saturation(x: Array) -> Array:
     """x² / (1 + x²), whose square stops where the limit is reached, so as not to overflow."""
-    near = jnp.minimum(jnp.abs(x), 1 / rounding(x) + unknown(x))
+    near = jnp.minimum(jnp.abs(x), 1 / machine_epsilon(x) + nan_like(x))
     return near * near / (1 + near * near)
 
 
-@with_slopes(lambda _, x: 2 * x * jnp.exp(-x * x))
-def well(x: Array) -> Array:
+@with_partials(lambda _, x: 2 * x * jnp.exp(-x * x))
+def gaussian_well(x: Array) -> Array:
     """1 - exp(-x²)."""
     return -jnp.expm1(-x * x)
 
 
-@with_slopes(lambda _, x: 6 * x * positive_part(1 - x * x) ** 2)
+@with_partials(lambda _, x: 6 * x * positive_part(1 - x * x) ** 2)
 def biweight(x: Array) -> Array:
     """1 - (1 - x²)³ for |x| <= 1, without the differences from 1."""
-    size = jnp.minimum(jnp.abs(x), 1 + unknown(x))
+    size = jnp.minimum(jnp.abs(x), 1 + nan_like(x))
     square = size * size
     return square * (3 - square * (3 - square))

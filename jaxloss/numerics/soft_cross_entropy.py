@@ -13,8 +13,8 @@ from jax import Array, lax
 from jax.custom_derivatives import SymbolicZero
 
 from jaxloss.numerics.custom_jvp import behind_barrier
-from jaxloss.numerics.elementary import clip, positive_part, quotient, tiny, unless_weightless
-from jaxloss.numerics.nan import unknown
+from jaxloss.numerics.elementary import clip, positive_part, quotient, tiny, zero_if_weightless
+from jaxloss.numerics.nan import nan_like
 from jaxloss.numerics.softmax import below, lowest
 
 _STEEP = 1e38  # makes a difference of two logits, however small, one of more than 1
@@ -38,7 +38,7 @@ def expected_surprise(logits: Array, targets: Array) -> Array:
     own = jnp.sum(targets * -jnp.maximum(_lag(logits, top), bound), axis=-1)
     own, mass = behind_barrier((own, jnp.sum(targets, axis=-1)))
     highest, rest = (jnp.squeeze(x, axis=-1) for x in (highest, rest))
-    certain = jnp.where(own > 0, jnp.inf, jnp.where(rest > 0, jnp.nan, 0)) + unknown(rest)
+    certain = jnp.where(own > 0, jnp.inf, jnp.where(rest > 0, jnp.nan, 0)) + nan_like(rest)
     return jnp.where(highest == jnp.inf, certain, own + mass * jnp.log1p(rest))
 
 
@@ -68,7 +68,7 @@ def _rest(logits: Array) -> tuple[Array, Array, Array]:
     near = _each(top, 1) + _each(top, _STEEP) * (logits - top)
     is_top = jnp.minimum(jnp.maximum(near, _each(top, 0)), _each(top, 1))
     others, tops = behind_barrier((others, jnp.sum(is_top, axis=-1, keepdims=True)))
-    others = jnp.where(highest == jnp.inf, unknown(others), others)  # nothing beside one of +inf
+    others = jnp.where(highest == jnp.inf, nan_like(others), others)  # nothing beside one of +inf
     return highest, top, positive_part(others + (tops - 1))
 
 
@@ -90,7 +90,7 @@ def _slopes(logits: Array, targets: Array) -> Slopes:
     mass = jnp.sum(targets, axis=-1, keepdims=True)
     share = mass / (1 + rest)
     of_top = (mass - targets) - rest * share
-    own = unless_weightless(targets, jnp.log1p(rest) - below(logits, highest))
+    own = zero_if_weightless(targets, jnp.log1p(rest) - below(logits, highest))
     return Slopes(jnp.where(lag < 0, jnp.exp(lag) * share - targets, of_top), own)
 
 
@@ -109,5 +109,5 @@ def _plain_slopes(logits: Array, targets: Array) -> Slopes:
     total = jnp.sum(powers, axis=-1, keepdims=True)
     total = jnp.where(total == 0, 1, total)
     mass = jnp.sum(targets, axis=-1, keepdims=True)
-    own = unless_weightless(targets, jnp.log(total) - lag)
+    own = zero_if_weightless(targets, jnp.log(total) - lag)
     return Slopes(quotient(mass * powers, total) - targets, own)

@@ -14,8 +14,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 
-from jaxloss.numerics.custom_jvp import with_slopes
-from jaxloss.numerics.nan import unknown
+from jaxloss.numerics.custom_jvp import with_partials
+from jaxloss.numerics.nan import nan_like
 
 _SINGLE = 4  # bytes
 _TILES = range(64, 8193)  # widths
@@ -66,7 +66,7 @@ def _both_masked(rivals: Array, own: Array) -> Array:
     return (rivals == -jnp.inf) & (own == -jnp.inf)
 
 
-@with_slopes(lambda _, x, __: jnp.ones_like(x), lambda _, x, __: -jnp.ones_like(x))
+@with_partials(lambda _, x, __: jnp.ones_like(x), lambda _, x, __: -jnp.ones_like(x))
 def below(x: Array, top: Array) -> Array:
     """The difference to the largest of a row, 0 where both are +inf; -inf where all are."""
     return jnp.where(x == jnp.inf, 0, x - jnp.maximum(top, lowest(x)))
@@ -120,7 +120,7 @@ def _log_rivals_rate(
     rates = _cleared(tangents[0], labels).astype(powers.dtype)
     # The factor of an example stays out of the sum, else each entry is multiplied twice.
     rate = jnp.sum(powers * rates, axis=-1) * jnp.exp(
-        -jnp.maximum(rivals, -_LARGEST + unknown(rivals))
+        -jnp.maximum(rivals, -_LARGEST + nan_like(rivals))
     )
     return (rivals, shift), (rate, jnp.zeros_like(shift))
 
@@ -141,7 +141,7 @@ def _largest_rival(logits: Array, labels: Array) -> Array:
 def _log_shifted(logits: Array, labels: Array, top: Array) -> Array:
     """Differentiable as it is: a loop that is differentiated twice passes the rule by."""
     others = _without_label(wide(logits), labels, keeps=not _is_narrow(logits))
-    most = _LARGEST if _is_narrow(logits) else _LARGEST + unknown(others)
+    most = _LARGEST if _is_narrow(logits) else _LARGEST + nan_like(others)
     total = jnp.sum(jnp.exp(_below(others, top, most)), axis=-1) + _lost_if_narrow(logits)
     empty = total == 0
     return jnp.where(empty, -jnp.inf, jnp.log(jnp.where(empty, 1, total)))
@@ -226,7 +226,7 @@ def _without_label(x: Array, labels: Array, *, keeps: bool = True) -> Array:
     label = labels.astype(x.dtype)[..., None]
     half = 0 * label + 0.5  # as broadcasts of one number, those of several sums would be shared
     bound = (jnp.abs(places - label) - half) * (half * jnp.inf)
-    return jnp.minimum(x, bound + unknown(x) if keeps else bound)
+    return jnp.minimum(x, bound + nan_like(x) if keeps else bound)
 
 
 def _is_narrow(x: Array) -> bool:

@@ -16,17 +16,17 @@ from jax import Array
 from jax.scipy.special import i0e, i1e
 from jax.typing import ArrayLike
 
-from jaxloss.numerics.custom_jvp import with_slopes
+from jaxloss.numerics.custom_jvp import with_partials
 from jaxloss.numerics.elementary import (
     clip,
     expm1,
+    machine_epsilon,
     quotient,
     reciprocal,
-    rounding,
 )
-from jaxloss.numerics.nan import unknown
+from jaxloss.numerics.nan import nan_like
 from jaxloss.numerics.polynomial import polynomial
-from jaxloss.numerics.robust_kernels import levelling, receding, sine
+from jaxloss.numerics.robust_kernels import rational_saturation, receding, sine
 
 _SERIES = 0.5  # below it a series beats the closed form, which cancels
 _SINGLE = 1e-10  # between the roundings of single and double precision
@@ -59,7 +59,7 @@ def _mean_excess_ratio(x: Array) -> Array:
     """The same over x, near 0 by as much of a series in x / (2 + x) as the type has digits for."""
     near = x < _SERIES
     small, large = jnp.where(near, x, 0), jnp.where(near, 1, x)
-    odd = range(3, 28 if rounding(x) < _SINGLE else 16, 2)
+    odd = range(3, 28 if machine_epsilon(x) < _SINGLE else 16, 2)
     share = quotient(small, 2 + small)
     series = polynomial(share**2, tuple(1 / n for n in odd))
     excess = (reciprocal(large) + 0.5) * jnp.log1p(large) - 1
@@ -94,16 +94,16 @@ def log_rising(count: Array, step: Array) -> Array:
 
     It is log(Γ(r + count) / Γ(r)) - count log r at r = 1 / step, free of differences of log Γ.
     """
-    return log_rising_lead(count, step) + log_rising_rest(count, step)
+    return log_rising_integral(count, step) + log_rising_excess(count, step)
 
 
-def log_rising_lead(count: Array, step: Array) -> Array:
+def log_rising_integral(count: Array, step: Array) -> Array:
     """The integral of log(1 + t step) over t from 0 to count, by which the sum grows."""
     x = step * count
     return count * quotient(x / 2 + (1 + x) * mean_excess(x), 1 + x / 2)
 
 
-def log_rising_rest(count: Array, step: Array) -> Array:
+def log_rising_excess(count: Array, step: Array) -> Array:
     """`log_rising` less its lead, with all digits at small counts too.
 
     That is half a logarithm and a difference of two `stirling_remainder`. Each of Gudermann's
@@ -112,7 +112,7 @@ def log_rising_rest(count: Array, step: Array) -> Array:
     count, step = jnp.broadcast_arrays(count, step)
     steps, counts = jnp.stack([quotient(step, 1 + j * step) for j in range(8)]), count[None]
     shares = quotient(counts * steps, 1 + (counts + 1) * steps)
-    gaps = log_compound(shares, steps) + jnp.log1p(shares * steps) / 2
+    gaps = log1p_over_rate(shares, steps) + jnp.log1p(shares * steps) / 2
     gaps -= counts * jnp.log1p(quotient(steps, 1 + counts * steps))
     last = quotient(step, 1 + 8 * step)
     after = quotient(last, 1 + count * last)
@@ -129,7 +129,7 @@ def log_i0e(x: Array) -> Array:
 
     Far out by the asymptotic series: the slope -1 + I1(x) / I0(x) would cancel, its own slope more.
     """
-    start = _BESSEL_FAR if rounding(x) < _SINGLE else _BESSEL_FAR_SINGLE
+    start = _BESSEL_FAR if machine_epsilon(x) < _SINGLE else _BESSEL_FAR_SINGLE
     far = x > start
     b = reciprocal(jnp.where(far, x, start))
     return jnp.where(
@@ -151,47 +151,47 @@ _log_i0e_near.defjvps(  # the right-hand slope at 0, where that of i0e in JAX is
 )
 
 
-@with_slopes(lambda _, x: receding(x))
+@with_partials(lambda _, x: receding(x))
 def arctan(x: Array) -> Array:
     """The arc tangent: a series once the angle has been halved twice, by arithmetic alone."""
-    far = 1 / rounding(x) ** 2  # where the angle is a right one to all digits
+    far = 1 / machine_epsilon(x) ** 2  # where the angle is a right one to all digits
     part = clip(x, -far, far)
     for _ in range(2):
         part /= 1 + jnp.sqrt(1 + part * part)
     series = jnp.zeros_like(x)
-    for n in range(37 if rounding(x) < _SINGLE else 17, 1, -2):
+    for n in range(37 if machine_epsilon(x) < _SINGLE else 17, 1, -2):
         series = -part * part * (series + 1 / n)
     return 4 * (part + part * series)
 
 
-@with_slopes(lambda _, x: 2 * sine(x, 1.0) * sine(1.0, x))
+@with_partials(lambda _, x: 2 * sine(x, 1.0) * sine(1.0, x))
 def log1p_square(x: Array) -> Array:
     """log(1 + x²), also where the square overflows: there the 1 is far below rounding."""
-    size, far = jnp.abs(x), 1 / rounding(x)
+    size, far = jnp.abs(x), 1 / machine_epsilon(x)
     near = jnp.minimum(size, far)
-    return jnp.log1p(near * near) + 2 * jnp.log(jnp.maximum(size / far, 1 + unknown(x)))
+    return jnp.log1p(near * near) + 2 * jnp.log(jnp.maximum(size / far, 1 + nan_like(x)))
 
 
-@with_slopes(lambda _, x: 2 * sine(x, 1.0) * sine(1.0, x) * levelling(x))
+@with_partials(lambda _, x: 2 * sine(x, 1.0) * sine(1.0, x) * rational_saturation(x))
 def log1p_square_lag(x: Array) -> Array:
     """log(1 + x²) - x² / (1 + x²), whose terms cancel near 0: it is x⁴ / 2."""
-    size, far = jnp.abs(x), 1 / rounding(x)
+    size, far = jnp.abs(x), 1 / machine_epsilon(x)
     near = jnp.minimum(size, far) ** 2
     share = near / (2 + near)
-    excess = levelling(x) * share + 2 * share * mean_excess(near)
-    return excess + 2 * jnp.log(jnp.maximum(size / far, 1 + unknown(x)))
+    excess = rational_saturation(x) * share + 2 * share * mean_excess(near)
+    return excess + 2 * jnp.log(jnp.maximum(size / far, 1 + nan_like(x)))
 
 
-@with_slopes(lambda _, x: 2 * x * x * x * jnp.exp(-x * x))
-def well_lag(x: Array) -> Array:
+@with_partials(lambda _, x: 2 * x * x * x * jnp.exp(-x * x))
+def gaussian_well_lag(x: Array) -> Array:
     """1 - exp(-x²) - x² exp(-x²), whose terms cancel near 0: it is x⁴ / 2."""
-    square = jnp.minimum(jnp.abs(x), 1 / rounding(x) + unknown(x)) ** 2
+    square = jnp.minimum(jnp.abs(x), 1 / machine_epsilon(x) + nan_like(x)) ** 2
     near = jnp.minimum(square, 1)
     far = -jnp.expm1(-square) - square * jnp.exp(-square)
-    return jnp.where(square < 1, jnp.exp(-near) * exp_remainder(near), far)
+    return jnp.where(square < 1, jnp.exp(-near) * expm1_minus_x(near), far)
 
 
-@with_slopes(
+@with_partials(
     lambda _, x, y: quotient(2 * log1p_ratio(x, y), 1 + x),
     lambda _, x, y: -quotient(2 * log1p_ratio(x, y), 1 + y),
 )
@@ -201,13 +201,13 @@ def square_of_log1p_ratio(x: Array, y: Array) -> Array:
     return size * size
 
 
-@with_slopes(lambda _, x, __: reciprocal(1 + x), lambda _, __, y: -reciprocal(1 + y))
+@with_partials(lambda _, x, __: reciprocal(1 + x), lambda _, __, y: -reciprocal(1 + y))
 def log1p_ratio(x: Array, y: Array) -> Array:
     """log((1 + x) / (1 + y)) for x, y >= 0, exact where they are nearly equal or far apart."""
     return log_quotient(x - y, 1 + x, 1 + y)
 
 
-@with_slopes(lambda _, x, __: reciprocal(x), lambda _, __, y: -reciprocal(y))
+@with_partials(lambda _, x, __: reciprocal(x), lambda _, __, y: -reciprocal(y))
 def log_ratio(x: Array, y: Array) -> Array:
     """log(x / y) for x, y > 0, exact where they are nearly equal or far apart."""
     return log_quotient(x - y, x, y)
@@ -220,24 +220,24 @@ def log_quotient(gap: Array, x: Array, y: Array) -> Array:
 
 
 def _compound_by_rate(y: Array, x: Array, rate: ArrayLike) -> Array:
-    """The slope of `compound` in the rate; its series is x² exp(z) (exp(-z) - 1 + z) / z²."""
+    """The derivative of `expm1_over_rate` in the rate: x² exp(z) (exp(-z) - 1 + z) / z²."""
     exponent = rate * x
     near = jnp.abs(exponent) < _SERIES
     small = jnp.where(near, exponent, 0)
-    series = x * x * jnp.exp(small) * exp_bend(-small)
+    series = x * x * jnp.exp(small) * phi2(-small)
     return jnp.where(near, series, quotient(x * jnp.exp(exponent) - y, jnp.where(near, 1, rate)))
 
 
 # The slope of expm1 would be 1 + expm1, of which little is left where exp is small.
-@with_slopes(lambda _, x, rate: jnp.exp(rate * x), _compound_by_rate)
-def compound(x: Array, rate: ArrayLike) -> Array:
+@with_partials(lambda _, x, rate: jnp.exp(rate * x), _compound_by_rate)
+def expm1_over_rate(x: Array, rate: ArrayLike) -> Array:
     """(exp(rate x) - 1) / rate, smooth in the rate: it is x at rate 0."""
-    straight = jnp.abs(rate) < rounding(x) ** 2  # chosen before it meets an array
+    straight = jnp.abs(rate) < machine_epsilon(x) ** 2  # chosen before it meets an array
     over_rate = jnp.where(straight, 0, 1 / jnp.where(straight, 1, rate))
     return jnp.where(straight, 1, 0) * x + over_rate * jnp.expm1(rate * x)
 
 
-@with_slopes(
+@with_partials(
     lambda _, __, exponent: jnp.exp(exponent),
     lambda product, *_: product,
 )
@@ -247,15 +247,15 @@ def times_exp(x: Array, exponent: Array) -> Array:
     return x * root * root
 
 
-@with_slopes(
-    lambda _, x, rate: times_exp(exp_remainder(-x), rate * x),
+@with_partials(
+    lambda _, x, rate: times_exp(expm1_minus_x(-x), rate * x),
     lambda _, x, rate: _lagging_compound_by_rate(x, rate),
 )
-def lagging_compound(x: Array, rate: Array) -> Array:
+def expm1_over_rate_by_parts(x: Array, rate: Array) -> Array:
     """The integral of exp(rate t) (exp(-t) - 1 + t) over t from 0 to x >= 0.
 
-    It is the slope of `compound` in the rate less its lead over that at rate - 1, which near 0,
-    where it is x³ / 6, and at high rates is nothing beside its terms.
+    It is the derivative of `expm1_over_rate` in the rate less its lead over that at rate - 1, which
+    near 0, where it is x³ / 6, and at high rates is nothing beside its terms.
     """
     return _lagging_compound(x, rate)
 
@@ -271,26 +271,26 @@ def _lagging_compound(x: Array, rate: Array) -> Array:
     near, high = x * (1 + jnp.abs(rate)) < _GAUSS, jnp.abs(rate) > _HIGH
     small, large = jnp.where(near, x, 0), jnp.where(near, 1, x)
     low, fast = jnp.where(high, 0, rate), jnp.where(high, rate, 2 * _HIGH)
-    places, weights = np.polynomial.legendre.leggauss(16 if rounding(x) < _SINGLE else 8)
+    places, weights = np.polynomial.legendre.leggauss(16 if machine_epsilon(x) < _SINGLE else 8)
     points = jnp.stack([small * float((1 + place) / 2) for place in places], axis=-1)
     shares = jnp.broadcast_to(jnp.asarray(weights / 2, x.dtype), points.shape)
-    inner = jnp.exp(rate * points) * exp_remainder(-points) * shares
-    value = compound(large, low)
-    slow = _compound_by_rate(value, large, low) - value + compound(large, low - 1)
-    root = fast * fast * exp_remainder(-large) - fast * large + 1
+    inner = jnp.exp(rate * points) * expm1_minus_x(-points) * shares
+    value = expm1_over_rate(large, low)
+    slow = _compound_by_rate(value, large, low) - value + expm1_over_rate(large, low - 1)
+    root = fast * fast * expm1_minus_x(-large) - fast * large + 1
     quick = quotient(quotient(times_exp(root, fast * large) - 1, fast * fast), fast - 1)
     return jnp.where(near, small * jnp.sum(inner, axis=-1), jnp.where(high, quick, slow))
 
 
-def saturating(x: Array, rate: ArrayLike) -> Array:
+def one_minus_exp_over_rate(x: Array, rate: ArrayLike) -> Array:
     """(1 - exp(-rate x)) / rate for x >= 0, also where x is infinite: it is x at rate 0."""
     endless = x == jnp.inf
-    value = -compound(-jnp.where(endless, 0, x), rate)
+    value = -expm1_over_rate(-jnp.where(endless, 0, x), rate)
     return jnp.where(endless, reciprocal(jnp.where(endless, rate, 1)), value)
 
 
-@with_slopes(lambda _, x: expm1(x))
-def exp_remainder(x: Array) -> Array:
+@with_partials(lambda _, x: expm1(x))
+def expm1_minus_x(x: Array) -> Array:
     """exp(x) - 1 - x, by its series near 0, where the terms cancel.
 
     With x = near + far it is exp(far) times the series plus what far adds.
@@ -301,7 +301,7 @@ def exp_remainder(x: Array) -> Array:
     return jnp.expm1(far) * (series + near + 1) - far + series
 
 
-def exp_bend(x: Array) -> Array:
+def phi2(x: Array) -> Array:
     """(exp(x) - 1 - x) / x², by its series near 0, where it is 1/2."""
     near = jnp.abs(x) < _SERIES
     far = jnp.where(near, 1, x)
@@ -309,18 +309,18 @@ def exp_bend(x: Array) -> Array:
     return jnp.where(near, _exp_bend_series(jnp.where(near, x, 0)), bend)
 
 
-@with_slopes(
+@with_partials(
     lambda _, x, rate: reciprocal(1 + rate * x),
-    lambda y, _, rate: -y * y * exp_bend(-rate * y),
+    lambda y, _, rate: -y * y * phi2(-rate * y),
 )
-def log_compound(x: Array, rate: Array) -> Array:
-    """log(1 + rate x) / rate for x, rate >= 0, the inverse of `compound`: it is x at rate 0."""
+def log1p_over_rate(x: Array, rate: Array) -> Array:
+    """log(1 + rate x) / rate for x, rate >= 0, the inverse of `expm1_over_rate`; x at rate 0."""
     growth = jnp.asarray(rate * x)
-    near = growth < rounding(growth)
+    near = growth < machine_epsilon(growth)
     return jnp.where(near, x, jnp.log1p(growth) / jnp.where(near, 1, rate))
 
 
 def _exp_bend_series(x: Array) -> Array:
     """The series of (exp(x) - 1 - x) / x² for |x| <= `_SERIES`."""
-    powers = range(2, 17 if rounding(x) < _SINGLE else 10)
+    powers = range(2, 17 if machine_epsilon(x) < _SINGLE else 10)
     return polynomial(x, tuple(1 / math.factorial(n) for n in powers))

@@ -28,7 +28,7 @@ from jaxloss.losses.embedding.paired import (
     symmetric_info_nce_of,
 )
 from jaxloss.numerics import unit
-from jaxloss.numerics.broadcasting import fitted
+from jaxloss.numerics.broadcasting import fit_mask
 from jaxloss.numerics.shard_map_axes import axes_of, vary
 from jaxloss.parallel.rings import Gathered, Ring
 
@@ -139,7 +139,7 @@ def _made(
     if not isinstance(axis_name, str):
         raise TypeError(f"{maker.__name__}: `axis_name` is a string, got {axis_name!r}")
 
-    defaults = {name: x.default for name, x in loss.contract.hyperparameters.items()}
+    defaults = {name: x.default for name, x in loss.signature.hyperparameters.items()}
 
     def function(*arrays: Array, where: Array, **hyper: Array) -> Array:
         numbers = {name: jnp.asarray(x, arrays[0].dtype) for name, x in (defaults | hyper).items()}
@@ -155,7 +155,7 @@ def _made(
         function=function,
         doc=loss.function.__doc__ or "",
         facts=loss.facts,
-        contract=replace(loss.contract, axis_name=axis_name),
+        signature=replace(loss.signature, axis_name=axis_name),
     )
 
 
@@ -179,7 +179,7 @@ def _of_set(
     def elements(vectors: Array) -> ElementBlock:
         more = vectors.shape[0] - first.shape[0]
         position, group = (jnp.pad(x, (0, more)) for x in (positions, groups))
-        return ElementBlock(unit(vectors), position, group, fitted(where, vectors.shape))
+        return ElementBlock(unit(vectors), position, group, fit_mask(where, vectors.shape))
 
     pairs = PlacedPairs(placement, elements(first), elements(first if one_set else other))
     return formula(pairs, **vary(hyper, axes_of((positions, groups, where))))

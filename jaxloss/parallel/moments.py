@@ -73,7 +73,7 @@ def global_moments(loss: Loss[...], axis_name: str) -> Loss[...]:
         raise TypeError(f"global_moments: `loss` is {known}, got {loss!r}")
     if not isinstance(axis_name, str):
         raise TypeError(f"global_moments: `axis_name` is a string, got {axis_name!r}")
-    of_batch, own = _OF_BATCHES[loss], loss.contract
+    of_batch, own = _OF_BATCHES[loss], loss.signature
     defaults = {name: number.default for name, number in own.hyperparameters.items()}
 
     def function(first: Array, second: Array, *, where: Array, **hyper: Any) -> Array:
@@ -86,7 +86,7 @@ def global_moments(loss: Loss[...], axis_name: str) -> Loss[...]:
         function=function,
         doc=_text(loss, axis_name),
         facts=loss.facts,
-        contract=SpreadSignature(
+        signature=SpreadSignature(
             own.name, own.arrays, own.hyperparameters, is_set=True, axis_name=axis_name
         ),
     )
@@ -94,7 +94,7 @@ def global_moments(loss: Loss[...], axis_name: str) -> Loss[...]:
 
 @dataclass(frozen=True)
 class SpreadSignature(Signature):
-    """The contract of a loss of sets whose elements are spread over devices."""
+    """The signature of a loss of sets whose elements are spread over devices."""
 
     def on_all_devices(self, of_arrays: Array, of_numbers: Array | None) -> Array:
         """In which sets all elements on all devices, and all numbers, lie in their domains."""

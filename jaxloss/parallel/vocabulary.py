@@ -16,8 +16,8 @@ from jaxloss.core.loss import Loss
 from jaxloss.core.signature import Signature
 from jaxloss.losses.classification.cross_entropy import (
     bounded_by,
+    class_cross_entropies,
     softmax_cross_entropy_with_integer_labels,
-    surprises,
     with_terms,
 )
 from jaxloss.numerics import divide
@@ -75,7 +75,7 @@ def vocabulary_parallel_cross_entropy(axis_name: str) -> Loss[...]:
         message = f"`axis_name` is a string, got {axis_name!r}"
         raise TypeError(f"vocabulary_parallel_cross_entropy: {message}")
     plain = softmax_cross_entropy_with_integer_labels
-    shards, own = Shards(axis_name), plain.contract
+    shards, own = Shards(axis_name), plain.signature
 
     def function(logits: Array, labels: Array, **hyper: Any) -> Array:
         return shards.cross_entropy(logits, labels, **hyper)
@@ -86,13 +86,13 @@ def vocabulary_parallel_cross_entropy(axis_name: str) -> Loss[...]:
         function=function,
         doc=_text(axis_name),
         facts=plain.facts,
-        contract=ShardedSignature(own.name, own.arrays, own.hyperparameters, axis_name=axis_name),
+        signature=ShardedSignature(own.name, own.arrays, own.hyperparameters, axis_name=axis_name),
     )
 
 
 @dataclass(frozen=True)
 class ShardedSignature(Signature):
-    """The contract of a loss of one block of the classes, with labels from all of them."""
+    """The signature of a loss of one block of the classes, with labels from all of them."""
 
     def axis_sizes(self, shapes: Sequence[Shape]) -> Mapping[str, int | Array]:
         """How long the axes are, by name, on all devices together."""
@@ -128,7 +128,7 @@ class Shards:
         parts = self._apart(bounded, places)
         mean = weight = None
         if label_smoothing is not None:
-            mean = divide(*self._sum(surprises(bounded, parts)))
+            mean = divide(*self._sum(class_cross_entropies(bounded, parts)))
         if class_weights is not None:
             weight = self._sum(_own_entry(class_weights, places))
         return with_terms(parts, (label_smoothing, mean), weight, z_loss)

@@ -10,7 +10,7 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from jaxloss.core.reduction import Average
-from jaxloss.numerics import as_array, computing_dtype, log, poison, unless_weightless
+from jaxloss.numerics import as_array, computing_dtype, log, poison, zero_if_weightless
 
 
 def group_averages(
@@ -153,4 +153,4 @@ def group_dro_weights(weights: ArrayLike, losses: ArrayLike, step_size: ArrayLik
     probabilities = probabilities.astype(dtype)
     gain = jnp.asarray(step_size, dtype) * constants.astype(dtype)
     # In logs, so that no exponential overflows; a weight of 0 stays 0 whatever the loss.
-    return jax.nn.softmax(log(probabilities) + unless_weightless(probabilities, gain))
+    return jax.nn.softmax(log(probabilities) + zero_if_weightless(probabilities, gain))

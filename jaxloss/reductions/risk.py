@@ -17,9 +17,9 @@ from jax.typing import ArrayLike
 
 from jaxloss.core.reduction import Average, Reduction, mean
 from jaxloss.kernels.sorting import descending_order, whole
-from jaxloss.numerics import as_array, computing_dtype, divide, magnitude, poison
+from jaxloss.numerics import abs_zero_grad, as_array, computing_dtype, divide, poison
 from jaxloss.numerics.sizes import is_known
-from jaxloss.numerics.special import log_compound, saturating
+from jaxloss.numerics.special import log1p_over_rate, one_minus_exp_over_rate
 
 # At most one in so many values are found by `top_k`, which is then faster than a sort of all.
 _FEW = 16
@@ -296,8 +296,10 @@ def _log_mean_exp(values: Array, weights: Array | None, tilt: ArrayLike) -> Arra
     counts = masses != 0
     top = jax.lax.stop_gradient(jnp.max(turned, where=counts, initial=-jnp.inf))
     gaps = jnp.where(jnp.isinf(top) | ~counts, 0, top - turned)
-    lost = divide(mean(saturating(gaps, rate), masses), mean(jnp.exp(-rate * gaps), masses))
-    reached = sign * (jnp.where(jnp.any(counts), top, 0) - log_compound(lost, rate))
+    lost = divide(
+        mean(one_minus_exp_over_rate(gaps, rate), masses), mean(jnp.exp(-rate * gaps), masses)
+    )
+    reached = sign * (jnp.where(jnp.any(counts), top, 0) - log1p_over_rate(lost, rate))
     return poison(reached, ~jnp.any(jnp.isnan(values)))  # also where the weight is 0, as in `mean`
 
 
@@ -307,4 +309,4 @@ def _above_level(
     reduced = reduction(values, weights)
     counts = jnp.ones(values.shape, bool) if weights is None else weights != 0
     has_mass = jnp.any(counts, axis=range(reduced.ndim, counts.ndim))  # each result
-    return jnp.where(has_mass, magnitude(reduced - level) + level, 0)
+    return jnp.where(has_mass, abs_zero_grad(reduced - level) + level, 0)

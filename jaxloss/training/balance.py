@@ -14,7 +14,7 @@ import optax
 from jax import Array
 from jax.typing import ArrayLike
 
-from jaxloss.numerics import computing_dtype, divide, rounding
+from jaxloss.numerics import computing_dtype, divide, machine_epsilon
 from jaxloss.training.gradients import gradient_transformation, gram
 from jaxloss.training.simplex import least_mixture, norm_of, product
 
@@ -241,7 +241,7 @@ def _projected(products: Array, key: Array) -> Array:
 def _norm(products: Array, weights: Array) -> Array:
     """The norm |Σ_i w_i g_i|, bounded below by the rounding of terms that cancel."""
     longest = jnp.sum(weights * jnp.sqrt(jnp.diagonal(products)))
-    return jnp.maximum(norm_of(products, weights), jnp.sqrt(rounding(longest)) * longest)
+    return jnp.maximum(norm_of(products, weights), jnp.sqrt(machine_epsilon(longest)) * longest)
 
 
 def _as_key(owner: str, key: ArrayLike) -> Array:

@@ -15,7 +15,7 @@ from jax import Array
 from jax.sharding import NamedSharding, PartitionSpec
 
 from jaxloss.numerics import computing_dtype
-from jaxloss.numerics.broadcasting import lead
+from jaxloss.numerics.broadcasting import expand_trailing
 
 PyTree = Any
 Rule = Callable[[PyTree, Any, Array | None], tuple[Array, Any]]
@@ -77,7 +77,9 @@ def combine(per_term: PyTree, weights: Array) -> PyTree:
 
     def total(x: Array) -> Array:
         wide = computing_dtype(x, weights)
-        return jnp.sum(lead(weights, x.ndim).astype(wide) * x.astype(wide), axis=0).astype(x.dtype)
+        return jnp.sum(
+            expand_trailing(weights, x.ndim).astype(wide) * x.astype(wide), axis=0
+        ).astype(x.dtype)
 
     return jax.tree.map(total, jax.tree.map(jnp.asarray, per_term))
 

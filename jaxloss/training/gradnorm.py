@@ -9,7 +9,7 @@ import optax
 from jax import Array
 from jax.typing import ArrayLike
 
-from jaxloss.numerics import as_array, computing_dtype, divide, rounding
+from jaxloss.numerics import as_array, computing_dtype, divide, machine_epsilon
 from jaxloss.training.gradients import gradient_transformation, gram
 
 PyTree = Any
@@ -104,7 +104,7 @@ def gradnorm(
         gradients = norms * jnp.sign(weights * norms - targets)
         updates, inner = optimizer.update(gradients, state.inner, weights)
         # Above 0: a weight that a large step has made negative would reward a growing term.
-        learned = jnp.maximum(weights + jnp.asarray(updates), rounding(weights))
+        learned = jnp.maximum(weights + jnp.asarray(updates), machine_epsilon(weights))
         learned *= terms / jnp.sum(learned)
         # A NaN in one step would otherwise stay in the state for good.
         finite = jnp.all(jnp.isfinite(gradients))

@@ -132,7 +132,7 @@ def uncertainty_weighted(values: Array, log_variances: Array) -> Array:
 
 
 def _outward(term: Term, name: str, value: Any) -> Array:
-    domain, number = term.loss.contract.domain_of(name), jnp.asarray(value, float)
+    domain, number = term.loss.signature.domain_of(name), jnp.asarray(value, float)
     real = _outward_maps(domain)(number)
     finite = jnp.isfinite(real)
     if isinstance(finite, jax.core.Tracer):  # under `jit`, where values cannot raise
@@ -153,7 +153,7 @@ def _outward_maps(domain: Domain) -> Callable[[Array], Array]:
 
 
 def _moved(term: Term, name: str, real: ArrayLike) -> Array:
-    return _inward(term.loss.contract.domain_of(name), jnp.asarray(real))
+    return _inward(term.loss.signature.domain_of(name), jnp.asarray(real))
 
 
 def _inward(domain: Domain, real: Array) -> Array:

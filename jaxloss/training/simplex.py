@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from jaxloss.numerics import divide, is_diagonal, poison, rounding
+from jaxloss.numerics import divide, is_diagonal, machine_epsilon, poison
 
 _STEPS_PER_TERM = 16  # a bound on the loop, for inputs on which rounding hides that it is done
 _ROUNDINGS = 4  # a bound on the rounding errors of a value, in units of the last place
@@ -51,11 +51,13 @@ def _best_move(
     """
     norm = norm_of(products, weights)
     t, gain = _along(weights, directions, products, linear, radius)
-    gain = jnp.where(gain < -((_ROUNDINGS * rounding(gain)) ** 2) * radius * norm, gain, 0)
+    gain = jnp.where(gain < -((_ROUNDINGS * machine_epsilon(gain)) ** 2) * radius * norm, gain, 0)
     exchange, inward = jnp.argmin(gain[:-2]), len(gain) - 2 + jnp.argmin(gain[-2:])
     chosen = jnp.where(gain[inward] < 0, inward, exchange)
     moved = weights + t[chosen] * directions[chosen]
-    moved = jnp.where(moved > _ROUNDINGS * rounding(moved) * weights, moved, 0)  # on the bound
+    moved = jnp.where(
+        moved > _ROUNDINGS * machine_epsilon(moved) * weights, moved, 0
+    )  # on the bound
     return jnp.where(gain[chosen] < 0, moved, weights), gain[chosen] < 0
 
 
@@ -96,7 +98,7 @@ def _free_directions(weights: Array, products: Array, linear: Array, radius: Arr
     free = (weights > 0) & (squares > 0)
     scale = jnp.where(free, jnp.where(free, squares, 1) ** -0.5, 0)
     scaled = scale[:, None] * products * scale[None, :]
-    ridge = jnp.where(free, _ROUNDINGS * rounding(weights), 1)
+    ridge = jnp.where(free, _ROUNDINGS * machine_epsilon(weights), 1)
     matrix = scaled + jnp.where(is_diagonal(scaled), ridge[:, None], 0)
     right = scale[:, None] * jnp.stack([jnp.ones_like(linear), linear], axis=-1)
     solved = jax.scipy.linalg.solve(matrix, right, assume_a="pos")

@@ -92,17 +92,17 @@ class Output:
             TypeError: The loss has domains that no map leads to.
         """
         fitted = self.lift(loss) if isinstance(loss, Margin) else loss
-        domains = list(fitted.contract.arrays.values())
+        domains = list(fitted.signature.arrays.values())
         pairs = zip((self.predictions, self.targets), domains, strict=False)
         links = [link for known, domain in pairs if (link := _link(known, domain))]
         if not len(links) == len(domains) == 2:
-            wanted = ", ".join(f"{name}: {d.says}" for name, d in loss.contract.arrays.items())
+            wanted = ", ".join(f"{name}: {d.says}" for name, d in loss.signature.arrays.items())
             message = f"{loss.__name__} is of ({wanted}); here it would be given {self.says}"
             raise TypeError(message)
         is_tempered = domains[0].scale in _TEMPERED
         temperature = {"temperature": _TEMPERATURE} if is_tempered else {}
         function = _linked(fitted, *links, tempered=is_tempered)
-        return Fitted({**fitted.contract.hyperparameters, **temperature}, function)
+        return Fitted({**fitted.signature.hyperparameters, **temperature}, function)
 
 
 # Probabilities depend on the temperature of the logits behind them; behind scores there are none.

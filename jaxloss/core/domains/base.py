@@ -14,7 +14,7 @@ from jax import Array
 
 from jaxloss.core.domains.plotting import ORDINARY_LINE, Plot
 from jaxloss.numerics import tiny
-from jaxloss.numerics.broadcasting import lead
+from jaxloss.numerics.broadcasting import expand_trailing
 
 Values = TypeVar("Values", Array, np.ndarray)
 
@@ -110,7 +110,7 @@ class ArrayDomain(Domain):
     few: tuple[int, ...] = ()
     likely_fix: str = "cast it to a floating type"
 
-    def admits(self, dtype: jnp.dtype) -> bool:
+    def accepts_dtype(self, dtype: jnp.dtype) -> bool:
         """Whether arrays of this dtype are accepted."""
         return any(jnp.issubdtype(dtype, getattr(jnp, kind)) for kind in self.accepts)
 
@@ -127,7 +127,7 @@ class ArrayDomain(Domain):
             return inside
         count = counts[self.padded]
         place = jax.lax.broadcasted_iota(count.dtype, value.shape, count.ndim)
-        return inside | (place >= lead(count, value.ndim))
+        return inside | (place >= expand_trailing(count, value.ndim))
 
     def choices(self, sizes: Mapping[str, int]) -> Sequence[int]:
         """All members or some, if they are whole, by the lengths of the named axes; else none."""
@@ -148,7 +148,7 @@ class ArrayDomain(Domain):
             return rng.choice(np.asarray(some, np.int32), shape)
         return np.asarray(self.normalised(rng.uniform(*self.ordinary, shape)), np.float32)
 
-    def room(self, value: Array) -> Array:
+    def distance_to_bound(self, value: Array) -> Array:
         """How far it is to the nearest bound, and to what lies outside a negative number."""
         sides = [value - self.low] * (self.low > -inf) + [self.high - value] * (self.high < inf)
         nearest = functools.reduce(jnp.minimum, sides)
@@ -176,7 +176,7 @@ class NonZeroDomain(ArrayDomain):
         """Elementwise membership; NaN is nowhere a member."""
         return (value < 0) | (value > 0)
 
-    def room(self, value: Array) -> Array:
+    def distance_to_bound(self, value: Array) -> Array:
         """How far it is to 0, for which alone this is negative."""
         return jnp.abs(value) - tiny(value)
 
@@ -189,7 +189,7 @@ class BinaryDomain(ArrayDomain):
         between = (value > self.low) & (value < self.high)
         return super().contains(value) & ~between
 
-    def room(self, value: Array) -> Array:
+    def distance_to_bound(self, value: Array) -> Array:
         """0 for members, and a negative number for all else."""
         return -jnp.abs(value * (1 - value))
 

@@ -90,8 +90,8 @@ def adaptive_softmax(cutoffs: Sequence[int]) -> Loss[...]:
     Returns:
         One value per example, shape `[...]`, in nats.
     """
-    contract = Signature("adaptive_softmax", _arrays(ends), {})
-    return derive(adaptive_softmax, ends, function=function, doc=doc, contract=contract)
+    signature = Signature("adaptive_softmax", _arrays(ends), {})
+    return derive(adaptive_softmax, ends, function=function, doc=doc, signature=signature)
 
 
 def _arrays(cutoffs: tuple[int, ...]) -> dict[str, ArrayDomain]:

@@ -11,7 +11,7 @@ from jax.typing import ArrayLike
 from jaxloss.core.domains import AtLeastOne, Label, Logits, Unit
 from jaxloss.core.loss import loss
 from jaxloss.numerics import at_label, is_label, quotient, reciprocal
-from jaxloss.numerics.special import exp_bend, log_compound, saturating
+from jaxloss.numerics.special import log1p_over_rate, one_minus_exp_over_rate, phi2
 
 _NEWTON_STEPS = 20  # 8 are enough for all but contrived gaps, where bisection helps
 
@@ -70,9 +70,11 @@ def _regret(surprise: Array, degree: Array) -> Array:
     """(1 - p^m) / m - (1 - p^(1 + m)) / (1 + m) of the surprise -log p, and the degree m >= 0."""
     near = surprise < 0.5  # there the difference would cancel to second order
     small, large = jnp.where(near, surprise, 0), jnp.where(near, 1, surprise)
-    bend = (1 + degree) * exp_bend(-(1 + degree) * small) - degree * exp_bend(-degree * small)
+    bend = (1 + degree) * phi2(-(1 + degree) * small) - degree * phi2(-degree * small)
     return jnp.where(
-        near, small * small * bend, saturating(large, degree) - saturating(large, 1 + degree)
+        near,
+        small * small * bend,
+        one_minus_exp_over_rate(large, degree) - one_minus_exp_over_rate(large, 1 + degree),
     )
 
 
@@ -90,7 +92,7 @@ def _tempered_surprises(logits: Array, rate: ArrayLike) -> Array:
 
 def _lags(least: Array, gaps: Array, rate: ArrayLike) -> Array:
     """log(p_top / p_j) from the gaps between the logits and the surprise at the largest."""
-    return log_compound(gaps * jnp.exp(-least * rate)[..., None], rate)
+    return log1p_over_rate(gaps * jnp.exp(-least * rate)[..., None], rate)
 
 
 @jax.custom_jvp

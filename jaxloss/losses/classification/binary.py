@@ -8,9 +8,9 @@ from jax.typing import ArrayLike
 
 from jaxloss.core.domains import ClassWeights, Logit, Probability, Unit
 from jaxloss.core.loss import loss
-from jaxloss.numerics import divide, log, log_unless, rounding
-from jaxloss.numerics.custom_jvp import with_slopes
-from jaxloss.numerics.logistic import sigmoid, surprise, weighted_surprise
+from jaxloss.numerics import divide, log, log_or_finite, machine_epsilon
+from jaxloss.numerics.custom_jvp import with_partials
+from jaxloss.numerics.logistic import sigmoid, sigmoid_cross_entropy, weighted_cross_entropy
 
 
 @loss(
@@ -64,8 +64,8 @@ def sigmoid_binary_cross_entropy(
     """
     truth = _smoothed(labels, label_smoothing)
     if positive_weight is None:
-        return surprise(logits, truth)
-    return weighted_surprise(logits, truth * positive_weight, 1 - truth)
+        return sigmoid_cross_entropy(logits, truth)
+    return weighted_cross_entropy(logits, truth * positive_weight, 1 - truth)
 
 
 @loss(
@@ -115,7 +115,7 @@ def _smoothed(labels: Array, share: ArrayLike | None) -> Array:
     return labels if share is None else labels + (0.5 - labels) * share
 
 
-@with_slopes(
+@with_partials(
     lambda _, p, y: divide(1 - y, 1 - p) - divide(y, p),
     lambda _, p, y: (
         jnp.where((p == 1) & (y == 1), 0, jnp.log1p(-p)) - jnp.where((p == 0) & (y == 0), 0, log(p))
@@ -123,5 +123,5 @@ def _smoothed(labels: Array, share: ArrayLike | None) -> Array:
 )
 def _surprise(p: Array, y: Array) -> Array:
     """-y log p - (1 - y) log(1 - p), where neither logarithm is infinite if its factor is 0."""
-    below = jnp.minimum(p, (1 - rounding(p)) + 2 * (1 - y))  # other than 1 where 1 - y is 0
-    return -(y * log_unless(p, y) + (1 - y) * jnp.log1p(-below))
+    below = jnp.minimum(p, (1 - machine_epsilon(p)) + 2 * (1 - y))  # other than 1 where 1 - y is 0
+    return -(y * log_or_finite(p, y) + (1 - y) * jnp.log1p(-below))

@@ -95,7 +95,7 @@ def softmax_cross_entropy_with_integer_labels(
     bounded = bounded_by(softcap, logits)
     parts, mean, weight = apart(bounded, labels), None, None
     if label_smoothing is not None:
-        mean = divide(*surprises(bounded, parts))
+        mean = divide(*class_cross_entropies(bounded, parts))
     if class_weights is not None:
         weight = entry(jnp.asarray(class_weights), labels)
     return with_terms(parts, (label_smoothing, mean), weight, z_loss)
@@ -232,7 +232,7 @@ def with_terms(
     return value + weighted(z_loss, (parts.normaliser + parts.shift) ** 2)
 
 
-def surprises(logits: Array, parts: Parts) -> tuple[Array, Array]:
+def class_cross_entropies(logits: Array, parts: Parts) -> tuple[Array, Array]:
     """Their sum over the classes that are not masked, and how many those are, over all classes.
 
     Told by arithmetic, which stays one pass with a sum; and as shares, as a sum may overflow.

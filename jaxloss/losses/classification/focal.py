@@ -23,7 +23,7 @@ from jaxloss.core.domains import (
 )
 from jaxloss.core.loss import loss
 from jaxloss.numerics import at_label, log_odds_against, weighted
-from jaxloss.numerics.logistic import focused, focused_surprise, softplus
+from jaxloss.numerics.logistic import focal_cross_entropy, focal_softplus, softplus
 
 
 def _focal_link(score: Array, gamma: ArrayLike, alpha: ArrayLike = 0.5) -> Array:
@@ -82,7 +82,7 @@ def sigmoid_focal(
     positive, negative = labels, 1 - labels
     if alpha is not None:
         positive, negative = positive * alpha, negative * (1 - alpha)
-    return focused_surprise(logits, positive, negative, gamma)
+    return focal_cross_entropy(logits, positive, negative, gamma)
 
 
 @loss(
@@ -131,7 +131,7 @@ def softmax_focal(
         Charoenphakdee et al. (2021), On focal loss for class-posterior probability estimation: a
         theoretical perspective, arXiv:2011.09172.
     """
-    value = focused(log_odds_against(logits, labels), gamma)
+    value = focal_softplus(log_odds_against(logits, labels), gamma)
     if class_weights is None:
         return value
     return weighted(at_label(jnp.asarray(class_weights), labels), value)
@@ -183,5 +183,7 @@ def poly1_cross_entropy(logits: Logits, labels: Label, *, epsilon: Number = 1.0)
 
 
 def _focused_slope(against: Array, gamma: ArrayLike) -> Array:
-    slope: Array = jax.jvp(lambda x: focused(x, gamma), (against,), (jnp.ones_like(against),))[1]
+    slope: Array = jax.jvp(
+        lambda x: focal_softplus(x, gamma), (against,), (jnp.ones_like(against),)
+    )[1]
     return slope

@@ -16,7 +16,7 @@ from jaxloss.core.facts import Facts
 from jaxloss.core.loss import Loss, loss
 from jaxloss.numerics import log_odds_against, weighted
 from jaxloss.numerics.logistic import softplus
-from jaxloss.numerics.special import saturating
+from jaxloss.numerics.special import one_minus_exp_over_rate
 
 
 @loss(
@@ -56,7 +56,7 @@ def generalized_cross_entropy(logits: Logits, labels: Label, *, q: Unit = 0.7) -
         Zhang & Sabuncu (2018), Generalized cross entropy loss for training deep neural networks
         with noisy labels, arXiv:1805.07836.
     """
-    return saturating(softplus(log_odds_against(logits, labels)), q)
+    return one_minus_exp_over_rate(softplus(log_odds_against(logits, labels)), q)
 
 
 def _steepest_symmetric(alpha: float, beta: float, ceiling: float) -> float:

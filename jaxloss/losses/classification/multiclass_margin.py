@@ -18,7 +18,7 @@ from jaxloss.core.domains import Label, Positive, Scores
 from jaxloss.core.facts import Constant, Facts
 from jaxloss.core.loss import Loss, Margin, loss, refuse_unless_margin
 from jaxloss.losses.margin.hinge import hinge
-from jaxloss.numerics import at_label, is_label, magnitude, positive_part, square_sum
+from jaxloss.numerics import abs_zero_grad, at_label, is_label, positive_part, square_sum
 from jaxloss.numerics.softmax import exceeding
 
 
@@ -229,7 +229,7 @@ def one_hot_absolute_error(scores: Scores, labels: Label) -> Array:
         Janocha & Czarnecki (2017), On loss functions for deep neural networks in classification,
         arXiv:1702.05659.
     """
-    return jnp.sum(magnitude(_from_one_hot(scores, labels)), axis=-1)
+    return jnp.sum(abs_zero_grad(_from_one_hot(scores, labels)), axis=-1)
 
 
 @loss(

@@ -12,7 +12,7 @@ from jax import Array, lax
 from jaxloss.core.domains import Label, Logits
 from jaxloss.core.loss import loss
 from jaxloss.numerics import is_label, log_odds_against, log_softmax, square_sum
-from jaxloss.numerics.custom_jvp import with_slopes
+from jaxloss.numerics.custom_jvp import with_partials
 from jaxloss.numerics.logistic import softplus
 from jaxloss.numerics.softmax import apart, entry, exceeding, lowest
 
@@ -267,7 +267,7 @@ def cauchy_schwarz(logits: Logits, labels: Label) -> Array:
 
 
 # The slope stays finite, as a class of no chance multiplies it with 0.
-@with_slopes(lambda _, x: jnp.minimum(2 * x, -lowest(x)))
+@with_partials(lambda _, x: jnp.minimum(2 * x, -lowest(x)))
 def _squared(x: Array) -> Array:
     return x * x
 

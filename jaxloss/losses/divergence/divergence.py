@@ -14,8 +14,8 @@ from jax import Array
 from jaxloss.core.domains import LogProbabilities, OpenUnit, Simplex
 from jaxloss.core.loss import loss
 from jaxloss.numerics import divide, expm1, log, square_sum, unit, xlogx
-from jaxloss.numerics.custom_jvp import with_slopes
-from jaxloss.numerics.special import exp_remainder
+from jaxloss.numerics.custom_jvp import with_partials
+from jaxloss.numerics.special import expm1_minus_x
 
 _NEAR = 0.5  # up to this ratio (or log of one) the forms for nearly equal masses keep more digits
 
@@ -167,7 +167,7 @@ def jensen_shannon(log_predictions: LogProbabilities, targets: Simplex) -> Array
     return jnp.sum(both / 4 * jnp.where(near, alike, unlike), axis=-1)
 
 
-@with_slopes(lambda _, tilt: jnp.log1p(tilt) - jnp.log1p(-tilt))
+@with_partials(lambda _, tilt: jnp.log1p(tilt) - jnp.log1p(-tilt))
 def _tilt_entropy(tilt: Array) -> Array:
     """(1 + x) log(1 + x) + (1 - x) log(1 - x), whose terms cancel near 0."""
     return 2 * tilt * jnp.arctanh(tilt) + jnp.log1p(-tilt * tilt)
@@ -282,6 +282,6 @@ def _excess(mass: Array, gap: Array, other: Array) -> Array:
     """Mass times gap - mass + other, each >= 0, where the gap is log(mass / other)."""
     present = mass > 0
     near = (jnp.abs(gap) < _NEAR) & present
-    alike = mass * exp_remainder(jnp.where(near, -gap, 0))
+    alike = mass * expm1_minus_x(jnp.where(near, -gap, 0))
     unlike = mass * jnp.where(present, gap, 0) - mass + other
     return jnp.where(near, alike, unlike)

@@ -10,8 +10,8 @@ from jax.typing import ArrayLike
 from jaxloss.core.domains import Real, SharedReal
 from jaxloss.core.loss import loss
 from jaxloss.numerics import as_array, square_sum, tiny
-from jaxloss.numerics.custom_jvp import with_slopes
-from jaxloss.numerics.special import exp_remainder
+from jaxloss.numerics.custom_jvp import with_partials
+from jaxloss.numerics.special import expm1_minus_x
 
 
 @loss(convex=True, strictly_convex=True, lipschitz=inf, smooth=inf, supremum=inf)
@@ -65,10 +65,10 @@ def gaussian_kl(
         inference with inverse autoregressive flow, arXiv:1606.04934.
     """
     reduced = _over_deviation(mean - prior_mean, prior_log_variance)
-    return (exp_remainder(log_variance - prior_log_variance) + reduced * reduced) / 2
+    return (expm1_minus_x(log_variance - prior_log_variance) + reduced * reduced) / 2
 
 
-@with_slopes(
+@with_partials(
     lambda _, gap, log_variance: jnp.exp(_unless_exact(gap, -log_variance / 2)),
     lambda reduced, *_: -reduced / 2,
 )

@@ -13,7 +13,7 @@ from jaxloss.core.domains import AtLeastOne, NonNegativeReal, Number, Point, Pos
 from jaxloss.core.loss import loss
 from jaxloss.losses.embedding.cosine import cosine_distance, cosine_similarity
 from jaxloss.numerics import positive_part
-from jaxloss.numerics.custom_jvp import with_slopes
+from jaxloss.numerics.custom_jvp import with_partials
 from jaxloss.numerics.norms import p_norm
 
 
@@ -126,7 +126,7 @@ def cosine_embedding(first: Vector, second: Vector, labels: Sign, *, margin: Num
     return jnp.where(labels > 0, cosine_distance.function(first, second), excess)
 
 
-@with_slopes(
+@with_partials(
     lambda _, distance, sign, margin: jnp.where(sign > 0, 1, -_lacks(distance, margin)),
     lambda loss, *_: jnp.zeros_like(loss),
     lambda _, distance, sign, margin: jnp.where(sign > 0, 0, _lacks(distance, margin)),

@@ -15,7 +15,7 @@ from jaxloss.core.domains import ArrayDomain, AtLeastOne, Point, Positive
 from jaxloss.core.loss import Distance, Loss, Margin, loss, refuse_unless_margin
 from jaxloss.core.signature import Signature
 from jaxloss.losses.margin.hinge import hinge
-from jaxloss.numerics.norms import p_norm_lead
+from jaxloss.numerics.norms import p_norm_difference
 
 
 @loss(convex=False, smooth=inf, supremum=inf)
@@ -58,7 +58,7 @@ def triplet(
         Balntas, Riba, Ponsa & Mikolajczyk (2016), Learning local feature descriptors with
         triplets and shallow convolutional neural networks, doi:10.5244/C.30.119.
     """
-    return hinge.psi(p_norm_lead(anchors, positives, negatives, p), margin=margin)
+    return hinge.psi(p_norm_difference(anchors, positives, negatives, p), margin=margin)
 
 
 @loss(convex=False, smooth=inf, supremum=inf)
@@ -101,8 +101,8 @@ def triplet_with_swap(
         Balntas, Riba, Ponsa & Mikolajczyk (2016), Learning local feature descriptors with
         triplets and shallow convolutional neural networks, doi:10.5244/C.30.119.
     """
-    lead = p_norm_lead(anchors, positives, negatives, p)
-    swapped = p_norm_lead(positives, anchors, negatives, p)
+    lead = p_norm_difference(anchors, positives, negatives, p)
+    swapped = p_norm_difference(positives, anchors, negatives, p)
     return hinge.psi(jnp.minimum(lead, swapped), margin=margin)
 
 
@@ -145,17 +145,17 @@ def triplet_of(distance: Loss[...], psi: Margin[...] = hinge) -> Loss[...]:
         re-identification, arXiv:1703.07737.
     """
     refuse_unless_margin("triplet_of", "psi", psi)
-    arrays = dict.fromkeys(triplet.contract.arrays, _space(distance))
-    of_both = hyperparameters_of("triplet_of", distance.contract, psi.contract)
+    arrays = dict.fromkeys(triplet.signature.arrays, _space(distance))
+    of_both = hyperparameters_of("triplet_of", distance.signature, psi.signature)
 
     def apart(first: Array, second: Array, keywords: dict[str, Any]) -> Array:
-        own = {n: value for n, value in keywords.items() if n in distance.contract.hyperparameters}
+        own = {n: value for n, value in keywords.items() if n in distance.signature.hyperparameters}
         if isinstance(distance, Distance):
             return jnp.sum(distance.rho(first - second, **own), axis=-1)
         return distance.function(first, second, **own)
 
     def function(anchors: Array, positives: Array, negatives: Array, **keywords: Any) -> Array:
-        own = {n: value for n, value in keywords.items() if n in psi.contract.hyperparameters}
+        own = {n: value for n, value in keywords.items() if n in psi.signature.hyperparameters}
         lead = apart(anchors, negatives, keywords) - apart(anchors, positives, keywords)
         return psi.psi(lead, **own)
 
@@ -173,15 +173,15 @@ def triplet_of(distance: Loss[...], psi: Margin[...] = hinge) -> Loss[...]:
     Returns:
         One value per triplet, shape `[...]`.
     """
-    contract = Signature("triplet_of", arrays, of_both)
-    return derive(triplet_of, distance, psi, function=function, doc=doc, contract=contract)
+    signature = Signature("triplet_of", arrays, of_both)
+    return derive(triplet_of, distance, psi, function=function, doc=doc, signature=signature)
 
 
 def _space(distance: Loss[...]) -> ArrayDomain:
     """What the distance is between."""
     if isinstance(distance, Distance):
-        return triplet.contract.arrays["anchors"]
-    first, *others = distance.contract.arrays.values() if isinstance(distance, Loss) else (None,)
+        return triplet.signature.arrays["anchors"]
+    first, *others = distance.signature.arrays.values() if isinstance(distance, Loss) else (None,)
     if first is None or not first.axes or others != [first]:
         message = "is distance-based or a loss of two vectors, as cosine_distance"
         raise TypeError(f"triplet_of: `distance` {message}, got {distance!r}")

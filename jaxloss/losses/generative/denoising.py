@@ -20,7 +20,7 @@ from jaxloss.core.facts import Facts
 from jaxloss.core.loss import Loss
 from jaxloss.core.signature import Signature
 from jaxloss.numerics import as_array, clip, computing_dtype
-from jaxloss.numerics.broadcasting import lead
+from jaxloss.numerics.broadcasting import expand_trailing
 from jaxloss.numerics.logistic import sigmoid
 
 P = ParamSpec("P")
@@ -62,7 +62,7 @@ class Denoising(Loss[Concatenate[Array, Array, Array, P]]):
         """The value at arrays that fit, without checks, casts or compilation."""
         predictions, log_snr, targets = arrays
         residual = predictions - targets
-        weight = lead(self.weight(log_snr, **hyperparameters), residual.ndim)
+        weight = expand_trailing(self.weight(log_snr, **hyperparameters), residual.ndim)
         return residual * (weight * residual)
 
 
@@ -91,8 +91,8 @@ def denoising(**facts: Any) -> Callable[[Callable[Concatenate[Array, P], Array]]
     """
 
     def decorate(weight: Callable[Concatenate[Array, P], Array]) -> Denoising[P]:
-        contract = Signature.of(weight, _ARRAYS)
-        return Denoising(weight, contract, replace(_WEIGHTED_SQUARE, **facts))
+        signature = Signature.of(weight, _ARRAYS)
+        return Denoising(weight, signature, replace(_WEIGHTED_SQUARE, **facts))
 
     return decorate
 
@@ -257,6 +257,6 @@ def _carried(
         function=function,
         doc=doc,
         facts=_WEIGHTED_SQUARE,
-        contract=weighting.contract,
+        signature=weighting.signature,
         kind=Prediction,
     )

@@ -12,7 +12,7 @@ from jax.typing import ArrayLike
 
 from jaxloss.core.masking import as_prefix
 from jaxloss.numerics import as_array, computing_dtype, quotient
-from jaxloss.numerics.broadcasting import lead
+from jaxloss.numerics.broadcasting import expand_trailing
 
 
 def diffuse(clean: ArrayLike, noise: ArrayLike, log_snr: ArrayLike) -> Array:
@@ -297,4 +297,4 @@ def _together(owner: str, name: str, level: ArrayLike, **arrays: ArrayLike) -> l
             message = f"{owner}: shapes are equal, never broadcast, got {shapes}"
             raise ValueError(message)
     as_prefix(owner, name, given[name], like.shape)
-    return [lead(array.astype(dtype), like.ndim) for array in given.values()]
+    return [expand_trailing(array.astype(dtype), like.ndim) for array in given.values()]

@@ -13,7 +13,7 @@ from jax import Array
 
 from jaxloss.core.batch import PyTree, as_arrays
 from jaxloss.numerics import as_array, computing_dtype, norm
-from jaxloss.numerics.broadcasting import Shape, lead
+from jaxloss.numerics.broadcasting import Shape, expand_trailing
 
 
 def gradient_norm(critic: Callable[[PyTree], Array]) -> Callable[[PyTree], Array]:
@@ -122,7 +122,7 @@ def interpolates(key: Array, real: PyTree, fake: PyTree) -> PyTree:
             message = f"interpolates: shapes are equal, got {one.shape} and {other.shape}"
             raise ValueError(message)
         wide = computing_dtype(one, other)
-        share = lead(jax.random.uniform(key, one.shape[:1], wide), one.ndim)
+        share = expand_trailing(jax.random.uniform(key, one.shape[:1], wide), one.ndim)
         point = share * one.astype(wide) + (1 - share) * other.astype(wide)
         own = jnp.result_type(one, other)
         return point.astype(own if jnp.issubdtype(own, jnp.floating) else wide)

@@ -20,7 +20,7 @@ from jax.typing import ArrayLike
 from jaxloss.core.domains import Image, Positive
 from jaxloss.core.loss import loss
 from jaxloss.kernels.sliding_window import HEIGHT, WIDTH, Moments, halved, moments
-from jaxloss.numerics import divide, expm1, magnitude, norm, quotient
+from jaxloss.numerics import abs_zero_grad, divide, expm1, norm, quotient
 from jaxloss.numerics import log as log_or_infinite
 
 Lack = Callable[[Array, Array], Array]
@@ -207,7 +207,7 @@ def total_variation(images: Image) -> Array:
         Rudin, Osher & Fatemi (1992), Nonlinear total variation based noise removal algorithms,
         doi:10.1016/0167-2789(92)90242-F.
     """
-    return jnp.sum(magnitude(_steps(images)), axis=(-4, -3, -2, -1))
+    return jnp.sum(abs_zero_grad(_steps(images)), axis=(-4, -3, -2, -1))
 
 
 @loss(convex=True, supremum=inf)

@@ -9,7 +9,7 @@ from jax import Array
 from jaxloss.core.domains import Positive, ZeroToTwo
 from jaxloss.core.loss import distance
 from jaxloss.losses.regression.robust import barron
-from jaxloss.numerics import rounding
+from jaxloss.numerics import machine_epsilon
 
 # Nodes and weights of the double exponential rule for the integral from 0 to infinity, of which
 # 121 give 11 digits for every shape (Takahasi & Mori 1974, doi:10.2977/prims/1195192451).
@@ -70,6 +70,6 @@ def _log_mass(alpha: Array) -> Array:
     """The log of the integral of exp(-barron) over the whole line."""
     nodes, weights = (jnp.asarray(x, alpha.dtype) for x in (_NODES, _WEIGHTS))
     # Far out, where the density is 0, the derivatives of its exponent overflow.
-    dense = barron.rho(nodes, alpha=alpha) < 1 / rounding(alpha)
+    dense = barron.rho(nodes, alpha=alpha) < 1 / machine_epsilon(alpha)
     density = jnp.exp(-barron.rho(jnp.where(dense, nodes, 0), alpha=alpha))
     return jnp.log(2 * jnp.sum(jnp.where(dense, density, 0) * weights))

@@ -10,9 +10,9 @@ from jax import Array
 
 from jaxloss.core.domains import Label, LogProbabilities, NonNegativeReal, Real, Variance
 from jaxloss.core.loss import loss
-from jaxloss.numerics import at_label, log, log_unless, relative_excess, tiny, unless_weightless
-from jaxloss.numerics.custom_jvp import with_slopes
-from jaxloss.numerics.standardise import over_spread
+from jaxloss.numerics import at_label, log, log_or_finite, relative_excess, tiny, zero_if_weightless
+from jaxloss.numerics.custom_jvp import with_partials
+from jaxloss.numerics.standardise import over_scale
 
 
 @loss(
@@ -132,7 +132,7 @@ def gaussian_nll(mean: Real, variance: Variance, targets: Real) -> Array:
         distribution, doi:10.1109/ICNN.1994.374138.
     """
     error = targets - mean
-    reduced, log_variance = over_spread(error, variance)
+    reduced, log_variance = over_scale(error, variance)
     return (log_variance + error * reduced) / 2
 
 
@@ -177,16 +177,16 @@ def nll(log_probabilities: LogProbabilities, labels: Label) -> Array:
     return -at_label(log_probabilities, labels)
 
 
-@with_slopes(
+@with_partials(
     lambda _, rates, targets: relative_excess(rates, targets),
     lambda _, rates, targets: -jnp.where((rates == 0) & (targets == 0), 0, log(rates)),
 )
 def _poisson(rates: Array, targets: Array) -> Array:
-    return rates - targets * log_unless(rates, targets)
+    return rates - targets * log_or_finite(rates, targets)
 
 
-@with_slopes(
-    lambda _, targets, x: unless_weightless(targets, x),
+@with_partials(
+    lambda _, targets, x: zero_if_weightless(targets, x),
     lambda _, targets, __: targets,
 )
 def _times(targets: Array, x: Array) -> Array:

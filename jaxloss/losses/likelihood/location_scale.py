@@ -10,11 +10,11 @@ from jax import Array
 
 from jaxloss.core.domains import Angle, Concentration, Positive, Real, Spread
 from jaxloss.core.loss import loss
-from jaxloss.numerics import magnitude, quotient, reciprocal
-from jaxloss.numerics.custom_jvp import with_slopes
-from jaxloss.numerics.robust_kernels import hypot, levelling, sine
+from jaxloss.numerics import abs_zero_grad, quotient, reciprocal
+from jaxloss.numerics.custom_jvp import with_partials
+from jaxloss.numerics.robust_kernels import hypot, rational_saturation, sine
 from jaxloss.numerics.special import log1p_square, log1p_square_lag, log_i0e, log_rising
-from jaxloss.numerics.standardise import over_spread, positive_spread
+from jaxloss.numerics.standardise import over_scale, positive_scale
 
 
 @loss(
@@ -56,7 +56,7 @@ def laplace_nll(location: Real, scale: Spread, targets: Real) -> Array:
         Kendall & Gal (2017), What uncertainties do we need in Bayesian deep learning for computer
         vision?, arXiv:1703.04977.
     """
-    ratio, log_scale = over_spread(magnitude(targets - location), scale)
+    ratio, log_scale = over_scale(abs_zero_grad(targets - location), scale)
     return log_scale + ratio
 
 
@@ -106,7 +106,7 @@ def student_t_nll(
     scale = jnp.broadcast_to(scale, error.shape)
     freedom, half = (jnp.asarray(x, error.dtype) for x in (degrees_of_freedom, 0.5))
     return (
-        over_spread(error, scale)[1]
+        over_scale(error, scale)[1]
         + _tail(error, scale, freedom)
         - log_rising(half, quotient(2, freedom))
     )
@@ -148,7 +148,7 @@ def von_mises_nll(location: Angle, concentration: Concentration, targets: Angle)
 
 
 # Of error and scale at once: where the scale is 0, the ratio is infinite and its own slope 0.
-@with_slopes(
+@with_partials(
     lambda _, error, scale, freedom: (
         (freedom + 1) * _share(error, scale, freedom) * reciprocal(_length(error, scale, freedom))
     ),
@@ -156,12 +156,12 @@ def von_mises_nll(location: Angle, concentration: Concentration, targets: Angle)
         -(freedom + 1)
         * _share(error, scale, freedom)
         * _share(error, scale, freedom)
-        * reciprocal(positive_spread(error, scale))
+        * reciprocal(positive_scale(error, scale))
     ),
     lambda _, error, scale, freedom: (
         (
             log1p_square_lag(_over_root(error, scale, freedom))
-            - quotient(levelling(_over_root(error, scale, freedom)), freedom)
+            - quotient(rational_saturation(_over_root(error, scale, freedom)), freedom)
         )
         / 2
     ),
@@ -171,12 +171,12 @@ def _tail(error: Array, scale: Array, freedom: Array) -> Array:
 
 
 def _over_root(error: Array, scale: Array, freedom: Array) -> Array:
-    return quotient(over_spread(error, scale)[0], jnp.sqrt(freedom))
+    return quotient(over_scale(error, scale)[0], jnp.sqrt(freedom))
 
 
 def _share(error: Array, scale: Array, freedom: Array) -> Array:
-    return sine(error, jnp.sqrt(freedom) * positive_spread(error, scale))
+    return sine(error, jnp.sqrt(freedom) * positive_scale(error, scale))
 
 
 def _length(error: Array, scale: Array, freedom: Array) -> Array:
-    return hypot(error, jnp.sqrt(freedom) * positive_spread(error, scale))
+    return hypot(error, jnp.sqrt(freedom) * positive_scale(error, scale))

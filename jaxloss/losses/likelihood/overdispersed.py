@@ -15,22 +15,22 @@ from jaxloss.numerics import (
     quotient,
     reciprocal,
     relative_excess,
-    unless_weightless,
     weighted,
+    zero_if_weightless,
 )
-from jaxloss.numerics.custom_jvp import with_slopes
+from jaxloss.numerics.custom_jvp import with_partials
 from jaxloss.numerics.special import (
-    exp_bend,
-    exp_remainder,
+    expm1_minus_x,
+    log1p_over_rate,
     log1p_ratio,
-    log_compound,
     log_quotient,
     log_ratio,
-    log_rising_lead,
-    log_rising_rest,
+    log_rising_excess,
+    log_rising_integral,
+    phi2,
     stirling_remainder,
 )
-from jaxloss.numerics.standardise import over_spread
+from jaxloss.numerics.standardise import over_scale
 
 _HALF_LOG_2PI = math.log(2 * math.pi) / 2
 
@@ -78,7 +78,7 @@ def negative_binomial_nll(
         doi:10.1002/jae.3950010104.
     """
     dispersion = jnp.broadcast_to(dispersion, mean.shape)
-    return _scattered(mean, dispersion, targets) - log_rising_rest(targets, dispersion)
+    return _scattered(mean, dispersion, targets) - log_rising_excess(targets, dispersion)
 
 
 @loss(
@@ -122,7 +122,7 @@ def gamma_nll(mean: PositiveReal, dispersion: Spread, targets: PositiveReal) -> 
         McCullagh & Nelder (1989), Generalized linear models, ch. 8,
         doi:10.1007/978-1-4899-3242-6.
     """
-    deviance, log_dispersion = over_spread(exp_remainder(log_ratio(targets, mean)), dispersion)
+    deviance, log_dispersion = over_scale(expm1_minus_x(log_ratio(targets, mean)), dispersion)
     return deviance + log_dispersion / 2 + (stirling_remainder(dispersion) + _HALF_LOG_2PI)
 
 
@@ -169,34 +169,35 @@ def beta_nll(alpha: PositiveReal, beta: PositiveReal, targets: OpenProbability) 
     less, more = jnp.minimum(alpha, beta), jnp.maximum(alpha, beta)
     norm = stirling_remainder(reciprocal(less)) - jnp.log(less) / 2 + _HALF_LOG_2PI
     # A difference of Stirling's remainders of `more` and of the total would lose that of `less`.
-    norm -= log_rising_rest(less, reciprocal(more))
+    norm -= log_rising_excess(less, reciprocal(more))
     return _information(alpha, beta, targets) + norm
 
 
 def _scattered_by_dispersion(_: Array, mean: Array, dispersion: Array, targets: Array) -> Array:
     """-(r log((mean + r) / (target + r)))², near 0 half of it: the terms would cancel."""
     excess = quotient(jnp.abs(mean - targets), 1 + dispersion * jnp.minimum(mean, targets))
-    gap = jnp.sign(mean - targets) * log_compound(excess, dispersion)
-    return -gap * gap * exp_bend(-dispersion * gap)
+    gap = jnp.sign(mean - targets) * log1p_over_rate(excess, dispersion)
+    return -gap * gap * phi2(-dispersion * gap)
 
 
-@with_slopes(
+@with_partials(
     lambda _, mean, dispersion, targets: (
         relative_excess(mean, targets) * reciprocal(1 + dispersion * mean)
     ),
     _scattered_by_dispersion,
     lambda _, mean, dispersion, targets: (
-        log1p_ratio(dispersion * mean, dispersion * targets) - unless_weightless(targets, log(mean))
+        log1p_ratio(dispersion * mean, dispersion * targets)
+        - zero_if_weightless(targets, log(mean))
     ),
 )
 def _scattered(mean: Array, dispersion: Array, targets: Array) -> Array:
     """(r + y) log((m + r) / (y + r)) + y - y log m: all but the rest of Stirling's formula."""
     share = log(mean) - jnp.log1p(dispersion * mean)
-    thinned = log_compound(mean, dispersion) - weighted(targets, share)
-    return thinned - log_rising_lead(targets, dispersion)
+    thinned = log1p_over_rate(mean, dispersion) - weighted(targets, share)
+    return thinned - log_rising_integral(targets, dispersion)
 
 
-@with_slopes(
+@with_partials(
     lambda _, alpha, beta, targets: _log_share_ratio(alpha, beta, targets, 1 - targets),
     lambda _, alpha, beta, targets: _log_share_ratio(beta, alpha, 1 - targets, targets),
     lambda _, alpha, beta, targets: (
@@ -206,8 +207,8 @@ def _scattered(mean: Array, dispersion: Array, targets: Array) -> Array:
 def _information(alpha: Array, beta: Array, targets: Array) -> Array:
     """KL of the mean from the target times the total: log B alone is huge and cancels."""
     total = alpha + beta
-    above = alpha * exp_remainder(log_ratio(total * targets, alpha))
-    return above + beta * exp_remainder(log_ratio(total * (1 - targets), beta))
+    above = alpha * expm1_minus_x(log_ratio(total * targets, alpha))
+    return above + beta * expm1_minus_x(log_ratio(total * (1 - targets), beta))
 
 
 def _log_share_ratio(own: Array, other: Array, target: Array, rest: Array) -> Array:

@@ -11,7 +11,7 @@ from jax import Array
 
 from jaxloss.core.loss import margin
 from jaxloss.numerics import clip
-from jaxloss.numerics.custom_jvp import with_slopes
+from jaxloss.numerics.custom_jvp import with_partials
 from jaxloss.numerics.logistic import sigmoid, softplus
 from jaxloss.numerics.special import arctan
 
@@ -184,7 +184,7 @@ def tangent(m: Array) -> Array:
     return gap * gap
 
 
-@with_slopes(lambda _, m: -2 * jnp.exp(-2 * softplus(m)) * sigmoid(m))
+@with_partials(lambda _, m: -2 * jnp.exp(-2 * softplus(m)) * sigmoid(m))
 def _squared_chance(m: Array) -> Array:
     """Of the other label; the slope has no factor twice, which would be kept in memory."""
     other = sigmoid(-m)

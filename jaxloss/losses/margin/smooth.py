@@ -12,7 +12,7 @@ from jax import Array
 from jaxloss.core.domains import Positive
 from jaxloss.core.loss import margin
 from jaxloss.numerics import positive_part, quotient
-from jaxloss.numerics.custom_jvp import with_slopes
+from jaxloss.numerics.custom_jvp import with_partials
 from jaxloss.numerics.logistic import sigmoid, softplus
 
 
@@ -232,7 +232,7 @@ def _joint_share(m: Array, q: Array) -> Array:
     return quotient(joint, jnp.maximum(m, joint))
 
 
-@with_slopes(
+@with_partials(
     lambda _, m, q: -(_joint_share(m, q) ** (q + 1)),
     lambda _, m, q: quotient(_joint_share(m, q) ** q, q + 1) * jnp.log(_joint_share(m, q)),
 )

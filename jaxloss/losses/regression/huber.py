@@ -13,14 +13,14 @@ from jax.typing import ArrayLike
 from jaxloss.core.domains import NonNegative, Positive
 from jaxloss.core.loss import distance
 from jaxloss.numerics import positive_part, quotient, tiny
-from jaxloss.numerics.custom_jvp import with_slopes
+from jaxloss.numerics.custom_jvp import with_partials
 from jaxloss.numerics.robust_kernels import (
     altitude,
+    clipped_linear,
     hypot,
     hypot_excess,
     log_hyperbolic_cosine,
     magnitude_less_log1p,
-    ramp,
     softsign,
     versine,
 )
@@ -267,7 +267,7 @@ def fair(residual: Array, *, scale: Positive = 1.3998) -> Array:
     return _fair(residual, scale)
 
 
-@with_slopes(
+@with_partials(
     lambda _, residual, delta: jnp.clip(residual, -delta, delta),
     lambda _, residual, delta: positive_part(jnp.abs(residual) - delta),
 )
@@ -277,9 +277,9 @@ def _huber(residual: Array, delta: ArrayLike) -> Array:
     return inner * (size - inner / 2)
 
 
-@with_slopes(
-    lambda _, residual, beta: ramp(residual, beta),
-    lambda _, residual, beta: -(ramp(residual, beta) ** 2) / 2,
+@with_partials(
+    lambda _, residual, beta: clipped_linear(residual, beta),
+    lambda _, residual, beta: -(clipped_linear(residual, beta) ** 2) / 2,
 )
 def _smooth_l1(residual: Array, beta: ArrayLike) -> Array:
     size = jnp.abs(residual)
@@ -287,7 +287,7 @@ def _smooth_l1(residual: Array, beta: ArrayLike) -> Array:
     return slope * (size - slope * beta / 2)
 
 
-@with_slopes(
+@with_partials(
     lambda _, residual, delta: altitude(residual, delta),
     lambda _, residual, delta: hypot_excess(residual, delta) * versine(residual, delta),
 )
@@ -295,7 +295,7 @@ def _pseudo_huber(residual: Array, delta: ArrayLike) -> Array:
     return hypot_excess(residual, delta) * delta
 
 
-@with_slopes(
+@with_partials(
     lambda _, residual, scale: softsign(residual, scale),
     lambda _, residual, scale: _fair_lag(quotient(jnp.abs(residual), scale)) * scale,
 )
@@ -303,7 +303,7 @@ def _fair(residual: Array, scale: ArrayLike) -> Array:
     return magnitude_less_log1p(residual / scale) * scale * scale
 
 
-@with_slopes(lambda _, x: quotient(x, 1 + x) ** 2)
+@with_partials(lambda _, x: quotient(x, 1 + x) ** 2)
 def _fair_lag(x: Array) -> Array:
     """2 (x - log(1 + x)) - x² / (1 + x) for x >= 0, whose terms cancel near 0: it is x³ / 3."""
     share = x / (2 + x)

@@ -8,8 +8,8 @@ from jax.typing import ArrayLike
 
 from jaxloss.core.domains import Positive
 from jaxloss.core.loss import distance
-from jaxloss.numerics import magnitude
-from jaxloss.numerics.custom_jvp import with_slopes
+from jaxloss.numerics import abs_zero_grad
+from jaxloss.numerics.custom_jvp import with_partials
 
 
 @distance(
@@ -123,7 +123,7 @@ def absolute_error(residual: Array) -> Array:
     References:
         Gneiting (2011), Making and evaluating point forecasts, doi:10.1198/jasa.2011.r10138.
     """
-    return magnitude(residual)
+    return abs_zero_grad(residual)
 
 
 @distance(
@@ -168,7 +168,7 @@ def lp(residual: Array, *, p: Positive = 1.5) -> Array:
     return _power(residual, p)
 
 
-@with_slopes(
+@with_partials(
     lambda _, residual, p: p * jnp.sign(residual) * _unless_exact(residual) ** (p - 1),
     lambda power, residual, _: power * jnp.log(_unless_exact(residual)),
 )

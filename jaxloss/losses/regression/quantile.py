@@ -10,9 +10,9 @@ from jaxloss.core.domains import NonNegative, Number, OpenUnit
 from jaxloss.core.loss import distance
 from jaxloss.losses.regression.huber import smooth_l1
 from jaxloss.numerics import tiny
-from jaxloss.numerics.custom_jvp import with_slopes
-from jaxloss.numerics.robust_kernels import beyond, ramp
-from jaxloss.numerics.special import exp_remainder
+from jaxloss.numerics.custom_jvp import with_partials
+from jaxloss.numerics.robust_kernels import clipped_linear, excess_magnitude
+from jaxloss.numerics.special import expm1_minus_x
 
 
 @distance(
@@ -174,7 +174,7 @@ def epsilon_insensitive(residual: Array, *, epsilon: NonNegative = 0.1) -> Array
     References:
         Vapnik (1995), The Nature of Statistical Learning Theory, doi:10.1007/978-1-4757-2440-0.
     """
-    return beyond(residual, epsilon)
+    return excess_magnitude(residual, epsilon)
 
 
 @distance(
@@ -213,7 +213,7 @@ def squared_epsilon_insensitive(residual: Array, *, epsilon: NonNegative = 0.1) 
         Lee, Hsieh & Huang (2005), ε-SSVR: a smooth support vector machine for ε-insensitive
         regression, doi:10.1109/TKDE.2005.77.
     """
-    excess = beyond(residual, epsilon)
+    excess = excess_magnitude(residual, epsilon)
     return excess * excess
 
 
@@ -257,7 +257,7 @@ def linex(residual: Array, *, a: Number = 1.0) -> Array:
         Zellner (1986), Bayesian estimation and prediction using asymmetric loss functions,
         doi:10.1080/01621459.1986.10478289.
     """
-    return exp_remainder(residual * a)
+    return expm1_minus_x(residual * a)
 
 
 def _price(residual: Array, quantile: ArrayLike) -> Array:
@@ -265,7 +265,7 @@ def _price(residual: Array, quantile: ArrayLike) -> Array:
     return jnp.where(residual > 0, jnp.subtract(1, quantile), quantile)
 
 
-@with_slopes(
+@with_partials(
     lambda _, residual, quantile: jnp.sign(residual) * _price(residual, quantile),
     lambda _, residual, __: -residual,
 )
@@ -273,7 +273,7 @@ def _pinball(residual: Array, quantile: ArrayLike) -> Array:
     return jnp.maximum((1 - quantile) * residual, -(quantile * residual))
 
 
-@with_slopes(
+@with_partials(
     lambda _, residual, quantile: 2 * residual * _price(residual, quantile),
     lambda _, residual, __: -residual * jnp.abs(residual),
 )
@@ -281,11 +281,13 @@ def _expectile(residual: Array, quantile: ArrayLike) -> Array:
     return jnp.abs(residual) * _pinball(residual, quantile)
 
 
-@with_slopes(
-    lambda _, residual, quantile, delta: ramp(residual, delta) * _price(residual, quantile),
+@with_partials(
+    lambda _, residual, quantile, delta: (
+        clipped_linear(residual, delta) * _price(residual, quantile)
+    ),
     lambda _, residual, __, delta: -jnp.sign(residual) * smooth_l1.rho(residual, beta=delta),
     lambda _, residual, quantile, delta: (
-        -(ramp(residual, delta) ** 2) * _price(residual, quantile) / 2
+        -(clipped_linear(residual, delta) ** 2) * _price(residual, quantile) / 2
     ),
 )
 def _quantile_huber(residual: Array, quantile: ArrayLike, delta: ArrayLike) -> Array:

@@ -8,7 +8,7 @@ from jax import Array
 from jaxloss.core.domains import NonNegativeReal, NonZeroReal, Real
 from jaxloss.core.loss import loss
 from jaxloss.numerics import quotient, reciprocal, tiny
-from jaxloss.numerics.custom_jvp import with_slopes
+from jaxloss.numerics.custom_jvp import with_partials
 from jaxloss.numerics.special import square_of_log1p_ratio
 
 
@@ -126,7 +126,7 @@ def squared_log_error(predictions: NonNegativeReal, targets: NonNegativeReal) ->
     return square_of_log1p_ratio(predictions, targets)
 
 
-@with_slopes(
+@with_partials(
     lambda _, x, y: quotient(jnp.sign(x - y), jnp.abs(y)),
     lambda _, x, y: quotient(jnp.sign(y - x), jnp.abs(y)) * quotient(x, y),
 )
@@ -140,7 +140,7 @@ def _share_by_first(_: Array, x: Array, y: Array) -> Array:
     return jnp.sign(x - y) * (quotient(jnp.abs(y) + jnp.sign(x) * y, size) / 2 * reciprocal(size))
 
 
-@with_slopes(_share_by_first, lambda _, x, y: _share_by_first(_, y, x))
+@with_partials(_share_by_first, lambda _, x, y: _share_by_first(_, y, x))
 def _symmetric_share(x: Array, y: Array) -> Array:
     return jnp.abs(x - y) / _mean_size(x, y)
 

@@ -12,16 +12,22 @@ from jax import Array
 
 from jaxloss.core.domains import Extended, Positive
 from jaxloss.core.loss import distance
-from jaxloss.numerics import positive_part, quotient, rounding
-from jaxloss.numerics.custom_jvp import with_slopes
-from jaxloss.numerics.robust_kernels import biweight, levelling, receding, sine, well
+from jaxloss.numerics import machine_epsilon, positive_part, quotient
+from jaxloss.numerics.custom_jvp import with_partials
+from jaxloss.numerics.robust_kernels import (
+    biweight,
+    gaussian_well,
+    rational_saturation,
+    receding,
+    sine,
+)
 from jaxloss.numerics.special import (
-    compound,
-    lagging_compound,
+    expm1_over_rate,
+    expm1_over_rate_by_parts,
+    gaussian_well_lag,
     log1p_square,
     log1p_square_lag,
     times_exp,
-    well_lag,
 )
 
 
@@ -65,7 +71,7 @@ def cauchy(residual: Array, *, scale: Positive = 2.3849) -> Array:
     return _cauchy(residual, scale)
 
 
-@with_slopes(
+@with_partials(
     lambda _, residual, scale: residual * sine(scale, residual) * sine(scale, residual),
     lambda _, residual, scale: log1p_square_lag(quotient(residual, scale)) * scale,
 )
@@ -114,12 +120,12 @@ def geman_mcclure(residual: Array, *, scale: Positive = 3.7874) -> Array:
     return _geman_mcclure(residual, scale)
 
 
-@with_slopes(
+@with_partials(
     lambda _, residual, scale: _falling(residual, receding(quotient(residual, scale))),
-    lambda _, residual, scale: levelling(quotient(residual, scale)) ** 2 * scale,
+    lambda _, residual, scale: rational_saturation(quotient(residual, scale)) ** 2 * scale,
 )
 def _geman_mcclure(residual: Array, scale: Array) -> Array:
-    return levelling(residual / scale) * scale * scale / 2
+    return rational_saturation(residual / scale) * scale * scale / 2
 
 
 def _falling(residual: Array, share: Array) -> Array:
@@ -169,12 +175,12 @@ def welsch(residual: Array, *, scale: Positive = 2.9846) -> Array:
     return _welsch(residual, scale)
 
 
-@with_slopes(
+@with_partials(
     lambda _, residual, scale: residual * jnp.exp(-(quotient(residual, scale) ** 2)),
-    lambda _, residual, scale: well_lag(quotient(residual, scale)) * scale,
+    lambda _, residual, scale: gaussian_well_lag(quotient(residual, scale)) * scale,
 )
 def _welsch(residual: Array, scale: Array) -> Array:
-    return well(residual / scale) * scale * scale / 2
+    return gaussian_well(residual / scale) * scale * scale / 2
 
 
 @distance(
@@ -218,7 +224,7 @@ def tukey(residual: Array, *, scale: Positive = 4.6851) -> Array:
     return _tukey(residual, scale)
 
 
-@with_slopes(
+@with_partials(
     lambda _, residual, scale: residual * positive_part(1 - quotient(residual, scale) ** 2) ** 2,
     lambda _, residual, scale: _tukey_lag(quotient(residual, scale)) * scale / 3,
 )
@@ -293,12 +299,12 @@ def barron(residual: Array, *, alpha: Extended = 1.0, scale: Positive = 1.0) -> 
     References:
         Barron (2019), A general and adaptive robust loss function, arXiv:1701.03077.
     """
-    largest = 1 / rounding(residual)
+    largest = 1 / machine_epsilon(residual)
     shape = jnp.maximum(jnp.minimum(alpha, largest), -largest)
     return _barron(quotient(residual, scale), shape)
 
 
-@with_slopes(
+@with_partials(
     lambda _, x, alpha: _barron_by_residual(x, alpha),
     lambda _, x, alpha: _barron_by_shape(x, alpha),
 )
@@ -315,17 +321,17 @@ def _barron(x: Array, alpha: Array) -> Array:
     divisor = jnp.where(whole, alpha, 1)
     weight = jnp.where(whole, b * power / divisor, b / 2)
     root = times_exp(x, power / 2 * growth)
-    return jnp.where(whole, 1 / divisor, 0) * root * root + weight * compound(growth, power)
+    return jnp.where(whole, 1 / divisor, 0) * root * root + weight * expm1_over_rate(growth, power)
 
 
 def _barron_curvature(_: Array, x: Array, alpha: Array) -> Array:
     """The derivative q (1 + (a - 1) z / b) / (1 + z / b), whose terms would cancel at a = 1."""
     steep = _over_bend(x, alpha)
-    growing = receding(steep) + (alpha - 1) * levelling(steep)
+    growing = receding(steep) + (alpha - 1) * rational_saturation(steep)
     return times_exp(growing, (alpha / 2 - 1) * log1p_square(steep))
 
 
-@with_slopes(
+@with_partials(
     _barron_curvature,
     lambda slope, x, alpha: slope / 2 * log1p_square_lag(_over_bend(x, alpha)),
 )
@@ -337,7 +343,7 @@ def _barron_by_residual(x: Array, alpha: Array) -> Array:
 def _barron_by_shape(x: Array, alpha: Array) -> Array:
     """The derivative in alpha: the integral over x of that of x q, as its closed form cancels."""
     growth = log1p_square(_over_bend(x, alpha))
-    return _bend(alpha) / 4 * lagging_compound(growth, alpha / 2)
+    return _bend(alpha) / 4 * expm1_over_rate_by_parts(growth, alpha / 2)
 
 
 def _over_bend(x: Array, alpha: Array) -> Array:
@@ -347,4 +353,4 @@ def _over_bend(x: Array, alpha: Array) -> Array:
 def _bend(alpha: Array) -> Array:
     """The b of the formula, kept above the rounding error."""
     gap = jnp.abs(alpha - 2)
-    return jnp.where(gap < rounding(alpha), rounding(alpha), gap)
+    return jnp.where(gap < machine_epsilon(alpha), machine_epsilon(alpha), gap)

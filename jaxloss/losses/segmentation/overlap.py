@@ -11,7 +11,7 @@ from jax.typing import ArrayLike
 from jaxloss.core.domains import NonNegative, Positive, Region, Regions
 from jaxloss.core.loss import loss
 from jaxloss.numerics import divide, quotient, reciprocal
-from jaxloss.numerics.custom_jvp import with_slopes
+from jaxloss.numerics.custom_jvp import with_partials
 from jaxloss.numerics.norms import magnitude_power
 
 _GRAIN = 2.0**-64  # of a pixel, so that the product of two small numbers is not 0
@@ -241,7 +241,7 @@ def _overlap(probabilities: Array, targets: Array, where: Array) -> tuple[Array,
 
 
 # The rule of a quotient has 1 - wrong / size, of which nothing is left where little is right.
-@with_slopes(
+@with_partials(
     lambda _, *parts: (
         (divide(parts[1], _size(*parts)) * _GRAIN + divide(parts[2], _size(*parts)))
         * divide(1.0, _size(*parts))

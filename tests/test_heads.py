@@ -120,7 +120,7 @@ def test_chunks_and_company_change_nothing():
 
 # Liger#1391, Liger#512
 @pytest.mark.parametrize(("dtype", "rounding"), [("bfloat16", 2e-3), ("float16", 3e-4)])
-def test_many_chunks_add_no_error_to_narrow_gradients(dtype, machine_epsilon):
+def test_many_chunks_add_no_error_to_narrow_gradients(dtype, rounding):
     moving, labels = draw(1024, 16, 40, 0.25, dtype)
     with jax.enable_x64(True):
         exact = slopes_of_mean(tuple(x.astype(np.float64) for x in moving), labels)
@@ -131,7 +131,7 @@ def test_many_chunks_add_no_error_to_narrow_gradients(dtype, machine_epsilon):
         assert {x.dtype for x in found} == {jnp.dtype(dtype)}
         errors[tokens] = [relative(x, y) for x, y in zip(found, exact, strict=True)]
     np.testing.assert_allclose(errors[1], errors[1024], rtol=0.02)  # 1024 chunks, or one
-    assert max(errors[1]) < machine_epsilon
+    assert max(errors[1]) < rounding
 
 
 @pytest.mark.parametrize(

@@ -27,6 +27,16 @@ from jaxloss.numerics.robust_kernels import (
 from jaxloss.numerics.special import mean_excess
 
 
+@with_partials(
+    lambda _, residual, delta: jnp.clip(residual, -delta, delta),
+    lambda _, residual, delta: positive_part(jnp.abs(residual) - delta),
+)
+def _huber(residual: Array, delta: ArrayLike) -> Array:
+    size = jnp.abs(residual)
+    inner = jnp.minimum(size, delta)
+    return inner * (size - inner / 2)
+
+
 @distance(
     convex=True,
     strictly_convex=False,
@@ -66,6 +76,16 @@ def huber(residual: Array, *, delta: Positive = 1.0) -> Array:
     return _huber(residual, delta)
 
 
+@with_partials(
+    lambda _, residual, beta: clipped_linear(residual, beta),
+    lambda _, residual, beta: -(clipped_linear(residual, beta) ** 2) / 2,
+)
+def _smooth_l1(residual: Array, beta: ArrayLike) -> Array:
+    size = jnp.abs(residual)
+    slope = jnp.minimum(size / jnp.maximum(beta, tiny(residual)), 1)
+    return slope * (size - slope * beta / 2)
+
+
 @distance(
     convex=True,
     strictly_convex=False,
@@ -103,6 +123,14 @@ def smooth_l1(residual: Array, *, beta: NonNegative = 1.0) -> Array:
         Girshick (2015), Fast R-CNN, arXiv:1504.08083.
     """
     return _smooth_l1(residual, beta)
+
+
+@with_partials(
+    lambda _, residual, delta: altitude(residual, delta),
+    lambda _, residual, delta: hypot_excess(residual, delta) * versine(residual, delta),
+)
+def _pseudo_huber(residual: Array, delta: ArrayLike) -> Array:
+    return hypot_excess(residual, delta) * delta
 
 
 @distance(
@@ -226,6 +254,21 @@ def log_cosh(residual: Array) -> Array:
     return log_hyperbolic_cosine(residual)
 
 
+@with_partials(
+    lambda _, residual, scale: softsign(residual, scale),
+    lambda _, residual, scale: _fair_lag(quotient(jnp.abs(residual), scale)) * scale,
+)
+def _fair(residual: Array, scale: ArrayLike) -> Array:
+    return magnitude_less_log1p(residual / scale) * scale * scale
+
+
+@with_partials(lambda _, x: quotient(x, 1 + x) ** 2)
+def _fair_lag(x: Array) -> Array:
+    """2 (x - log(1 + x)) - x² / (1 + x) for x >= 0, whose terms cancel near 0: it is x³ / 3."""
+    share = x / (2 + x)
+    return x * (x / (1 + x) * share - 4 / (2 + x) * mean_excess(x))
+
+
 @distance(
     convex=True,
     strictly_convex=True,
@@ -265,46 +308,3 @@ def fair(residual: Array, *, scale: Positive = 1.3998) -> Array:
         doi:10.1080/03610927708827533.
     """
     return _fair(residual, scale)
-
-
-@with_partials(
-    lambda _, residual, delta: jnp.clip(residual, -delta, delta),
-    lambda _, residual, delta: positive_part(jnp.abs(residual) - delta),
-)
-def _huber(residual: Array, delta: ArrayLike) -> Array:
-    size = jnp.abs(residual)
-    inner = jnp.minimum(size, delta)
-    return inner * (size - inner / 2)
-
-
-@with_partials(
-    lambda _, residual, beta: clipped_linear(residual, beta),
-    lambda _, residual, beta: -(clipped_linear(residual, beta) ** 2) / 2,
-)
-def _smooth_l1(residual: Array, beta: ArrayLike) -> Array:
-    size = jnp.abs(residual)
-    slope = jnp.minimum(size / jnp.maximum(beta, tiny(residual)), 1)
-    return slope * (size - slope * beta / 2)
-
-
-@with_partials(
-    lambda _, residual, delta: altitude(residual, delta),
-    lambda _, residual, delta: hypot_excess(residual, delta) * versine(residual, delta),
-)
-def _pseudo_huber(residual: Array, delta: ArrayLike) -> Array:
-    return hypot_excess(residual, delta) * delta
-
-
-@with_partials(
-    lambda _, residual, scale: softsign(residual, scale),
-    lambda _, residual, scale: _fair_lag(quotient(jnp.abs(residual), scale)) * scale,
-)
-def _fair(residual: Array, scale: ArrayLike) -> Array:
-    return magnitude_less_log1p(residual / scale) * scale * scale
-
-
-@with_partials(lambda _, x: quotient(x, 1 + x) ** 2)
-def _fair_lag(x: Array) -> Array:
-    """2 (x - log(1 + x)) - x² / (1 + x) for x >= 0, whose terms cancel near 0: it is x³ / 3."""
-    share = x / (2 + x)
-    return x * (x / (1 + x) * share - 4 / (2 + x) * mean_excess(x))

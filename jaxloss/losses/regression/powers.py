@@ -126,6 +126,20 @@ def absolute_error(residual: Array) -> Array:
     return abs_zero_grad(residual)
 
 
+@with_partials(
+    lambda _, residual, p: p * jnp.sign(residual) * _unless_exact(residual) ** (p - 1),
+    lambda power, residual, _: power * jnp.log(_unless_exact(residual)),
+)
+def _power(residual: Array, p: ArrayLike) -> Array:
+    return jnp.abs(residual) ** p
+
+
+def _unless_exact(residual: Array) -> Array:
+    """The size of the error, 1 in place of 0."""
+    exact = residual == 0
+    return jnp.where(exact, 1, jnp.abs(jnp.where(exact, 1, residual)))
+
+
 @distance(
     convex=lambda p: p >= 1,
     strictly_convex=lambda p: p > 1,
@@ -166,17 +180,3 @@ def lp(residual: Array, *, p: Positive = 1.5) -> Array:
         doi:10.1007/978-0-387-77242-4.
     """
     return _power(residual, p)
-
-
-@with_partials(
-    lambda _, residual, p: p * jnp.sign(residual) * _unless_exact(residual) ** (p - 1),
-    lambda power, residual, _: power * jnp.log(_unless_exact(residual)),
-)
-def _power(residual: Array, p: ArrayLike) -> Array:
-    return jnp.abs(residual) ** p
-
-
-def _unless_exact(residual: Array) -> Array:
-    """The size of the error, 1 in place of 0."""
-    exact = residual == 0
-    return jnp.where(exact, 1, jnp.abs(jnp.where(exact, 1, residual)))

@@ -15,6 +15,19 @@ from jaxloss.numerics.robust_kernels import clipped_linear, excess_magnitude
 from jaxloss.numerics.special import expm1_minus_x
 
 
+def _price(residual: Array, quantile: ArrayLike) -> Array:
+    """What a unit of error costs: 1 - quantile above the target, quantile below."""
+    return jnp.where(residual > 0, jnp.subtract(1, quantile), quantile)
+
+
+@with_partials(
+    lambda _, residual, quantile: jnp.sign(residual) * _price(residual, quantile),
+    lambda _, residual, __: -residual,
+)
+def _pinball(residual: Array, quantile: ArrayLike) -> Array:
+    return jnp.maximum((1 - quantile) * residual, -(quantile * residual))
+
+
 @distance(
     convex=True,
     strictly_convex=False,
@@ -53,6 +66,14 @@ def pinball(residual: Array, *, quantile: OpenUnit = 0.5) -> Array:
         Koenker & Bassett (1978), Regression quantiles, doi:10.2307/1913643.
     """
     return _pinball(residual, quantile)
+
+
+@with_partials(
+    lambda _, residual, quantile: 2 * residual * _price(residual, quantile),
+    lambda _, residual, __: -residual * jnp.abs(residual),
+)
+def _expectile(residual: Array, quantile: ArrayLike) -> Array:
+    return jnp.abs(residual) * _pinball(residual, quantile)
 
 
 @distance(
@@ -94,6 +115,22 @@ def expectile(residual: Array, *, quantile: OpenUnit = 0.5) -> Array:
         doi:10.2307/1911031.
     """
     return _expectile(residual, quantile)
+
+
+@with_partials(
+    lambda _, residual, quantile, delta: (
+        clipped_linear(residual, delta) * _price(residual, quantile)
+    ),
+    lambda _, residual, __, delta: -jnp.sign(residual) * smooth_l1.rho(residual, beta=delta),
+    lambda _, residual, quantile, delta: (
+        -(clipped_linear(residual, delta) ** 2) * _price(residual, quantile) / 2
+    ),
+)
+def _quantile_huber(residual: Array, quantile: ArrayLike, delta: ArrayLike) -> Array:
+    """The pinball loss times what is left of it: half within delta, 1 - delta / (2 |r|) beyond."""
+    widths = jnp.abs(residual) / jnp.maximum(delta, tiny(residual))
+    left = jnp.minimum(widths, 1) * (1 - 0.5 / jnp.maximum(widths, 1))
+    return _pinball(residual, quantile) * left
 
 
 @distance(
@@ -258,40 +295,3 @@ def linex(residual: Array, *, a: Number = 1.0) -> Array:
         doi:10.1080/01621459.1986.10478289.
     """
     return expm1_minus_x(residual * a)
-
-
-def _price(residual: Array, quantile: ArrayLike) -> Array:
-    """What a unit of error costs: 1 - quantile above the target, quantile below."""
-    return jnp.where(residual > 0, jnp.subtract(1, quantile), quantile)
-
-
-@with_partials(
-    lambda _, residual, quantile: jnp.sign(residual) * _price(residual, quantile),
-    lambda _, residual, __: -residual,
-)
-def _pinball(residual: Array, quantile: ArrayLike) -> Array:
-    return jnp.maximum((1 - quantile) * residual, -(quantile * residual))
-
-
-@with_partials(
-    lambda _, residual, quantile: 2 * residual * _price(residual, quantile),
-    lambda _, residual, __: -residual * jnp.abs(residual),
-)
-def _expectile(residual: Array, quantile: ArrayLike) -> Array:
-    return jnp.abs(residual) * _pinball(residual, quantile)
-
-
-@with_partials(
-    lambda _, residual, quantile, delta: (
-        clipped_linear(residual, delta) * _price(residual, quantile)
-    ),
-    lambda _, residual, __, delta: -jnp.sign(residual) * smooth_l1.rho(residual, beta=delta),
-    lambda _, residual, quantile, delta: (
-        -(clipped_linear(residual, delta) ** 2) * _price(residual, quantile) / 2
-    ),
-)
-def _quantile_huber(residual: Array, quantile: ArrayLike, delta: ArrayLike) -> Array:
-    """The pinball loss times what is left of it: half within delta, 1 - delta / (2 |r|) beyond."""
-    widths = jnp.abs(residual) / jnp.maximum(delta, tiny(residual))
-    left = jnp.minimum(widths, 1) * (1 - 0.5 / jnp.maximum(widths, 1))
-    return _pinball(residual, quantile) * left

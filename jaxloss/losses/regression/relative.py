@@ -12,6 +12,14 @@ from jaxloss.numerics.custom_jvp import with_partials
 from jaxloss.numerics.special import square_of_log1p_ratio
 
 
+@with_partials(
+    lambda _, x, y: quotient(jnp.sign(x - y), jnp.abs(y)),
+    lambda _, x, y: quotient(jnp.sign(y - x), jnp.abs(y)) * quotient(x, y),
+)
+def _share(x: Array, y: Array) -> Array:
+    return jnp.abs(x - y) / jnp.abs(y)
+
+
 @loss(
     convex=True,
     strictly_convex=False,
@@ -51,6 +59,21 @@ def absolute_percentage_error(predictions: Real, targets: NonZeroReal) -> Array:
         Gneiting (2011), Making and evaluating point forecasts, doi:10.1198/jasa.2011.r10138.
     """
     return _share(predictions, targets)
+
+
+def _share_by_first(_: Array, x: Array, y: Array) -> Array:
+    """The slope in x: 0 where the signs differ, or both are 0."""
+    size = jnp.where((x == 0) & (y == 0), 1, _mean_size(x, y))
+    return jnp.sign(x - y) * (quotient(jnp.abs(y) + jnp.sign(x) * y, size) / 2 * reciprocal(size))
+
+
+@with_partials(_share_by_first, lambda _, x, y: _share_by_first(_, y, x))
+def _symmetric_share(x: Array, y: Array) -> Array:
+    return jnp.abs(x - y) / _mean_size(x, y)
+
+
+def _mean_size(x: Array, y: Array) -> Array:
+    return jnp.maximum(jnp.abs(x) / 2 + jnp.abs(y) / 2, tiny(x))
 
 
 @loss(convex=False, lipschitz=inf, smooth=inf, supremum=2.0)
@@ -124,26 +147,3 @@ def squared_log_error(predictions: NonNegativeReal, targets: NonNegativeReal) ->
         model estimation, doi:10.1057/jors.2014.103.
     """
     return square_of_log1p_ratio(predictions, targets)
-
-
-@with_partials(
-    lambda _, x, y: quotient(jnp.sign(x - y), jnp.abs(y)),
-    lambda _, x, y: quotient(jnp.sign(y - x), jnp.abs(y)) * quotient(x, y),
-)
-def _share(x: Array, y: Array) -> Array:
-    return jnp.abs(x - y) / jnp.abs(y)
-
-
-def _share_by_first(_: Array, x: Array, y: Array) -> Array:
-    """The slope in x: 0 where the signs differ, or both are 0."""
-    size = jnp.where((x == 0) & (y == 0), 1, _mean_size(x, y))
-    return jnp.sign(x - y) * (quotient(jnp.abs(y) + jnp.sign(x) * y, size) / 2 * reciprocal(size))
-
-
-@with_partials(_share_by_first, lambda _, x, y: _share_by_first(_, y, x))
-def _symmetric_share(x: Array, y: Array) -> Array:
-    return jnp.abs(x - y) / _mean_size(x, y)
-
-
-def _mean_size(x: Array, y: Array) -> Array:
-    return jnp.maximum(jnp.abs(x) / 2 + jnp.abs(y) / 2, tiny(x))

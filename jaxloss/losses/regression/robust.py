@@ -31,6 +31,14 @@ from jaxloss.numerics.special import (
 )
 
 
+@with_partials(
+    lambda _, residual, scale: residual * sine(scale, residual) * sine(scale, residual),
+    lambda _, residual, scale: log1p_square_lag(quotient(residual, scale)) * scale,
+)
+def _cauchy(residual: Array, scale: Array) -> Array:
+    return log1p_square(residual / scale) * scale * scale / 2
+
+
 @distance(
     convex=False,
     strictly_convex=False,
@@ -72,11 +80,15 @@ def cauchy(residual: Array, *, scale: Positive = 2.3849) -> Array:
 
 
 @with_partials(
-    lambda _, residual, scale: residual * sine(scale, residual) * sine(scale, residual),
-    lambda _, residual, scale: log1p_square_lag(quotient(residual, scale)) * scale,
+    lambda _, residual, scale: _falling(residual, receding(quotient(residual, scale))),
+    lambda _, residual, scale: rational_saturation(quotient(residual, scale)) ** 2 * scale,
 )
-def _cauchy(residual: Array, scale: Array) -> Array:
-    return log1p_square(residual / scale) * scale * scale / 2
+def _geman_mcclure(residual: Array, scale: Array) -> Array:
+    return rational_saturation(residual / scale) * scale * scale / 2
+
+
+def _falling(residual: Array, share: Array) -> Array:
+    return residual * share * share  # in this order, as the square of the share may underflow
 
 
 @distance(
@@ -121,15 +133,11 @@ def geman_mcclure(residual: Array, *, scale: Positive = 3.7874) -> Array:
 
 
 @with_partials(
-    lambda _, residual, scale: _falling(residual, receding(quotient(residual, scale))),
-    lambda _, residual, scale: rational_saturation(quotient(residual, scale)) ** 2 * scale,
+    lambda _, residual, scale: residual * jnp.exp(-(quotient(residual, scale) ** 2)),
+    lambda _, residual, scale: gaussian_well_lag(quotient(residual, scale)) * scale,
 )
-def _geman_mcclure(residual: Array, scale: Array) -> Array:
-    return rational_saturation(residual / scale) * scale * scale / 2
-
-
-def _falling(residual: Array, share: Array) -> Array:
-    return residual * share * share  # in this order, as the square of the share may underflow
+def _welsch(residual: Array, scale: Array) -> Array:
+    return gaussian_well(residual / scale) * scale * scale / 2
 
 
 @distance(
@@ -176,11 +184,17 @@ def welsch(residual: Array, *, scale: Positive = 2.9846) -> Array:
 
 
 @with_partials(
-    lambda _, residual, scale: residual * jnp.exp(-(quotient(residual, scale) ** 2)),
-    lambda _, residual, scale: gaussian_well_lag(quotient(residual, scale)) * scale,
+    lambda _, residual, scale: residual * positive_part(1 - quotient(residual, scale) ** 2) ** 2,
+    lambda _, residual, scale: _tukey_lag(quotient(residual, scale)) * scale / 3,
 )
-def _welsch(residual: Array, scale: Array) -> Array:
-    return gaussian_well(residual / scale) * scale * scale / 2
+def _tukey(residual: Array, scale: Array) -> Array:
+    return biweight(residual / scale) * scale * scale / 6
+
+
+def _tukey_lag(x: Array) -> Array:
+    """1 - (1 - x²)³ - 3 x² (1 - x²)² for |x| <= 1, without the differences from 1."""
+    square = jnp.minimum(x * x, 1)
+    return square * square * (3 - 2 * square)
 
 
 @distance(
@@ -224,20 +238,6 @@ def tukey(residual: Array, *, scale: Positive = 4.6851) -> Array:
     return _tukey(residual, scale)
 
 
-@with_partials(
-    lambda _, residual, scale: residual * positive_part(1 - quotient(residual, scale) ** 2) ** 2,
-    lambda _, residual, scale: _tukey_lag(quotient(residual, scale)) * scale / 3,
-)
-def _tukey(residual: Array, scale: Array) -> Array:
-    return biweight(residual / scale) * scale * scale / 6
-
-
-def _tukey_lag(x: Array) -> Array:
-    """1 - (1 - x²)³ - 3 x² (1 - x²)² for |x| <= 1, without the differences from 1."""
-    square = jnp.minimum(x * x, 1)
-    return square * square * (3 - 2 * square)
-
-
 def _steepest_barron(alpha: float, scale: float) -> float:
     """The slope at the inflection, (r / c)² = |alpha - 2| / (1 - alpha)."""
     if alpha >= 1:
@@ -251,57 +251,6 @@ def _highest_barron(alpha: float) -> float:
     if alpha >= 0:
         return math.inf
     return 1.0 if alpha == -math.inf else 1 - 2 / alpha
-
-
-@distance(
-    convex=lambda alpha: alpha >= 1,
-    strictly_convex=lambda alpha: alpha >= 1,
-    symmetric=True,
-    lipschitz=_steepest_barron,
-    smooth=lambda alpha, scale: 1 / scale**2 if alpha <= 2 else math.inf,
-    supremum=_highest_barron,
-    redescending=lambda alpha: alpha < 1,
-)
-def barron(residual: Array, *, alpha: Extended = 1.0, scale: Positive = 1.0) -> Array:
-    """The general robust loss: one shape parameter from squared error to complete forgetting.
-
-        b / a ((z / b + 1)^(a / 2) - 1),   z = (r / c)²,   b = |a - 2|,
-        r = prediction - target,   a = alpha,   c = scale
-
-    with the limits of this at a = 2, 0 and ±∞.
-
-    Args:
-        residual: `predictions - targets`, shape `[...]`, in the unit of the targets.
-        alpha: The shape: the loss grows as |r|^alpha; below 1 it is not convex, below 0 bounded.
-        scale: The error around which the parabola ends, in that unit.
-
-    Returns:
-        One value per element, shape `[...]`, without unit; `inf` where it overflows (alpha > 2).
-
-    The slope in alpha diverges, as a logarithm, at alpha = 2, and b is kept above the rounding
-    error of 1 there, which makes the slope large but finite. |alpha| counts as at most the
-    reciprocal of that error.
-
-    Use when the degree of robustness is itself to be trained or annealed.
-    Avoid when alpha is trained alone: forgetting everything costs least. Add the log-normaliser
-    of the paper, or hold the scale.
-
-    Example:
-        >>> import jaxloss as jl
-        >>> jl.barron([0.75, 2.0], [0.0, 0.0], alpha=1.0, scale=1.0).round(4).tolist()[0]
-        0.25
-
-    Limits:
-        alpha = 2 is `half_squared_error`, 1 `pseudo_huber` with delta 1, 0 log(1 + z / 2) as in
-        `cauchy`, -2 is 2 z / (z + 4) as in `geman_mcclure`, -∞ is 1 - exp(-z / 2) as in `welsch`,
-        ∞ is exp(z / 2) - 1, all of the residual over scale.
-
-    References:
-        Barron (2019), A general and adaptive robust loss function, arXiv:1701.03077.
-    """
-    largest = 1 / machine_epsilon(residual)
-    shape = jnp.maximum(jnp.minimum(alpha, largest), -largest)
-    return _barron(quotient(residual, scale), shape)
 
 
 @with_partials(
@@ -354,3 +303,54 @@ def _bend(alpha: Array) -> Array:
     """The b of the formula, kept above the rounding error."""
     gap = jnp.abs(alpha - 2)
     return jnp.where(gap < machine_epsilon(alpha), machine_epsilon(alpha), gap)
+
+
+@distance(
+    convex=lambda alpha: alpha >= 1,
+    strictly_convex=lambda alpha: alpha >= 1,
+    symmetric=True,
+    lipschitz=_steepest_barron,
+    smooth=lambda alpha, scale: 1 / scale**2 if alpha <= 2 else math.inf,
+    supremum=_highest_barron,
+    redescending=lambda alpha: alpha < 1,
+)
+def barron(residual: Array, *, alpha: Extended = 1.0, scale: Positive = 1.0) -> Array:
+    """The general robust loss: one shape parameter from squared error to complete forgetting.
+
+        b / a ((z / b + 1)^(a / 2) - 1),   z = (r / c)²,   b = |a - 2|,
+        r = prediction - target,   a = alpha,   c = scale
+
+    with the limits of this at a = 2, 0 and ±∞.
+
+    Args:
+        residual: `predictions - targets`, shape `[...]`, in the unit of the targets.
+        alpha: The shape: the loss grows as |r|^alpha; below 1 it is not convex, below 0 bounded.
+        scale: The error around which the parabola ends, in that unit.
+
+    Returns:
+        One value per element, shape `[...]`, without unit; `inf` where it overflows (alpha > 2).
+
+    The slope in alpha diverges, as a logarithm, at alpha = 2, and b is kept above the rounding
+    error of 1 there, which makes the slope large but finite. |alpha| counts as at most the
+    reciprocal of that error.
+
+    Use when the degree of robustness is itself to be trained or annealed.
+    Avoid when alpha is trained alone: forgetting everything costs least. Add the log-normaliser
+    of the paper, or hold the scale.
+
+    Example:
+        >>> import jaxloss as jl
+        >>> jl.barron([0.75, 2.0], [0.0, 0.0], alpha=1.0, scale=1.0).round(4).tolist()[0]
+        0.25
+
+    Limits:
+        alpha = 2 is `half_squared_error`, 1 `pseudo_huber` with delta 1, 0 log(1 + z / 2) as in
+        `cauchy`, -2 is 2 z / (z + 4) as in `geman_mcclure`, -∞ is 1 - exp(-z / 2) as in `welsch`,
+        ∞ is exp(z / 2) - 1, all of the residual over scale.
+
+    References:
+        Barron (2019), A general and adaptive robust loss function, arXiv:1701.03077.
+    """
+    largest = 1 / machine_epsilon(residual)
+    shape = jnp.maximum(jnp.minimum(alpha, largest), -largest)
+    return _barron(quotient(residual, scale), shape)

@@ -97,6 +97,12 @@ def squared_hinge(m: Array, *, margin: Positive = 1.0) -> Array:
     return shortfall * shortfall
 
 
+def _cubed_hinge_link(score: Array) -> Array:
+    """(1 + s)² / ((1 + s)² + (1 - s)²), from the slopes 3 (1 - s)² and 3 (1 + s)²."""
+    inside = jnp.clip(score, -1, 1)
+    return (1 + inside) ** 2 / (2 * (1 + inside**2))
+
+
 @margin(
     convex=True,
     strictly_convex=False,
@@ -137,6 +143,11 @@ def cubed_hinge(m: Array, *, margin: Positive = 1.0) -> Array:
     """
     shortfall = positive_part(margin - m)
     return shortfall * shortfall * shortfall
+
+
+def _smoothed_hinge_link(score: Array) -> Array:
+    """1 / (2 - s) for s >= 0, and 1 less that of -s for s < 0, in one formula."""
+    return 0.5 + score / (2 * (2 - jnp.abs(score)))
 
 
 @margin(
@@ -264,14 +275,3 @@ def perceptron(m: Array) -> Array:
         organization in the brain, doi:10.1037/h0042519.
     """
     return positive_part(-m)
-
-
-def _cubed_hinge_link(score: Array) -> Array:
-    """(1 + s)² / ((1 + s)² + (1 - s)²), from the slopes 3 (1 - s)² and 3 (1 + s)²."""
-    inside = jnp.clip(score, -1, 1)
-    return (1 + inside) ** 2 / (2 * (1 + inside**2))
-
-
-def _smoothed_hinge_link(score: Array) -> Array:
-    """1 / (2 - s) for s >= 0, and 1 less that of -s for s < 0, in one formula."""
-    return 0.5 + score / (2 * (2 - jnp.abs(score)))

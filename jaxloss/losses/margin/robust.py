@@ -99,6 +99,13 @@ def sigmoid_margin(m: Array) -> Array:
     return sigmoid(-m)
 
 
+@with_partials(lambda _, m: -2 * jnp.exp(-2 * softplus(m)) * sigmoid(m))
+def _squared_chance(m: Array) -> Array:
+    """Of the other label; the slope has no factor twice, which would be kept in memory."""
+    other = sigmoid(-m)
+    return other * other
+
+
 @margin(
     convex=False,
     strictly_convex=False,
@@ -182,10 +189,3 @@ def tangent(m: Array) -> Array:
     """
     gap = 2 * arctan(m) - 1
     return gap * gap
-
-
-@with_partials(lambda _, m: -2 * jnp.exp(-2 * softplus(m)) * sigmoid(m))
-def _squared_chance(m: Array) -> Array:
-    """Of the other label; the slope has no factor twice, which would be kept in memory."""
-    other = sigmoid(-m)
-    return other * other

@@ -101,6 +101,27 @@ def exponential(m: Array) -> Array:
     return jnp.exp(-m)
 
 
+def _joint_share(m: Array, q: Array) -> Array:
+    """The joint over the margin beyond it, and 1 up to it."""
+    joint = quotient(q, q + 1)
+    return quotient(joint, jnp.maximum(m, joint))
+
+
+@with_partials(
+    lambda _, m, q: -(_joint_share(m, q) ** (q + 1)),
+    lambda _, m, q: quotient(_joint_share(m, q) ** q, q + 1) * jnp.log(_joint_share(m, q)),
+)
+def _dwd(m: Array, q: Array) -> Array:
+    """The tail has the value 1 / (q + 1) and the slope -1 at the joint q / (q + 1)."""
+    return positive_part(q / (q + 1) - m) + _joint_share(m, q) ** q / (q + 1)
+
+
+def _dwd_link(score: Array, joint: Array, power: Array) -> Array:
+    """1 / (1 + (joint / s)^power) beyond the joint, from the slopes there; 1/2 up to it."""
+    steepness = power * jnp.log(jnp.maximum(jnp.abs(score), joint) / joint)
+    return sigmoid(jnp.sign(score) * steepness)
+
+
 @margin(
     convex=True,
     strictly_convex=False,
@@ -224,24 +245,3 @@ def unhinged(m: Array) -> Array:
         of being unhinged, arXiv:1505.07634.
     """
     return 1 - m
-
-
-def _joint_share(m: Array, q: Array) -> Array:
-    """The joint over the margin beyond it, and 1 up to it."""
-    joint = quotient(q, q + 1)
-    return quotient(joint, jnp.maximum(m, joint))
-
-
-@with_partials(
-    lambda _, m, q: -(_joint_share(m, q) ** (q + 1)),
-    lambda _, m, q: quotient(_joint_share(m, q) ** q, q + 1) * jnp.log(_joint_share(m, q)),
-)
-def _dwd(m: Array, q: Array) -> Array:
-    """The tail has the value 1 / (q + 1) and the slope -1 at the joint q / (q + 1)."""
-    return positive_part(q / (q + 1) - m) + _joint_share(m, q) ** q / (q + 1)
-
-
-def _dwd_link(score: Array, joint: Array, power: Array) -> Array:
-    """1 / (1 + (joint / s)^power) beyond the joint, from the slopes there; 1/2 up to it."""
-    steepness = power * jnp.log(jnp.maximum(jnp.abs(score), joint) / joint)
-    return sigmoid(jnp.sign(score) * steepness)

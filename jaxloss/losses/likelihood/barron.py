@@ -18,6 +18,15 @@ _NODES = np.exp(np.pi / 2 * np.sinh(_STEPS))
 _WEIGHTS = (_STEPS[1] - _STEPS[0]) * np.pi / 2 * np.cosh(_STEPS) * _NODES
 
 
+def _log_mass(alpha: Array) -> Array:
+    """The log of the integral of exp(-barron) over the whole line."""
+    nodes, weights = (jnp.asarray(x, alpha.dtype) for x in (_NODES, _WEIGHTS))
+    # Far out, where the density is 0, the derivatives of its exponent overflow.
+    dense = barron.rho(nodes, alpha=alpha) < 1 / machine_epsilon(alpha)
+    density = jnp.exp(-barron.rho(jnp.where(dense, nodes, 0), alpha=alpha))
+    return jnp.log(2 * jnp.sum(jnp.where(dense, density, 0) * weights))
+
+
 @distance(
     convex=lambda alpha: alpha >= 1,
     strictly_convex=lambda alpha: alpha >= 1,
@@ -64,12 +73,3 @@ def barron_nll(residual: Array, *, alpha: ZeroToTwo = 1.0, scale: Positive = 1.0
         + jnp.log(scale)
         + _log_mass(jnp.asarray(alpha, residual.dtype))
     )
-
-
-def _log_mass(alpha: Array) -> Array:
-    """The log of the integral of exp(-barron) over the whole line."""
-    nodes, weights = (jnp.asarray(x, alpha.dtype) for x in (_NODES, _WEIGHTS))
-    # Far out, where the density is 0, the derivatives of its exponent overflow.
-    dense = barron.rho(nodes, alpha=alpha) < 1 / machine_epsilon(alpha)
-    density = jnp.exp(-barron.rho(jnp.where(dense, nodes, 0), alpha=alpha))
-    return jnp.log(2 * jnp.sum(jnp.where(dense, density, 0) * weights))

@@ -15,6 +15,14 @@ from jaxloss.numerics.custom_jvp import with_partials
 from jaxloss.numerics.standardise import over_scale
 
 
+@with_partials(
+    lambda _, rates, targets: relative_excess(rates, targets),
+    lambda _, rates, targets: -jnp.where((rates == 0) & (targets == 0), 0, log(rates)),
+)
+def _poisson(rates: Array, targets: Array) -> Array:
+    return rates - targets * log_or_finite(rates, targets)
+
+
 @loss(
     convex=True,
     lipschitz=math.inf,
@@ -52,6 +60,16 @@ def poisson_nll(rates: NonNegativeReal, targets: NonNegativeReal) -> Array:
         doi:10.1007/978-1-4899-3242-6.
     """
     return _poisson(rates, targets)
+
+
+@with_partials(
+    lambda _, targets, x: zero_if_weightless(targets, x),
+    lambda _, targets, __: targets,
+)
+def _times(targets: Array, x: Array) -> Array:
+    """The product for targets >= 0, where a target of 0 wins over infinity."""
+    bound = 1 / jnp.maximum(tiny(x) - targets, 0)  # infinite, but where the target is 0
+    return targets * jnp.maximum(jnp.minimum(x, bound), -bound)
 
 
 @loss(
@@ -175,21 +193,3 @@ def nll(log_probabilities: LogProbabilities, labels: Label) -> Array:
         Good (1952), Rational decisions, doi:10.1111/j.2517-6161.1952.tb00104.x.
     """
     return -at_label(log_probabilities, labels)
-
-
-@with_partials(
-    lambda _, rates, targets: relative_excess(rates, targets),
-    lambda _, rates, targets: -jnp.where((rates == 0) & (targets == 0), 0, log(rates)),
-)
-def _poisson(rates: Array, targets: Array) -> Array:
-    return rates - targets * log_or_finite(rates, targets)
-
-
-@with_partials(
-    lambda _, targets, x: zero_if_weightless(targets, x),
-    lambda _, targets, __: targets,
-)
-def _times(targets: Array, x: Array) -> Array:
-    """The product for targets >= 0, where a target of 0 wins over infinity."""
-    bound = 1 / jnp.maximum(tiny(x) - targets, 0)  # infinite, but where the target is 0
-    return targets * jnp.maximum(jnp.minimum(x, bound), -bound)

@@ -60,6 +60,41 @@ def laplace_nll(location: Real, scale: Spread, targets: Real) -> Array:
     return log_scale + ratio
 
 
+# Of error and scale at once: where the scale is 0, the ratio is infinite and its own slope 0.
+@with_partials(
+    lambda _, error, scale, freedom: (
+        (freedom + 1) * _share(error, scale, freedom) * reciprocal(_length(error, scale, freedom))
+    ),
+    lambda _, error, scale, freedom: (
+        -(freedom + 1)
+        * _share(error, scale, freedom)
+        * _share(error, scale, freedom)
+        * reciprocal(positive_scale(error, scale))
+    ),
+    lambda _, error, scale, freedom: (
+        (
+            log1p_square_lag(_over_root(error, scale, freedom))
+            - quotient(rational_saturation(_over_root(error, scale, freedom)), freedom)
+        )
+        / 2
+    ),
+)
+def _tail(error: Array, scale: Array, freedom: Array) -> Array:
+    return (freedom + 1) / 2 * log1p_square(_over_root(error, scale, freedom))
+
+
+def _over_root(error: Array, scale: Array, freedom: Array) -> Array:
+    return quotient(over_scale(error, scale)[0], jnp.sqrt(freedom))
+
+
+def _share(error: Array, scale: Array, freedom: Array) -> Array:
+    return sine(error, jnp.sqrt(freedom) * positive_scale(error, scale))
+
+
+def _length(error: Array, scale: Array, freedom: Array) -> Array:
+    return hypot(error, jnp.sqrt(freedom) * positive_scale(error, scale))
+
+
 @loss(
     convex=False,
     lipschitz=math.inf,
@@ -145,38 +180,3 @@ def von_mises_nll(location: Angle, concentration: Concentration, targets: Angle)
     """
     half = jnp.sin((targets - location) / 2)
     return 2 * concentration * half * half + log_i0e(concentration)
-
-
-# Of error and scale at once: where the scale is 0, the ratio is infinite and its own slope 0.
-@with_partials(
-    lambda _, error, scale, freedom: (
-        (freedom + 1) * _share(error, scale, freedom) * reciprocal(_length(error, scale, freedom))
-    ),
-    lambda _, error, scale, freedom: (
-        -(freedom + 1)
-        * _share(error, scale, freedom)
-        * _share(error, scale, freedom)
-        * reciprocal(positive_scale(error, scale))
-    ),
-    lambda _, error, scale, freedom: (
-        (
-            log1p_square_lag(_over_root(error, scale, freedom))
-            - quotient(rational_saturation(_over_root(error, scale, freedom)), freedom)
-        )
-        / 2
-    ),
-)
-def _tail(error: Array, scale: Array, freedom: Array) -> Array:
-    return (freedom + 1) / 2 * log1p_square(_over_root(error, scale, freedom))
-
-
-def _over_root(error: Array, scale: Array, freedom: Array) -> Array:
-    return quotient(over_scale(error, scale)[0], jnp.sqrt(freedom))
-
-
-def _share(error: Array, scale: Array, freedom: Array) -> Array:
-    return sine(error, jnp.sqrt(freedom) * positive_scale(error, scale))
-
-
-def _length(error: Array, scale: Array, freedom: Array) -> Array:
-    return hypot(error, jnp.sqrt(freedom) * positive_scale(error, scale))

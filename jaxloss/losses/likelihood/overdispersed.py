@@ -35,6 +35,30 @@ from jaxloss.numerics.standardise import over_scale
 _HALF_LOG_2PI = math.log(2 * math.pi) / 2
 
 
+def _scattered_by_dispersion(_: Array, mean: Array, dispersion: Array, targets: Array) -> Array:
+    """-(r log((mean + r) / (target + r)))², near 0 half of it: the terms would cancel."""
+    excess = quotient(jnp.abs(mean - targets), 1 + dispersion * jnp.minimum(mean, targets))
+    gap = jnp.sign(mean - targets) * log1p_over_rate(excess, dispersion)
+    return -gap * gap * phi2(-dispersion * gap)
+
+
+@with_partials(
+    lambda _, mean, dispersion, targets: (
+        relative_excess(mean, targets) * reciprocal(1 + dispersion * mean)
+    ),
+    _scattered_by_dispersion,
+    lambda _, mean, dispersion, targets: (
+        log1p_ratio(dispersion * mean, dispersion * targets)
+        - zero_if_weightless(targets, log(mean))
+    ),
+)
+def _scattered(mean: Array, dispersion: Array, targets: Array) -> Array:
+    """(r + y) log((m + r) / (y + r)) + y - y log m: all but the rest of Stirling's formula."""
+    share = log(mean) - jnp.log1p(dispersion * mean)
+    thinned = log1p_over_rate(mean, dispersion) - weighted(targets, share)
+    return thinned - log_rising_integral(targets, dispersion)
+
+
 @loss(
     convex=False,
     lipschitz=math.inf,
@@ -126,6 +150,32 @@ def gamma_nll(mean: PositiveReal, dispersion: Spread, targets: PositiveReal) -> 
     return deviance + log_dispersion / 2 + (stirling_remainder(dispersion) + _HALF_LOG_2PI)
 
 
+@with_partials(
+    lambda _, alpha, beta, targets: _log_share_ratio(alpha, beta, targets, 1 - targets),
+    lambda _, alpha, beta, targets: _log_share_ratio(beta, alpha, 1 - targets, targets),
+    lambda _, alpha, beta, targets: (
+        -quotient(_lead(alpha, beta, targets, 1 - targets), targets) * reciprocal(1 - targets)
+    ),
+)
+def _information(alpha: Array, beta: Array, targets: Array) -> Array:
+    """KL of the mean from the target times the total: log B alone is huge and cancels."""
+    total = alpha + beta
+    above = alpha * expm1_minus_x(log_ratio(total * targets, alpha))
+    return above + beta * expm1_minus_x(log_ratio(total * (1 - targets), beta))
+
+
+def _log_share_ratio(own: Array, other: Array, target: Array, rest: Array) -> Array:
+    """Log of the share that one concentration has of both, over its target."""
+    total = own + other
+    lead = quotient(_lead(own, other, target, rest), total)
+    return log_quotient(lead, quotient(own, total), target)
+
+
+def _lead(own: Array, other: Array, target: Array, rest: Array) -> Array:
+    """By how much a concentration exceeds its target share, 1 - rest, of the total."""
+    return own * rest - other * target
+
+
 @loss(
     convex=True,
     strictly_convex=True,
@@ -171,53 +221,3 @@ def beta_nll(alpha: PositiveReal, beta: PositiveReal, targets: OpenProbability) 
     # A difference of Stirling's remainders of `more` and of the total would lose that of `less`.
     norm -= log_rising_excess(less, reciprocal(more))
     return _information(alpha, beta, targets) + norm
-
-
-def _scattered_by_dispersion(_: Array, mean: Array, dispersion: Array, targets: Array) -> Array:
-    """-(r log((mean + r) / (target + r)))², near 0 half of it: the terms would cancel."""
-    excess = quotient(jnp.abs(mean - targets), 1 + dispersion * jnp.minimum(mean, targets))
-    gap = jnp.sign(mean - targets) * log1p_over_rate(excess, dispersion)
-    return -gap * gap * phi2(-dispersion * gap)
-
-
-@with_partials(
-    lambda _, mean, dispersion, targets: (
-        relative_excess(mean, targets) * reciprocal(1 + dispersion * mean)
-    ),
-    _scattered_by_dispersion,
-    lambda _, mean, dispersion, targets: (
-        log1p_ratio(dispersion * mean, dispersion * targets)
-        - zero_if_weightless(targets, log(mean))
-    ),
-)
-def _scattered(mean: Array, dispersion: Array, targets: Array) -> Array:
-    """(r + y) log((m + r) / (y + r)) + y - y log m: all but the rest of Stirling's formula."""
-    share = log(mean) - jnp.log1p(dispersion * mean)
-    thinned = log1p_over_rate(mean, dispersion) - weighted(targets, share)
-    return thinned - log_rising_integral(targets, dispersion)
-
-
-@with_partials(
-    lambda _, alpha, beta, targets: _log_share_ratio(alpha, beta, targets, 1 - targets),
-    lambda _, alpha, beta, targets: _log_share_ratio(beta, alpha, 1 - targets, targets),
-    lambda _, alpha, beta, targets: (
-        -quotient(_lead(alpha, beta, targets, 1 - targets), targets) * reciprocal(1 - targets)
-    ),
-)
-def _information(alpha: Array, beta: Array, targets: Array) -> Array:
-    """KL of the mean from the target times the total: log B alone is huge and cancels."""
-    total = alpha + beta
-    above = alpha * expm1_minus_x(log_ratio(total * targets, alpha))
-    return above + beta * expm1_minus_x(log_ratio(total * (1 - targets), beta))
-
-
-def _log_share_ratio(own: Array, other: Array, target: Array, rest: Array) -> Array:
-    """Log of the share that one concentration has of both, over its target."""
-    total = own + other
-    lead = quotient(_lead(own, other, target, rest), total)
-    return log_quotient(lead, quotient(own, total), target)
-
-
-def _lead(own: Array, other: Array, target: Array, rest: Array) -> Array:
-    """By how much a concentration exceeds its target share, 1 - rest, of the total."""
-    return own * rest - other * target

@@ -20,6 +20,22 @@ from jaxloss.numerics.special import expm1_minus_x
 _NEAR = 0.5  # up to this ratio (or log of one) the forms for nearly equal masses keep more digits
 
 
+def _relative_entropy(mass: Array, log_mass: Array, log_other: Array) -> Array:
+    """Sum of mass log(mass / other) - mass + other, from logs and the mass."""
+    absent = mass == 0
+    gap = jnp.where(absent, 0, log_mass) - jnp.where(absent, 0, log_other)
+    return jnp.sum(_excess(mass, gap, jnp.exp(log_other)), axis=-1)
+
+
+def _excess(mass: Array, gap: Array, other: Array) -> Array:
+    """Mass times gap - mass + other, each >= 0, where the gap is log(mass / other)."""
+    present = mass > 0
+    near = (jnp.abs(gap) < _NEAR) & present
+    alike = mass * expm1_minus_x(jnp.where(near, -gap, 0))
+    unlike = mass * jnp.where(present, gap, 0) - mass + other
+    return jnp.where(near, alike, unlike)
+
+
 @loss(convex=True, supremum=math.inf, calibrated=True, proper=True, elicits="distribution")
 def kl_divergence(log_predictions: LogProbabilities, targets: Simplex) -> Array:
     """The information lost when the prediction stands in for the target.
@@ -124,6 +140,12 @@ def reverse_kl(log_predictions: LogProbabilities, log_targets: LogProbabilities)
     return _relative_entropy(jnp.exp(log_predictions), log_predictions, log_targets)
 
 
+@with_partials(lambda _, tilt: jnp.log1p(tilt) - jnp.log1p(-tilt))
+def _tilt_entropy(tilt: Array) -> Array:
+    """(1 + x) log(1 + x) + (1 - x) log(1 - x), whose terms cancel near 0."""
+    return 2 * tilt * jnp.arctanh(tilt) + jnp.log1p(-tilt * tilt)
+
+
 @loss(convex=False, supremum=math.log(2), calibrated=True, proper=False)
 def jensen_shannon(log_predictions: LogProbabilities, targets: Simplex) -> Array:
     """How much one draw tells of which of the two distributions it came from.
@@ -165,12 +187,6 @@ def jensen_shannon(log_predictions: LogProbabilities, targets: Simplex) -> Array
     alike = _tilt_entropy(small)
     unlike = xlogx(divide(2 * p, both)) + xlogx(divide(2 * t, both))
     return jnp.sum(both / 4 * jnp.where(near, alike, unlike), axis=-1)
-
-
-@with_partials(lambda _, tilt: jnp.log1p(tilt) - jnp.log1p(-tilt))
-def _tilt_entropy(tilt: Array) -> Array:
-    """(1 + x) log(1 + x) + (1 - x) log(1 - x), whose terms cancel near 0."""
-    return 2 * tilt * jnp.arctanh(tilt) + jnp.log1p(-tilt * tilt)
 
 
 def _entropy_of_two(mixture: float) -> float:
@@ -269,19 +285,3 @@ def cauchy_schwarz_divergence(probabilities: Simplex, targets: Simplex) -> Array
     near = gap < _NEAR
     alike = -jnp.log1p(-jnp.where(near, gap, 0))
     return jnp.where(near, alike, -log(jnp.sum(p * t, axis=-1)))
-
-
-def _relative_entropy(mass: Array, log_mass: Array, log_other: Array) -> Array:
-    """Sum of mass log(mass / other) - mass + other, from logs and the mass."""
-    absent = mass == 0
-    gap = jnp.where(absent, 0, log_mass) - jnp.where(absent, 0, log_other)
-    return jnp.sum(_excess(mass, gap, jnp.exp(log_other)), axis=-1)
-
-
-def _excess(mass: Array, gap: Array, other: Array) -> Array:
-    """Mass times gap - mass + other, each >= 0, where the gap is log(mass / other)."""
-    present = mass > 0
-    near = (jnp.abs(gap) < _NEAR) & present
-    alike = mass * expm1_minus_x(jnp.where(near, -gap, 0))
-    unlike = mass * jnp.where(present, gap, 0) - mass + other
-    return jnp.where(near, alike, unlike)

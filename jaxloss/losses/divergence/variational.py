@@ -14,6 +14,20 @@ from jaxloss.numerics.custom_jvp import with_partials
 from jaxloss.numerics.special import expm1_minus_x
 
 
+@with_partials(
+    lambda _, gap, log_variance: jnp.exp(_unless_exact(gap, -log_variance / 2)),
+    lambda reduced, *_: -reduced / 2,
+)
+def _over_deviation(gap: Array, log_variance: Array) -> Array:
+    """The gap over the standard deviation, where a gap of 0 wins over a deviation of 0."""
+    bound = 1 / jnp.maximum(tiny(gap) - jnp.abs(gap), 0)  # infinite, but where the gap is 0
+    return gap * jnp.minimum(jnp.exp(-log_variance / 2), bound)
+
+
+def _unless_exact(gap: Array, shrink: Array) -> Array:
+    return jnp.where((gap == 0) & jnp.isinf(jnp.exp(shrink)), 0, shrink)
+
+
 @loss(convex=True, strictly_convex=True, lipschitz=inf, smooth=inf, supremum=inf)
 def gaussian_kl(
     mean: Real, log_variance: SharedReal, prior_mean: SharedReal, prior_log_variance: SharedReal
@@ -66,20 +80,6 @@ def gaussian_kl(
     """
     reduced = _over_deviation(mean - prior_mean, prior_log_variance)
     return (expm1_minus_x(log_variance - prior_log_variance) + reduced * reduced) / 2
-
-
-@with_partials(
-    lambda _, gap, log_variance: jnp.exp(_unless_exact(gap, -log_variance / 2)),
-    lambda reduced, *_: -reduced / 2,
-)
-def _over_deviation(gap: Array, log_variance: Array) -> Array:
-    """The gap over the standard deviation, where a gap of 0 wins over a deviation of 0."""
-    bound = 1 / jnp.maximum(tiny(gap) - jnp.abs(gap), 0)  # infinite, but where the gap is 0
-    return gap * jnp.minimum(jnp.exp(-log_variance / 2), bound)
-
-
-def _unless_exact(gap: Array, shrink: Array) -> Array:
-    return jnp.where((gap == 0) & jnp.isinf(jnp.exp(shrink)), 0, shrink)
 
 
 def nearest_code(latents: ArrayLike, codebook: ArrayLike) -> Array:

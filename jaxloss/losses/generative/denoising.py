@@ -101,6 +101,39 @@ class Prediction(Denoising[...]):
     """The same loss for a network that puts out something else than the noise."""
 
 
+def _carried(
+    maker: Callable[..., Prediction], weighting: Denoising[...], factor: Callable[[Array], Array]
+) -> Prediction:
+    """The loss of the weight times what the square of the noise is over that of the prediction."""
+    if isinstance(weighting, Prediction) or not isinstance(weighting, Denoising):
+        message = "is a loss of predicted noise, as min_snr"
+        raise TypeError(f"{maker.__name__}: `weighting` {message}, got {weighting!r}")
+
+    def function(log_snr: Array, **hyperparameters: Any) -> Array:
+        return weighting.function(log_snr, **hyperparameters) * factor(log_snr)
+
+    doc = f"""`{weighting.__name__}` where the network puts out something else.
+
+    Args:
+        predictions: What `{maker.__name__}` is named after, shape `[...]`.
+        log_snr: Log of the signal-to-noise ratio; its shape is a prefix of `[...]`.
+        targets: The same of the data and its noise, shape `[...]`.
+        **hyperparameters: Those of `{weighting.__name__}`.
+
+    Returns:
+        One value per element, shape `[...]`.
+    """
+    return derive(
+        maker,
+        weighting,
+        function=function,
+        doc=doc,
+        facts=_WEIGHTED_SQUARE,
+        signature=weighting.signature,
+        kind=Prediction,
+    )
+
+
 def clean_prediction(weighting: Denoising[...]) -> Prediction:
     """Make the loss of a network that puts out clean data of a loss of predicted noise.
 
@@ -183,6 +216,10 @@ def velocity_prediction(weighting: Denoising[...]) -> Prediction:
     return _carried(velocity_prediction, weighting, sigmoid)
 
 
+def _squared_time(log_snr: Array) -> Array:
+    return jnp.square(sigmoid(log_snr / 2))
+
+
 def flow_prediction(weighting: Denoising[...]) -> Prediction:
     """Make the loss of a network that puts out velocities of a flow of a loss of predicted noise.
 
@@ -223,40 +260,3 @@ def flow_prediction(weighting: Denoising[...]) -> Prediction:
         augmentation, arXiv:2303.00848.
     """
     return _carried(flow_prediction, weighting, _squared_time)
-
-
-def _squared_time(log_snr: Array) -> Array:
-    return jnp.square(sigmoid(log_snr / 2))
-
-
-def _carried(
-    maker: Callable[..., Prediction], weighting: Denoising[...], factor: Callable[[Array], Array]
-) -> Prediction:
-    """The loss of the weight times what the square of the noise is over that of the prediction."""
-    if isinstance(weighting, Prediction) or not isinstance(weighting, Denoising):
-        message = "is a loss of predicted noise, as min_snr"
-        raise TypeError(f"{maker.__name__}: `weighting` {message}, got {weighting!r}")
-
-    def function(log_snr: Array, **hyperparameters: Any) -> Array:
-        return weighting.function(log_snr, **hyperparameters) * factor(log_snr)
-
-    doc = f"""`{weighting.__name__}` where the network puts out something else.
-
-    Args:
-        predictions: What `{maker.__name__}` is named after, shape `[...]`.
-        log_snr: Log of the signal-to-noise ratio; its shape is a prefix of `[...]`.
-        targets: The same of the data and its noise, shape `[...]`.
-        **hyperparameters: Those of `{weighting.__name__}`.
-
-    Returns:
-        One value per element, shape `[...]`.
-    """
-    return derive(
-        maker,
-        weighting,
-        function=function,
-        doc=doc,
-        facts=_WEIGHTED_SQUARE,
-        signature=weighting.signature,
-        kind=Prediction,
-    )

@@ -15,6 +15,26 @@ from jaxloss.numerics import as_array, computing_dtype, quotient
 from jaxloss.numerics.broadcasting import expand_trailing
 
 
+def _mixing(owner: str, log_snr: ArrayLike, **arrays: ArrayLike) -> list[Array]:
+    """The arrays, then alpha and sigma, by logarithms: their slopes stay finite at 0."""
+    *cast, level = _together(owner, "log_snr", log_snr, **arrays)
+    return [*cast, *(jnp.exp(jax.nn.log_sigmoid(x) / 2) for x in (level, -level))]
+
+
+def _together(owner: str, name: str, level: ArrayLike, **arrays: ArrayLike) -> list[Array]:
+    """The arrays, of one shape and in the computing dtype, then the level, with as many axes."""
+    given = {key: as_array(value) for key, value in {**arrays, name: level}.items()}
+    dtype = computing_dtype(*given.values())
+    (first, like), *others = given.items()
+    for key, array in others[:-1]:
+        if array.shape != like.shape:
+            shapes = f"`{first}` {like.shape}, `{key}` {array.shape}"
+            message = f"{owner}: shapes are equal, never broadcast, got {shapes}"
+            raise ValueError(message)
+    as_prefix(owner, name, given[name], like.shape)
+    return [expand_trailing(array.astype(dtype), like.ndim) for array in given.values()]
+
+
 def diffuse(clean: ArrayLike, noise: ArrayLike, log_snr: ArrayLike) -> Array:
     """Clean data with noise mixed in, as a diffusion model is shown it.
 
@@ -278,23 +298,3 @@ def flow_log_snr(times: ArrayLike, *, sigma_min: ArrayLike = 0.0) -> Array:
     """
     (t,) = _together("flow_log_snr", "times", times)
     return 2 * (jnp.log(t) - jnp.log1p(sigma_min * t - t))
-
-
-def _mixing(owner: str, log_snr: ArrayLike, **arrays: ArrayLike) -> list[Array]:
-    """The arrays, then alpha and sigma, by logarithms: their slopes stay finite at 0."""
-    *cast, level = _together(owner, "log_snr", log_snr, **arrays)
-    return [*cast, *(jnp.exp(jax.nn.log_sigmoid(x) / 2) for x in (level, -level))]
-
-
-def _together(owner: str, name: str, level: ArrayLike, **arrays: ArrayLike) -> list[Array]:
-    """The arrays, of one shape and in the computing dtype, then the level, with as many axes."""
-    given = {key: as_array(value) for key, value in {**arrays, name: level}.items()}
-    dtype = computing_dtype(*given.values())
-    (first, like), *others = given.items()
-    for key, array in others[:-1]:
-        if array.shape != like.shape:
-            shapes = f"`{first}` {like.shape}, `{key}` {array.shape}"
-            message = f"{owner}: shapes are equal, never broadcast, got {shapes}"
-            raise ValueError(message)
-    as_prefix(owner, name, given[name], like.shape)
-    return [expand_trailing(array.astype(dtype), like.ndim) for array in given.values()]

@@ -173,7 +173,7 @@ def log1p_square(x: Array) -> Array:
 
 
 @with_partials(lambda _, x: 2 * sine(x, 1.0) * sine(1.0, x) * rational_saturation(x))
-def log1p_square_lag(x: Array) -> Array:
+def log1p_square_minus_saturation(x: Array) -> Array:
     """log(1 + x²) - x² / (1 + x²), whose terms cancel near 0: it is x⁴ / 2."""
     size, far = jnp.abs(x), 1 / machine_epsilon(x)
     near = jnp.minimum(size, far) ** 2
@@ -183,7 +183,7 @@ def log1p_square_lag(x: Array) -> Array:
 
 
 @with_partials(lambda _, x: 2 * x * x * x * jnp.exp(-x * x))
-def gaussian_well_lag(x: Array) -> Array:
+def gaussian_well_scale_partial(x: Array) -> Array:
     """1 - exp(-x²) - x² exp(-x²), whose terms cancel near 0: it is x⁴ / 2."""
     square = jnp.minimum(jnp.abs(x), 1 / machine_epsilon(x) + nan_like(x)) ** 2
     near = jnp.minimum(square, 1)

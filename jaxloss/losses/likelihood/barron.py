@@ -12,7 +12,8 @@ from jaxloss.losses.regression.robust import barron
 from jaxloss.numerics import machine_epsilon
 
 # Nodes and weights of the double exponential rule for the integral from 0 to infinity, of which
-# 121 give 11 digits for every shape (Takahasi & Mori 1974, doi:10.2977/prims/1195192451).
+# 121 give 11 digits for every shape (Takahasi & Mori 1974, doi:10.2977/prims/1195192451). The nodes
+# reach from 3e-15 to 3e14, as the density of alpha = 0 falls off as a power only.
 _STEPS = np.linspace(-3.75, 3.75, 121)
 _NODES = np.exp(np.pi / 2 * np.sinh(_STEPS))
 _WEIGHTS = (_STEPS[1] - _STEPS[0]) * np.pi / 2 * np.cosh(_STEPS) * _NODES
@@ -21,7 +22,8 @@ _WEIGHTS = (_STEPS[1] - _STEPS[0]) * np.pi / 2 * np.cosh(_STEPS) * _NODES
 def _log_mass(alpha: Array) -> Array:
     """The log of the integral of exp(-barron) over the whole line."""
     nodes, weights = (jnp.asarray(x, alpha.dtype) for x in (_NODES, _WEIGHTS))
-    # Far out, where the density is 0, the derivatives of its exponent overflow.
+    # Far out, where the density is 0, the derivatives of its exponent overflow, and 0 times those
+    # is NaN. The node is replaced before: a select after it would leave NaN in the gradient.
     dense = barron.rho(nodes, alpha=alpha) < 1 / machine_epsilon(alpha)
     density = jnp.exp(-barron.rho(jnp.where(dense, nodes, 0), alpha=alpha))
     return jnp.log(2 * jnp.sum(jnp.where(dense, density, 0) * weights))
@@ -37,7 +39,7 @@ def _log_mass(alpha: Array) -> Array:
     redescending=lambda alpha: alpha < 1,
 )
 def barron_nll(residual: Array, *, alpha: ZeroToTwo = 1.0, scale: Positive = 1.0) -> Array:
-    """The surprise at a target under a density that falls off as `barron` rises.
+    """Negative log-likelihood of the density proportional to exp(-`barron`), normalised.
 
         rho(r / c, a) + log c + log Z(a),   Z(a) = ∫ exp(-rho(x, a)) dx,   rho = barron,
         r = prediction - target,   a = alpha,   c = scale
@@ -53,8 +55,8 @@ def barron_nll(residual: Array, *, alpha: ZeroToTwo = 1.0, scale: Positive = 1.0
     The integral is a sum over 121 points, good to the rounding error of single precision and to 11
     digits in double.
 
-    Use when how robust the loss is, and at which scale, are to be learned from the data.
-    Avoid when they are known: `barron` has the same slope for less.
+    Use when shape and scale, and so how robust the loss is, should be learned from the data.
+    Avoid when they are known: `barron` has the same gradient at less cost.
 
     Example:
         >>> import jaxloss as jl
@@ -63,7 +65,8 @@ def barron_nll(residual: Array, *, alpha: ZeroToTwo = 1.0, scale: Positive = 1.0
 
     Limits:
         alpha = 2 is `gaussian_nll` of variance scale² plus log(2π) / 2. alpha = 0 is the negative
-        log-density of a Cauchy distribution of scale √2 c. The slope in the residual is `barron`'s.
+        log-density of a Cauchy distribution of scale √2 c. The partial in the residual is that of
+        `barron`.
 
     References:
         Barron (2019), A general and adaptive robust loss function, arXiv:1701.03077, section 3.

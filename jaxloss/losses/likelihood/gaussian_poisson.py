@@ -1,4 +1,4 @@
-"""Negative log-likelihoods: the surprise, in nats, at a target under the predicted distribution.
+"""Negative log-likelihoods of Gaussian, Poisson and categorical predictions, in nats.
 
 Terms that no prediction changes are left out, as log(target!) and log(2π) / 2.
 """
@@ -15,6 +15,8 @@ from jaxloss.numerics.custom_jvp import with_partials
 from jaxloss.numerics.standardise import over_scale
 
 
+# The partial in the rate is (rate - target) / rate: the terms 1 - target / rate, as JAX has them,
+# cancel near the fit. Where both are 0, the partials are 1 and 0, as 0 log 0 is 0.
 @with_partials(
     lambda _, rates, targets: relative_excess(rates, targets),
     lambda _, rates, targets: -jnp.where((rates == 0) & (targets == 0), 0, log(rates)),
@@ -31,7 +33,7 @@ def _poisson(rates: Array, targets: Array) -> Array:
     elicits="mean",
 )
 def poisson_nll(rates: NonNegativeReal, targets: NonNegativeReal) -> Array:
-    """The surprise at a count under a Poisson distribution of the predicted rate.
+    """Negative log-likelihood of a count under a Poisson distribution of predicted rate.
 
         rate - target log(rate)
 
@@ -62,6 +64,8 @@ def poisson_nll(rates: NonNegativeReal, targets: NonNegativeReal) -> Array:
     return _poisson(rates, targets)
 
 
+# Bounds in place of a select, beside which XLA on a CPU does not fuse a sum; the partials leave the
+# bounds out.
 @with_partials(
     lambda _, targets, x: zero_if_weightless(targets, x),
     lambda _, targets, __: targets,
@@ -81,7 +85,7 @@ def _times(targets: Array, x: Array) -> Array:
     elicits="log mean",
 )
 def poisson_nll_with_log_rates(log_rates: Real, targets: NonNegativeReal) -> Array:
-    """The surprise at a count under a Poisson distribution, from the log of its rate.
+    """Negative log-likelihood of a count under a Poisson distribution, from the log of its rate.
 
         exp(s) - target s,   s = log rate
 
@@ -119,7 +123,7 @@ def poisson_nll_with_log_rates(log_rates: Real, targets: NonNegativeReal) -> Arr
     elicits="mean",
 )
 def gaussian_nll(mean: Real, variance: Variance, targets: Real) -> Array:
-    """The surprise at a target under a Gaussian of predicted mean and variance.
+    """Negative log-likelihood of a Gaussian of predicted mean and variance.
 
         (log(variance) + (target - mean)² / variance) / 2
 
@@ -133,7 +137,7 @@ def gaussian_nll(mean: Real, variance: Variance, targets: Real) -> Array:
         One value per element, shape `[...]`, in nats, without the constant log(2π) / 2. At
         variance 0 it is -inf where the mean is exact and +inf elsewhere; nothing is clamped.
 
-    Use when the error differs from example to example and is to be predicted too.
+    Use when the error differs from example to example and should be predicted too.
     Avoid when the variance can reach 0 (bound it below), or when outliers occur: they are squared.
 
     Example:
@@ -165,7 +169,7 @@ def gaussian_nll(mean: Real, variance: Variance, targets: Real) -> Array:
     elicits="distribution",
 )
 def nll(log_probabilities: LogProbabilities, labels: Label) -> Array:
-    """The surprise at a label under predicted probabilities, given as their logs.
+    """Negative log-likelihood of a label, from predicted log-probabilities.
 
         -log p[label]
 

@@ -13,7 +13,12 @@ from jaxloss.core.loss import loss
 from jaxloss.numerics import abs_zero_grad, quotient, reciprocal
 from jaxloss.numerics.custom_jvp import with_partials
 from jaxloss.numerics.robust_kernels import hypot, rational_saturation, sine
-from jaxloss.numerics.special import log1p_square, log1p_square_lag, log_i0e, log_rising
+from jaxloss.numerics.special import (
+    log1p_square,
+    log1p_square_minus_saturation,
+    log_i0e,
+    log_rising,
+)
 from jaxloss.numerics.standardise import over_scale, positive_scale
 
 
@@ -26,7 +31,7 @@ from jaxloss.numerics.standardise import over_scale, positive_scale
     elicits="median",
 )
 def laplace_nll(location: Real, scale: Spread, targets: Real) -> Array:
-    """The surprise at a target under a Laplace distribution of predicted location and scale.
+    """Negative log-likelihood of a Laplace distribution of predicted location and scale.
 
         log(scale) + |target - location| / scale
 
@@ -40,7 +45,7 @@ def laplace_nll(location: Real, scale: Spread, targets: Real) -> Array:
         One value per element, shape `[...]`, in nats, without the constant log(2). At scale 0 it
         is -inf where the location is exact and +inf elsewhere; nothing is clamped.
 
-    Use when the error differs from example to example, is to be predicted, and has outliers.
+    Use when the error differs from example to example, should be predicted, and has outliers.
     Avoid when the scale can reach 0 (bound it below).
 
     Example:
@@ -60,34 +65,37 @@ def laplace_nll(location: Real, scale: Spread, targets: Real) -> Array:
     return log_scale + ratio
 
 
-# Of error and scale at once: where the scale is 0, the ratio is infinite and its own slope 0.
+# Partials in error and scale, not in their ratio: where the scale is 0 the ratio is infinite, the
+# derivative in it 0, and their product NaN. With length = √(error² + n scale²) and
+# sine = error / length they are (n + 1) sine / length and -(n + 1) sine² / scale, without squares
+# that may overflow.
 @with_partials(
     lambda _, error, scale, freedom: (
-        (freedom + 1) * _share(error, scale, freedom) * reciprocal(_length(error, scale, freedom))
+        (freedom + 1) * _sine(error, scale, freedom) * reciprocal(_length(error, scale, freedom))
     ),
     lambda _, error, scale, freedom: (
         -(freedom + 1)
-        * _share(error, scale, freedom)
-        * _share(error, scale, freedom)
+        * _sine(error, scale, freedom)
+        * _sine(error, scale, freedom)
         * reciprocal(positive_scale(error, scale))
     ),
     lambda _, error, scale, freedom: (
         (
-            log1p_square_lag(_over_root(error, scale, freedom))
-            - quotient(rational_saturation(_over_root(error, scale, freedom)), freedom)
+            log1p_square_minus_saturation(_standardised(error, scale, freedom))
+            - quotient(rational_saturation(_standardised(error, scale, freedom)), freedom)
         )
         / 2
     ),
 )
 def _tail(error: Array, scale: Array, freedom: Array) -> Array:
-    return (freedom + 1) / 2 * log1p_square(_over_root(error, scale, freedom))
+    return (freedom + 1) / 2 * log1p_square(_standardised(error, scale, freedom))
 
 
-def _over_root(error: Array, scale: Array, freedom: Array) -> Array:
+def _standardised(error: Array, scale: Array, freedom: Array) -> Array:
     return quotient(over_scale(error, scale)[0], jnp.sqrt(freedom))
 
 
-def _share(error: Array, scale: Array, freedom: Array) -> Array:
+def _sine(error: Array, scale: Array, freedom: Array) -> Array:
     return sine(error, jnp.sqrt(freedom) * positive_scale(error, scale))
 
 
@@ -104,7 +112,7 @@ def _length(error: Array, scale: Array, freedom: Array) -> Array:
 def student_t_nll(
     location: Real, scale: Spread, targets: Real, *, degrees_of_freedom: Positive = 4.0
 ) -> Array:
-    """The surprise at a target under Student's t distribution of predicted location and scale.
+    """Negative log-likelihood of Student's t distribution of predicted location and scale.
 
         log(scale) + (n + 1) / 2 log(1 + r² / n) + log(Γ(n / 2) / Γ((n + 1) / 2) sqrt(n / 2))
 
@@ -121,8 +129,8 @@ def student_t_nll(
         One value per element, shape `[...]`, in nats, without the constant log(2π) / 2. At scale 0
         it is -inf where the location is exact and +inf elsewhere; nothing is clamped.
 
-    Use when the error is to be predicted too and outliers are far: they cost only their logarithm.
-    Avoid when the start is far from the data: the slope fades with the distance.
+    Use when the error should be predicted too and outliers are far: they cost only their logarithm.
+    Avoid when the start is far from the data: the gradient fades with the distance.
 
     Example:
         >>> import jaxloss as jl
@@ -149,7 +157,7 @@ def student_t_nll(
 
 @loss(convex=False, elicits="mean direction")
 def von_mises_nll(location: Angle, concentration: Concentration, targets: Angle) -> Array:
-    """The surprise at an angle under a von Mises distribution of predicted location.
+    """Negative log-likelihood of an angle under a von Mises distribution of predicted location.
 
         log I0(c) - c cos(target - location),   c = concentration, I0 the Bessel function
 
@@ -178,5 +186,7 @@ def von_mises_nll(location: Angle, concentration: Concentration, targets: Angle)
     References:
         Mardia & Jupp (1999), Directional statistics, doi:10.1002/9780470316979.
     """
+    # log I0(c) - c cos(d) = log(exp(-c) I0(c)) + 2 c sin(d / 2)²: the two terms of order c, which
+    # would cancel for large concentrations, are gone.
     half = jnp.sin((targets - location) / 2)
     return 2 * concentration * half * half + log_i0e(concentration)

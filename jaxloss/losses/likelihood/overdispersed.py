@@ -1,4 +1,4 @@
-"""Negative log-likelihoods where targets are bounded: counts, positive numbers, proportions.
+"""Negative log-likelihoods of counts, positive numbers and proportions, with a dispersion.
 
 Terms that no prediction changes are left out; each loss says which.
 """
@@ -36,7 +36,9 @@ _HALF_LOG_2PI = math.log(2 * math.pi) / 2
 
 
 def _scattered_by_dispersion(_: Array, mean: Array, dispersion: Array, targets: Array) -> Array:
-    """-(r log((mean + r) / (target + r)))², near 0 half of it: the terms would cancel."""
+    """The partial of `_scattered` in the dispersion, of which r is the reciprocal."""
+    # With u = log((m + r) / (y + r)) it is -r² (u + exp(-u) - 1), whose terms are infinite at
+    # dispersion 0; with the gap g = r u, finite there, it is -g² phi2(-dispersion g).
     excess = quotient(jnp.abs(mean - targets), 1 + dispersion * jnp.minimum(mean, targets))
     gap = jnp.sign(mean - targets) * log1p_over_rate(excess, dispersion)
     return -gap * gap * phi2(-dispersion * gap)
@@ -53,7 +55,8 @@ def _scattered_by_dispersion(_: Array, mean: Array, dispersion: Array, targets: 
     ),
 )
 def _scattered(mean: Array, dispersion: Array, targets: Array) -> Array:
-    """(r + y) log((m + r) / (y + r)) + y - y log m: all but the rest of Stirling's formula."""
+    """(r + y) log((m + r) / (y + r)) + y - y log m: all but the remainder of Stirling's formula."""
+    # In terms that are finite at dispersion 0, where r is not: there it is m - y log m, Poisson's.
     share = log(mean) - jnp.log1p(dispersion * mean)
     thinned = log1p_over_rate(mean, dispersion) - weighted(targets, share)
     return thinned - log_rising_integral(targets, dispersion)
@@ -69,7 +72,7 @@ def _scattered(mean: Array, dispersion: Array, targets: Array) -> Array:
 def negative_binomial_nll(
     mean: NonNegativeReal, dispersion: Spread, targets: NonNegativeReal
 ) -> Array:
-    """The surprise at a count whose variance exceeds its predicted mean.
+    """Negative log-likelihood of a count under a negative binomial distribution (NB2).
 
         log Γ(r) - log Γ(target + r) - target log(mean / (mean + r)) + r log(1 + mean / r)
 
@@ -85,7 +88,7 @@ def negative_binomial_nll(
         One value per element, shape `[...]`, in nats, without the constant log(target!). It is 0
         where mean and target are 0, and +inf where only the mean is.
 
-    Use when counts scatter more than `poisson_nll` allows, and by how much is to be learnt.
+    Use when counts scatter more than `poisson_nll` allows, by a dispersion that is learned.
     Avoid when counts scatter less than a Poisson distribution does: no dispersion fits.
 
     Example:
@@ -113,7 +116,7 @@ def negative_binomial_nll(
     elicits="mean",
 )
 def gamma_nll(mean: PositiveReal, dispersion: Spread, targets: PositiveReal) -> Array:
-    """The surprise at a positive target under a gamma distribution of predicted mean.
+    """Negative log-likelihood of a positive target under a gamma distribution of predicted mean.
 
         k (q - log(q)) + log Γ(k) - k log(k),   q = target / mean,   k = 1 / dispersion
 
@@ -146,6 +149,8 @@ def gamma_nll(mean: PositiveReal, dispersion: Spread, targets: PositiveReal) -> 
         McCullagh & Nelder (1989), Generalized linear models, ch. 8,
         doi:10.1007/978-1-4899-3242-6.
     """
+    # By Stirling's formula log Γ(k) - k log k is -k - log(k) / 2 + log(2π) / 2 + a remainder. With
+    # -k in the first term, k (q - 1 - log q), no two large terms cancel where k is large.
     deviance, log_dispersion = over_scale(expm1_minus_x(log_ratio(targets, mean)), dispersion)
     return deviance + log_dispersion / 2 + (stirling_remainder(dispersion) + _HALF_LOG_2PI)
 
@@ -154,26 +159,28 @@ def gamma_nll(mean: PositiveReal, dispersion: Spread, targets: PositiveReal) -> 
     lambda _, alpha, beta, targets: _log_share_ratio(alpha, beta, targets, 1 - targets),
     lambda _, alpha, beta, targets: _log_share_ratio(beta, alpha, 1 - targets, targets),
     lambda _, alpha, beta, targets: (
-        -quotient(_lead(alpha, beta, targets, 1 - targets), targets) * reciprocal(1 - targets)
+        -quotient(_excess(alpha, beta, targets, 1 - targets), targets) * reciprocal(1 - targets)
     ),
 )
 def _information(alpha: Array, beta: Array, targets: Array) -> Array:
-    """KL of the mean from the target times the total: log B alone is huge and cancels."""
+    """The total times the KL divergence of the mean from the target."""
+    # By Stirling's formula this is what is left of log B and the two logarithms, which are huge for
+    # large concentrations and cancel; neither of these two terms is negative.
     total = alpha + beta
     above = alpha * expm1_minus_x(log_ratio(total * targets, alpha))
     return above + beta * expm1_minus_x(log_ratio(total * (1 - targets), beta))
 
 
-def _log_share_ratio(own: Array, other: Array, target: Array, rest: Array) -> Array:
-    """Log of the share that one concentration has of both, over its target."""
-    total = own + other
-    lead = quotient(_lead(own, other, target, rest), total)
-    return log_quotient(lead, quotient(own, total), target)
+def _log_share_ratio(alpha: Array, beta: Array, target: Array, rest: Array) -> Array:
+    """Log of the mean alpha / (alpha + beta) over its target, by their difference."""
+    total = alpha + beta
+    difference = quotient(_excess(alpha, beta, target, rest), total)
+    return log_quotient(difference, quotient(alpha, total), target)
 
 
-def _lead(own: Array, other: Array, target: Array, rest: Array) -> Array:
-    """By how much a concentration exceeds its target share, 1 - rest, of the total."""
-    return own * rest - other * target
+def _excess(alpha: Array, beta: Array, target: Array, rest: Array) -> Array:
+    """What alpha exceeds target (alpha + beta) by, without rounding the sum; rest is 1 - target."""
+    return alpha * rest - beta * target
 
 
 @loss(
@@ -184,7 +191,7 @@ def _lead(own: Array, other: Array, target: Array, rest: Array) -> Array:
     supremum=math.inf,
 )
 def beta_nll(alpha: PositiveReal, beta: PositiveReal, targets: OpenProbability) -> Array:
-    """The surprise at a proportion under a beta distribution of two predicted concentrations.
+    """Negative log-likelihood of a proportion under a beta distribution.
 
         log B(alpha, beta) - alpha log(target) - beta log(1 - target)
 
@@ -199,7 +206,7 @@ def beta_nll(alpha: PositiveReal, beta: PositiveReal, targets: OpenProbability) 
         One value per element, shape `[...]`, in nats, without the constant
         log(target (1 - target)).
 
-    Use when targets are proportions or probabilities whose scatter is to be predicted too.
+    Use when targets are proportions or probabilities whose scatter should be predicted too.
     Avoid when targets can be exactly 0 or 1: `binary_cross_entropy` takes those.
 
     Example:
@@ -216,6 +223,7 @@ def beta_nll(alpha: PositiveReal, beta: PositiveReal, targets: OpenProbability) 
         Ferrari & Cribari-Neto (2004), Beta regression for modelling rates and proportions,
         doi:10.1080/0266476042000214501.
     """
+    # log Γ(less) by Stirling's formula, and Γ(more + less) / Γ(more) as a rising factorial.
     less, more = jnp.minimum(alpha, beta), jnp.maximum(alpha, beta)
     norm = stirling_remainder(reciprocal(less)) - jnp.log(less) / 2 + _HALF_LOG_2PI
     # A difference of Stirling's remainders of `more` and of the total would lose that of `less`.

@@ -1,8 +1,8 @@
-"""Margin-based losses of the hinge kind: 0 for every example that is right by a margin.
+"""Hinge losses of the margin: 0 for every example that is right by a margin.
 
 Each is a function psi of the margin m, which is sign times score: positive where the sign of the
-score is right. Examples beyond the margin drop out, so that the fit rests on few of them. Those
-that have a slope up to the margin give probabilities, by the link among their facts.
+score is right. Examples beyond the margin have no gradient, so that the fit depends on few of
+them. Where the derivative varies up to the margin, probabilities follow by the link in the facts.
 """
 
 import math
@@ -26,7 +26,7 @@ from jaxloss.numerics import positive_part
     elicits="class",
 )
 def hinge(m: Array, *, margin: Positive = 1.0) -> Array:
-    """The shortfall from a margin, as in the support vector machine.
+    """Hinge loss: by how much the score misses a margin, as in support vector machines.
 
         max(margin - m, 0),   m = sign * score
 
@@ -37,8 +37,8 @@ def hinge(m: Array, *, margin: Positive = 1.0) -> Array:
     Returns:
         One value per element, shape `[...]`, in the unit of the scores.
 
-    Use when only the class matters, and few examples are to carry the fit.
-    Avoid when probabilities are wanted: the best score tells the class and nothing else.
+    Use when only the class matters, and few examples should determine the fit.
+    Avoid when probabilities are wanted: the best score gives the class and nothing else.
 
     Example:
         >>> import jaxloss as jl
@@ -67,7 +67,7 @@ def hinge(m: Array, *, margin: Positive = 1.0) -> Array:
     link=lambda score, margin: jnp.clip((1 + score / margin) / 2, 0, 1),
 )
 def squared_hinge(m: Array, *, margin: Positive = 1.0) -> Array:
-    """The squared shortfall from a margin: smooth, and the score tells the probability.
+    """Squared hinge loss: smooth, and the score determines the probability.
 
         max(margin - m, 0)²,   m = sign * score
 
@@ -79,7 +79,7 @@ def squared_hinge(m: Array, *, margin: Positive = 1.0) -> Array:
         One value per element, shape `[...]`, in the unit squared.
 
     Use when the hinge is wanted with a continuous gradient, or with probabilities.
-    Avoid when some labels are wrong: the slope grows with the error.
+    Avoid when some labels are wrong: the gradient grows with the error.
 
     Example:
         >>> import jaxloss as jl
@@ -98,9 +98,10 @@ def squared_hinge(m: Array, *, margin: Positive = 1.0) -> Array:
 
 
 def _cubed_hinge_link(score: Array) -> Array:
-    """(1 + s)² / ((1 + s)² + (1 - s)²), from the slopes 3 (1 - s)² and 3 (1 + s)²."""
-    inside = jnp.clip(score, -1, 1)
-    return (1 + inside) ** 2 / (2 * (1 + inside**2))
+    """(1 + s)² / ((1 + s)² + (1 - s)²), from the derivatives 3 (1 - s)² and 3 (1 + s)²."""
+    # p makes p psi'(s) = (1 - p) psi'(-s); beyond ±1 one of the two is 0, and so p is 1 or 0.
+    bounded = jnp.clip(score, -1, 1)
+    return (1 + bounded) ** 2 / (2 * (1 + bounded**2))
 
 
 @margin(
@@ -115,7 +116,7 @@ def _cubed_hinge_link(score: Array) -> Array:
     link=lambda score, margin: _cubed_hinge_link(score / margin),
 )
 def cubed_hinge(m: Array, *, margin: Positive = 1.0) -> Array:
-    """The cubed shortfall from a margin, with a continuous second derivative.
+    """Cubed hinge loss, with a continuous second derivative.
 
         max(margin - m, 0)³,   m = sign * score
 
@@ -126,8 +127,8 @@ def cubed_hinge(m: Array, *, margin: Positive = 1.0) -> Array:
     Returns:
         One value per element, shape `[...]`, in the unit cubed.
 
-    Use when the worst mistakes are to be removed first, on clean labels.
-    Avoid when some labels are wrong: the slope grows with the square of the error.
+    Use when the worst mistakes should be removed first, on clean labels.
+    Avoid when some labels are wrong: the gradient grows with the square of the error.
 
     Example:
         >>> import jaxloss as jl
@@ -162,7 +163,7 @@ def _smoothed_hinge_link(score: Array) -> Array:
     link=lambda score: _smoothed_hinge_link(jnp.clip(score, -1, 1)),
 )
 def smoothed_hinge(m: Array) -> Array:
-    """The hinge with its corner at 1 rounded off by a parabola between 0 and 1.
+    """Smoothed hinge loss: quadratic for margins between 0 and 1, linear below.
 
         0               where m >= 1,   m = sign * score
         (1 - m)² / 2    where 0 < m < 1
@@ -191,6 +192,7 @@ def smoothed_hinge(m: Array) -> Array:
         Shalev-Shwartz & Zhang (2013), Stochastic dual coordinate ascent methods for regularized
         loss minimization, arXiv:1209.1873.
     """
+    # Both branches in one product, as in `huber`: min(half, 1/2) stands for either.
     half = positive_part(1 - m) / 2
     inner = jnp.minimum(half, 0.5)
     return inner * (half - inner / 2) * 4
@@ -208,7 +210,7 @@ def smoothed_hinge(m: Array) -> Array:
     link=lambda score: jnp.clip((1 + score) / 2, 0, 1),
 )
 def modified_huber(m: Array) -> Array:
-    """The squared hinge, continued by its tangent where a score is wrong by more than 1.
+    """Modified Huber loss: squared hinge, linear where a score is wrong by more than 1.
 
         max(1 - m, 0)²    where m >= -1,   m = sign * score
         -4 m              where m < -1
@@ -219,7 +221,7 @@ def modified_huber(m: Array) -> Array:
     Returns:
         One value per element, shape `[...]`, a pure number.
 
-    Use when probabilities are wanted from scores that some wrong labels pull at.
+    Use when probabilities are wanted and some labels are wrong.
     Avoid when probabilities near 0 and 1 are wanted: beyond a score of 1 all are the same.
 
     Example:
@@ -249,7 +251,7 @@ def modified_huber(m: Array) -> Array:
     proper=False,
 )
 def perceptron(m: Array) -> Array:
-    """The size of the score where its sign is wrong.
+    """Perceptron loss: the size of the score where its sign is wrong, or 0.
 
         max(-m, 0),   m = sign * score
 

@@ -1,4 +1,4 @@
-"""Margin-based losses that are bounded: an example that is very wrong is taken for a wrong label.
+"""Bounded losses of the margin, which no single wrong label can dominate.
 
 Each is a function psi of the margin m, which is sign times score: positive where the sign of the
 score is right. None is convex, so the fit depends on where it starts.
@@ -27,7 +27,7 @@ from jaxloss.numerics.special import arctan
     elicits="class",
 )
 def ramp(m: Array) -> Array:
-    """Half the hinge, cut off at 1: no example costs more than a mistake.
+    """Ramp loss: half the hinge, clipped at 1.
 
         min(max((1 - m) / 2, 0), 1),   m = sign * score
 
@@ -69,7 +69,7 @@ def ramp(m: Array) -> Array:
     elicits="class",
 )
 def sigmoid_margin(m: Array) -> Array:
-    """A smooth count of mistakes: the probability of the other label.
+    """Sigmoid loss: the probability of the other label, a smooth zero-one loss.
 
         1 / (1 + exp(m)),   m = sign * score
 
@@ -99,9 +99,11 @@ def sigmoid_margin(m: Array) -> Array:
     return sigmoid(-m)
 
 
+# -2 s² (1 - s) with s = sigmoid(-m), and s² = exp(-2 softplus(m)): a factor that occurs twice would
+# be kept in memory.
 @with_partials(lambda _, m: -2 * jnp.exp(-2 * softplus(m)) * sigmoid(m))
-def _squared_chance(m: Array) -> Array:
-    """Of the other label; the slope has no factor twice, which would be kept in memory."""
+def _squared_probability(m: Array) -> Array:
+    """The square of the probability of the other label, sigmoid(-m)."""
     other = sigmoid(-m)
     return other * other
 
@@ -118,7 +120,7 @@ def _squared_chance(m: Array) -> Array:
     link=sigmoid,
 )
 def savage(m: Array) -> Array:
-    """The squared error of the probability that the score stands for: bounded and proper.
+    """Savage loss: the squared probability of the other label; bounded and proper.
 
         1 / (1 + exp(m))²,   m = sign * score
 
@@ -146,7 +148,7 @@ def savage(m: Array) -> Array:
         Brier (1950), Verification of forecasts expressed in terms of probability,
         doi:10.1175/1520-0493(1950)078<0001:VOFEIT>2.0.CO;2.
     """
-    return _squared_chance(m)
+    return _squared_probability(m)
 
 
 @margin(
@@ -161,7 +163,7 @@ def savage(m: Array) -> Array:
     link=lambda score: jnp.clip(jnp.arctan(score) + 0.5, 0, 1),
 )
 def tangent(m: Array) -> Array:
-    """Bounded on both sides: a score that is far too right costs as well.
+    """Tangent loss (2 atan(m) - 1)²: bounded, also for scores that are far too right.
 
         (2 atan(m) - 1)²,   m = sign * score
 

@@ -1,4 +1,4 @@
-"""Margin-based losses that are convex and smooth: every example keeps a say, however right it is.
+"""Convex losses of the margin without a flat part: every example has a gradient.
 
 Each is a function psi of the margin m, which is sign times score: positive where the sign of the
 score is right.
@@ -28,7 +28,7 @@ from jaxloss.numerics.logistic import sigmoid, softplus
     link=sigmoid,
 )
 def logistic(m: Array) -> Array:
-    """The surprise, in nats, at the label under the log-odds that the score is.
+    """Logistic loss: the negative log-likelihood of the label, where the score is its log-odds.
 
         log(1 + exp(-m)),   m = sign * score
 
@@ -38,8 +38,8 @@ def logistic(m: Array) -> Array:
     Returns:
         One value per element, shape `[...]`, in nats.
 
-    Use when in doubt: probabilities, a bounded slope and a unique best fit.
-    Avoid when many labels are wrong: the slope never returns to 0 (`savage`, `ramp`).
+    Use when in doubt: probabilities, a bounded gradient and a unique best fit.
+    Avoid when many labels are wrong: the gradient never returns to 0 (`savage`, `ramp`).
 
     Example:
         >>> import jaxloss as jl
@@ -69,7 +69,7 @@ def logistic(m: Array) -> Array:
     link=lambda score: sigmoid(2 * score),
 )
 def exponential(m: Array) -> Array:
-    """The loss of AdaBoost, which multiplies with every unit by which a score is wrong.
+    """Exponential loss exp(-m), the loss of AdaBoost.
 
         exp(-m),   m = sign * score
 
@@ -79,7 +79,7 @@ def exponential(m: Array) -> Array:
     Returns:
         One value per element, shape `[...]`, a pure number.
 
-    Use when the labels are clean and the hardest examples are to lead.
+    Use when the labels are clean and the hardest examples should dominate.
     Avoid when a label may be wrong: it outweighs all others. Beyond a score that is wrong by 88
         (by 709 in double precision) the value overflows to infinity.
 
@@ -107,17 +107,19 @@ def _joint_share(m: Array, q: Array) -> Array:
     return quotient(joint, jnp.maximum(m, joint))
 
 
+# q^q / ((q + 1)^(q + 1) m^q) is (joint / m)^q / (q + 1), with the joint q / (q + 1): q^q alone may
+# overflow. That ratio is 1 up to the joint, which makes the partials of both branches one formula.
 @with_partials(
     lambda _, m, q: -(_joint_share(m, q) ** (q + 1)),
     lambda _, m, q: quotient(_joint_share(m, q) ** q, q + 1) * jnp.log(_joint_share(m, q)),
 )
 def _dwd(m: Array, q: Array) -> Array:
-    """The tail has the value 1 / (q + 1) and the slope -1 at the joint q / (q + 1)."""
+    """The tail has the value 1 / (q + 1) and the derivative -1 at the joint q / (q + 1)."""
     return positive_part(q / (q + 1) - m) + _joint_share(m, q) ** q / (q + 1)
 
 
 def _dwd_link(score: Array, joint: Array, power: Array) -> Array:
-    """1 / (1 + (joint / s)^power) beyond the joint, from the slopes there; 1/2 up to it."""
+    """1 / (1 + (joint / s)^power) beyond the joint, from the derivatives there; 1/2 up to it."""
     steepness = power * jnp.log(jnp.maximum(jnp.abs(score), joint) / joint)
     return sigmoid(jnp.sign(score) * steepness)
 
@@ -134,7 +136,7 @@ def _dwd_link(score: Array, joint: Array, power: Array) -> Array:
     link=lambda score, q: _dwd_link(score, q / (q + 1), q + 1),
 )
 def dwd(m: Array, *, q: Positive = 1.0) -> Array:
-    """Distance-weighted discrimination: the hinge with a tail that decays as a power.
+    """Distance-weighted discrimination (DWD): a hinge whose tail decays as a power of the margin.
 
         1 - m                               where m <= q / (q + 1),   m = sign * score
         q^q / ((q + 1)^(q + 1) m^q)         elsewhere
@@ -155,7 +157,7 @@ def dwd(m: Array, *, q: Positive = 1.0) -> Array:
         [2.0, 0.5, 0.25, 0.125]
 
     Limits:
-        `hinge` as q → ∞; `unhinged` for m <= q / (q + 1); the slope is continuous.
+        `hinge` as q → ∞; `unhinged` for m <= q / (q + 1); the derivative is continuous.
 
     References:
         Marron, Todd & Ahn (2007), Distance-weighted discrimination,
@@ -178,7 +180,7 @@ def dwd(m: Array, *, q: Positive = 1.0) -> Array:
     link=lambda score: jnp.clip((1 + score) / 2, 0, 1),
 )
 def squared_margin(m: Array) -> Array:
-    """Least squares on labels of -1 and +1.
+    """Squared margin loss (1 - m)²: least squares on labels of -1 and +1.
 
         (1 - m)²,   m = sign * score
 
@@ -218,7 +220,7 @@ def squared_margin(m: Array) -> Array:
     elicits="class",
 )
 def unhinged(m: Array) -> Array:
-    """The hinge without its corner: the only convex loss that label noise does not bias.
+    """Unhinged loss 1 - m, the only convex loss that symmetric label noise does not bias.
 
         1 - m,   m = sign * score
 

@@ -1,7 +1,7 @@
 """Distance-based losses between the squared and the absolute error: convex, with bounded influence.
 
-The influence of an example is the slope rho'. All of these are parabolas near zero and lines far
-out, which makes a fit precise on ordinary noise and robust to a few wild targets.
+The influence of an example is the derivative rho'. All of these are parabolas near zero and lines
+far out, which makes a fit precise on ordinary noise and robust to a few outliers.
 """
 
 from math import inf
@@ -27,6 +27,8 @@ from jaxloss.numerics.robust_kernels import (
 from jaxloss.numerics.special import mean_excess
 
 
+# Both branches in one: inner (|r| - inner / 2) with inner = min(|r|, delta). The partials are
+# functions of the inputs alone, so that a gradient is one pass that keeps no |r| and no inner.
 @with_partials(
     lambda _, residual, delta: jnp.clip(residual, -delta, delta),
     lambda _, residual, delta: positive_part(jnp.abs(residual) - delta),
@@ -47,7 +49,7 @@ def _huber(residual: Array, delta: ArrayLike) -> Array:
     redescending=False,
 )
 def huber(residual: Array, *, delta: Positive = 1.0) -> Array:
-    """Squared error near zero, absolute error beyond `delta`.
+    """Huber loss: squared error near zero, absolute error beyond `delta`.
 
         r² / 2                    where |r| <= delta,   r = prediction - target
         delta (|r| - delta / 2)   elsewhere
@@ -76,14 +78,17 @@ def huber(residual: Array, *, delta: Positive = 1.0) -> Array:
     return _huber(residual, delta)
 
 
+# `huber` over beta, as d (|r| - d beta / 2) with the derivative d = min(|r| / beta, 1) in |r|: by
+# dividing first, no square of r or beta can overflow or underflow.
 @with_partials(
     lambda _, residual, beta: clipped_linear(residual, beta),
     lambda _, residual, beta: -(clipped_linear(residual, beta) ** 2) / 2,
 )
 def _smooth_l1(residual: Array, beta: ArrayLike) -> Array:
     size = jnp.abs(residual)
-    slope = jnp.minimum(size / jnp.maximum(beta, tiny(residual)), 1)
-    return slope * (size - slope * beta / 2)
+    # At beta 0 the least normal number stands in for it: 0 / 0 would be NaN at an exact fit.
+    derivative = jnp.minimum(size / jnp.maximum(beta, tiny(residual)), 1)
+    return derivative * (size - derivative * beta / 2)
 
 
 @distance(
@@ -96,7 +101,7 @@ def _smooth_l1(residual: Array, beta: ArrayLike) -> Array:
     redescending=False,
 )
 def smooth_l1(residual: Array, *, beta: NonNegative = 1.0) -> Array:
-    """Absolute error, rounded off within `beta` of zero.
+    """Smooth L1 loss: absolute error with a quadratic corner within `beta` of zero.
 
         r² / (2 beta)    where |r| < beta,   r = prediction - target
         |r| - beta / 2   elsewhere
@@ -108,8 +113,8 @@ def smooth_l1(residual: Array, *, beta: NonNegative = 1.0) -> Array:
     Returns:
         One value per element, shape `[...]`, in that unit.
 
-    Use when absolute error is right but its slope should fade at the fit, as for box coordinates.
-    Avoid when the value is to agree with `half_squared_error` near zero: that is `huber`.
+    Use when absolute error is right but its gradient should vanish at the fit, as for boxes.
+    Avoid when the value should agree with `half_squared_error` near zero: that is `huber`.
 
     Example:
         >>> import jaxloss as jl
@@ -125,6 +130,9 @@ def smooth_l1(residual: Array, *, beta: NonNegative = 1.0) -> Array:
     return _smooth_l1(residual, beta)
 
 
+# With the hypotenuse h = √(r² + delta²) the loss is delta (h - delta), where h - delta cancels for
+# small r unless it is written as r² / (h + delta). Its partials are r delta / h and, factored,
+# (h - delta) (1 - delta / h); the terms of JAX's own derivative in delta would cancel.
 @with_partials(
     lambda _, residual, delta: altitude(residual, delta),
     lambda _, residual, delta: hypot_excess(residual, delta) * versine(residual, delta),
@@ -143,13 +151,13 @@ def _pseudo_huber(residual: Array, delta: ArrayLike) -> Array:
     redescending=False,
 )
 def pseudo_huber(residual: Array, *, delta: Positive = 1.0) -> Array:
-    """A hyperbola: squared error near zero that bends smoothly into absolute error.
+    """Pseudo-Huber loss: a smooth, strictly convex Huber loss, whose graph is a hyperbola.
 
         delta² (√(1 + (r / delta)²) - 1),   r = prediction - target
 
     Args:
         residual: `predictions - targets`, shape `[...]`, in the unit of the targets.
-        delta: The slope far out, and the error around which the curve bends, in that unit.
+        delta: The derivative far out, and the error around which the curve bends, in that unit.
 
     Returns:
         One value per element, shape `[...]`, in the unit squared.
@@ -182,7 +190,7 @@ def pseudo_huber(residual: Array, *, delta: Positive = 1.0) -> Array:
     redescending=False,
 )
 def charbonnier(residual: Array, *, scale: Positive = 1e-3) -> Array:
-    """Absolute error made smooth by adding `scale`, in squares, to every error.
+    """Charbonnier loss √(r² + scale²): a smooth absolute error.
 
         √(r² + scale²),   r = prediction - target
 
@@ -195,7 +203,7 @@ def charbonnier(residual: Array, *, scale: Positive = 1e-3) -> Array:
     Returns:
         One value per element, shape `[...]`, in that unit.
 
-    Use when absolute error is right but a smooth slope is needed, as in image restoration.
+    Use when absolute error is right but a smooth gradient is needed, as in image restoration.
     Avoid when an exact fit must cost 0: `pseudo_huber` over its delta does.
 
     Example:
@@ -225,7 +233,7 @@ def charbonnier(residual: Array, *, scale: Positive = 1e-3) -> Array:
     redescending=False,
 )
 def log_cosh(residual: Array) -> Array:
-    """Squared error near zero that bends exponentially fast into absolute error.
+    """Log-cosh loss log(cosh(r)): squared error near zero, absolute error far out.
 
         log cosh r,   r = prediction - target
 
@@ -256,15 +264,18 @@ def log_cosh(residual: Array) -> Array:
 
 @with_partials(
     lambda _, residual, scale: softsign(residual, scale),
-    lambda _, residual, scale: _fair_lag(quotient(jnp.abs(residual), scale)) * scale,
+    lambda _, residual, scale: _fair_by_scale(quotient(jnp.abs(residual), scale)) * scale,
 )
 def _fair(residual: Array, scale: ArrayLike) -> Array:
+    # Multiplied by the scale twice: its square alone may overflow or underflow.
     return magnitude_less_log1p(residual / scale) * scale * scale
 
 
 @with_partials(lambda _, x: quotient(x, 1 + x) ** 2)
-def _fair_lag(x: Array) -> Array:
+def _fair_by_scale(x: Array) -> Array:
     """2 (x - log(1 + x)) - x² / (1 + x) for x >= 0, whose terms cancel near 0: it is x³ / 3."""
+    # By log(1 + x) = 2 x / (2 + x) (1 + mean_excess(x)), the terms of order x² are gone exactly:
+    # what is left is x³ / ((1 + x) (2 + x)) - 4 x / (2 + x) mean_excess(x), about x³ / 2 - x³ / 6.
     share = x / (2 + x)
     return x * (x / (1 + x) * share - 4 / (2 + x) * mean_excess(x))
 
@@ -279,7 +290,7 @@ def _fair_lag(x: Array) -> Array:
     redescending=False,
 )
 def fair(residual: Array, *, scale: Positive = 1.3998) -> Array:
-    """Squared error that bends slowly into absolute error, and stays strictly convex.
+    """Fair loss: squared error near zero, absolute error less a logarithm far out.
 
         c² (|r| / c - log(1 + |r| / c)),   r = prediction - target,   c = scale
 

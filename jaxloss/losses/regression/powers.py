@@ -1,4 +1,4 @@
-"""Distance-based losses that are a power of the error: the textbook two, and what lies between."""
+"""Distance-based losses that are powers of the error: squared, absolute, and any other power."""
 
 from math import inf
 
@@ -23,7 +23,7 @@ from jaxloss.numerics.custom_jvp import with_partials
     elicits="mean",
 )
 def squared_error(residual: Array) -> Array:
-    """The square of the error, which the mean of the target minimises.
+    """Squared error, which the mean of the target minimises.
 
         r²,   r = prediction - target
 
@@ -61,7 +61,7 @@ def squared_error(residual: Array) -> Array:
     elicits="mean",
 )
 def half_squared_error(residual: Array) -> Array:
-    """Half the square of the error: its slope is the error itself.
+    """Half the squared error, whose derivative is the error itself.
 
         r² / 2,   r = prediction - target
 
@@ -71,7 +71,7 @@ def half_squared_error(residual: Array) -> Array:
     Returns:
         One value per element, shape `[...]`, in the unit squared.
 
-    Use when the mean is wanted and the value is to agree with `huber` and the robust losses.
+    Use when the mean is wanted and the value should agree with `huber` and the robust losses.
     Avoid when some targets are far off: each pulls in proportion to its error.
 
     Example:
@@ -99,7 +99,7 @@ def half_squared_error(residual: Array) -> Array:
     elicits="median",
 )
 def absolute_error(residual: Array) -> Array:
-    """The size of the error, which the median of the target minimises.
+    """Absolute error, which the median of the target minimises.
 
         |r|,   r = prediction - target
 
@@ -109,8 +109,8 @@ def absolute_error(residual: Array) -> Array:
     Returns:
         One value per element, shape `[...]`, in that unit; the gradient is 0 at 0.
 
-    Use when the median is wanted, or every error, however large, is to pull alike.
-    Avoid when the last digits of a fit matter: the slope does not shrink with the error.
+    Use when the median is wanted, or every error, however large, should have the same influence.
+    Avoid when the last digits of a fit matter: the gradient does not shrink with the error.
 
     Example:
         >>> import jaxloss as jl
@@ -126,18 +126,19 @@ def absolute_error(residual: Array) -> Array:
     return abs_zero_grad(residual)
 
 
+# At an exact fit 0^(p - 1) and log 0 are infinite, and times the 0 beside them NaN. There the size
+# counts as 1, and the factors sign(0) and 0^p make both partials 0.
 @with_partials(
-    lambda _, residual, p: p * jnp.sign(residual) * _unless_exact(residual) ** (p - 1),
-    lambda power, residual, _: power * jnp.log(_unless_exact(residual)),
+    lambda _, residual, p: p * jnp.sign(residual) * _size_or_one(residual) ** (p - 1),
+    lambda power, residual, _: power * jnp.log(_size_or_one(residual)),
 )
 def _power(residual: Array, p: ArrayLike) -> Array:
     return jnp.abs(residual) ** p
 
 
-def _unless_exact(residual: Array) -> Array:
+def _size_or_one(residual: Array) -> Array:
     """The size of the error, 1 in place of 0."""
-    exact = residual == 0
-    return jnp.where(exact, 1, jnp.abs(jnp.where(exact, 1, residual)))
+    return jnp.abs(jnp.where(residual == 0, 1, residual))
 
 
 @distance(
@@ -150,7 +151,7 @@ def _unless_exact(residual: Array) -> Array:
     redescending=lambda p: p < 1,
 )
 def lp(residual: Array, *, p: Positive = 1.5) -> Array:
-    """The size of the error to the power `p`.
+    """Absolute error to the power `p`.
 
         |r|^p,   r = prediction - target
 
@@ -162,9 +163,9 @@ def lp(residual: Array, *, p: Positive = 1.5) -> Array:
 
     Returns:
         One value per element, shape `[...]`, in the unit to the power p. At 0 all derivatives are
-        taken as 0, also where they are infinite (the slope for p < 1, the curvature for p < 2).
+        taken as 0, also where they are infinite (the first for p < 1, the second for p < 2).
 
-    Use when the trade between mean and median is itself to be tuned or trained.
+    Use when the trade between mean and median should itself be tuned or trained.
     Avoid when p < 1 and the start is poor: the loss is not convex.
 
     Example:

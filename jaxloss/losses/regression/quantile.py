@@ -1,4 +1,4 @@
-"""Distance-based losses that price over- and under-prediction apart, or let small errors pass."""
+"""Distance-based losses for quantiles and expectiles, and losses that ignore small errors."""
 
 from math import inf
 
@@ -15,13 +15,14 @@ from jaxloss.numerics.robust_kernels import clipped_linear, excess_magnitude
 from jaxloss.numerics.special import expm1_minus_x
 
 
-def _price(residual: Array, quantile: ArrayLike) -> Array:
-    """What a unit of error costs: 1 - quantile above the target, quantile below."""
+def _weight_by_sign(residual: Array, quantile: ArrayLike) -> Array:
+    """The weight of the error: 1 - quantile above the target, quantile below."""
     return jnp.where(residual > 0, jnp.subtract(1, quantile), quantile)
 
 
+# The larger of both lines. At the kink JAX would take the mean of both derivatives; it is 0 here.
 @with_partials(
-    lambda _, residual, quantile: jnp.sign(residual) * _price(residual, quantile),
+    lambda _, residual, quantile: jnp.sign(residual) * _weight_by_sign(residual, quantile),
     lambda _, residual, __: -residual,
 )
 def _pinball(residual: Array, quantile: ArrayLike) -> Array:
@@ -39,7 +40,7 @@ def _pinball(residual: Array, quantile: ArrayLike) -> Array:
     elicits="quantile",
 )
 def pinball(residual: Array, *, quantile: OpenUnit = 0.5) -> Array:
-    """Absolute error priced by its sign, which a quantile of the target minimises.
+    """Pinball loss: absolute error weighted by its sign, which a quantile of the target minimises.
 
         (1 - quantile) r   where r > 0,   r = prediction - target
         quantile |r|       elsewhere
@@ -68,8 +69,9 @@ def pinball(residual: Array, *, quantile: OpenUnit = 0.5) -> Array:
     return _pinball(residual, quantile)
 
 
+# |r| times the pinball loss; the partials have none of the kinks of the two factors.
 @with_partials(
-    lambda _, residual, quantile: 2 * residual * _price(residual, quantile),
+    lambda _, residual, quantile: 2 * residual * _weight_by_sign(residual, quantile),
     lambda _, residual, __: -residual * jnp.abs(residual),
 )
 def _expectile(residual: Array, quantile: ArrayLike) -> Array:
@@ -87,7 +89,7 @@ def _expectile(residual: Array, quantile: ArrayLike) -> Array:
     elicits="expectile",
 )
 def expectile(residual: Array, *, quantile: OpenUnit = 0.5) -> Array:
-    """Squared error priced by its sign, which an expectile of the target minimises.
+    """Expectile loss: squared error weighted by its sign; an expectile of the target minimises it.
 
         (1 - quantile) r²   where r > 0,   r = prediction - target
         quantile r²         elsewhere
@@ -99,8 +101,8 @@ def expectile(residual: Array, *, quantile: OpenUnit = 0.5) -> Array:
     Returns:
         One value per element, shape `[...]`, in the unit squared.
 
-    Use when the tail is to be weighed by how far it reaches, as for risk or a value function.
-    Avoid when a share of the targets is to lie below: that is `pinball`.
+    Use when the tail should be weighted by how far it reaches, as for risk or a value function.
+    Avoid when a given share of the targets should lie below: that is `pinball`.
 
     Example:
         >>> import jaxloss as jl
@@ -119,18 +121,20 @@ def expectile(residual: Array, *, quantile: OpenUnit = 0.5) -> Array:
 
 @with_partials(
     lambda _, residual, quantile, delta: (
-        clipped_linear(residual, delta) * _price(residual, quantile)
+        clipped_linear(residual, delta) * _weight_by_sign(residual, quantile)
     ),
     lambda _, residual, __, delta: -jnp.sign(residual) * smooth_l1.rho(residual, beta=delta),
     lambda _, residual, quantile, delta: (
-        -(clipped_linear(residual, delta) ** 2) * _price(residual, quantile) / 2
+        -(clipped_linear(residual, delta) ** 2) * _weight_by_sign(residual, quantile) / 2
     ),
 )
 def _quantile_huber(residual: Array, quantile: ArrayLike, delta: ArrayLike) -> Array:
-    """The pinball loss times what is left of it: half within delta, 1 - delta / (2 |r|) beyond."""
+    """The pinball loss times |r| / (2 delta) within delta, 1 - delta / (2 |r|) beyond."""
+    # Both factors in one, of the ratio |r| / delta. At delta 0 the least normal number stands in
+    # for it, so that the ratio is 0 at an exact fit, and otherwise so large that the factor is 1.
     widths = jnp.abs(residual) / jnp.maximum(delta, tiny(residual))
-    left = jnp.minimum(widths, 1) * (1 - 0.5 / jnp.maximum(widths, 1))
-    return _pinball(residual, quantile) * left
+    factor = jnp.minimum(widths, 1) * (1 - 0.5 / jnp.maximum(widths, 1))
+    return _pinball(residual, quantile) * factor
 
 
 @distance(
@@ -143,7 +147,7 @@ def _quantile_huber(residual: Array, quantile: ArrayLike, delta: ArrayLike) -> A
     redescending=False,
 )
 def quantile_huber(residual: Array, *, quantile: OpenUnit = 0.5, delta: NonNegative = 1.0) -> Array:
-    """The pinball loss with its corner rounded off within `delta` of zero.
+    """Quantile Huber loss: the pinball loss with a quadratic corner within `delta` of zero.
 
         (1 - quantile) h(r)   where r > 0,   r = prediction - target
         quantile h(r)         elsewhere,     h(r) = r² / (2 delta) where |r| < delta,
@@ -186,7 +190,7 @@ def quantile_huber(residual: Array, *, quantile: OpenUnit = 0.5, delta: NonNegat
     redescending=False,
 )
 def epsilon_insensitive(residual: Array, *, epsilon: NonNegative = 0.1) -> Array:
-    """Absolute error that begins to count at `epsilon`.
+    """Epsilon-insensitive loss: the excess of the absolute error over `epsilon`, or 0.
 
         max(0, |r| - epsilon),   r = prediction - target
 
@@ -224,7 +228,7 @@ def epsilon_insensitive(residual: Array, *, epsilon: NonNegative = 0.1) -> Array
     redescending=False,
 )
 def squared_epsilon_insensitive(residual: Array, *, epsilon: NonNegative = 0.1) -> Array:
-    """The square of the error beyond `epsilon`.
+    """Squared epsilon-insensitive loss: the square of the error in excess of `epsilon`.
 
         max(0, |r| - epsilon)²,   r = prediction - target
 
@@ -235,7 +239,7 @@ def squared_epsilon_insensitive(residual: Array, *, epsilon: NonNegative = 0.1) 
     Returns:
         One value per element, shape `[...]`, in the unit squared.
 
-    Use when errors within a tolerance are as good as none and a smooth slope is needed.
+    Use when errors within a tolerance are as good as none and a continuous gradient is needed.
     Avoid when some targets are far off: each pulls in proportion to its error.
 
     Example:
@@ -265,7 +269,7 @@ def squared_epsilon_insensitive(residual: Array, *, epsilon: NonNegative = 0.1) 
     elicits="certainty equivalent",
 )
 def linex(residual: Array, *, a: Number = 1.0) -> Array:
-    """Exponential in the error on one side of zero, linear on the other.
+    """LINEX loss: exponential in the error on one side of zero, linear on the other.
 
         exp(a r) - a r - 1,   r = prediction - target
 

@@ -1,4 +1,4 @@
-"""Losses of the error in proportion to the target, so that large targets do not drown small."""
+"""Losses of the error relative to the target, so that large targets do not dominate small."""
 
 from math import inf
 
@@ -12,6 +12,8 @@ from jaxloss.numerics.custom_jvp import with_partials
 from jaxloss.numerics.special import square_of_log1p_ratio
 
 
+# JAX's rule of division has y² in it, which may overflow or underflow; and the two terms of the
+# derivative in y cancel for small x, where their sum is this product.
 @with_partials(
     lambda _, x, y: quotient(jnp.sign(x - y), jnp.abs(y)),
     lambda _, x, y: quotient(jnp.sign(y - x), jnp.abs(y)) * quotient(x, y),
@@ -29,7 +31,7 @@ def _share(x: Array, y: Array) -> Array:
     elicits="inversely weighted median",
 )
 def absolute_percentage_error(predictions: Real, targets: NonZeroReal) -> Array:
-    """The size of the error as a fraction of the target.
+    """Absolute percentage error: the absolute error as a fraction of the size of the target.
 
         |t - y| / |y|,   t = prediction, y = target
 
@@ -62,7 +64,9 @@ def absolute_percentage_error(predictions: Real, targets: NonZeroReal) -> Array:
 
 
 def _share_by_first(_: Array, x: Array, y: Array) -> Array:
-    """The slope in x: 0 where the signs differ, or both are 0."""
+    """The partial in x: 0 where the signs differ, or both are 0."""
+    # With the mean size m it is sign(x - y) (m - sign(x) (x - y) / 2) / m², in which |x| cancels
+    # exactly: |y| + sign(x) y over 2 m² is left. Where both are 0, a size of 1 keeps NaN away.
     size = jnp.where((x == 0) & (y == 0), 1, _mean_size(x, y))
     return jnp.sign(x - y) * (quotient(jnp.abs(y) + jnp.sign(x) * y, size) / 2 * reciprocal(size))
 
@@ -73,12 +77,13 @@ def _symmetric_share(x: Array, y: Array) -> Array:
 
 
 def _mean_size(x: Array, y: Array) -> Array:
+    # Halved before they are added, as the sum may overflow; above 0, so that 0 / 0 becomes 0.
     return jnp.maximum(jnp.abs(x) / 2 + jnp.abs(y) / 2, tiny(x))
 
 
 @loss(convex=False, lipschitz=inf, smooth=inf, supremum=2.0)
 def symmetric_absolute_percentage_error(predictions: Real, targets: Real) -> Array:
-    """The size of the error as a fraction of the mean size of prediction and target.
+    """Symmetric absolute percentage error: relative to the mean size of prediction and target.
 
         2 |t - y| / (|t| + |y|),   t = prediction, y = target;   0 where both are 0
 
@@ -92,7 +97,7 @@ def symmetric_absolute_percentage_error(predictions: Real, targets: Real) -> Arr
         One value per element, shape `[...]`, without unit, in [0, 2].
 
     Use when a report asks for it, or a bounded relative error of series that touch 0.
-    Avoid when it is to be minimised: every prediction of the wrong sign costs the same 2.
+    Avoid as a training loss: every prediction of the wrong sign costs the same 2.
 
     Example:
         >>> import jaxloss as jl
@@ -117,7 +122,7 @@ def symmetric_absolute_percentage_error(predictions: Real, targets: Real) -> Arr
     elicits="shifted geometric mean",
 )
 def squared_log_error(predictions: NonNegativeReal, targets: NonNegativeReal) -> Array:
-    """The squared error of log(1 + x): relative for large numbers, absolute for small.
+    """Squared log error, of log(1 + x): relative for large numbers, absolute for small.
 
         (log(1 + t) - log(1 + y))²,   t = prediction, y = target
 

@@ -1,8 +1,8 @@
-"""Distance-based losses that forget outliers: the influence rho' returns to 0 far out.
+"""Robust distance-based losses with redescending influence: rho' returns to 0 far out.
 
 Near zero they are r² / 2, up to around the error `scale`. Its default keeps 95 % of the efficiency
 of the mean where the noise is Gaussian with standard deviation 1: multiply it by an estimate of the
-standard deviation. The price of forgetting is convexity; `barron` goes all the way by choice.
+standard deviation. Redescending losses are not convex; `barron` is one for alpha < 1 only.
 """
 
 import math
@@ -24,16 +24,19 @@ from jaxloss.numerics.robust_kernels import (
 from jaxloss.numerics.special import (
     expm1_over_rate,
     expm1_over_rate_by_parts,
-    gaussian_well_lag,
+    gaussian_well_scale_partial,
     log1p_square,
-    log1p_square_lag,
+    log1p_square_minus_saturation,
     times_exp,
 )
 
 
+# With x = r / c these are c² f(x) / 2, Tukey's a third of that, with partials c f'(x) / 2 in r and
+# c (f(x) - x f'(x) / 2) in c. The terms of the latter cancel near x = 0, so that each has a closed
+# form of its own. The scale is multiplied in one factor at a time: its square may overflow.
 @with_partials(
     lambda _, residual, scale: residual * sine(scale, residual) * sine(scale, residual),
-    lambda _, residual, scale: log1p_square_lag(quotient(residual, scale)) * scale,
+    lambda _, residual, scale: log1p_square_minus_saturation(quotient(residual, scale)) * scale,
 )
 def _cauchy(residual: Array, scale: Array) -> Array:
     return log1p_square(residual / scale) * scale * scale / 2
@@ -49,7 +52,7 @@ def _cauchy(residual: Array, scale: Array) -> Array:
     redescending=True,
 )
 def cauchy(residual: Array, *, scale: Positive = 2.3849) -> Array:
-    """Squared error that bends into a logarithm: outliers are gradually forgotten.
+    """Cauchy (Lorentzian) loss: squared error near zero, logarithmic far out.
 
         c² / 2 log(1 + (r / c)²),   r = prediction - target,   c = scale
 
@@ -61,7 +64,7 @@ def cauchy(residual: Array, *, scale: Positive = 2.3849) -> Array:
     Returns:
         One value per element, shape `[...]`, in the unit squared.
 
-    Use when the noise has heavy tails and even far targets are to keep a little say.
+    Use when the noise has heavy tails and even far targets should keep some influence.
     Avoid when the start is poor: the loss is not convex.
 
     Example:
@@ -80,15 +83,15 @@ def cauchy(residual: Array, *, scale: Positive = 2.3849) -> Array:
 
 
 @with_partials(
-    lambda _, residual, scale: _falling(residual, receding(quotient(residual, scale))),
+    lambda _, residual, scale: _times_square(residual, receding(quotient(residual, scale))),
     lambda _, residual, scale: rational_saturation(quotient(residual, scale)) ** 2 * scale,
 )
 def _geman_mcclure(residual: Array, scale: Array) -> Array:
     return rational_saturation(residual / scale) * scale * scale / 2
 
 
-def _falling(residual: Array, share: Array) -> Array:
-    return residual * share * share  # in this order, as the square of the share may underflow
+def _times_square(residual: Array, share: Array) -> Array:
+    return residual * share * share  # from the left: the square of the share may underflow
 
 
 @distance(
@@ -101,7 +104,7 @@ def _falling(residual: Array, share: Array) -> Array:
     redescending=True,
 )
 def geman_mcclure(residual: Array, *, scale: Positive = 3.7874) -> Array:
-    """Squared error that levels off: an outlier costs a fixed price.
+    """Geman-McClure loss: squared error near zero that saturates at scale² / 2.
 
         r² / 2 / (1 + (r / c)²),   r = prediction - target,   c = scale
 
@@ -113,7 +116,7 @@ def geman_mcclure(residual: Array, *, scale: Positive = 3.7874) -> Array:
     Returns:
         One value per element, shape `[...]`, in the unit squared, below scale² / 2.
 
-    Use when outliers are to be ignored, yet each is to stay faintly visible to the gradient.
+    Use when outliers should be ignored, yet each keep a small gradient.
     Avoid when the start is poor: the loss is not convex.
 
     Example:
@@ -134,7 +137,7 @@ def geman_mcclure(residual: Array, *, scale: Positive = 3.7874) -> Array:
 
 @with_partials(
     lambda _, residual, scale: residual * jnp.exp(-(quotient(residual, scale) ** 2)),
-    lambda _, residual, scale: gaussian_well_lag(quotient(residual, scale)) * scale,
+    lambda _, residual, scale: gaussian_well_scale_partial(quotient(residual, scale)) * scale,
 )
 def _welsch(residual: Array, scale: Array) -> Array:
     return gaussian_well(residual / scale) * scale * scale / 2
@@ -150,7 +153,7 @@ def _welsch(residual: Array, scale: Array) -> Array:
     redescending=True,
 )
 def welsch(residual: Array, *, scale: Positive = 2.9846) -> Array:
-    """A Gaussian well turned over: outliers are forgotten exponentially fast.
+    """Welsch loss: an inverted Gaussian, whose influence vanishes exponentially fast far out.
 
         c² / 2 (1 - exp(-(r / c)²)),   r = prediction - target,   c = scale
 
@@ -164,7 +167,7 @@ def welsch(residual: Array, *, scale: Positive = 2.9846) -> Array:
     Returns:
         One value per element, shape `[...]`, in the unit squared, below scale² / 2.
 
-    Use when outliers are to be ignored and the loss is to have all derivatives.
+    Use when outliers should be ignored and the loss should have all derivatives.
     Avoid when the start is poor: far from every target the gradient vanishes.
 
     Example:
@@ -185,14 +188,15 @@ def welsch(residual: Array, *, scale: Positive = 2.9846) -> Array:
 
 @with_partials(
     lambda _, residual, scale: residual * positive_part(1 - quotient(residual, scale) ** 2) ** 2,
-    lambda _, residual, scale: _tukey_lag(quotient(residual, scale)) * scale / 3,
+    lambda _, residual, scale: _tukey_by_scale(quotient(residual, scale)) * scale / 3,
 )
 def _tukey(residual: Array, scale: Array) -> Array:
     return biweight(residual / scale) * scale * scale / 6
 
 
-def _tukey_lag(x: Array) -> Array:
+def _tukey_by_scale(x: Array) -> Array:
     """1 - (1 - x²)³ - 3 x² (1 - x²)² for |x| <= 1, without the differences from 1."""
+    # Multiplied out, it is x⁴ (3 - 2 x²): no terms of order x² are left to cancel.
     square = jnp.minimum(x * x, 1)
     return square * square * (3 - 2 * square)
 
@@ -207,7 +211,7 @@ def _tukey_lag(x: Array) -> Array:
     redescending=True,
 )
 def tukey(residual: Array, *, scale: Positive = 4.6851) -> Array:
-    """The biweight: squared error near zero, and constant from `scale` on.
+    """Tukey's biweight loss: squared error near zero, constant from `scale` on.
 
         c² / 6 (1 - (1 - (r / c)²)³)   where |r| <= c,   r = prediction - target,   c = scale
         c² / 6                         elsewhere
@@ -238,8 +242,8 @@ def tukey(residual: Array, *, scale: Positive = 4.6851) -> Array:
     return _tukey(residual, scale)
 
 
-def _steepest_barron(alpha: float, scale: float) -> float:
-    """The slope at the inflection, (r / c)² = |alpha - 2| / (1 - alpha)."""
+def _barron_lipschitz(alpha: float, scale: float) -> float:
+    """The derivative at the inflection, (r / c)² = |alpha - 2| / (1 - alpha)."""
     if alpha >= 1:
         return math.inf if alpha > 1 else 1 / scale
     if alpha == -math.inf:
@@ -247,7 +251,7 @@ def _steepest_barron(alpha: float, scale: float) -> float:
     return math.exp((alpha - 1) / 2 * math.log1p(1 / (1 - alpha))) / scale
 
 
-def _highest_barron(alpha: float) -> float:
+def _barron_supremum(alpha: float) -> float:
     if alpha >= 0:
         return math.inf
     return 1.0 if alpha == -math.inf else 1 - 2 / alpha
@@ -263,8 +267,10 @@ def _barron(x: Array, alpha: Array) -> Array:
     It is (z q + b (q - 1)) / a with q = (z / b + 1)^(a / 2 - 1); the choice is among numbers, of
     one formula, as a choice among arrays would hold both in memory.
     """
+    # For b near 0 the power a / 2 of the huge z / b + 1, by its logarithm, would magnify rounding;
+    # the power a / 2 - 1, an exponent as small as b, does not.
     whole = alpha >= 1
-    b = _bend(alpha)
+    b = _b_above_rounding(alpha)
     growth = log1p_square(x / jnp.sqrt(b))
     power = jnp.where(whole, alpha / 2 - 1, alpha / 2)
     divisor = jnp.where(whole, alpha, 1)
@@ -274,32 +280,33 @@ def _barron(x: Array, alpha: Array) -> Array:
 
 
 def _barron_curvature(_: Array, x: Array, alpha: Array) -> Array:
-    """The derivative q (1 + (a - 1) z / b) / (1 + z / b), whose terms would cancel at a = 1."""
-    steep = _over_bend(x, alpha)
+    """The second derivative q (1 + (a - 1) z / b) / (1 + z / b), by parts that cancel nothing."""
+    # JAX would differentiate x q into q + x q', whose leading terms cancel far out at a = 1.
+    steep = _over_root_of_b(x, alpha)
     growing = receding(steep) + (alpha - 1) * rational_saturation(steep)
     return times_exp(growing, (alpha / 2 - 1) * log1p_square(steep))
 
 
 @with_partials(
     _barron_curvature,
-    lambda slope, x, alpha: slope / 2 * log1p_square_lag(_over_bend(x, alpha)),
+    lambda value, x, alpha: value / 2 * log1p_square_minus_saturation(_over_root_of_b(x, alpha)),
 )
 def _barron_by_residual(x: Array, alpha: Array) -> Array:
     """The derivative x q in x."""
-    return times_exp(x, (alpha / 2 - 1) * log1p_square(_over_bend(x, alpha)))
+    return times_exp(x, (alpha / 2 - 1) * log1p_square(_over_root_of_b(x, alpha)))
 
 
 def _barron_by_shape(x: Array, alpha: Array) -> Array:
     """The derivative in alpha: the integral over x of that of x q, as its closed form cancels."""
-    growth = log1p_square(_over_bend(x, alpha))
-    return _bend(alpha) / 4 * expm1_over_rate_by_parts(growth, alpha / 2)
+    growth = log1p_square(_over_root_of_b(x, alpha))
+    return _b_above_rounding(alpha) / 4 * expm1_over_rate_by_parts(growth, alpha / 2)
 
 
-def _over_bend(x: Array, alpha: Array) -> Array:
-    return quotient(x, jnp.sqrt(_bend(alpha)))
+def _over_root_of_b(x: Array, alpha: Array) -> Array:
+    return quotient(x, jnp.sqrt(_b_above_rounding(alpha)))
 
 
-def _bend(alpha: Array) -> Array:
+def _b_above_rounding(alpha: Array) -> Array:
     """The b of the formula, kept above the rounding error."""
     gap = jnp.abs(alpha - 2)
     return jnp.where(gap < machine_epsilon(alpha), machine_epsilon(alpha), gap)
@@ -309,13 +316,13 @@ def _bend(alpha: Array) -> Array:
     convex=lambda alpha: alpha >= 1,
     strictly_convex=lambda alpha: alpha >= 1,
     symmetric=True,
-    lipschitz=_steepest_barron,
+    lipschitz=_barron_lipschitz,
     smooth=lambda alpha, scale: 1 / scale**2 if alpha <= 2 else math.inf,
-    supremum=_highest_barron,
+    supremum=_barron_supremum,
     redescending=lambda alpha: alpha < 1,
 )
 def barron(residual: Array, *, alpha: Extended = 1.0, scale: Positive = 1.0) -> Array:
-    """The general robust loss: one shape parameter from squared error to complete forgetting.
+    """Barron's general robust loss: squared, pseudo-Huber, Cauchy and Welsch loss by one shape.
 
         b / a ((z / b + 1)^(a / 2) - 1),   z = (r / c)²,   b = |a - 2|,
         r = prediction - target,   a = alpha,   c = scale
@@ -330,12 +337,12 @@ def barron(residual: Array, *, alpha: Extended = 1.0, scale: Positive = 1.0) -> 
     Returns:
         One value per element, shape `[...]`, without unit; `inf` where it overflows (alpha > 2).
 
-    The slope in alpha diverges, as a logarithm, at alpha = 2, and b is kept above the rounding
-    error of 1 there, which makes the slope large but finite. |alpha| counts as at most the
-    reciprocal of that error.
+    The derivative in alpha diverges, as a logarithm, at alpha = 2, and b is kept above the rounding
+    error of 1 there, which makes it large but finite. |alpha| counts as at most the reciprocal of
+    that error.
 
-    Use when the degree of robustness is itself to be trained or annealed.
-    Avoid when alpha is trained alone: forgetting everything costs least. Add the log-normaliser
+    Use when the degree of robustness should itself be trained or annealed.
+    Avoid when alpha is trained alone: the lowest alpha always costs least. Add the log-normaliser
     of the paper, or hold the scale.
 
     Example:
@@ -351,6 +358,7 @@ def barron(residual: Array, *, alpha: Extended = 1.0, scale: Positive = 1.0) -> 
     References:
         Barron (2019), A general and adaptive robust loss function, arXiv:1701.03077.
     """
+    # Beyond it the loss is its own limit at ±∞ to all digits, and infinity itself would give NaN.
     largest = 1 / machine_epsilon(residual)
     shape = jnp.maximum(jnp.minimum(alpha, largest), -largest)
     return _barron(quotient(residual, scale), shape)

@@ -1,6 +1,7 @@
-"""Slopes of one's own: written out, or computed afresh from the inputs.
+"""Custom derivative rules: partial derivatives by hand, or a jvp recomputed from the inputs.
 
-Left to itself, differentiation would lose digits in the one case, memory and time in the other.
+JAX differentiates operation by operation. That loses digits where the terms of the sum cancel, and
+keeps arrays in memory that are quicker to compute again.
 """
 
 import functools
@@ -12,12 +13,12 @@ import jax
 from jax import Array
 from jax.custom_derivatives import SymbolicZero
 
-Slope = Callable[..., Array]
+Partial = Callable[..., Array]
 Tree = TypeVar("Tree")
-Inputs = tuple[Sequence[Array], Mapping[str, Any]]
+Inputs = tuple[Sequence[Array], Mapping[str, Any]]  # arrays, the targets last, and keywords
 
 
-def with_partials(*slopes: Slope) -> Callable[[Callable[..., Array]], Callable[..., Array]]:
+def with_partials(*partials: Partial) -> Callable[[Callable[..., Array]], Callable[..., Array]]:
     """Give a function its partial derivatives, each a function of the value and the arguments.
 
     Those of arguments that are held fixed are not computed, as `defjvps` would compute them.
@@ -26,12 +27,13 @@ def with_partials(*slopes: Slope) -> Callable[[Callable[..., Array]], Callable[.
     def decorate(function: Callable[..., Array]) -> Callable[..., Array]:
         ruled = jax.custom_jvp(function)
 
-        def rule(arguments: tuple[Any, ...], rates: tuple[Any, ...]) -> tuple[Array, Array]:
-            value = ruled(*arguments)
-            pairs = zip(slopes, rates, strict=True)
-            moving = [(slope, rate) for slope, rate in pairs if not _is_zero(rate)]
-            changes = [slope(value, *arguments) * rate for slope, rate in moving]
-            return value, functools.reduce(operator.add, changes)
+        def rule(primals: tuple[Any, ...], tangents: tuple[Any, ...]) -> tuple[Array, Array]:
+            # With its rule, as partials may depend on the value and are differentiated again.
+            value = ruled(*primals)
+            pairs = zip(partials, tangents, strict=True)
+            active = [(partial, tangent) for partial, tangent in pairs if not _is_zero(tangent)]
+            terms = [partial(value, *primals) * tangent for partial, tangent in active]
+            return value, functools.reduce(operator.add, terms)
 
         ruled.defjvp(rule, symbolic_zeros=True)
         return ruled
@@ -55,8 +57,9 @@ def with_recomputed_jvp(
         active = [i for i, tangent in enumerate(leaves) if not _is_zero(tangent)]
         further = range(1, len(primals[0]) - 1)  # predictions beside the first
         parts = [[i for i in active if i not in further], *([i] for i in active if i in further)]
+        # Each part at a depth, and so in a shape, of its own: XLA merges equal subexpressions only.
         tangents_out = [
-            _change(derivative, primals, tangents, part, depth)
+            _tangent_in_part(derivative, primals, tangents, part, depth)
             for depth, part in enumerate(filter(None, parts), 1)
         ]
         return ruled(*primals), functools.reduce(operator.add, tangents_out)
@@ -65,36 +68,40 @@ def with_recomputed_jvp(
     return ruled
 
 
-def _change(
-    slope: Callable[..., Array], inputs: Inputs, rates: Inputs, moving: Sequence[int], depth: int
+def _tangent_in_part(
+    function: Callable[..., Array],
+    primals: Inputs,
+    tangents: Inputs,
+    active: Sequence[int],
+    depth: int,
 ) -> Array:
-    """How fast `slope` changes with some of its inputs, afresh from all of them at a depth."""
-    leaves, tree = jax.tree.flatten(behind_barrier(_deepen(inputs, depth)))
-    directions = jax.tree.leaves(_deepen(rates, depth), is_leaf=_is_zero)
+    """The tangent of a function in some of its inputs, recomputed from all of them at a depth."""
+    leaves, tree = jax.tree.flatten(behind_barrier(_deepen(primals, depth)))
+    tangent_leaves = jax.tree.leaves(_deepen(tangents, depth), is_leaf=_is_zero)
 
-    def of_moving(moved: list[Array]) -> Array:
-        given = dict(enumerate(leaves)) | dict(zip(moving, moved, strict=True))
-        return slope(*jax.tree.unflatten(tree, given.values()))
+    def of_active(active_leaves: list[Array]) -> Array:
+        all_leaves = dict(enumerate(leaves)) | dict(zip(active, active_leaves, strict=True))
+        return function(*jax.tree.unflatten(tree, all_leaves.values()))
 
-    point, direction = ([every[i] for i in moving] for every in (leaves, directions))
-    change: Array = jax.jvp(of_moving, (point,), (direction,))[1]
-    return change[(0,) * depth]
+    point, direction = ([array[i] for i in active] for array in (leaves, tangent_leaves))
+    tangent_out: Array = jax.jvp(of_active, (point,), (direction,))[1]
+    return tangent_out[(0,) * depth]
 
 
 def behind_barrier(tree: Tree) -> Tree:
-    """The same, and on a CPU known only once all of it is: nothing is simplified across."""
+    """The arrays behind an optimization barrier, on CPUs only: XLA simplifies nothing across it."""
     apart: Tree = jax.lax.platform_dependent(
         tree, cpu=jax.lax.optimization_barrier, default=lambda tree: tree
     )
     return apart
 
 
-def _is_zero(rate: Any) -> bool:
-    return isinstance(rate, SymbolicZero)
+def _is_zero(tangent: Any) -> bool:
+    return isinstance(tangent, SymbolicZero)
 
 
 def _deepen(inputs: Inputs, depth: int) -> Inputs:
-    """The arrays with more axes, of length 1, that lead; a scalar beside them is for all."""
+    """The arrays with `depth` leading axes of length 1; a scalar beside arrays stays as it is."""
     arrays, keywords = inputs
     rank, axes = max(x.ndim for x in arrays), (None,) * depth
     return [x if _is_zero(x) or x.ndim == 0 < rank else x[axes] for x in arrays], keywords

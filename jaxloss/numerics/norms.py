@@ -31,17 +31,19 @@ def p_norm_difference(x: Array, y: Array, z: Array, p: ArrayLike) -> Array:
     """|x - z|_p - |x - y|_p, exact for finite p where y and z are close and far from x.
 
     The powers are subtracted entry by entry. Two entries of one sign differ by that of y - z,
-    which knows digits that x - z and x - y have lost.
+    which has digits that x - z and x - y have lost.
     """
     far, near = x - z, x - y
     one_sign = jnp.sign(far) * jnp.sign(near) > 0
     gap = jnp.where(one_sign, jnp.sign(far) * (y - z), jnp.abs(far) - jnp.abs(near))
-    close, ratio = _lead_by_powers(jnp.abs(far), jnp.abs(near), gap, _finite(p, x))
-    return jnp.where(ratio < 1 / 2, close, _plain_lead(x, y, z, p))
+    close, ratio = _difference_by_powers(jnp.abs(far), jnp.abs(near), gap, _finite(p, x))
+    # From 1/2 on the root of 1 - ratio would magnify the rounding of the ratio.
+    return jnp.where(ratio < 1 / 2, close, _plain_difference(x, y, z, p))
 
 
-def _lead_by_powers(far: Array, near: Array, gap: Array, p: Array) -> tuple[Array, Array]:
-    """The lead of |far| over |near|, given far - near, and by what share their powers differ."""
+def _difference_by_powers(far: Array, near: Array, gap: Array, p: Array) -> tuple[Array, Array]:
+    """|far|_p - |near|_p, given far - near, and the share by which the sums of powers differ."""
+    # a^p - b^p = a^p (1 - (1 - (a - b) / a)^p) for each entry; for the norms the same with 1 / p.
     longer = jnp.maximum(far, near)
     largest = jnp.max(longer, axis=-1, keepdims=True, initial=tiny(far))
     shortfall = _shortfall(divide(jnp.abs(gap), longer), p)
@@ -52,29 +54,30 @@ def _lead_by_powers(far: Array, near: Array, gap: Array, p: Array) -> tuple[Arra
     return jnp.sign(excess) * norm * _shortfall(ratio, 1 / p), ratio
 
 
-def _plain_lead(x: Array, y: Array, z: Array, p: ArrayLike) -> Array:
+def _plain_difference(x: Array, y: Array, z: Array, p: ArrayLike) -> Array:
     return p_norm(x - z, p) - p_norm(x - y, p)
 
 
+# Differentiated as the plain difference: the powers are a detour for the digits of the value.
 p_norm_difference.defjvp(
     lambda primals, tangents: (
         p_norm_difference(*primals),
-        jax.jvp(_plain_lead, primals, tangents)[1],
+        jax.jvp(_plain_difference, primals, tangents)[1],
     )
 )
 
 
 @jax.custom_jvp
 def magnitude_power(x: Array, p: Array) -> Array:
-    """|x|^p; at 0 its slopes are 0 where they jump or are infinite, as is the value for p < 0."""
+    """|x|^p; at 0 jumping or infinite derivatives are taken as 0, as is the value for p < 0."""
     size = jnp.abs(x)
-    endless = (size < tiny(x)) & (p < 0)
-    return jnp.where(endless, 0, jnp.where(endless, 1, size) ** p)
+    infinite = (size < tiny(x)) & (p < 0)  # subnormal sizes too, which XLA may flush to 0
+    return jnp.where(infinite, 0, jnp.where(infinite, 1, size) ** p)
 
 
 @jax.custom_jvp
 def signed_power(x: Array, p: Array) -> Array:
-    """sign(x) |x|^p, to which the slopes of `magnitude_power` lead, and the other way round."""
+    """sign(x) |x|^p: the derivative of `magnitude_power` is by this, and the other way round."""
     return jnp.sign(x) * magnitude_power(x, p)
 
 
@@ -82,6 +85,7 @@ def _by_exponent(dp: Array, power: Array, x: Array, _: Array) -> Array:
     return power * jnp.log(jnp.where(x == 0, 1, jnp.abs(x))) * dp
 
 
+# JAX's rules of powers have log 0 and 0^(p - 1) at 0; these stay finite there to all orders.
 magnitude_power.defjvps(lambda dx, _, x, p: p * signed_power(x, p - 1) * dx, _by_exponent)
 signed_power.defjvps(lambda dx, _, x, p: p * magnitude_power(x, p - 1) * dx, _by_exponent)
 
@@ -92,7 +96,7 @@ def _shortfall(ratio: Array, power: Array) -> Array:
 
 
 def _finite(p: ArrayLike, like: Array) -> Array:
-    """For ∞ a finite p that is as good, and has slopes: all but the largest entry round to 0.
+    """For ∞ a finite p that is as good, and has derivatives: all but the largest entry round to 0.
 
     The largest, over itself, may round to just above 1; its power stays below exp(16).
     """

@@ -1,4 +1,4 @@
-"""How errors bend: curves that are parabolas near zero and flatten far out, to all digits."""
+"""Parts of robust losses, to all digits: functions quadratic near 0 that flatten far out."""
 
 import math
 
@@ -17,11 +17,11 @@ from jaxloss.numerics.elementary import (
 from jaxloss.numerics.nan import nan_like
 from jaxloss.numerics.polynomial import polynomial
 
-_NEAR = 0.5  # below it a series beats the closed form, which cancels
-_NEARER = 0.25  # where the terms of the series fall more slowly
-_SINGLE = 1e-10  # between the roundings of single and double precision
+_NEAR = 0.5  # below it a series, whose terms fall by 1/25, beats the closed form, which cancels
+_NEARER = 0.25  # where the terms of the series fall by 1/40, and at _NEAR by 1/10 only
+_BETWEEN_EPSILONS = 1e-10  # between the roundings of single and double precision
 
-# The integral of the series of tanh, in even powers.
+# The integral of the series of tanh, in even powers: for single precision the first five.
 _LOG_COSH = (
     1 / 2,
     -1 / 12,
@@ -39,8 +39,9 @@ _HALF_SIDE = 1 / (1 + math.exp(2 * _NEARER))  # the weight of exp(-x) in 2 cosh(
 
 def clipped_linear(x: Array, width: ArrayLike) -> Array:
     """sign(x), within `width` >= 0 of 0 the straight line x / width."""
-    inside = jnp.abs(x) < width
-    return jnp.where(inside, quotient(x, jnp.where(inside, width, 1)), jnp.sign(x))
+    linear = jnp.abs(x) < width
+    # A width of 0 is replaced before the division: the branch not taken would be NaN in gradients.
+    return jnp.where(linear, quotient(x, jnp.where(linear, width, 1)), jnp.sign(x))
 
 
 @with_partials(
@@ -61,7 +62,8 @@ def hypot(x: Array, y: ArrayLike) -> Array:
     return larger * jnp.sqrt(1 + share * share) + 0 * size  # a sum of the rest may lose its NaN
 
 
-# Of angles: sines are differentiated by cosines, not as 1 / length - x² / length³, which cancels.
+# The derivative of a sine is by the cosine, cos² / length, and not 1 / length - x² / length³, whose
+# terms cancel far out.
 @with_partials(
     lambda _, x, y: reciprocal(hypot(x, y)) * sine(y, x) * sine(y, x),
     lambda _, x, y: -reciprocal(hypot(x, y)) * sine(y, x) * sine(x, y),
@@ -83,6 +85,7 @@ def versine(x: Array, y: ArrayLike) -> Array:
 @with_partials(lambda _, x, y: sine(x, y), lambda _, x, y: -versine(x, y))
 def hypot_excess(x: Array, y: ArrayLike) -> Array:
     """sqrt(x² + y²) - y for y > 0, without the cancellation at small x."""
+    # x² = hypot² - y² = (hypot - y) (hypot + y); divided before it is squared.
     return x * (x / (hypot(x, y) + y))
 
 
@@ -108,7 +111,9 @@ def magnitude_less_log1p(x: Array) -> Array:
     near = jnp.minimum(size, _NEAR)
     far, z = size - near, near / (2 + near)
     square = z * z
-    odd = range(3, 25 if machine_epsilon(x) < _SINGLE else 10, 2)
+    # log(1 + x) = 2 (z + z³ / 3 + ...) with z = x / (2 + x), and x - 2 z = x z: nothing cancels.
+    # The rest of |x| adds log(1 + far / (1 + near)).
+    odd = range(3, 25 if machine_epsilon(x) < _BETWEEN_EPSILONS else 10, 2)
     series = polynomial(square, tuple(-2 / n for n in odd))
     return z * (near + square * series) + (far - jnp.log1p(far / (1 + near)))
 
@@ -118,9 +123,10 @@ def log_hyperbolic_cosine(x: Array) -> Array:
     """log(cosh(x)), near 0 by its series, and from there by what the rest of |x| adds."""
     size = jnp.abs(x)
     near = jnp.minimum(size, _NEARER)
+    # cosh(n + f) = cosh(n) exp(f) (1 + h (exp(-2 f) - 1)), with the share h = 1 / (1 + exp(2 n)).
     square, far = near * near, size - near
     series = square * polynomial(
-        square, _LOG_COSH if machine_epsilon(x) < _SINGLE else _LOG_COSH[:5]
+        square, _LOG_COSH if machine_epsilon(x) < _BETWEEN_EPSILONS else _LOG_COSH[:5]
     )
     return series + (far + jnp.log1p(_HALF_SIDE * jnp.expm1(-2 * far)))
 
@@ -128,6 +134,7 @@ def log_hyperbolic_cosine(x: Array) -> Array:
 @with_partials(lambda share, x: -2 * sine(x, 1.0) * sine(1.0, x) * share)
 def receding(x: Array) -> Array:
     """1 / (1 + x²)."""
+    # As the square of a sine, whose derivatives neither cancel nor overflow.
     return sine(1.0, x) ** 2
 
 

@@ -1,1 +1,1 @@
-"""How far one distribution is from another, and what the codes of latent variables cost."""
+"""Divergences between distributions, and losses of models with latent variables."""

@@ -17,11 +17,14 @@ from jaxloss.numerics import divide, expm1, log, square_sum, unit, xlogx
 from jaxloss.numerics.custom_jvp import with_partials
 from jaxloss.numerics.special import expm1_minus_x
 
-_NEAR = 0.5  # up to this ratio (or log of one) the forms for nearly equal masses keep more digits
+# Up to this ratio (or log of one) the forms for nearly equal masses keep more digits; at it
+# the plain forms lose about two bits, as exp(x) - 1 - x = 0.65 - 0.5 does.
+_NEAR = 0.5
 
 
 def _relative_entropy(mass: Array, log_mass: Array, log_other: Array) -> Array:
     """Sum of mass log(mass / other) - mass + other, from logs and the mass."""
+    # Where the mass is 0 both logs are replaced before they meet: -inf + inf would be NaN.
     absent = mass == 0
     gap = jnp.where(absent, 0, log_mass) - jnp.where(absent, 0, log_other)
     return jnp.sum(_excess(mass, gap, jnp.exp(log_other)), axis=-1)
@@ -29,6 +32,8 @@ def _relative_entropy(mass: Array, log_mass: Array, log_other: Array) -> Array:
 
 def _excess(mass: Array, gap: Array, other: Array) -> Array:
     """Mass times gap - mass + other, each >= 0, where the gap is log(mass / other)."""
+    # Nearly equal masses by other = mass exp(-gap): mass (exp(-gap) - 1 + gap) does not cancel. The
+    # gap is replaced in the branch not taken, where NaN or infinity would reach the gradient.
     present = mass > 0
     near = (jnp.abs(gap) < _NEAR) & present
     alike = mass * expm1_minus_x(jnp.where(near, -gap, 0))
@@ -38,7 +43,7 @@ def _excess(mass: Array, gap: Array, other: Array) -> Array:
 
 @loss(convex=True, supremum=math.inf, calibrated=True, proper=True, elicits="distribution")
 def kl_divergence(log_predictions: LogProbabilities, targets: Simplex) -> Array:
-    """The information lost when the prediction stands in for the target.
+    """Kullback-Leibler divergence of the target distribution from the prediction.
 
         KL(t || p) = Σ t log(t / p)
 
@@ -49,8 +54,8 @@ def kl_divergence(log_predictions: LogProbabilities, targets: Simplex) -> Array:
 
     Returns:
         One value per example, shape `[...]`, in nats. A class without target mass adds nothing,
-        even where its log-probability is -inf; one without predicted mass that the target wants
-        makes it +inf. At target mass 0 the derivative in the target, -inf, is made finite.
+        even where its log-probability is -inf; one with target mass but no predicted mass makes it
+        +inf. At target mass 0 the derivative in the target, -inf, is made finite.
 
     Use when targets are distributions and p has to cover all that they hold.
     Avoid when p cannot hold all of it: it then spreads out between the modes of t.
@@ -76,7 +81,7 @@ def kl_divergence(log_predictions: LogProbabilities, targets: Simplex) -> Array:
 def kl_divergence_with_log_targets(
     log_predictions: LogProbabilities, log_targets: LogProbabilities
 ) -> Array:
-    """The information lost when the prediction stands in for the target, from logs of both.
+    """Kullback-Leibler divergence of the target from the prediction, given logs of both.
 
         KL(t || p) = Σ t log(t / p)
 
@@ -109,7 +114,7 @@ def kl_divergence_with_log_targets(
 
 @loss(convex=False, supremum=math.inf)
 def reverse_kl(log_predictions: LogProbabilities, log_targets: LogProbabilities) -> Array:
-    """The information lost when the target stands in for the prediction.
+    """Reverse Kullback-Leibler divergence: that of the prediction from the target.
 
         KL(p || t) = Σ p log(p / t)
 
@@ -121,7 +126,7 @@ def reverse_kl(log_predictions: LogProbabilities, log_targets: LogProbabilities)
     Returns:
         One value per example, shape `[...]`, in nats; +inf where p has mass that t has not.
 
-    Use when p is to settle on a mode of t, or not to leave a reference policy.
+    Use when p should settle on a mode of t, or stay close to a reference policy.
     Avoid when all that t holds has to be covered: missing a mode costs little (`kl_divergence`).
 
     Example:
@@ -143,12 +148,13 @@ def reverse_kl(log_predictions: LogProbabilities, log_targets: LogProbabilities)
 @with_partials(lambda _, tilt: jnp.log1p(tilt) - jnp.log1p(-tilt))
 def _tilt_entropy(tilt: Array) -> Array:
     """(1 + x) log(1 + x) + (1 - x) log(1 - x), whose terms cancel near 0."""
+    # The same terms in pairs: x (log(1 + x) - log(1 - x)) + log(1 + x) + log(1 - x).
     return 2 * tilt * jnp.arctanh(tilt) + jnp.log1p(-tilt * tilt)
 
 
 @loss(convex=False, supremum=math.log(2), calibrated=True, proper=False)
 def jensen_shannon(log_predictions: LogProbabilities, targets: Simplex) -> Array:
-    """How much one draw tells of which of the two distributions it came from.
+    """Jensen-Shannon divergence: the mean divergence of both distributions from their mixture.
 
         KL(p || m) / 2 + KL(t || m) / 2,   m = (p + t) / 2
 
@@ -181,6 +187,8 @@ def jensen_shannon(log_predictions: LogProbabilities, targets: Simplex) -> Array
     """
     p, t = jnp.exp(log_predictions), targets
     both = p + t
+    # With x = (t - p) / (t + p), the terms of a class are (p + t) / 4 times
+    # (1 + x) log(1 + x) + (1 - x) log(1 - x): about x² for small x, of terms of size x.
     tilt = divide(t - p, both)
     near = jnp.abs(tilt) < _NEAR
     small = jnp.where(near, tilt, 0)
@@ -197,7 +205,7 @@ def _entropy_of_two(mixture: float) -> float:
 def generalized_jensen_shannon(
     log_predictions: LogProbabilities, log_targets: LogProbabilities, *, mixture: OpenUnit = 0.5
 ) -> Array:
-    """How much a draw from a mixture of the two distributions tells of which it came from.
+    """Jensen-Shannon divergence with a weighted mixture, between both Kullback-Leibler divergences.
 
         β KL(t || m) + (1 - β) KL(p || m),   m = β t + (1 - β) p,   β = mixture
 
@@ -209,7 +217,7 @@ def generalized_jensen_shannon(
     Returns:
         One value per example, shape `[...]`, in nats, at most the entropy of β and 1 - β.
 
-    Use when a student is to cover its teacher's modes (β near 0) or to settle on some (near 1), and
+    Use when a student should cover its teacher's modes (β near 0) or settle on some (near 1), and
         the loss has to stay finite whatever the supports.
     Avoid when β is close to an end, unless the loss is multiplied by 1 / β or 1 / (1 - β).
 
@@ -230,6 +238,7 @@ def generalized_jensen_shannon(
     """
     absent = (log_predictions == -jnp.inf) & (log_targets == -jnp.inf)
     gap = jnp.where(absent, 0, log_predictions) - jnp.where(absent, 0, log_targets)
+    # log(m / larger mass) is at most 0, and log1p of the rest: no exp of a large gap can overflow.
     less = gap <= 0
     weight = jnp.where(less, 1 - mixture, mixture)  # in the mixture, of the smaller mass
     over_larger = jnp.log1p(weight * expm1(jnp.where(less, gap, -gap)))
@@ -249,7 +258,7 @@ def generalized_jensen_shannon(
     elicits="square root of the distribution",
 )
 def cauchy_schwarz_divergence(probabilities: Simplex, targets: Simplex) -> Array:
-    """How far the angle between two distributions, as vectors, is from 0.
+    """Cauchy-Schwarz divergence: minus the log of the cosine between two distributions.
 
         -log(Σ p t / (||p|| ||t||))
 
@@ -283,5 +292,5 @@ def cauchy_schwarz_divergence(probabilities: Simplex, targets: Simplex) -> Array
     p, t = unit(probabilities), unit(targets)
     gap = square_sum(p - t) / 2  # 1 - cosine, with all digits where it is small
     near = gap < _NEAR
-    alike = -jnp.log1p(-jnp.where(near, gap, 0))
+    alike = -jnp.log1p(-jnp.where(near, gap, 0))  # else log of a cosine near 1 loses digits
     return jnp.where(near, alike, -log(jnp.sum(p * t, axis=-1)))

@@ -1,4 +1,4 @@
-"""Losses of models with latent variables: what a code costs, and codes out of a codebook."""
+"""Losses of models with latent variables: Gaussian codes, and vector quantisation."""
 
 from math import inf
 
@@ -14,8 +14,10 @@ from jaxloss.numerics.custom_jvp import with_partials
 from jaxloss.numerics.special import expm1_minus_x
 
 
+# At a gap of 0 over a deviation of 0 JAX's derivatives would be 0 times infinity: here the partial
+# in the log-variance is a multiple of the value, 0, and that in the gap is taken as 1.
 @with_partials(
-    lambda _, gap, log_variance: jnp.exp(_unless_exact(gap, -log_variance / 2)),
+    lambda _, gap, log_variance: jnp.exp(_zero_if_exact(gap, -log_variance / 2)),
     lambda reduced, *_: -reduced / 2,
 )
 def _over_deviation(gap: Array, log_variance: Array) -> Array:
@@ -24,7 +26,7 @@ def _over_deviation(gap: Array, log_variance: Array) -> Array:
     return gap * jnp.minimum(jnp.exp(-log_variance / 2), bound)
 
 
-def _unless_exact(gap: Array, shrink: Array) -> Array:
+def _zero_if_exact(gap: Array, shrink: Array) -> Array:
     return jnp.where((gap == 0) & jnp.isinf(jnp.exp(shrink)), 0, shrink)
 
 
@@ -32,7 +34,7 @@ def _unless_exact(gap: Array, shrink: Array) -> Array:
 def gaussian_kl(
     mean: Real, log_variance: SharedReal, prior_mean: SharedReal, prior_log_variance: SharedReal
 ) -> Array:
-    """The information by which a Gaussian code exceeds its prior: the KL term of the ELBO.
+    """KL divergence of a Gaussian code from its Gaussian prior: the KL term of the ELBO.
 
         KL(N(m, v) || N(m', v')) = (v / v' - 1 - log(v / v') + (m - m')² / v') / 2,
         m, v = mean and variance of the code,   m', v' = those of the prior
@@ -49,7 +51,7 @@ def gaussian_kl(
         keeps its digits near 0, where a code has collapsed to its prior.
 
     Use when a variational autoencoder has Gaussian codes. Its negative evidence lower bound (ELBO)
-        sums this and the surprise at the data over the elements of an example, so both terms take
+        sums this and the reconstruction loss over the elements of an example, so both terms take
         `mean_by_batch`; with a factor beta it is a beta-VAE. Free bits, a least cost `floor` of
         each latent dimension, are a reduction:
         `lambda values, _: jnp.sum(jnp.maximum(jnp.mean(values, axis=0), floor))`.
@@ -59,9 +61,9 @@ def gaussian_kl(
         >>> import jax.numpy as jnp, jaxloss as jl
         >>> [round(float(x), 4) for x in jl.gaussian_kl([1.0, 0.0], [0.0, 1.0], 0.0, 0.0)]
         [0.5, 0.3591]
-        >>> surprise = jl.Objective(jl.half_squared_error, reduction=jl.mean_by_batch)
-        >>> information = jl.Objective(jl.gaussian_kl, reduction=jl.mean_by_batch)
-        >>> negative_elbo = surprise.at("x") + 4.0 * information.at("z")  # beta = 4
+        >>> reconstruction = jl.Objective(jl.half_squared_error, reduction=jl.mean_by_batch)
+        >>> divergence = jl.Objective(jl.gaussian_kl, reduction=jl.mean_by_batch)
+        >>> negative_elbo = reconstruction.at("x") + 4.0 * divergence.at("z")  # beta = 4
         >>> decoded, mean, log_variance = jnp.ones((2, 3)), jnp.ones((2, 5)), jnp.zeros((2, 5))
         >>> outputs = {"x": decoded, "z": (mean, log_variance, 0.0)}
         >>> float(negative_elbo(outputs, {"x": jnp.zeros((2, 3)), "z": 0.0}))
@@ -83,12 +85,12 @@ def gaussian_kl(
 
 
 def nearest_code(latents: ArrayLike, codebook: ArrayLike) -> Array:
-    """Which vector of a codebook is nearest to each latent vector.
+    """Index of the codebook vector nearest to each latent vector.
 
         argmin_k |z - c_k|₂,   z = latent, c_k = vector k of the codebook
 
     The losses of vector quantisation (VQ-VAE) need no function of their own: two squared errors,
-    each of which moves one side only. See the example.
+    each with gradients to one side only. See the example.
 
     Args:
         latents: Shape `[..., features]`.
@@ -107,10 +109,11 @@ def nearest_code(latents: ArrayLike, codebook: ArrayLike) -> Array:
         >>> codes = codebook[jl.nearest_code(latents, codebook)]
         >>> codes.tolist()
         [[0.0, 1.0], [2.0, 2.0]]
-        >>> error, still = jl.Objective(jl.squared_error), jax.lax.stop_gradient
+        >>> error, constant = jl.Objective(jl.squared_error), jax.lax.stop_gradient
         >>> quantisation = error.at("codebook") + 0.25 * error.at("commitment")
-        >>> moving = {"codebook": codes, "commitment": latents}
-        >>> float(quantisation(moving, {"codebook": still(latents), "commitment": still(codes)}))
+        >>> predictions = {"codebook": codes, "commitment": latents}
+        >>> targets = {"codebook": constant(latents), "commitment": constant(codes)}
+        >>> float(quantisation(predictions, targets))
         0.390625
 
     References:
@@ -124,15 +127,17 @@ def nearest_code(latents: ArrayLike, codebook: ArrayLike) -> Array:
             f"{points.shape} and {vectors.shape}"
         )
         raise ValueError(message)
-    origin = jnp.mean(vectors, axis=0)  # a common offset would drown the differences
+    origin = jnp.mean(vectors, axis=0)  # a common offset would round the differences away
     centred = vectors - origin
     highest = jax.lax.Precision.HIGHEST
+    # |z - c|² = |z|² - 2 (z·c - |c|² / 2), and |z|² is the same for all codes: a product of
+    # matrices in place of the differences of all pairs.
     along = jnp.einsum("...f,kf->...k", points - origin, centred, precision=highest)
     return jnp.argmax(along - square_sum(centred) / 2, axis=-1)
 
 
 def straight_through(latents: ArrayLike, codes: ArrayLike) -> Array:
-    """The codes in value, the latents in gradient: how a network is trained through a quantiser.
+    """Straight-through estimator: the value of the codes with the gradient of the latents.
 
         codes, with ∂/∂latents = 1 and ∂/∂codes = 0
 
@@ -156,8 +161,9 @@ def straight_through(latents: ArrayLike, codes: ArrayLike) -> Array:
         Bengio, Léonard & Courville (2013), Estimating or propagating gradients through stochastic
         neurons for conditional computation, arXiv:1308.3432.
     """
-    moving, chosen = as_array(latents), as_array(codes)
-    if moving.shape != chosen.shape:
-        message = f"straight_through: shapes are equal, got {moving.shape} and {chosen.shape}"
+    active, chosen = as_array(latents), as_array(codes)
+    if active.shape != chosen.shape:
+        message = f"straight_through: shapes are equal, got {active.shape} and {chosen.shape}"
         raise ValueError(message)
-    return jax.lax.stop_gradient(chosen) + (moving - jax.lax.stop_gradient(moving))
+    # The difference of the latents is exactly 0; (codes - latents) + latents would round the codes.
+    return jax.lax.stop_gradient(chosen) + (active - jax.lax.stop_gradient(active))

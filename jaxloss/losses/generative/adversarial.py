@@ -1,7 +1,7 @@
 """The two objectives of an adversarial game, from any loss of a score and its label.
 
-A critic scores examples and is to tell real from fake ones; a generator makes fakes that are to
-score as real ones do. Which loss the critic minimises says which divergence the generator does.
+A critic learns to tell real from fake examples by a score; a generator learns to make fakes that
+score as real ones do. The critic's loss determines the divergence that the generator minimises.
 """
 
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from jaxloss.core.objective import Objective
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True, eq=False)
 class Adversarial:
-    """What a critic and a generator minimise, each its own parameters, in a game (a GAN).
+    """Objectives of critic and generator in a generative adversarial network (GAN).
 
         critic:     mean ψ(real scores) + mean ψ(-fake scores)
         generator:  mean φ(fake scores),   ψ = judging, φ = fooling, margin-based losses
@@ -28,7 +28,7 @@ class Adversarial:
         original, saturating          ψ = `logistic`; the generator minimises minus the critic's
         least squares                 ψ = φ = `squared_margin`, or `squared_error` for codes 0, 1
         geometric, spectrally normed  ψ = `hinge`, φ = `unhinged`
-        Wasserstein                   ψ = φ = `unhinged`, of a critic of slope 1 or less: see
+        Wasserstein                   ψ = φ = `unhinged`, of a 1-Lipschitz critic: see
                                       `gradient_norm`
         relativistic                  of pairs: `Objective(ranking(logistic))((real, fake), ones)`,
                                       and with zeros for the generator
@@ -47,7 +47,7 @@ class Adversarial:
     Raises:
         TypeError: A loss was given where an objective of it is wanted.
 
-    Use when a distribution is to be matched that can be sampled and not evaluated.
+    Use when a distribution should be matched that can be sampled and not evaluated.
     Avoid when a likelihood is at hand: a game has no value to watch, and need not settle.
 
     Example:
@@ -82,9 +82,9 @@ class Adversarial:
 
     def __post_init__(self) -> None:
         """Refuse what is no objective; JAX also passes placeholders, which no one can call."""
-        for given in (self.judging, self.fooling):
-            if callable(given) and not isinstance(given, Objective):
-                message = f"Adversarial: wrap the loss, as in jaxloss.Objective, got {given!r}"
+        for objective in (self.judging, self.fooling):
+            if callable(objective) and not isinstance(objective, Objective):
+                message = f"Adversarial: wrap the loss, as in jaxloss.Objective, got {objective!r}"
                 raise TypeError(message)
 
     def critic(

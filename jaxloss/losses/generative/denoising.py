@@ -1,8 +1,8 @@
 """What losses of diffusion models have in common: squared errors, weighted by the log-SNR.
 
-Networks are asked for the noise, the clean data or a velocity. Given the noisy input these are one
-function, whose squared errors differ by a factor that the log-SNR determines. A weighting is said
-once, for the noise; `clean_prediction`, `velocity_prediction` and `flow_prediction` carry it over.
+Networks predict the noise, the clean data or a velocity. Given the noisy input these are one
+function, whose squared errors differ by a factor of the log-SNR. Weightings are defined for the
+noise; `clean_prediction`, `velocity_prediction` and `flow_prediction` convert them.
 """
 
 from collections.abc import Callable
@@ -55,6 +55,7 @@ class Denoising(Loss[Concatenate[Array, Array, Array, P]]):
             0.75
         """
         level = as_array(log_snr)
+        # At ±inf a product of two factors, as in `clean_prediction`, may be 0 times infinity.
         level = clip(level.astype(computing_dtype(level)), -_FARTHEST, _FARTHEST)
         return self.function(level, **hyperparameters) + 0 * level  # NaN stays
 
@@ -63,7 +64,7 @@ class Denoising(Loss[Concatenate[Array, Array, Array, P]]):
         predictions, log_snr, targets = arrays
         residual = predictions - targets
         weight = expand_trailing(self.weight(log_snr, **hyperparameters), residual.ndim)
-        return residual * (weight * residual)
+        return residual * (weight * residual)  # in this order: the square alone may overflow
 
 
 _WEIGHTED_SQUARE = Facts(
@@ -73,7 +74,7 @@ _ARRAYS = {"predictions": Real, "log_snr": LogSnr, "targets": Real}
 
 
 def denoising(**facts: Any) -> Callable[[Callable[Concatenate[Array, P], Array]], Denoising[P]]:
-    """Make a loss of predicted noise of a function w of the log-SNR, the weight of its square.
+    """Turn a weight w, a function of the log-SNR, into the loss w r² of predicted noise.
 
     Args:
         **facts: What is known beside the facts of every weighted square, such as `smooth`.
@@ -98,13 +99,13 @@ def denoising(**facts: Any) -> Callable[[Callable[Concatenate[Array, P], Array]]
 
 
 class Prediction(Denoising[...]):
-    """The same loss for a network that puts out something else than the noise."""
+    """The same loss for a network that predicts something else than the noise."""
 
 
 def _carried(
     maker: Callable[..., Prediction], weighting: Denoising[...], factor: Callable[[Array], Array]
 ) -> Prediction:
-    """The loss of the weight times what the square of the noise is over that of the prediction."""
+    """The loss with the weight times the factor of squared errors from prediction to noise."""
     if isinstance(weighting, Prediction) or not isinstance(weighting, Denoising):
         message = "is a loss of predicted noise, as min_snr"
         raise TypeError(f"{maker.__name__}: `weighting` {message}, got {weighting!r}")
@@ -112,7 +113,7 @@ def _carried(
     def function(log_snr: Array, **hyperparameters: Any) -> Array:
         return weighting.function(log_snr, **hyperparameters) * factor(log_snr)
 
-    doc = f"""`{weighting.__name__}` where the network puts out something else.
+    doc = f"""`{weighting.__name__}` where the network predicts something else than the noise.
 
     Args:
         predictions: What `{maker.__name__}` is named after, shape `[...]`.
@@ -135,7 +136,7 @@ def _carried(
 
 
 def clean_prediction(weighting: Denoising[...]) -> Prediction:
-    """Make the loss of a network that puts out clean data of a loss of predicted noise.
+    """Turn a loss of predicted noise into that of predicted clean data.
 
         w SNR r²,   r = prediction - target, w = the weight for the noise
 
@@ -152,7 +153,7 @@ def clean_prediction(weighting: Denoising[...]) -> Prediction:
     Raises:
         TypeError: `weighting` is no loss of predicted noise.
 
-    Use when the data is easier to say than the noise, as where it is discrete or sharp.
+    Use when the data is easier to predict than the noise, as where it is discrete or sharp.
     Avoid when log-SNRs are high and the weighting does not fall: SNR makes the gradients huge.
 
     Example:
@@ -162,7 +163,7 @@ def clean_prediction(weighting: Denoising[...]) -> Prediction:
         [4.0, 20.0]
 
     Limits:
-        clean_prediction(loss) of data is loss of what `noise_from_clean` makes of it.
+        clean_prediction(loss) of data is loss of `noise_from_clean` of it.
 
     References:
         Salimans & Ho (2022), Progressive distillation for fast sampling of diffusion models,
@@ -172,7 +173,7 @@ def clean_prediction(weighting: Denoising[...]) -> Prediction:
 
 
 def velocity_prediction(weighting: Denoising[...]) -> Prediction:
-    """Make the loss of a network that puts out velocities of a loss of predicted noise.
+    """Turn a loss of predicted noise into that of predicted velocities.
 
         w r² SNR / (SNR + 1),   r = prediction - target, w = the weight for the noise
 
@@ -189,7 +190,7 @@ def velocity_prediction(weighting: Denoising[...]) -> Prediction:
     Raises:
         TypeError: `weighting` is no loss of predicted noise.
 
-    Use when log-SNRs reach -∞, or few steps are to lead to a sample.
+    Use when log-SNRs reach -∞, or samples are made in few steps.
     Avoid when the process does not preserve the variance: `velocity` is meant, not a flow's.
 
     Example:
@@ -204,8 +205,8 @@ def velocity_prediction(weighting: Denoising[...]) -> Prediction:
         ()
 
     Limits:
-        velocity_prediction(loss) of velocities is loss of what `noise_from_velocity` makes of
-        them; of `edm` with data scale 1 it is `squared_error`.
+        velocity_prediction(loss) of velocities is loss of `noise_from_velocity` of them; of
+        `edm` with data scale 1 it is `squared_error`.
 
     References:
         Salimans & Ho (2022), Progressive distillation for fast sampling of diffusion models,
@@ -217,11 +218,12 @@ def velocity_prediction(weighting: Denoising[...]) -> Prediction:
 
 
 def _squared_time(log_snr: Array) -> Array:
+    # t / (1 - t) = √SNR on a straight path, so t = sigmoid(λ / 2).
     return jnp.square(sigmoid(log_snr / 2))
 
 
 def flow_prediction(weighting: Denoising[...]) -> Prediction:
-    """Make the loss of a network that puts out velocities of a flow of a loss of predicted noise.
+    """Turn a loss of predicted noise into that of predicted velocities of a flow.
 
         w t² r²,   r = prediction - target, w = the weight for the noise, t = 1 / (1 + 1 / √SNR)
 
@@ -238,8 +240,8 @@ def flow_prediction(weighting: Denoising[...]) -> Prediction:
     Raises:
         TypeError: `weighting` is no loss of predicted noise.
 
-    Use when a flow is to be trained with the emphasis of a diffusion model.
-    Avoid when all times are to count alike: that is `squared_error` of velocities, unweighted.
+    Use when a flow should be trained with the emphasis of a diffusion model.
+    Avoid when all times should count alike: that is `squared_error` of velocities, unweighted.
 
     Example:
         >>> import jaxloss as jl

@@ -17,7 +17,7 @@ from jaxloss.numerics.logistic import sigmoid
 
 @denoising(smooth=2.0)
 def noise_error(log_snr: Array) -> Array:
-    """The squared error of the noise, the same at every log-SNR: the simple loss of DDPM.
+    """Squared error of the noise, the same at every log-SNR: the simple loss of DDPM.
 
         r²,   r = prediction - target
 
@@ -54,7 +54,7 @@ def noise_error(log_snr: Array) -> Array:
 
 @denoising(smooth=2.0)
 def min_snr(log_snr: Array, *, gamma: Positive = 5.0) -> Array:
-    """The squared error of the noise, cut down where there is little noise to see.
+    """Min-SNR loss: squared error of the noise, weighted by min(1, gamma / SNR).
 
         min(1, gamma / SNR) r²,   r = prediction - target
 
@@ -69,7 +69,7 @@ def min_snr(log_snr: Array, *, gamma: Positive = 5.0) -> Array:
     Returns:
         One value per element, shape `[...]`.
 
-    Use when training is to converge fast: no noise level outweighs the others.
+    Use when training should converge fast: no noise level outweighs the others.
     Avoid when the last details count, or the likelihood: both lie at high signal-to-noise ratios.
 
     Example:
@@ -93,7 +93,7 @@ def min_snr(log_snr: Array, *, gamma: Positive = 5.0) -> Array:
 
 @denoising(smooth=inf)
 def truncated_snr(log_snr: Array) -> Array:
-    """The larger of the squared errors of the noise and of the clean data.
+    """Truncated SNR loss: the larger of the squared errors of the noise and of the clean data.
 
         max(1, 1 / SNR) r²,   r = prediction - target
 
@@ -107,7 +107,7 @@ def truncated_snr(log_snr: Array) -> Array:
     Returns:
         One value per element, shape `[...]`.
 
-    Use when few steps are to lead to a sample, so that errors at low signal-to-noise ratios stay.
+    Use when samples are made in few steps, so that errors at low signal-to-noise ratios stay.
     Avoid when the network predicts noise and the log-SNR is far below 0: the weight is huge.
 
     Example:
@@ -127,7 +127,7 @@ def truncated_snr(log_snr: Array) -> Array:
 
 @denoising(smooth=lambda k, gamma: 2 * k**-gamma)
 def p2(log_snr: Array, *, k: Positive = 1.0, gamma: NonNegative = 1.0) -> Array:
-    """The squared error of the noise, with a weight that falls as a power of the SNR.
+    """P2 loss: squared error of the noise, with a weight that falls as a power of the SNR.
 
         r² / (k + SNR)^gamma,   r = prediction - target
 
@@ -141,7 +141,7 @@ def p2(log_snr: Array, *, k: Positive = 1.0, gamma: NonNegative = 1.0) -> Array:
     Returns:
         One value per element, shape `[...]`.
 
-    Use when coarse content is to be learned before fine detail.
+    Use when coarse content should be learned before fine detail.
     Avoid when the schedule spends little time at high noise: the weight does not make up for it.
 
     Example:
@@ -160,7 +160,7 @@ def p2(log_snr: Array, *, k: Positive = 1.0, gamma: NonNegative = 1.0) -> Array:
 
 @denoising(smooth=2.0)
 def sigmoid_snr(log_snr: Array, *, bias: Number = 2.0) -> Array:
-    """The squared error of the noise, with a weight that falls smoothly as the SNR grows.
+    """Squared error of the noise, weighted by a sigmoid that falls with the log-SNR.
 
         sigmoid(b - λ) r²,   r = prediction - target, b = bias, λ = log-SNR
 
@@ -195,7 +195,7 @@ def sigmoid_snr(log_snr: Array, *, bias: Number = 2.0) -> Array:
 
 @denoising(smooth=inf)
 def edm(log_snr: Array, *, data_scale: Positive = 0.5) -> Array:
-    """The squared error of what has variance 1 at every log-SNR, as preconditioning makes it.
+    """EDM loss: squared error of the preconditioned target, of variance 1 at every log-SNR.
 
         (1 + 1 / (s² SNR)) r²,   r = prediction - target, s = data scale
 
@@ -227,4 +227,5 @@ def edm(log_snr: Array, *, data_scale: Positive = 0.5) -> Array:
         Karras, Aittala, Aila & Laine (2022), Elucidating the design space of diffusion-based
         generative models, arXiv:2206.00364.
     """
+    # Divided by the scale twice: its square may overflow or underflow.
     return 1 + quotient(jnp.exp(-log_snr), data_scale) * reciprocal(data_scale)

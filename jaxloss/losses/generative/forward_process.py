@@ -1,4 +1,4 @@
-"""The forward process of diffusion and flow models: noisy inputs, what networks put out, log-SNRs.
+"""The forward process of diffusion and flow models: noisy inputs, network targets, log-SNRs.
 
 A variance-preserving process mixes clean data and noise, both of variance 1, by an angle; all that
 the mix depends on is the log-SNR. Any other process alpha x + sigma ε is this one with the log-SNR
@@ -16,27 +16,28 @@ from jaxloss.numerics.broadcasting import expand_trailing
 
 
 def _mixing(owner: str, log_snr: ArrayLike, **arrays: ArrayLike) -> list[Array]:
-    """The arrays, then alpha and sigma, by logarithms: their slopes stay finite at 0."""
+    """The arrays, then alpha and sigma."""
+    # By logarithms: the derivative of a root is infinite at 0, which is alpha or sigma at ±∞.
     *cast, level = _together(owner, "log_snr", log_snr, **arrays)
     return [*cast, *(jnp.exp(jax.nn.log_sigmoid(x) / 2) for x in (level, -level))]
 
 
 def _together(owner: str, name: str, level: ArrayLike, **arrays: ArrayLike) -> list[Array]:
     """The arrays, of one shape and in the computing dtype, then the level, with as many axes."""
-    given = {key: as_array(value) for key, value in {**arrays, name: level}.items()}
-    dtype = computing_dtype(*given.values())
-    (first, like), *others = given.items()
+    converted = {key: as_array(value) for key, value in {**arrays, name: level}.items()}
+    dtype = computing_dtype(*converted.values())
+    (first, like), *others = converted.items()
     for key, array in others[:-1]:
         if array.shape != like.shape:
             shapes = f"`{first}` {like.shape}, `{key}` {array.shape}"
             message = f"{owner}: shapes are equal, never broadcast, got {shapes}"
             raise ValueError(message)
-    as_prefix(owner, name, given[name], like.shape)
-    return [expand_trailing(array.astype(dtype), like.ndim) for array in given.values()]
+    as_prefix(owner, name, converted[name], like.shape)
+    return [expand_trailing(array.astype(dtype), like.ndim) for array in converted.values()]
 
 
 def diffuse(clean: ArrayLike, noise: ArrayLike, log_snr: ArrayLike) -> Array:
-    """Clean data with noise mixed in, as a diffusion model is shown it.
+    """Noisy input of a diffusion model: clean data and noise mixed at a log-SNR.
 
         alpha x + sigma ε,   alpha² = sigmoid(λ), sigma² = sigmoid(-λ),
         x = clean, ε = noise, λ = log-SNR
@@ -67,13 +68,13 @@ def diffuse(clean: ArrayLike, noise: ArrayLike, log_snr: ArrayLike) -> Array:
 
 
 def velocity(clean: ArrayLike, noise: ArrayLike, log_snr: ArrayLike) -> Array:
-    """The velocity of the noisy input as the angle of the mix turns: a target for the network.
+    """Velocity target of v-prediction: the derivative of the noisy input in the mixing angle.
 
         alpha ε - sigma x,   alpha² = sigmoid(λ), sigma² = sigmoid(-λ),
         x = clean, ε = noise, λ = log-SNR
 
-    A network of velocities answers well at every log-SNR: of noise it asks for the data, of clean
-    data for the noise, and never for what its input already shows.
+    It is a useful target at every log-SNR: the data where the input is noise, the noise where it is
+    clean data, and never what the input already contains.
 
     Args:
         clean: The data, shape `[...]`; or what a network takes for it.
@@ -100,13 +101,13 @@ def velocity(clean: ArrayLike, noise: ArrayLike, log_snr: ArrayLike) -> Array:
 
 
 def clean_from_velocity(velocity: ArrayLike, noisy: ArrayLike, log_snr: ArrayLike) -> Array:
-    """The clean data that a predicted velocity amounts to.
+    """Clean data computed from a predicted velocity.
 
         alpha z - sigma v,   z = noisy, v = velocity
 
     Args:
         velocity: The prediction, shape `[...]`.
-        noisy: What `diffuse` gave, shape `[...]`.
+        noisy: The output of `diffuse`, shape `[...]`.
         log_snr: As for `diffuse`.
 
     Returns:
@@ -126,13 +127,13 @@ def clean_from_velocity(velocity: ArrayLike, noisy: ArrayLike, log_snr: ArrayLik
 
 
 def noise_from_velocity(velocity: ArrayLike, noisy: ArrayLike, log_snr: ArrayLike) -> Array:
-    """The noise that a predicted velocity amounts to.
+    """Noise computed from a predicted velocity.
 
         sigma z + alpha v,   z = noisy, v = velocity
 
     Args:
         velocity: The prediction, shape `[...]`.
-        noisy: What `diffuse` gave, shape `[...]`.
+        noisy: The output of `diffuse`, shape `[...]`.
         log_snr: As for `diffuse`.
 
     Returns:
@@ -152,13 +153,13 @@ def noise_from_velocity(velocity: ArrayLike, noisy: ArrayLike, log_snr: ArrayLik
 
 
 def clean_from_noise(noise: ArrayLike, noisy: ArrayLike, log_snr: ArrayLike) -> Array:
-    """The clean data that a predicted noise amounts to.
+    """Clean data computed from predicted noise.
 
         (z - sigma ε) / alpha,   z = noisy, ε = noise
 
     Args:
         noise: The prediction, shape `[...]`.
-        noisy: What `diffuse` gave, shape `[...]`.
+        noisy: The output of `diffuse`, shape `[...]`.
         log_snr: As for `diffuse`.
 
     Returns:
@@ -178,13 +179,13 @@ def clean_from_noise(noise: ArrayLike, noisy: ArrayLike, log_snr: ArrayLike) -> 
 
 
 def noise_from_clean(clean: ArrayLike, noisy: ArrayLike, log_snr: ArrayLike) -> Array:
-    """The noise that a prediction of clean data amounts to.
+    """Noise computed from predicted clean data.
 
         (z - alpha x) / sigma,   z = noisy, x = clean
 
     Args:
         clean: The prediction, shape `[...]`.
-        noisy: What `diffuse` gave, shape `[...]`.
+        noisy: The output of `diffuse`, shape `[...]`.
         log_snr: As for `diffuse`.
 
     Returns:
@@ -206,7 +207,7 @@ def noise_from_clean(clean: ArrayLike, noisy: ArrayLike, log_snr: ArrayLike) -> 
 def flow(
     clean: ArrayLike, noise: ArrayLike, times: ArrayLike, *, sigma_min: ArrayLike = 0.0
 ) -> Array:
-    """The point of a straight path from noise to data, as a flow-matching model is shown it.
+    """Input of a flow-matching model: the point at a time on a straight path from noise to data.
 
         t x + (1 - (1 - sigma_min) t) ε,   x = clean, ε = noise, t = time
 
@@ -217,8 +218,8 @@ def flow(
         sigma_min: How much noise is left at time 1; 0 is the rectified flow.
 
     Returns:
-        The point on the path, shape `[...]`. What the network is to put out there is
-        `flow_velocity`, under any loss of distance, such as `squared_error`.
+        The point on the path, shape `[...]`. The network's target there is
+        `flow_velocity`, under any distance-based loss, such as `squared_error`.
 
     Raises:
         ValueError: Shapes do not fit together.
@@ -242,7 +243,7 @@ def flow(
 
 
 def flow_velocity(clean: ArrayLike, noise: ArrayLike, *, sigma_min: ArrayLike = 0.0) -> Array:
-    """The velocity along a straight path from noise to data, which is the same at all times.
+    """Velocity along a straight path from noise to data, the same at all times.
 
         x - (1 - sigma_min) ε,   x = clean, ε = noise
 
@@ -271,7 +272,7 @@ def flow_velocity(clean: ArrayLike, noise: ArrayLike, *, sigma_min: ArrayLike = 
 
 
 def flow_log_snr(times: ArrayLike, *, sigma_min: ArrayLike = 0.0) -> Array:
-    """The log-SNR of a straight path from noise to data, with which its errors can be weighted.
+    """Log-SNR of a straight path from noise to data, with which its errors can be weighted.
 
         2 log(t / (1 - (1 - sigma_min) t)),   t = time
 
@@ -297,4 +298,5 @@ def flow_log_snr(times: ArrayLike, *, sigma_min: ArrayLike = 0.0) -> Array:
         synthesis, arXiv:2403.03206.
     """
     (t,) = _together("flow_log_snr", "times", times)
+    # log1p has all digits of log(1 - t) for small t, where 1 - t has rounded them away.
     return 2 * (jnp.log(t) - jnp.log1p(sigma_min * t - t))

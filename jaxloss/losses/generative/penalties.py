@@ -1,7 +1,7 @@
-"""Penalties on the slope of a function in its inputs, which keep a critic Lipschitz or flat.
+"""Penalties on the gradient of a function in its inputs, which keep a critic Lipschitz or flat.
 
-They are made of two parts: points, and the length of the slope there. Any loss of that length and
-of the length it is to have is a penalty, so masks, weights and means are those of an objective.
+They have two parts: points, and the norm of the gradient there. Any loss of that norm and of a
+target norm is a penalty, so masks, weights and means are those of an objective.
 """
 
 import math
@@ -17,11 +17,11 @@ from jaxloss.numerics.broadcasting import Shape, expand_trailing
 
 
 def gradient_norm(critic: Callable[[PyTree], Array]) -> Callable[[PyTree], Array]:
-    """Make of a function with a score per example the length of its slope in each example.
+    """Norm of the gradient of a critic in its input, per example, as a function of the input.
 
         |∂ score_i / ∂ input_i|₂
 
-    With `points` from wherever the slope matters, and `norms = gradient_norm(critic)(points)`,
+    With `points` where the gradient matters, and `norms = gradient_norm(critic)(points)`,
     these are the published gradient penalties:
 
         WGAN-GP          `squared_error`(norms, 1) at `interpolates(key, real, fake)`
@@ -33,19 +33,19 @@ def gradient_norm(critic: Callable[[PyTree], Array]) -> Callable[[PyTree], Array
     Any other distance-based loss, as `huber`, is as good a penalty.
 
     Args:
-        critic: From inputs to scores, shape `[...]`. Each score is to depend on its own example
+        critic: From inputs to scores, shape `[...]`. Each score must depend on its own example
             only, so no batch normalisation; parameters and conditions are closed over.
 
     Returns:
         A function of inputs, an array of shape `[..., *event]` or a pytree of such arrays with an
         event of their own each, to the norm over all of an event, shape `[...]`, float32 or wider.
-        Where the slope is 0 the norm has gradient 0. The function can be compiled, mapped and
+        Where the gradient is 0 the norm has gradient 0. The function can be compiled, mapped and
         differentiated again, in the inputs and in all that the critic closes over.
 
     Raises:
         ValueError: The shape of the scores is no prefix of that of an input.
 
-    Use when a critic is to be Lipschitz, as that of a Wasserstein game, or flat at the data.
+    Use when a critic should be Lipschitz, as in a Wasserstein GAN, or flat at the data.
     Avoid when every layer's bound is wanted instead: spectral normalisation costs no second pass.
         Mind masks: `where` of an objective hides a norm, yet the critic ran on the point, and NaN
         there reaches its parameters' gradient. Pass points that are finite, as
@@ -78,13 +78,15 @@ def gradient_norm(critic: Callable[[PyTree], Array]) -> Callable[[PyTree], Array
         shapes, arXiv:2002.10099.
     """
 
+    # As each score depends on its own example only, the gradient of the sum is all of theirs.
     def summed(inputs: PyTree) -> tuple[Array, Shape]:
         scores = as_array(critic(inputs))
         return jnp.sum(scores.astype(computing_dtype(scores))), scores.shape
 
     def norms(inputs: PyTree) -> Array:
-        slopes, batch = jax.grad(summed, has_aux=True)(as_arrays(inputs))
-        return norm(jnp.concatenate([_rows(x, batch) for x in jax.tree.leaves(slopes)], axis=-1))
+        gradients, batch = jax.grad(summed, has_aux=True)(as_arrays(inputs))
+        rows = [_rows(x, batch) for x in jax.tree.leaves(gradients)]
+        return norm(jnp.concatenate(rows, axis=-1))
 
     return norms
 
@@ -124,19 +126,19 @@ def interpolates(key: Array, real: PyTree, fake: PyTree) -> PyTree:
         wide = computing_dtype(one, other)
         share = expand_trailing(jax.random.uniform(key, one.shape[:1], wide), one.ndim)
         point = share * one.astype(wide) + (1 - share) * other.astype(wide)
-        own = jnp.result_type(one, other)
-        return point.astype(own if jnp.issubdtype(own, jnp.floating) else wide)
+        dtype = jnp.result_type(one, other)
+        return point.astype(dtype if jnp.issubdtype(dtype, jnp.floating) else wide)
 
     return jax.tree.map(between, as_arrays(real), as_arrays(fake))
 
 
-def _rows(slope: Array, batch: Shape) -> Array:
-    """What remains of the shape after the batch, as one axis."""
-    if slope.shape[: len(batch)] != batch:
+def _rows(gradient: Array, batch: Shape) -> Array:
+    """The gradient with all axes after those of the batch as one."""
+    if gradient.shape[: len(batch)] != batch:
         message = (
             f"gradient_norm: the critic gives scores of shape {batch} for inputs of shape "
-            f"{slope.shape}, of which it is no prefix; reduce its scores to one an example"
+            f"{gradient.shape}, of which it is no prefix; reduce its scores to one an example"
         )
         raise ValueError(message)
-    event = math.prod(slope.shape[len(batch) :])
-    return slope.astype(computing_dtype(slope)).reshape(*batch, event)
+    event = math.prod(gradient.shape[len(batch) :])
+    return gradient.astype(computing_dtype(gradient)).reshape(*batch, event)

@@ -303,7 +303,7 @@ def fair(residual: Array, *, scale: Positive = 1.3998) -> Array:
         One value per element, shape `[...]`, in the unit squared.
 
     Use when robustness is wanted with a unique minimum.
-    Avoid when some targets are absurd: their pull is bounded but never fades.
+    Avoid when some targets are absurd: their influence is bounded but never fades.
 
     Example:
         >>> import jaxloss as jl

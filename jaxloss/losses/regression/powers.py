@@ -34,7 +34,7 @@ def squared_error(residual: Array) -> Array:
         One value per element, shape `[...]`, in the unit squared.
 
     Use when the mean is wanted, or the noise is Gaussian.
-    Avoid when some targets are far off: each pulls in proportion to its error.
+    Avoid when some targets are far off: influence grows in proportion to the error.
 
     Example:
         >>> import jaxloss as jl
@@ -72,7 +72,7 @@ def half_squared_error(residual: Array) -> Array:
         One value per element, shape `[...]`, in the unit squared.
 
     Use when the mean is wanted and the value should agree with `huber` and the robust losses.
-    Avoid when some targets are far off: each pulls in proportion to its error.
+    Avoid when some targets are far off: influence grows in proportion to the error.
 
     Example:
         >>> import jaxloss as jl
@@ -159,7 +159,7 @@ def lp(residual: Array, *, p: Positive = 1.5) -> Array:
 
     Args:
         residual: `predictions - targets`, shape `[...]`, in the unit of the targets.
-        p: The power: more than 2 chases the largest errors, less than 1 forgets them.
+        p: The power: above 2 the largest errors dominate, below 1 they lose influence.
 
     Returns:
         One value per element, shape `[...]`, in the unit to the power p. At 0 all derivatives are

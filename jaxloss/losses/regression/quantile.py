@@ -240,7 +240,7 @@ def squared_epsilon_insensitive(residual: Array, *, epsilon: NonNegative = 0.1) 
         One value per element, shape `[...]`, in the unit squared.
 
     Use when errors within a tolerance are as good as none and a continuous gradient is needed.
-    Avoid when some targets are far off: each pulls in proportion to its error.
+    Avoid when some targets are far off: influence grows in proportion to the error.
 
     Example:
         >>> import jaxloss as jl

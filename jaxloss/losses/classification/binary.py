@@ -68,6 +68,18 @@ def sigmoid_binary_cross_entropy(
     return weighted_cross_entropy(logits, truth * positive_weight, 1 - truth)
 
 
+@with_partials(
+    lambda _, p, y: divide(1 - y, 1 - p) - divide(y, p),
+    lambda _, p, y: (
+        jnp.where((p == 1) & (y == 1), 0, jnp.log1p(-p)) - jnp.where((p == 0) & (y == 0), 0, log(p))
+    ),
+)
+def _surprise(p: Array, y: Array) -> Array:
+    """-y log p - (1 - y) log(1 - p), where neither logarithm is infinite if its factor is 0."""
+    below = jnp.minimum(p, (1 - machine_epsilon(p)) + 2 * (1 - y))  # other than 1 where 1 - y is 0
+    return -(y * log_or_finite(p, y) + (1 - y) * jnp.log1p(-below))
+
+
 @loss(
     convex=True,
     strictly_convex=True,
@@ -113,15 +125,3 @@ def binary_cross_entropy(probabilities: Probability, labels: Probability) -> Arr
 
 def _smoothed(labels: Array, share: ArrayLike | None) -> Array:
     return labels if share is None else labels + (0.5 - labels) * share
-
-
-@with_partials(
-    lambda _, p, y: divide(1 - y, 1 - p) - divide(y, p),
-    lambda _, p, y: (
-        jnp.where((p == 1) & (y == 1), 0, jnp.log1p(-p)) - jnp.where((p == 0) & (y == 0), 0, log(p))
-    ),
-)
-def _surprise(p: Array, y: Array) -> Array:
-    """-y log p - (1 - y) log(1 - p), where neither logarithm is infinite if its factor is 0."""
-    below = jnp.minimum(p, (1 - machine_epsilon(p)) + 2 * (1 - y))  # other than 1 where 1 - y is 0
-    return -(y * log_or_finite(p, y) + (1 - y) * jnp.log1p(-below))

@@ -142,6 +142,12 @@ def brier(logits: Logits, labels: Label) -> Array:
     return wrong**2 * (1 + _concentration(logits, labels))
 
 
+# The slope stays finite, as a class of no chance multiplies it with 0.
+@with_partials(lambda _, x: jnp.minimum(2 * x, -lowest(x)))
+def _squared(x: Array) -> Array:
+    return x * x
+
+
 @loss(
     convex=True,
     strictly_convex=False,
@@ -264,12 +270,6 @@ def cauchy_schwarz(logits: Logits, labels: Label) -> Array:
     against = exceeding((doubled.rivals + doubled.shift) / 2, entry(lags, labels))
     far = against > _FAR
     return jnp.where(far, against, softplus(2 * jnp.where(far, 0, against)) / 2)
-
-
-# The slope stays finite, as a class of no chance multiplies it with 0.
-@with_partials(lambda _, x: jnp.minimum(2 * x, -lowest(x)))
-def _squared(x: Array) -> Array:
-    return x * x
 
 
 def _complement(log_odds_against: Array) -> Array:

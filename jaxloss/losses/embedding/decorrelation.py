@@ -16,6 +16,21 @@ from jaxloss.kernels.moments import Batch, centred, products, square_sums
 from jaxloss.numerics import is_diagonal, positive_part, reciprocal
 
 
+def barlow_twins_of(batch: Batch, first: Array, second: Array, *, redundancy: ArrayLike) -> Array:
+    """The value for elements that may be spread over devices."""
+    matrix = _correlations(batch, first, second)
+    shares = jnp.where(is_diagonal(matrix), (1 - matrix) ** 2, redundancy * matrix**2)
+    return jnp.where(batch.size() == 0, 0, jnp.sum(shares, axis=(-2, -1)))
+
+
+def _correlations(batch: Batch, first: Array, second: Array) -> Array:
+    """Of each feature of the first with each of the second; 0 where one is constant."""
+    x, y = centred(batch, first).values, centred(batch, second).values
+    both, *own = batch.summed((products(x, y), square_sums(x), square_sums(y)))
+    rows, columns = (jnp.where(square == 0, 0, reciprocal(_root(square))) for square in own)
+    return both * rows[..., :, None] * columns[..., None, :]
+
+
 @loss(convex=False, lipschitz=inf, smooth=inf)
 def barlow_twins(
     first: Embeddings, second: Embeddings, *, redundancy: NonNegative = 5e-3, where: Array
@@ -58,6 +73,35 @@ def barlow_twins(
         redundancy reduction, arXiv:2103.03230.
     """
     return barlow_twins_of(Batch(where), first, second, redundancy=redundancy)
+
+
+def vicreg_of(
+    batch: Batch, first: Array, second: Array, *, deviation: ArrayLike, **weights: ArrayLike
+) -> Array:
+    """The value for elements that may be spread over devices."""
+    lacks, overlaps = zip(*(_spread(batch, x, deviation) for x in (first, second)), strict=True)
+    error = weights["invariance"] * _mean_squared_error(batch, first, second)
+    value = error + weights["variance"] * sum(lacks) + weights["covariance"] * sum(overlaps)
+    return jnp.where(batch.size() == 0, 0, value)
+
+
+def _spread(batch: Batch, x: Array, deviation: ArrayLike) -> tuple[Array, Array]:
+    """What the deviations of the features lack, and the squares of their covariances."""
+    values, units = centred(batch, x)
+    squares, both = batch.summed((square_sums(values), products(values, values)))
+    freedom = jnp.maximum(batch.size() - 1, 1)[..., None].astype(x.dtype)
+    deviations = jnp.where(squares == 0, 0, _root(squares)) / jnp.sqrt(freedom) * units
+    others = jnp.where(is_diagonal(both), 0, both) / freedom[..., None]
+    covariances = others * units[..., :, None] * units[..., None, :]
+    lack = jnp.mean(positive_part(deviation - deviations), axis=-1)
+    return lack, jnp.sum(covariances**2, axis=(-2, -1)) / x.shape[-1]
+
+
+def _mean_squared_error(batch: Batch, first: Array, second: Array) -> Array:
+    """Over the elements that count and over features."""
+    gaps = jnp.where(batch.counted[..., None], first - second, 0)
+    total = batch.summed(jnp.sum(gaps * gaps, axis=(-2, -1)))
+    return total / jnp.maximum(batch.size(), 1).astype(total.dtype) / first.shape[-1]
 
 
 @loss(convex=False, lipschitz=inf, smooth=inf, supremum=inf)
@@ -124,50 +168,6 @@ def vicreg(
     )
 
 
-def barlow_twins_of(batch: Batch, first: Array, second: Array, *, redundancy: ArrayLike) -> Array:
-    """The value for elements that may be spread over devices."""
-    matrix = _correlations(batch, first, second)
-    shares = jnp.where(is_diagonal(matrix), (1 - matrix) ** 2, redundancy * matrix**2)
-    return jnp.where(batch.size() == 0, 0, jnp.sum(shares, axis=(-2, -1)))
-
-
-def vicreg_of(
-    batch: Batch, first: Array, second: Array, *, deviation: ArrayLike, **weights: ArrayLike
-) -> Array:
-    """The value for elements that may be spread over devices."""
-    lacks, overlaps = zip(*(_spread(batch, x, deviation) for x in (first, second)), strict=True)
-    error = weights["invariance"] * _mean_squared_error(batch, first, second)
-    value = error + weights["variance"] * sum(lacks) + weights["covariance"] * sum(overlaps)
-    return jnp.where(batch.size() == 0, 0, value)
-
-
-def _correlations(batch: Batch, first: Array, second: Array) -> Array:
-    """Of each feature of the first with each of the second; 0 where one is constant."""
-    x, y = centred(batch, first).values, centred(batch, second).values
-    both, *own = batch.summed((products(x, y), square_sums(x), square_sums(y)))
-    rows, columns = (jnp.where(square == 0, 0, reciprocal(_root(square))) for square in own)
-    return both * rows[..., :, None] * columns[..., None, :]
-
-
-def _spread(batch: Batch, x: Array, deviation: ArrayLike) -> tuple[Array, Array]:
-    """What the deviations of the features lack, and the squares of their covariances."""
-    values, units = centred(batch, x)
-    squares, both = batch.summed((square_sums(values), products(values, values)))
-    freedom = jnp.maximum(batch.size() - 1, 1)[..., None].astype(x.dtype)
-    deviations = jnp.where(squares == 0, 0, _root(squares)) / jnp.sqrt(freedom) * units
-    others = jnp.where(is_diagonal(both), 0, both) / freedom[..., None]
-    covariances = others * units[..., :, None] * units[..., None, :]
-    lack = jnp.mean(positive_part(deviation - deviations), axis=-1)
-    return lack, jnp.sum(covariances**2, axis=(-2, -1)) / x.shape[-1]
-
-
 def _root(square: Array) -> Array:
     """The square root, and 1 instead of 0, where it has no slope."""
     return jnp.sqrt(jnp.where(square == 0, 1, square))
-
-
-def _mean_squared_error(batch: Batch, first: Array, second: Array) -> Array:
-    """Over the elements that count and over features."""
-    gaps = jnp.where(batch.counted[..., None], first - second, 0)
-    total = batch.summed(jnp.sum(gaps * gaps, axis=(-2, -1)))
-    return total / jnp.maximum(batch.size(), 1).astype(total.dtype) / first.shape[-1]

@@ -50,6 +50,19 @@ def minkowski_distance(predictions: Point, targets: Point, *, p: AtLeastOne = 2.
     return p_norm(predictions - targets, p)
 
 
+@with_partials(
+    lambda _, distance, sign, margin: jnp.where(sign > 0, 1, -_lacks(distance, margin)),
+    lambda loss, *_: jnp.zeros_like(loss),
+    lambda _, distance, sign, margin: jnp.where(sign > 0, 0, _lacks(distance, margin)),
+)
+def _hinge_embedding(distance: Array, sign: Array, margin: ArrayLike) -> Array:
+    return positive_part(sign * distance + (1 - sign) * (margin / 2))
+
+
+def _lacks(distance: Array, margin: ArrayLike) -> Array:
+    return (distance < margin).astype(distance.dtype)
+
+
 @loss(convex=True, strictly_convex=False, lipschitz=1.0, smooth=inf, supremum=inf)
 def hinge_embedding(distances: NonNegativeReal, labels: Sign, *, margin: Positive = 1.0) -> Array:
     """The distance of a like pair, and what an unlike pair's distance lacks of a margin.
@@ -124,16 +137,3 @@ def cosine_embedding(first: Vector, second: Vector, labels: Sign, *, margin: Num
     """
     excess = positive_part(cosine_similarity.function(first, second) - margin)
     return jnp.where(labels > 0, cosine_distance.function(first, second), excess)
-
-
-@with_partials(
-    lambda _, distance, sign, margin: jnp.where(sign > 0, 1, -_lacks(distance, margin)),
-    lambda loss, *_: jnp.zeros_like(loss),
-    lambda _, distance, sign, margin: jnp.where(sign > 0, 0, _lacks(distance, margin)),
-)
-def _hinge_embedding(distance: Array, sign: Array, margin: ArrayLike) -> Array:
-    return positive_part(sign * distance + (1 - sign) * (margin / 2))
-
-
-def _lacks(distance: Array, margin: ArrayLike) -> Array:
-    return (distance < margin).astype(distance.dtype)

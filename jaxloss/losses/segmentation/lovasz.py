@@ -17,6 +17,27 @@ from jaxloss.kernels.sorting import descending_order, in_order
 from jaxloss.numerics import divide, expm1, is_label, log_softmax, positive_part
 
 
+def _jaccard_extension(errors: Array, inside: Array, counts: Array) -> Array:
+    """Lovász extension of the Jaccard loss at errors >= 0 of the pixels that count.
+
+    Taking a pixel from the intersection adds 1 / union to the loss, adding one to the union
+    intersection / (union before * union after): no difference of two losses, which would be close.
+    """
+    order = descending_order(jnp.where(counts, errors, -1))  # what does not count comes last
+    descending, inside = in_order(errors, order), in_order(inside, order)
+    total = jnp.sum(counts, axis=-1, keepdims=True, dtype=jnp.int32)
+    place = jax.lax.broadcasted_iota(jnp.int32, errors.shape, errors.ndim - 1)
+    miss, extra = inside & (place < total), ~inside & (place < total)
+    misses = jnp.cumsum(miss, axis=-1, dtype=jnp.int32)
+    true_size = misses[..., -1:]
+    union = (true_size + (place + 1 - misses)).astype(errors.dtype)
+    before = jnp.where(extra, union - 1, union)
+    kept = (true_size - misses).astype(errors.dtype)
+    growth = jnp.where(before == 0, 1, divide(kept, before * union))
+    steps = jnp.where(miss, divide(jnp.ones_like(union), union), jnp.where(extra, growth, 0))
+    return jnp.sum(descending * steps, axis=-1)
+
+
 @loss(convex=True, strictly_convex=False, lipschitz=1.0, smooth=math.inf, supremum=math.inf)
 def lovasz_hinge(scores: PixelScores, labels: PixelSigns, *, where: Array) -> Array:
     """Hinge losses of the pixels of a region, weighted as intersection over union weighs them.
@@ -97,24 +118,3 @@ def lovasz_softmax(logits: PixelLogits, labels: PixelLabels, *, where: Array) ->
     occurs = jnp.any(inside & counts, axis=-1)
     total = jnp.sum(values, axis=-1, where=occurs)
     return divide(total, jnp.sum(occurs, axis=-1, dtype=total.dtype))
-
-
-def _jaccard_extension(errors: Array, inside: Array, counts: Array) -> Array:
-    """Lovász extension of the Jaccard loss at errors >= 0 of the pixels that count.
-
-    Taking a pixel from the intersection adds 1 / union to the loss, adding one to the union
-    intersection / (union before * union after): no difference of two losses, which would be close.
-    """
-    order = descending_order(jnp.where(counts, errors, -1))  # what does not count comes last
-    descending, inside = in_order(errors, order), in_order(inside, order)
-    total = jnp.sum(counts, axis=-1, keepdims=True, dtype=jnp.int32)
-    place = jax.lax.broadcasted_iota(jnp.int32, errors.shape, errors.ndim - 1)
-    miss, extra = inside & (place < total), ~inside & (place < total)
-    misses = jnp.cumsum(miss, axis=-1, dtype=jnp.int32)
-    true_size = misses[..., -1:]
-    union = (true_size + (place + 1 - misses)).astype(errors.dtype)
-    before = jnp.where(extra, union - 1, union)
-    kept = (true_size - misses).astype(errors.dtype)
-    growth = jnp.where(before == 0, 1, divide(kept, before * union))
-    steps = jnp.where(miss, divide(jnp.ones_like(union), union), jnp.where(extra, growth, 0))
-    return jnp.sum(descending * steps, axis=-1)

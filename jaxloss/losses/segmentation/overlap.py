@@ -17,6 +17,32 @@ from jaxloss.numerics.norms import magnitude_power
 _GRAIN = 2.0**-64  # of a pixel, so that the product of two small numbers is not 0
 
 
+def _overlap(probabilities: Array, targets: Array, where: Array) -> tuple[Array, Array, Array]:
+    """How many pixels are rightly inside, in grains, wrongly inside and wrongly outside."""
+    grains, outside = targets / _GRAIN, 1 - probabilities
+    pairs = (probabilities, grains), (probabilities, 1 - targets), (outside, targets)
+    right, extra, missed = (jnp.sum(p * t, axis=-1, where=where) for p, t in pairs)
+    return right, extra, missed
+
+
+# The rule of a quotient has 1 - wrong / size, of which nothing is left where little is right.
+@with_partials(
+    lambda _, *parts: (
+        (divide(parts[1], _size(*parts)) * _GRAIN + divide(parts[2], _size(*parts)))
+        * divide(1.0, _size(*parts))
+    ),
+    lambda share, *parts: -share * divide(_GRAIN, _size(*parts)),
+    lambda share, *parts: -share * divide(1.0, _size(*parts)),
+)
+def _share(wrong: Array, right: Array, smooth: ArrayLike) -> Array:
+    """What is wrong of all, where what is right is given in grains; 0 of nothing."""
+    return divide(wrong, _size(wrong, right, smooth))
+
+
+def _size(wrong: Array, right: Array, smooth: ArrayLike) -> Array:
+    return wrong + right * _GRAIN + smooth
+
+
 @loss(convex=False, supremum=1.0)
 def dice(
     probabilities: Region, targets: Region, *, smooth: NonNegative = 0.0, where: Array
@@ -190,6 +216,13 @@ def focal_tversky(
     return magnitude_power(_share(wrong, right, smooth), reciprocal(gamma))
 
 
+def _inverse_square(volumes: Array) -> Array:
+    """In proportion to 1 / volume²; the smallest volume gets 1, as do those that are 0."""
+    some = volumes > 0
+    smallest = jnp.min(jnp.where(some, volumes, jnp.inf), axis=-1, keepdims=True, initial=jnp.inf)
+    return jnp.where(some, quotient(smallest, jnp.where(some, volumes, 1)), 1) ** 2
+
+
 @loss(convex=False, supremum=1.0)
 def generalized_dice(probabilities: Regions, targets: Regions, *, where: Array) -> Array:
     """Dice loss of all classes at once, in which small classes weigh as much as large ones.
@@ -230,36 +263,3 @@ def generalized_dice(probabilities: Regions, targets: Regions, *, where: Array) 
     weight = _inverse_square(jnp.sum(t, axis=-1, where=where[..., None, :]))
     wrong, kept = (jnp.sum(weight * x, axis=-1) for x in (extra + missed, 2 * right))
     return _share(wrong, kept, 0.0)
-
-
-def _overlap(probabilities: Array, targets: Array, where: Array) -> tuple[Array, Array, Array]:
-    """How many pixels are rightly inside, in grains, wrongly inside and wrongly outside."""
-    grains, outside = targets / _GRAIN, 1 - probabilities
-    pairs = (probabilities, grains), (probabilities, 1 - targets), (outside, targets)
-    right, extra, missed = (jnp.sum(p * t, axis=-1, where=where) for p, t in pairs)
-    return right, extra, missed
-
-
-# The rule of a quotient has 1 - wrong / size, of which nothing is left where little is right.
-@with_partials(
-    lambda _, *parts: (
-        (divide(parts[1], _size(*parts)) * _GRAIN + divide(parts[2], _size(*parts)))
-        * divide(1.0, _size(*parts))
-    ),
-    lambda share, *parts: -share * divide(_GRAIN, _size(*parts)),
-    lambda share, *parts: -share * divide(1.0, _size(*parts)),
-)
-def _share(wrong: Array, right: Array, smooth: ArrayLike) -> Array:
-    """What is wrong of all, where what is right is given in grains; 0 of nothing."""
-    return divide(wrong, _size(wrong, right, smooth))
-
-
-def _size(wrong: Array, right: Array, smooth: ArrayLike) -> Array:
-    return wrong + right * _GRAIN + smooth
-
-
-def _inverse_square(volumes: Array) -> Array:
-    """In proportion to 1 / volume²; the smallest volume gets 1, as do those that are 0."""
-    some = volumes > 0
-    smallest = jnp.min(jnp.where(some, volumes, jnp.inf), axis=-1, keepdims=True, initial=jnp.inf)
-    return jnp.where(some, quotient(smallest, jnp.where(some, volumes, 1)), 1) ** 2

@@ -28,6 +28,45 @@ Given = tuple[Array, ArrayLike, ArrayLike]
 _SCALES = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)  # what each scale counts, the finest first
 
 
+def _pair(images: Array, targets: Array, data_range: ArrayLike) -> Array:
+    """Sum and difference, over the range, along a new first axis."""
+    return quotient(jnp.stack([images + targets, images - targets]), data_range)
+
+
+def _of_both(luminance: Array, structure: Array) -> Array:
+    return luminance + (1 - luminance) * structure
+
+
+def _of_structure(_: Array, structure: Array) -> Array:
+    return structure
+
+
+@partial(jax.custom_jvp, nondiff_argnums=(0,))
+def _mean_lack(kind: Lack, pair: Array, k1: ArrayLike, k2: ArrayLike) -> Array:
+    """Mean over all places of what the windows lack of similarity, for each channel."""
+    return _mean_over_places(kind, moments(pair)[0], k1, k2)
+
+
+@_mean_lack.defjvp
+def _mean_lack_and_change(kind: Lack, given: Given, changes: Given) -> tuple[Array, Array]:
+    """Slopes in the pixels are formed along with the value, as exact and as fast as the moments."""
+    (pair, *softening), (pair_change, *softening_change) = given, changes
+    found, pull = moments(pair)
+    value, pull_moments = jax.vjp(lambda x: _mean_over_places(kind, x, *softening), found)
+    slopes = jax.lax.optimization_barrier(pull(*pull_moments(jnp.ones_like(value))[0]))  # once
+    by_softening = partial(_mean_over_places, kind, found)
+    _, change = jax.jvp(by_softening, tuple(softening), tuple(softening_change))
+    return value, change + jnp.sum(slopes * pair_change, axis=(0, HEIGHT, WIDTH))
+
+
+def _mean_over_places(kind: Lack, found: Moments, k1: ArrayLike, k2: ArrayLike) -> Array:
+    """Of the shortfalls from 1 of the similarities of the means, and of the variations."""
+    (sum_mean, mean), (sum_variance, variance) = found
+    luminance = divide(2 * mean**2, sum_mean**2 + mean**2 + 2 * k1**2)
+    structure = divide(2 * variance, sum_variance + variance + 2 * k2**2)
+    return jnp.mean(kind(luminance, structure), axis=(HEIGHT, WIDTH))
+
+
 @loss(convex=False)
 def ssim(
     images: Image,
@@ -76,6 +115,12 @@ def ssim(
         structural similarity, doi:10.1109/TIP.2003.819861.
     """
     return jnp.mean(_mean_lack(_of_both, _pair(images, targets, data_range), k1, k2), axis=-1)
+
+
+def _log_of_rest(lack: Array) -> Array:
+    """Log of one minus the lack; -inf, with gradient 0, where nothing is left."""
+    none = lack >= 1
+    return jnp.where(none, -jnp.inf, jnp.log1p(-jnp.where(none, 0, lack)))
 
 
 @loss(convex=False, supremum=1.0)
@@ -242,51 +287,6 @@ def isotropic_total_variation(images: Image) -> Array:
         doi:10.1016/0167-2789(92)90242-F.
     """
     return jnp.sum(norm(_steps(images)), axis=(-3, -2, -1))
-
-
-def _pair(images: Array, targets: Array, data_range: ArrayLike) -> Array:
-    """Sum and difference, over the range, along a new first axis."""
-    return quotient(jnp.stack([images + targets, images - targets]), data_range)
-
-
-def _of_both(luminance: Array, structure: Array) -> Array:
-    return luminance + (1 - luminance) * structure
-
-
-def _of_structure(_: Array, structure: Array) -> Array:
-    return structure
-
-
-@partial(jax.custom_jvp, nondiff_argnums=(0,))
-def _mean_lack(kind: Lack, pair: Array, k1: ArrayLike, k2: ArrayLike) -> Array:
-    """Mean over all places of what the windows lack of similarity, for each channel."""
-    return _mean_over_places(kind, moments(pair)[0], k1, k2)
-
-
-@_mean_lack.defjvp
-def _mean_lack_and_change(kind: Lack, given: Given, changes: Given) -> tuple[Array, Array]:
-    """Slopes in the pixels are formed along with the value, as exact and as fast as the moments."""
-    (pair, *softening), (pair_change, *softening_change) = given, changes
-    found, pull = moments(pair)
-    value, pull_moments = jax.vjp(lambda x: _mean_over_places(kind, x, *softening), found)
-    slopes = jax.lax.optimization_barrier(pull(*pull_moments(jnp.ones_like(value))[0]))  # once
-    by_softening = partial(_mean_over_places, kind, found)
-    _, change = jax.jvp(by_softening, tuple(softening), tuple(softening_change))
-    return value, change + jnp.sum(slopes * pair_change, axis=(0, HEIGHT, WIDTH))
-
-
-def _mean_over_places(kind: Lack, found: Moments, k1: ArrayLike, k2: ArrayLike) -> Array:
-    """Of the shortfalls from 1 of the similarities of the means, and of the variations."""
-    (sum_mean, mean), (sum_variance, variance) = found
-    luminance = divide(2 * mean**2, sum_mean**2 + mean**2 + 2 * k1**2)
-    structure = divide(2 * variance, sum_variance + variance + 2 * k2**2)
-    return jnp.mean(kind(luminance, structure), axis=(HEIGHT, WIDTH))
-
-
-def _log_of_rest(lack: Array) -> Array:
-    """Log of one minus the lack; -inf, with gradient 0, where nothing is left."""
-    none = lack >= 1
-    return jnp.where(none, -jnp.inf, jnp.log1p(-jnp.where(none, 0, lack)))
 
 
 def _steps(images: Array) -> Array:

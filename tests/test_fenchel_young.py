@@ -203,7 +203,7 @@ def test_conjugates_that_shifts_do_not_pass_are_refused(conjugate, classes):
 def test_made_losses_are_made_once_and_read_as_they_are_written():
     assert jl.fenchel_young(jax.nn.logsumexp) is soft
     assert repr(soft) == "<loss fenchel_young(logsumexp)(scores, targets)>"
-    assert soft.__doc__.startswith("What targets fall short of the best regularised choice")
+    assert soft.__doc__.startswith("Fenchel-Young loss of the conjugate function")
     assert copy.deepcopy(soft) is soft
     assert pickle.loads(pickle.dumps(jl.fenchel_young(half_square))) is jl.fenchel_young(
         half_square

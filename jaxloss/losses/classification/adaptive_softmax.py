@@ -1,4 +1,4 @@
-"""Softmax over a large vocabulary in two steps: frequent labels at once, rare ones by cluster."""
+"""Adaptive softmax over a large vocabulary: frequent labels in a head, rare ones in clusters."""
 
 import dataclasses
 import itertools
@@ -24,8 +24,8 @@ def adaptive_softmax(cutoffs: Sequence[int]) -> Loss[...]:
         -log h_k - log q_k(y - c_i)  for c_i <= y < c_(i+1),   k = c_1 + i - 1
         h = softmax(head logits),   q_k = softmax(logits of the tail i)
 
-    The head has an entry for each frequent label and then one for each cluster. Labels are to be
-    numbered by falling frequency. PyTorch's cutoffs leave out the last, the vocabulary's size.
+    The head has an entry for each frequent label and then one for each cluster. Number the labels
+    by falling frequency. PyTorch's cutoffs leave out the last, the vocabulary's size.
 
     Args:
         cutoffs: Where the clusters begin, and last the size of the vocabulary: increasing numbers
@@ -42,9 +42,9 @@ def adaptive_softmax(cutoffs: Sequence[int]) -> Loss[...]:
         ValueError: There is no cutoff, the first is below 1, or they do not increase.
 
     Use when the vocabulary is large and Zipf's law holds: the rarer a cluster is, the fewer
-        features its logits may be made of.
-    Avoid when the logits themselves are what costs: `jit` knows no labels, so that every tail is
-        there for every example.
+        features its logits need.
+    Avoid when the logits themselves are what costs: under `jit` the labels are not known, so
+        every tail is computed for every example.
 
     Example:
         >>> import jaxloss as jl
@@ -69,12 +69,15 @@ def adaptive_softmax(cutoffs: Sequence[int]) -> Loss[...]:
         entry = labels
         value = jnp.zeros(labels.shape, head_logits.dtype)
         for i, (low, high) in enumerate(itertools.pairwise(ends)):
-            inside = (labels >= low) & (labels < high)
-            entry = jnp.where(inside, ends[0] + i, entry)
-            shown = jnp.where(inside[..., None] | jnp.isnan(tails[i]), tails[i], 0)
-            surprise = _surprise(shown, jnp.where(inside, labels - low, 0))
-            value += jnp.where(inside | jnp.isnan(surprise), surprise, 0)  # NaN is never lost
-        return value + _surprise(head_logits, entry)
+            in_cluster = (labels >= low) & (labels < high)
+            entry = jnp.where(in_cluster, ends[0] + i, entry)
+            # Every tail is evaluated for every example. Where the label is elsewhere its logits
+            # are 0 before the softmax: chosen only afterwards, 0 * inf from the branch that is
+            # dropped would make the gradient NaN. NaN in a tail passes both, and is never lost.
+            tail = jnp.where(in_cluster[..., None] | jnp.isnan(tails[i]), tails[i], 0)
+            nll = _negative_log_likelihood(tail, jnp.where(in_cluster, labels - low, 0))
+            value += jnp.where(in_cluster | jnp.isnan(nll), nll, 0)
+        return value + _negative_log_likelihood(head_logits, entry)
 
     doc = f"""Cross-entropy over {ends[-1]} labels, the rare ones in clusters.
 
@@ -95,7 +98,7 @@ def adaptive_softmax(cutoffs: Sequence[int]) -> Loss[...]:
 
 
 def _arrays(cutoffs: tuple[int, ...]) -> dict[str, ArrayDomain]:
-    """What the loss is called with."""
+    """The domains of the arrays, by the names of the arguments."""
     _, logits = typing.get_args(Logits)
     sizes = [high - low for low, high in itertools.pairwise(cutoffs)]
     tails = {f"tail_{i}_logits": size for i, size in enumerate(sizes, 1)}
@@ -106,5 +109,5 @@ def _arrays(cutoffs: tuple[int, ...]) -> dict[str, ArrayDomain]:
     return heads | {"labels": labels}
 
 
-def _surprise(logits: Array, labels: Array) -> Array:
+def _negative_log_likelihood(logits: Array, labels: Array) -> Array:
     return softplus(log_odds_against(logits, labels))

@@ -31,14 +31,14 @@ def sigmoid_binary_cross_entropy(
     positive_weight: ClassWeights | None = None,
     label_smoothing: Unit | None = None,
 ) -> Array:
-    """Surprise at a binary label whose log-odds were predicted.
+    """Binary cross-entropy of a label, from its predicted log-odds.
 
         w y softplus(-x) + (1 - y) softplus(x),   softplus(x) = log(1 + exp x),
         x = logit,   w = positive_weight,   y = (1 - s) label + s / 2,   s = label_smoothing
 
     Args:
         logits: Log-odds of the positive class, ±inf included, shape `[...]`.
-        labels: Probability that the truth is positive, or bool or {0, 1}, shape `[...]`.
+        labels: Probability that the true label is positive, or bool or {0, 1}, shape `[...]`.
         positive_weight: Factor of the positive term, a number or one for each entry of the last
             axis, >= 0: the number of negatives over the number of positives balances the two.
         label_smoothing: Share of each label that is replaced by 1/2, in [0, 1].
@@ -47,7 +47,7 @@ def sigmoid_binary_cross_entropy(
         One value per element, shape `[...]`, in nats.
 
     Use when an example has one yes-or-no label, or several that do not exclude each other.
-    Avoid when exactly one of several classes is true: `softmax_cross_entropy` knows that.
+    Avoid when exactly one of several classes is true: `softmax_cross_entropy` makes them sum to 1.
 
     Example:
         >>> import jaxloss as jl
@@ -55,28 +55,32 @@ def sigmoid_binary_cross_entropy(
         0.6931
 
     Limits:
-        The slope is sigmoid(x) - y. With hard labels it is `logistic` of the signed logit, and
-        `softmax_cross_entropy` of the two logits [0, x]. A certain logit is 0 where it is right
-        and +inf where it is wrong.
+        The derivative in x is sigmoid(x) - y. With hard labels it is `logistic` of the signed
+        logit, and `softmax_cross_entropy` of the two logits [0, x]. A certain logit is 0 where it
+        is right and +inf where it is wrong.
 
     References:
         Good (1952), Rational decisions, doi:10.1111/j.2517-6161.1952.tb00104.x.
     """
-    truth = _smoothed(labels, label_smoothing)
+    targets = _smoothed(labels, label_smoothing)
     if positive_weight is None:
-        return sigmoid_cross_entropy(logits, truth)
-    return weighted_cross_entropy(logits, truth * positive_weight, 1 - truth)
+        return sigmoid_cross_entropy(logits, targets)
+    return weighted_cross_entropy(logits, targets * positive_weight, 1 - targets)
 
 
+# `divide` sets the gradient in p to 0 where its own is infinite, as the docstring says. In y the
+# rule is written out because the value's guards depend on y, which JAX would differentiate too.
 @with_partials(
     lambda _, p, y: divide(1 - y, 1 - p) - divide(y, p),
     lambda _, p, y: (
         jnp.where((p == 1) & (y == 1), 0, jnp.log1p(-p)) - jnp.where((p == 0) & (y == 0), 0, log(p))
     ),
 )
-def _surprise(p: Array, y: Array) -> Array:
+def _binary_cross_entropy(p: Array, y: Array) -> Array:
     """-y log p - (1 - y) log(1 - p), where neither logarithm is infinite if its factor is 0."""
-    below = jnp.minimum(p, (1 - machine_epsilon(p)) + 2 * (1 - y))  # other than 1 where 1 - y is 0
+    # Less than 1 where 1 - y is 0, so that log(1 - p) is finite and its product with 0 is 0.
+    # Elsewhere the bound is at least 1, as 1 - y is then at least half the machine epsilon.
+    below = jnp.minimum(p, (1 - machine_epsilon(p)) + 2 * (1 - y))
     return -(y * log_or_finite(p, y) + (1 - y) * jnp.log1p(-below))
 
 
@@ -92,7 +96,7 @@ def _surprise(p: Array, y: Array) -> Array:
     link=lambda probability: probability,
 )
 def binary_cross_entropy(probabilities: Probability, labels: Probability) -> Array:
-    """Surprise at a binary label whose probability was predicted.
+    """Binary cross-entropy of a label, from its predicted probability.
 
         -y log p - (1 - y) log(1 - p),   0 log 0 = 0
 
@@ -101,7 +105,7 @@ def binary_cross_entropy(probabilities: Probability, labels: Probability) -> Arr
 
     Args:
         probabilities: Predicted p of the positive class in [0, 1], shape `[...]`.
-        labels: Probability y that the truth is positive, or bool or {0, 1}, shape `[...]`.
+        labels: Probability y that the true label is positive, or bool or {0, 1}, shape `[...]`.
 
     Returns:
         One value per element, shape `[...]`, in nats.
@@ -120,7 +124,7 @@ def binary_cross_entropy(probabilities: Probability, labels: Probability) -> Arr
     References:
         Good (1952), Rational decisions, doi:10.1111/j.2517-6161.1952.tb00104.x.
     """
-    return _surprise(probabilities, labels)
+    return _binary_cross_entropy(probabilities, labels)
 
 
 def _smoothed(labels: Array, share: ArrayLike | None) -> Array:

@@ -52,7 +52,7 @@ def softmax_cross_entropy_with_integer_labels(
     z_loss: NonNegative | None = None,
     softcap: Positive | None = None,
 ) -> Array:
-    """Surprise at the true class of several that exclude each other.
+    """Softmax cross-entropy against integer class labels.
 
         w_y ((1 - s) n_y + s mean_j n_j) + z lse(o)²,   n_j = lse(o) - o_j = -log softmax(o)_j
         o = c tanh(logits / c),   y = label,   lse(o) = log Σ_j exp o_j
@@ -120,7 +120,7 @@ def softmax_cross_entropy(
     z_loss: NonNegative | None = None,
     softcap: Positive | None = None,
 ) -> Array:
-    """Expected surprise at classes drawn from a target distribution.
+    """Softmax cross-entropy against a target distribution over the classes.
 
         Σ_j w_j t_j n_j + z lse(o)²,   n_j = lse(o) - o_j = -log softmax(o)_j
         t_j = (1 - s) target_j + s Σ_k target_k / valid classes
@@ -179,7 +179,7 @@ def softmax_cross_entropy(
     elicits="distribution",
 )
 def categorical_cross_entropy(probabilities: Simplex, targets: Simplex) -> Array:
-    """Expected surprise at classes drawn from a target distribution, from probabilities.
+    """Cross-entropy of predicted probabilities against a target distribution over the classes.
 
         -Σ_j t_j log p_j,   0 log 0 = 0
 
@@ -211,7 +211,7 @@ def categorical_cross_entropy(probabilities: Simplex, targets: Simplex) -> Array
 
 
 def bounded_by(softcap: ArrayLike | None, logits: Array) -> Array:
-    """The logits, capped if they are to be."""
+    """The logits, with a soft cap if one is given."""
     return logits if softcap is None else soft_cap(wide(logits), softcap)
 
 
@@ -221,7 +221,7 @@ def with_terms(
     weight: Array | None,
     z_loss: ArrayLike | None,
 ) -> Array:
-    """The surprise at the label, with the share of the smoothing and the mean over all classes."""
+    """The cross-entropy of the label, with smoothing, class weight and z_loss where given."""
     value, (share, mean) = softplus(parts.log_odds_against), smoothing
     if share is not None and mean is not None:
         value = weighted(1 - share, value) + weighted(share, mean)
@@ -233,16 +233,18 @@ def with_terms(
 
 
 def class_cross_entropies(logits: Array, parts: Parts) -> tuple[Array, Array]:
-    """Their sum over the classes that are not masked, and how many those are, over all classes.
+    """Sum of -log p_j over the classes that are not masked, and their number, over all classes.
 
-    Told by arithmetic, which stays one pass with a sum; and as shares, as a sum may overflow.
+    Both are divided by the number of classes before they are summed, as a sum may overflow.
     """
     scores, share = wide(logits), 1 / logits.shape[-1]
-    # The product with the least number of full precision is above -5, unless the logit is -inf.
+    # Which classes are masked is computed by arithmetic, not by a comparison, so that XLA fuses it
+    # with the sums into one pass (see `nan_outside` in core/validity.py). The product of a finite
+    # logit with the least number of full precision is above -5; that of -inf is -inf.
     valid = jnp.minimum(jnp.maximum(lax.stop_gradient(scores) * tiny(scores) + 6, 0), 1)
-    heights = jnp.minimum(jnp.maximum(scores, valid * lowest(scores)), -lowest(scores))
+    finite = jnp.minimum(jnp.maximum(scores, valid * lowest(scores)), -lowest(scores))
     top = jnp.maximum(parts.normaliser, lowest(scores))[..., None]
-    each = (valid * share) * (top - (heights - parts.shift[..., None]))
+    each = (valid * share) * (top - (finite - parts.shift[..., None]))
     return jnp.sum(each, axis=-1), jnp.sum(valid * share, axis=-1)
 
 

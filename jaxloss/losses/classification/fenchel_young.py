@@ -1,4 +1,4 @@
-"""Losses of a regularised choice between classes, which a conjugate function defines.
+"""Fenchel-Young losses over classes, each defined by the conjugate of a convex function.
 
 A convex function Ω on the simplex prefers some distributions; its conjugate Ω*(o) is the best of
 <o, p> - Ω(p) over the distributions p, and the loss at a target t is what t falls short of it.
@@ -22,7 +22,7 @@ Conjugate = Callable[[Array], Array]
 
 
 def fenchel_young(conjugate: Conjugate) -> Loss[...]:
-    """Make a loss over classes of the conjugate of a convex function on the simplex.
+    """Make the Fenchel-Young loss of a convex function on the simplex, from its conjugate.
 
         Ω*(o) - <o, t>,   Ω*(o) = max_p <o, p> - Ω(p),   o = scores,   t = targets
 
@@ -64,11 +64,11 @@ def fenchel_young(conjugate: Conjugate) -> Loss[...]:
     def function(scores: Scores, targets: Simplex) -> Array:
         _require_shifts_to_pass(conjugate, title, scores)
         # The shift by the largest score costs nothing, and keeps the digits of huge scores.
-        lags = _heights(scores, 0)
-        finite = jnp.maximum(lags, lowest(lags))  # of a masked class, as Ω* may multiply with 0
-        return jnp.sum(weighted(targets, best(finite)[..., None] - lags), axis=-1)
+        shifted = _shifted_scores(scores, 0)
+        finite = jnp.maximum(shifted, lowest(shifted))  # of masked classes: Ω* may multiply by 0
+        return jnp.sum(weighted(targets, best(finite)[..., None] - shifted), axis=-1)
 
-    doc = f"""What targets fall short of the best regularised choice, `{title}`.
+    doc = f"""Fenchel-Young loss of the conjugate function `{title}`.
 
         Ω*(o) - <o, t>,   Ω* = {title},   o = scores,   t = targets
 
@@ -96,7 +96,7 @@ def fenchel_young(conjugate: Conjugate) -> Loss[...]:
     link=lambda score: jnp.clip((1 + score) / 2, 0, 1),
 )
 def sparsemax(m: Array) -> Array:
-    """The counterpart of the logistic loss whose probabilities reach 0 and 1.
+    """Binary sparsemax loss: a counterpart of the logistic one, with probabilities of 0 and 1.
 
         0               where m >= 1,   m = sign * score
         (1 - m)² / 4    where -1 < m < 1
@@ -109,7 +109,7 @@ def sparsemax(m: Array) -> Array:
         One value per element, shape `[...]`, a pure number.
 
     Use when probabilities of exactly 0 and 1 are wanted, and a bounded gradient.
-    Avoid when small probabilities are to be told apart: beyond a score of 1 all are the same.
+    Avoid when small probabilities matter: beyond a score of 1 all are 0 or 1.
 
     Example:
         >>> import jaxloss as jl
@@ -123,6 +123,7 @@ def sparsemax(m: Array) -> Array:
     References:
         Blondel, Martins & Niculae (2020), Learning with Fenchel-Young losses, arXiv:1901.02324.
     """
+    # With h = (1 - m)+ / 2 and i = min(h, 1) all three cases are i (2 h - i): h², or 2 h - 1 = -m.
     half = positive_part(1 - m) / 2
     inner = jnp.minimum(half, 1)
     return inner * (2 * half - inner)
@@ -137,7 +138,7 @@ def sparsemax(m: Array) -> Array:
     calibrated=True,
 )
 def multiclass_sparsemax(scores: Scores, labels: Label) -> Array:
-    """The counterpart of cross-entropy whose probabilities reach 0 and 1.
+    """Sparsemax loss: a counterpart of cross-entropy whose probabilities reach 0 and 1.
 
         ||p - e_y||² / 2 + max(0, τ - o_y),   p_j = max(0, o_j - τ) with τ such that Σ_j p_j = 1
         o = scores,   y = label,   e_y = one-hot of y
@@ -152,9 +153,9 @@ def multiclass_sparsemax(scores: Scores, labels: Label) -> Array:
     Returns:
         One value per example, shape `[...]`, a pure number.
 
-    Use when most classes are to get the probability 0, and examples that are right no gradient.
-    Avoid when some labels are wrong: the class of probability 0 that they name costs no surprise,
-        but its score has the slope -1 forever.
+    Use when most classes should get probability 0, and examples that are right no gradient.
+    Avoid when some labels are wrong: the score of a label of probability 0 keeps the derivative
+        -1, however far it is from the others.
 
     Example:
         >>> import jaxloss as jl
@@ -169,11 +170,12 @@ def multiclass_sparsemax(scores: Scores, labels: Label) -> Array:
         Martins & Astudillo (2016), From softmax to sparsemax: a sparse model of attention and
         multi-label classification, arXiv:1602.02068.
     """
-    heights, floor = _heights_and_floor(scores)
+    shifted, threshold = _sparsemax_threshold(scores)
     one_hot = is_label(labels, scores).astype(scores.dtype)
-    errors = jnp.maximum(heights - one_hot - floor, -one_hot)
-    depth = jnp.squeeze(floor, axis=-1) - at_label(heights, labels)
-    return square_sum(errors) / 2 + positive_part(depth)
+    # p - e_y, as max(o - τ, 0) - e_y = max(o - e_y - τ, -e_y): p near 1 loses no digit of 1 - p.
+    errors = jnp.maximum(shifted - one_hot - threshold, -one_hot)
+    below = jnp.squeeze(threshold, axis=-1) - at_label(shifted, labels)
+    return square_sum(errors) / 2 + positive_part(below)
 
 
 @loss(
@@ -186,7 +188,7 @@ def multiclass_sparsemax(scores: Scores, labels: Label) -> Array:
     proper=False,
 )
 def multiclass_perceptron(scores: Scores, labels: Label) -> Array:
-    """By how much the largest score exceeds that of the true class.
+    """Multiclass perceptron loss: the largest score minus that of the true class.
 
         max_j o_j - o_y,   o = scores,   y = label
 
@@ -213,8 +215,8 @@ def multiclass_perceptron(scores: Scores, labels: Label) -> Array:
         Collins (2002), Discriminative training methods for hidden Markov models: theory and
         experiments with perceptron algorithms, doi:10.3115/1118693.1118694.
     """
-    rivals = jnp.where(is_label(labels, scores), -jnp.inf, scores)
-    return positive_part(exceeding(jnp.max(rivals, axis=-1), at_label(scores, labels)))
+    others = jnp.where(is_label(labels, scores), -jnp.inf, scores)
+    return positive_part(exceeding(jnp.max(others, axis=-1), at_label(scores, labels)))
 
 
 def _require_shifts_to_pass(conjugate: Conjugate, title: str, scores: Array) -> None:
@@ -229,42 +231,42 @@ def _require_shifts_to_pass(conjugate: Conjugate, title: str, scores: Array) -> 
         )
 
 
-def _heights_and_floor(scores: Array) -> tuple[Array, Array]:
-    """Scores above the largest less 1, and the τ there: no digit is lost of a small distance.
-
-    Scores at height 0 or below get no probability. The largest, at height 1, takes part in no
-    sum, from which the floor would have to be found by subtracting 1.
-    """
+def _sparsemax_threshold(scores: Array) -> tuple[Array, Array]:
+    """The scores, shifted so that the largest is 1, and the threshold τ of these."""
+    # A shift of all scores by c shifts τ by c and changes no p. With the largest at 1, τ lies in
+    # [0, 1), so scores of 0 or less get no probability. From Σ_j (o_j - τ) = 1 over the support
+    # follows τ = (Σ_j o_j - 1) / size: the 1 is the largest score, and is never added to the sum.
     is_top = is_label(jnp.argmax(scores, axis=-1), scores)
-    heights = _heights(scores, 1)
-    rivals = _supported(jax.lax.stop_gradient(heights), ~is_top & (heights > 0))
-    return heights, _floor(heights, rivals)
+    shifted = _shifted_scores(scores, 1)
+    # Which classes are in the support is constant in the derivative, as of any piecewise function.
+    others = _supported(jax.lax.stop_gradient(shifted), ~is_top & (shifted > 0))
+    return shifted, _threshold(shifted, others)
 
 
-def _heights(scores: Array, top: float) -> Array:
-    """Scores above the largest, at height `top`; of masked classes -inf."""
+def _shifted_scores(scores: Array, largest: float) -> Array:
+    """The scores, shifted so that the largest is the given number; of masked classes -inf."""
     is_top = is_label(jnp.argmax(scores, axis=-1), scores)
-    largest = jnp.sum(jnp.where(is_top, scores, 0), axis=-1, keepdims=True)
-    lags = scores - jnp.where(largest == -jnp.inf, 0, largest)
-    return jnp.where(is_top & (scores > -jnp.inf), top, top + lags)
+    top = jnp.sum(jnp.where(is_top, scores, 0), axis=-1, keepdims=True)
+    gaps = scores - jnp.where(top == -jnp.inf, 0, top)  # -inf less -inf would be NaN
+    return jnp.where(is_top & (scores > -jnp.inf), largest, largest + gaps)
 
 
-def _floor(heights: Array, rivals: Array) -> Array:
-    """The τ above which the top and these rivals of it sum to 1."""
-    total = jnp.sum(jnp.where(rivals, heights, 0), axis=-1, keepdims=True)
-    return total / (1 + jnp.sum(rivals, axis=-1, keepdims=True).astype(heights.dtype))
+def _threshold(shifted: Array, others: Array) -> Array:
+    """The τ for which the probabilities of the top and of these other classes sum to 1."""
+    total = jnp.sum(jnp.where(others, shifted, 0), axis=-1, keepdims=True)
+    return total / (1 + jnp.sum(others, axis=-1, keepdims=True).astype(shifted.dtype))
 
 
-def _supported(heights: Array, rivals: Array) -> Array:
-    """Those rivals that stay above their own floor: it only rises as they drop out.
-
-    Sums alone, so that classes may be sharded, where a sort would gather them.
-    """
+def _supported(shifted: Array, others: Array) -> Array:
+    """Those of these classes whose probability is positive."""
+    # Classes at or below the threshold of a superset of the support are outside it, and without
+    # them the threshold only rises: a fixed point is the support. Sorting, as in the paper, would
+    # gather sharded classes on each device; sums do not.
 
     def drop(state: tuple[Array, Array]) -> tuple[Array, Array]:
-        rivals, _ = state
-        kept = rivals & (heights > _floor(heights, rivals))
-        return kept, jnp.any(kept != rivals)
+        others, _ = state
+        above = others & (shifted > _threshold(shifted, others))
+        return above, jnp.any(above != others)
 
-    kept: Array = jax.lax.while_loop(lambda state: state[1], drop, (rivals, jnp.any(rivals)))[0]
-    return kept
+    support: Array = jax.lax.while_loop(lambda state: state[1], drop, (others, jnp.any(others)))[0]
+    return support

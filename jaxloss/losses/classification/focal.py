@@ -1,6 +1,6 @@
 """Cross-entropies that weigh an example by how wrong it is: focal losses and the first PolyLoss.
 
-All are written in the log-odds log((1 - p) / p) against the truth, in which 1 - p and p both keep
+All are written in the log-odds log((1 - p) / p) against the label, in which 1 - p and p both keep
 their digits, and no power is taken of a difference.
 """
 
@@ -27,9 +27,19 @@ from jaxloss.numerics.logistic import focal_cross_entropy, focal_softplus, softp
 
 
 def _focal_link(score: Array, gamma: ArrayLike, alpha: ArrayLike = 0.5) -> Array:
-    """The chance q at which q a F(-x) + (1 - q) (1 - a) F(x) is flat at the score x."""
-    right, wrong = _focused_slope(-score, gamma) * alpha, _focused_slope(score, gamma) * (1 - alpha)
+    """The probability q of the positive class for which the score minimises the expected loss."""
+    # That loss is q a F(-x) + (1 - q) (1 - a) F(x), so at its minimum q a F'(-x) is
+    # (1 - q) (1 - a) F'(x).
+    right = _focal_derivative(-score, gamma) * alpha
+    wrong = _focal_derivative(score, gamma) * (1 - alpha)
     return wrong / (wrong + right)
+
+
+def _focal_derivative(against: Array, gamma: ArrayLike) -> Array:
+    derivative: Array = jax.jvp(
+        lambda x: focal_softplus(x, gamma), (against,), (jnp.ones_like(against),)
+    )[1]
+    return derivative
 
 
 @loss(
@@ -47,7 +57,7 @@ def sigmoid_focal(
     gamma: NonNegative = 2.0,
     alpha: Unit | None = None,
 ) -> Array:
-    """Binary cross-entropy that fades where the prediction is already right.
+    """Focal loss for binary labels: cross-entropy times (1 - p)^gamma, with p of the label.
 
         a y (1 - p)^g (-log p) + (1 - a) (1 - y) p^g (-log(1 - p)),   p = sigmoid(x),
         x = logit,   y = label,   g = gamma,   a = alpha, and without it no such factors
@@ -56,15 +66,15 @@ def sigmoid_focal(
 
     Args:
         logits: Log-odds of the positive class, ±inf included, shape `[...]`.
-        labels: Probability that the truth is positive, or bool or {0, 1}, shape `[...]`.
-        gamma: How fast the say of an example fades as it becomes right, >= 0.
+        labels: Probability that the true label is positive, or bool or {0, 1}, shape `[...]`.
+        gamma: The power of 1 - p, >= 0: the larger, the less examples count that are right.
         alpha: Share in [0, 1] of the positive term, 1 - alpha that of the negative one.
 
     Returns:
         One value per element, shape `[...]`, in nats.
 
     Use when easy negatives are so many that they drown the rest, as in dense detection.
-    Avoid when sigmoid(x) is to be read as a probability: it is too close to 1/2; use `facts.link`.
+    Avoid when sigmoid(x) is read as a probability: it is too close to 1/2; use `facts.link`.
 
     Example:
         >>> import jaxloss as jl
@@ -99,7 +109,7 @@ def softmax_focal(
     gamma: NonNegative = 2.0,
     class_weights: ClassWeights | None = None,
 ) -> Array:
-    """Cross-entropy over classes that fades where the prediction is already right.
+    """Focal loss over classes: cross-entropy times (1 - p)^gamma, with p of the label.
 
         w_y (1 - p_y)^g (-log p_y),   p = softmax(logits),   y = label,
         g = gamma,   w = class_weights
@@ -107,7 +117,7 @@ def softmax_focal(
     Args:
         logits: Unnormalised log-probabilities, -inf for masked classes, shape `[..., classes]`.
         labels: The true class, an integer in [0, classes), shape `[...]`.
-        gamma: How fast the say of an example fades as it becomes right, >= 0.
+        gamma: The power of 1 - p, >= 0: the larger, the less examples count that are right.
         class_weights: Factor for examples of each class, a number or shape `[classes]`, >= 0:
             the alpha of the paper.
 
@@ -115,7 +125,7 @@ def softmax_focal(
         One value per example, shape `[...]`, in nats.
 
     Use when a few hard or rare examples matter among many that are easy.
-    Avoid when the softmax is to be read as probabilities, which only gamma = 0 gives.
+    Avoid when the softmax is read as probabilities, which only gamma = 0 gives.
 
     Example:
         >>> import jaxloss as jl
@@ -148,7 +158,7 @@ def softmax_focal(
     proper=lambda epsilon: epsilon == 0,
 )
 def poly1_cross_entropy(logits: Logits, labels: Label, *, epsilon: Number = 1.0) -> Array:
-    """Cross-entropy with another coefficient for the probability of a mistake.
+    """PolyLoss of order 1: cross-entropy plus epsilon (1 - p), with p of the label.
 
         -log p_y + ε (1 - p_y),   p = softmax(logits),   y = label,   ε = epsilon
 
@@ -164,7 +174,7 @@ def poly1_cross_entropy(logits: Logits, labels: Label, *, epsilon: Number = 1.0)
         One value per example, shape `[...]`, in nats.
 
     Use when cross-entropy leaves predictions too uncertain (epsilon > 0) or too certain (< 0).
-    Avoid when the softmax is to be read as probabilities, which only epsilon = 0 gives.
+    Avoid when the softmax is read as probabilities, which only epsilon = 0 gives.
 
     Example:
         >>> import jaxloss as jl
@@ -178,12 +188,6 @@ def poly1_cross_entropy(logits: Logits, labels: Label, *, epsilon: Number = 1.0)
         Leng et al. (2022), PolyLoss: a polynomial expansion perspective of classification loss
         functions, arXiv:2204.12511.
     """
+    # softplus(-against) is -log(1 - p): 1 - p by its logarithm, as the difference loses digits.
     against = log_odds_against(logits, labels)
     return softplus(against) + jnp.exp(-softplus(-against)) * epsilon
-
-
-def _focused_slope(against: Array, gamma: ArrayLike) -> Array:
-    slope: Array = jax.jvp(
-        lambda x: focal_softplus(x, gamma), (against,), (jnp.ones_like(against),)
-    )[1]
-    return slope

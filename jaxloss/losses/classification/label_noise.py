@@ -1,6 +1,6 @@
-"""Losses over classes that take an example that is very wrong for a wrong label.
+"""Losses over classes that are robust to wrong labels.
 
-All are functions of the probability p_y of the label, written in the surprise -log p_y and
+All are functions of the probability p_y of the label, written in the cross-entropy -log p_y and
 in 1 - p_y, each with all its digits.
 """
 
@@ -28,7 +28,7 @@ from jaxloss.numerics.special import one_minus_exp_over_rate
     proper=lambda q: q == 0,
 )
 def generalized_cross_entropy(logits: Logits, labels: Label, *, q: Unit = 0.7) -> Array:
-    """Between cross-entropy and the chance of a mistake: bounded, but steep enough to start.
+    """Generalized cross-entropy (1 - p_y^q) / q, between cross-entropy and 1 - p_y.
 
         (1 - p_y^q) / q,   p = softmax(logits),   y = label
 
@@ -41,7 +41,7 @@ def generalized_cross_entropy(logits: Logits, labels: Label, *, q: Unit = 0.7) -
         One value per example, shape `[...]`, in [0, 1 / q].
 
     Use when a share of the labels is wrong and it is not known which.
-    Avoid when the softmax is to be read as probabilities: it is more certain than the truth.
+    Avoid when the softmax is read as probabilities: it is more certain than the labels are.
 
     Example:
         >>> import jaxloss as jl
@@ -50,7 +50,7 @@ def generalized_cross_entropy(logits: Logits, labels: Label, *, q: Unit = 0.7) -
 
     Limits:
         q → 0 is `softmax_cross_entropy_with_integer_labels`, q = 1 is `chebyshev`. With the
-        surprise n it is (1 - exp(-q n)) / q.
+        cross-entropy n it is (1 - exp(-q n)) / q.
 
     References:
         Zhang & Sabuncu (2018), Generalized cross entropy loss for training deep neural networks
@@ -59,17 +59,20 @@ def generalized_cross_entropy(logits: Logits, labels: Label, *, q: Unit = 0.7) -
     return one_minus_exp_over_rate(softplus(log_odds_against(logits, labels)), q)
 
 
-def _steepest_symmetric(alpha: float, beta: float, ceiling: float) -> float:
-    """The largest slope a (1 - p) + b p (1 - p) in the log-odds, times that of the log-odds."""
+def _symmetric_lipschitz(alpha: float, beta: float, ceiling: float) -> float:
+    """The largest norm of the gradient in the logits."""
+    # With a = alpha and r = beta ceiling, the derivative in the log-odds against the label is
+    # a (1 - p) + r p (1 - p): at most a, or (a + r)² / (4 r) at p = (r - a) / (2 r) where that is
+    # positive. The gradient of the log-odds in the logits has a norm of at most √2.
     reverse = beta * ceiling
-    steepest = (alpha + reverse) ** 2 / (4 * reverse) if reverse > alpha else alpha
-    return math.sqrt(2) * steepest
+    largest = (alpha + reverse) ** 2 / (4 * reverse) if reverse > alpha else alpha
+    return math.sqrt(2) * largest
 
 
 @loss(
     convex=lambda alpha, beta, ceiling: beta * ceiling <= alpha,
     strictly_convex=False,
-    lipschitz=_steepest_symmetric,
+    lipschitz=_symmetric_lipschitz,
     calibrated=lambda alpha, beta, ceiling: alpha + beta * ceiling > 0,
     proper=lambda alpha, beta, ceiling: alpha > beta * ceiling == 0,
 )
@@ -81,7 +84,7 @@ def symmetric_cross_entropy(
     beta: NonNegative = 1.0,
     ceiling: NonNegative = 4.0,
 ) -> Array:
-    """Cross-entropy of the label to the softmax, and the reverse, where log 0 is bounded.
+    """Symmetric cross-entropy: cross-entropy plus its reverse, in which log 0 is bounded.
 
         a (-log p_y) + b c (1 - p_y),   p = softmax(logits),   y = label,
         a = alpha,   b = beta,   c = ceiling
@@ -93,13 +96,13 @@ def symmetric_cross_entropy(
         labels: The true class, an integer in [0, classes), shape `[...]`.
         alpha: Factor of the cross-entropy, >= 0, which keeps the start from being slow.
         beta: Factor of the reverse cross-entropy, >= 0, which bears wrong labels.
-        ceiling: The surprise c >= 0, in nats, that stands for -log 0; the paper's -A.
+        ceiling: The number c >= 0, in nats, that stands for -log 0; the paper's -A.
 
     Returns:
         One value per example, shape `[...]`, in nats.
 
     Use when a share of the labels is wrong and easy classes are learnt long before hard ones.
-    Avoid when the softmax is to be read as probabilities: it is more certain than the truth.
+    Avoid when the softmax is read as probabilities: it is more certain than the labels are.
 
     Example:
         >>> import jaxloss as jl
@@ -119,7 +122,7 @@ def symmetric_cross_entropy(
 
 
 def taylor_cross_entropy(order: int = 2) -> Loss[...]:
-    """Make the Taylor polynomial of cross-entropy in the chance of a mistake.
+    """Make the Taylor polynomial of cross-entropy in 1 - p_y, the probability of a mistake.
 
         Σ_i (1 - p_y)^i / i,   i = 1 ... order,   p = softmax(logits),   y = label
 
@@ -136,7 +139,7 @@ def taylor_cross_entropy(order: int = 2) -> Loss[...]:
         ValueError: The order is below 1.
 
     Use when a share of the labels is wrong; `generalized_cross_entropy` has a trainable degree.
-    Avoid when the softmax is to be read as probabilities: it is more certain than the truth.
+    Avoid when the softmax is read as probabilities: it is more certain than the labels are.
 
     Example:
         >>> import jaxloss as jl
@@ -157,6 +160,7 @@ def taylor_cross_entropy(order: int = 2) -> Loss[...]:
     def function(logits: Logits, labels: Label) -> Array:
         wrong = _complement(log_odds_against(logits, labels))
         value = jnp.zeros_like(wrong)
+        # Horner's scheme: all terms are positive, so nothing cancels.
         for i in range(order, 0, -1):
             value = (value + 1 / i) * wrong
         return value
@@ -185,5 +189,5 @@ def taylor_cross_entropy(order: int = 2) -> Loss[...]:
 
 
 def _complement(log_odds_against: Array) -> Array:
-    """1 - p_y, with digits that the subtraction would lose."""
+    """1 - p_y as exp of its logarithm: the subtraction loses all digits where p_y is near 1."""
     return jnp.exp(-softplus(-log_odds_against))

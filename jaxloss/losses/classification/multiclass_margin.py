@@ -99,7 +99,7 @@ def one_vs_each(binary: Margin[...]) -> Loss[...]:
     refuse_unless_margin("one_vs_each", "binary", binary)
 
     def function(scores: Scores, labels: Label, **hyperparameters: Any) -> Array:
-        return _over_rivals(functools.partial(binary.psi, **hyperparameters), scores, labels)
+        return _over_other_classes(functools.partial(binary.psi, **hyperparameters), scores, labels)
 
     summary = f"Sum of `{binary.__name__}` of the label's leads over all other classes."
     doc = _text(summary, "Σ_{j != y} psi(o_y - o_j)", binary)
@@ -123,7 +123,7 @@ def one_vs_each(binary: Margin[...]) -> Loss[...]:
     proper=False,
 )
 def crammer_singer(scores: Scores, labels: Label, *, margin: Positive = 1.0) -> Array:
-    """Shortfall of the true class's lead over its strongest rival.
+    """Crammer-Singer multiclass hinge: that of the label's lead over the largest other score.
 
         max(0, margin + max_{j != y} o_j - o_y),   o = scores,   y = label
 
@@ -150,9 +150,9 @@ def crammer_singer(scores: Scores, labels: Label, *, margin: Positive = 1.0) -> 
         Crammer & Singer (2001), On the algorithmic implementation of multiclass kernel-based
         vector machines, JMLR 2:265-292, doi:10.5555/944790.944813.
     """
-    rivals = jnp.where(is_label(labels, scores), -jnp.inf, scores)
-    lag = exceeding(jnp.max(rivals, axis=-1), at_label(scores, labels))
-    return positive_part(lag + margin)
+    others = jnp.where(is_label(labels, scores), -jnp.inf, scores)
+    score_gap = exceeding(jnp.max(others, axis=-1), at_label(scores, labels))
+    return positive_part(score_gap + margin)
 
 
 @loss(
@@ -164,20 +164,20 @@ def crammer_singer(scores: Scores, labels: Label, *, margin: Positive = 1.0) -> 
     proper=False,
 )
 def weston_watkins(scores: Scores, labels: Label, *, margin: Positive = 1.0) -> Array:
-    """Sum over rivals of the shortfall of the true class's lead.
+    """Weston-Watkins multiclass hinge: the sum over other classes of that of the label's lead.
 
         Σ_{j != y} max(0, margin + o_j - o_y),   o = scores,   y = label
 
     Args:
         scores: One real score a class, shape `[..., classes]`.
         labels: The true class, an integer in [0, classes), shape `[...]`.
-        margin: The lead over each rival that costs nothing, in the unit of the scores.
+        margin: The lead over each other class that costs nothing, in the unit of the scores.
 
     Returns:
         One value per example, shape `[...]`, in the unit of the scores.
 
     Use when a margin is wanted and labels are noisy: it orders classes by their probability.
-    Avoid when classes are very many: all rivals count, the hopeless ones too.
+    Avoid when classes are very many: all others count, the hopeless ones too.
 
     Example:
         >>> import jaxloss as jl
@@ -191,7 +191,7 @@ def weston_watkins(scores: Scores, labels: Label, *, margin: Positive = 1.0) -> 
     References:
         Wang & Scott (2020), Weston-Watkins hinge loss and ordered partitions, arXiv:2006.07346.
     """
-    return _over_rivals(functools.partial(hinge.psi, margin=margin), scores, labels)
+    return _over_other_classes(functools.partial(hinge.psi, margin=margin), scores, labels)
 
 
 @loss(
@@ -289,12 +289,14 @@ def _text(summary: str, formula: str, binary: Margin[...]) -> str:
     """
 
 
-def _over_rivals(psi: Callable[..., Array], scores: Array, labels: Array) -> Array:
+def _over_other_classes(psi: Callable[..., Array], scores: Array, labels: Array) -> Array:
     """The sum of a function of the label's lead over each other class."""
-    own = is_label(labels, scores)
-    rivals = jnp.where(own, -jnp.inf, scores)
-    leads = -exceeding(rivals, at_label(scores, labels)[..., None])
-    return jnp.sum(jnp.where(own, 0, psi(jnp.where(own, 0, leads))), axis=-1)
+    is_true = is_label(labels, scores)
+    others = jnp.where(is_true, -jnp.inf, scores)
+    leads = -exceeding(others, at_label(scores, labels)[..., None])
+    # Its lead over itself is infinite: where psi or its derivative is not finite there, the outer
+    # `where` alone would leave NaN in the gradient.
+    return jnp.sum(jnp.where(is_true, 0, psi(jnp.where(is_true, 0, leads))), axis=-1)
 
 
 def _implied(binary: Facts) -> Facts:
@@ -302,7 +304,7 @@ def _implied(binary: Facts) -> Facts:
     return Facts(
         convex=binary.convex,
         strictly_convex=binary.strictly_convex,
-        lipschitz=_if_infinite(binary.lipschitz),  # else it grows with the number of classes
+        lipschitz=_if_infinite(binary.lipschitz),  # if finite it grows with the number of classes
         smooth=binary.smooth,
         supremum=_if_infinite(binary.supremum),
         calibrated=True if binary.proper is True else None,

@@ -14,7 +14,7 @@ from jaxloss.numerics.logistic import softplus
 
 @loss(convex=True, strictly_convex=False, smooth=math.inf, supremum=math.inf)
 def multilabel_margin(scores: Scores, labels: MultiHot, *, margin: Positive = 1.0) -> Array:
-    """Shortfalls of the lead of present classes over absent ones, over the number of classes.
+    """Multilabel hinge: that of each present class's lead over each absent one, over classes.
 
         Σ_{i present} Σ_{j absent} max(0, margin - (o_i - o_j)) / classes,   o = scores
 
@@ -30,8 +30,8 @@ def multilabel_margin(scores: Scores, labels: MultiHot, *, margin: Positive = 1.
         One value per example, shape `[...]`, in the unit of the scores. Without a class that is
         present, or one that is absent, it is 0.
 
-    Use when present classes are to rank above absent ones, whatever the scores themselves.
-    Avoid when a threshold is to decide which classes are present: it fixes differences only.
+    Use when present classes should rank above absent ones, whatever the scores themselves.
+    Avoid when a threshold decides which classes are present: it fixes differences only.
 
     Example:
         >>> import jaxloss as jl
@@ -46,20 +46,22 @@ def multilabel_margin(scores: Scores, labels: MultiHot, *, margin: Positive = 1.
         Zhang & Zhou (2014), A review on multi-label learning algorithms,
         doi:10.1109/TKDE.2013.39.
     """
-    # Of equal ones those that are present come last: a lead of just the margin costs nothing.
+    # With the margin in the keys of present classes, a pair costs something where the present one
+    # comes first. Of equal keys these come last: a lead of just the margin costs nothing.
     order = descending_order(labels * margin - scores, labels > 0)
     present, ordered = in_order(labels, order), in_order(scores, order)
     gaps = _steps(ordered, present) - jnp.diff(present) * margin
     below = jnp.cumsum(present, axis=-1)[..., :-1]
     above = jnp.sum(1 - present, axis=-1, keepdims=True) - jnp.cumsum(1 - present, axis=-1)
-    # A pair's shortfall is the sum of the gaps between the two: no difference of large sums.
+    # A pair costs the sum of the gaps between its two places in this order, so each gap counts once
+    # for each present class before it and absent class after it: no difference of large sums.
     pairs = below * above[..., :-1] / scores.shape[-1]
     return jnp.sum(weighted(pairs, gaps), axis=-1)
 
 
 @loss(convex=True, strictly_convex=True, supremum=math.inf)
 def multilabel_soft_margin(scores: Scores, labels: MultiHot) -> Array:
-    """Mean over the classes of the surprise at whether each is present.
+    """Mean over the classes of the binary cross-entropy of whether each is present.
 
         Σ_j log(1 + exp(-s_j o_j)) / classes,   s_j = 1 if class j is present, else -1,   o = scores
 
@@ -86,8 +88,10 @@ def multilabel_soft_margin(scores: Scores, labels: MultiHot) -> Array:
         Dembczyński, Waegeman, Cheng & Hüllermeier (2012), On label dependence and loss
         minimization in multi-label classification, doi:10.1007/s10994-012-5285-8.
     """
-    surprises = softplus((1 - 2 * labels) * scores)
-    return jnp.sum(surprises / scores.shape[-1], axis=-1)  # divided first: the sum may overflow
+    cross_entropies = softplus((1 - 2 * labels) * scores)
+    return jnp.sum(
+        cross_entropies / scores.shape[-1], axis=-1
+    )  # divided first: the sum may overflow
 
 
 def _steps(scores: Array, present: Array) -> Array:

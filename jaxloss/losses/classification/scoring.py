@@ -43,7 +43,7 @@ def expectation(logits: Logits, labels: Label) -> Array:
         One value per example, shape `[...]`, in [0, 2], without unit.
 
     Use when labels are wrong at random: noise that spares no class leaves its minimiser.
-    Avoid when classes are many or the start is far: examples that are all wrong have no slope.
+    Avoid when classes are many or the start is far: examples that are all wrong have no gradient.
 
     Example:
         >>> import jaxloss as jl
@@ -84,7 +84,7 @@ def chebyshev(logits: Logits, labels: Label) -> Array:
         One value per example, shape `[...]`, in [0, 1], without unit.
 
     Use when the error rate itself is the aim: it is the error rate of drawing from p.
-    Avoid when the start is far: examples that are all wrong have no slope.
+    Avoid when the start is far: examples that are all wrong have no gradient.
 
     Example:
         >>> import jaxloss as jl
@@ -124,7 +124,7 @@ def brier(logits: Logits, labels: Label) -> Array:
         One value per example, shape `[...]`, in [0, 2], without unit.
 
     Use when calibrated probabilities are wanted and no single example may cost much.
-    Avoid when rare classes matter by their log-probability: it does not tell 1e-3 from 1e-6.
+    Avoid when rare classes matter by their log-probability: 1e-3 and 1e-6 cost nearly the same.
 
     Example:
         >>> import jaxloss as jl
@@ -138,11 +138,14 @@ def brier(logits: Logits, labels: Label) -> Array:
         Brier (1950), Verification of forecasts expressed in terms of probability,
         doi:10.1175/1520-0493(1950)078<0001:VOFEIT>2.0.CO;2.
     """
+    # Σ_{j != y} p_j² is (1 - p_y)² times that of the softmax over the wrong classes alone, so
+    # that all that is needed of p_y is 1 - p_y, with all its digits.
     wrong = _complement(log_odds_against(logits, labels))
     return wrong**2 * (1 + _concentration(logits, labels))
 
 
-# The slope stays finite, as a class of no chance multiplies it with 0.
+# The derivative 2 x of an infinite cross-entropy is a finite number instead: further back it is
+# multiplied by the derivative of a masked class, which is 0, and 0 * inf would be NaN.
 @with_partials(lambda _, x: jnp.minimum(2 * x, -lowest(x)))
 def _squared(x: Array) -> Array:
     return x * x
@@ -158,7 +161,7 @@ def _squared(x: Array) -> Array:
     proper=False,
 )
 def squared_log(logits: Logits, labels: Label) -> Array:
-    """Squared surprise at the true class.
+    """Squared cross-entropy against integer class labels.
 
         (log p_y)²,   p = softmax(logits),   y = label
 
@@ -195,7 +198,7 @@ def squared_log(logits: Logits, labels: Label) -> Array:
     proper=False,
 )
 def tanimoto(logits: Logits, labels: Label) -> Array:
-    """Negative overlap of the softmax and the one-hot label, relative to their union.
+    """Negative Tanimoto coefficient of the softmax and the one-hot label: overlap over union.
 
         -p_y / (||p||_2² + 1 - p_y),   p = softmax(logits),   y = label
 
@@ -207,7 +210,7 @@ def tanimoto(logits: Logits, labels: Label) -> Array:
         One value per example, shape `[...]`, in [-1, 0], without unit.
 
     Use when a bounded similarity of distributions is wanted that stays sharp near 1.
-    Avoid when probabilities are to be read off: its minimiser is more certain than the truth.
+    Avoid when probabilities are read off: its minimiser is more certain than the labels are.
 
     Example:
         >>> import jaxloss as jl
@@ -223,7 +226,9 @@ def tanimoto(logits: Logits, labels: Label) -> Array:
     """
     against = log_odds_against(logits, labels)
     log_ratio = against - softplus(-against) + jnp.log1p(_concentration(logits, labels))
-    return -jnp.exp(-softplus(log_ratio))  # the ratio is brier / p_y
+    # -1 / (1 + ratio) with ratio = brier / p_y = (1 - p)² (1 + c) / p, c the `_concentration`, in
+    # logarithms: log((1 - p)² / p) = against - softplus(-against) for the log-odds against.
+    return -jnp.exp(-softplus(log_ratio))
 
 
 @loss(
@@ -248,8 +253,8 @@ def cauchy_schwarz(logits: Logits, labels: Label) -> Array:
     Returns:
         One value per example, shape `[...]`, in nats.
 
-    Use when cross-entropy is to be sharper at the start: it is that of doubled logits, halved.
-    Avoid when probabilities are to be read off without doubling the logits first.
+    Use when cross-entropy should be sharper at the start: it is that of doubled logits, halved.
+    Avoid when probabilities are read off without doubling the logits first.
 
     Example:
         >>> import jaxloss as jl
@@ -264,16 +269,17 @@ def cauchy_schwarz(logits: Logits, labels: Label) -> Array:
         arXiv:1702.05659.
     """
     top = lax.stop_gradient(jnp.max(logits, axis=-1, keepdims=True, initial=-jnp.inf))
-    # The shift by the largest costs nothing, and doubles no huge logit.
-    lags = logits - jnp.clip(top, lowest(logits), -lowest(logits))
-    doubled = apart(2 * lags, labels)
-    against = exceeding((doubled.rivals + doubled.shift) / 2, entry(lags, labels))
+    # A shift of all logits changes nothing; after this one no logit doubles to +inf.
+    shifted = logits - jnp.clip(top, lowest(logits), -lowest(logits))
+    doubled = apart(2 * shifted, labels)
+    against = exceeding((doubled.rivals + doubled.shift) / 2, entry(shifted, labels))
+    # softplus(2 x) / 2, where 2 x may overflow: far out it is x.
     far = against > _FAR
     return jnp.where(far, against, softplus(2 * jnp.where(far, 0, against)) / 2)
 
 
 def _complement(log_odds_against: Array) -> Array:
-    """1 - p_y, with digits that the subtraction would lose."""
+    """1 - p_y as exp of its logarithm: the subtraction loses all digits where p_y is near 1."""
     return jnp.exp(-softplus(-log_odds_against))
 
 

@@ -12,7 +12,7 @@ from jaxloss.numerics import clip, square_sum, unit
 
 @loss(convex=False, lipschitz=inf, smooth=inf, supremum=1.0)
 def cosine_similarity(predictions: Vector, targets: Vector) -> Array:
-    """The cosine of the angle between two vectors: what is to be minimised for opposite directions.
+    """Cosine of the angle between two vectors, least where they point in opposite directions.
 
         ⟨u, v⟩,   u = t / |t|,   v = y / |y|,   t = prediction, y = target
 
@@ -23,8 +23,8 @@ def cosine_similarity(predictions: Vector, targets: Vector) -> Array:
     Returns:
         One value per vector, shape `[...]`, in [-1, 1]; 0, with gradient 0, for a zero vector.
 
-    Use when directions are to be driven apart, or reported.
-    Avoid when they are to be driven together: `cosine_distance` keeps the digits of small angles.
+    Use when directions should be driven apart, or reported.
+    Avoid when they should be driven together: `cosine_distance` keeps the digits of small angles.
 
     Example:
         >>> import jaxloss as jl
@@ -72,14 +72,13 @@ def cosine_distance(predictions: Vector, targets: Vector) -> Array:
         doi:10.1145/361219.361220.
     """
     u, v = unit(predictions), unit(targets)
+    # A zero vector has no direction; |u - v|² / 2 would be 1/2 there, not 1 - 0.
     empty = (square_sum(u) == 0) | (square_sum(v) == 0)
     apart = _within(square_sum(u - v) / 2, 0, 2)
     return jnp.where(empty, 1 - jnp.sum(u * v, axis=-1), apart)
 
 
 def _within(x: Array, low: float, high: float) -> Array:
-    """The number between bounds that only rounding puts it outside of, with the slope 1.
-
-    Where it is clipped to a bound, its own derivative would be halved or lost.
-    """
+    """The number between bounds that only rounding puts it outside of, with the derivative 1."""
+    # JAX's derivative of a clip is 0 beyond a bound, and 1/2 at it.
     return x + lax.stop_gradient(clip(x, low, high) - x)

@@ -17,7 +17,7 @@ from jaxloss.numerics import is_diagonal, positive_part, reciprocal
 
 
 def barlow_twins_of(batch: Batch, first: Array, second: Array, *, redundancy: ArrayLike) -> Array:
-    """The value for elements that may be spread over devices."""
+    """The value for elements that may be on several devices."""
     matrix = _correlations(batch, first, second)
     shares = jnp.where(is_diagonal(matrix), (1 - matrix) ** 2, redundancy * matrix**2)
     return jnp.where(batch.size() == 0, 0, jnp.sum(shares, axis=(-2, -1)))
@@ -26,8 +26,9 @@ def barlow_twins_of(batch: Batch, first: Array, second: Array, *, redundancy: Ar
 def _correlations(batch: Batch, first: Array, second: Array) -> Array:
     """Of each feature of the first with each of the second; 0 where one is constant."""
     x, y = centred(batch, first).values, centred(batch, second).values
-    both, *own = batch.summed((products(x, y), square_sums(x), square_sums(y)))
-    rows, columns = (jnp.where(square == 0, 0, reciprocal(_root(square))) for square in own)
+    # One message between devices for all three sums.
+    both, *squares = batch.summed((products(x, y), square_sums(x), square_sums(y)))
+    rows, columns = (jnp.where(square == 0, 0, reciprocal(_root(square))) for square in squares)
     return both * rows[..., :, None] * columns[..., None, :]
 
 
@@ -35,7 +36,7 @@ def _correlations(batch: Batch, first: Array, second: Array) -> Array:
 def barlow_twins(
     first: Embeddings, second: Embeddings, *, redundancy: NonNegative = 5e-3, where: Array
 ) -> Array:
-    """How far the correlations of two embeddings' features are from the identity matrix.
+    """Barlow Twins: weighted squared distance of two views' feature correlations from the identity.
 
         Σᵢ (1 - cᵢᵢ)² + redundancy Σᵢ Σⱼ cᵢⱼ²,   j ≠ i,
         cᵢⱼ = correlation of feature i of the first and j of the second, over the elements
@@ -53,7 +54,7 @@ def barlow_twins(
         One value per set, shape `[...]`, without unit; 0 for an empty set. A feature that is
         constant over the elements, as all are in a set of one, has correlation 0 and gradient 0.
 
-    Use when two views of each example are to be embedded alike, without negatives, by features
+    Use when two views of each example should be embedded alike, without negatives, by features
         that do not repeat each other; many features are of use, and batches need not be large.
     Avoid when sets hold few elements: correlations over n elements are off by about 1 / √n.
 
@@ -78,23 +79,27 @@ def barlow_twins(
 def vicreg_of(
     batch: Batch, first: Array, second: Array, *, deviation: ArrayLike, **weights: ArrayLike
 ) -> Array:
-    """The value for elements that may be spread over devices."""
-    lacks, overlaps = zip(*(_spread(batch, x, deviation) for x in (first, second)), strict=True)
+    """The value for elements that may be on several devices."""
+    terms = (_variance_and_covariance_terms(batch, x, deviation) for x in (first, second))
+    variances, covariances = zip(*terms, strict=True)
     error = weights["invariance"] * _mean_squared_error(batch, first, second)
-    value = error + weights["variance"] * sum(lacks) + weights["covariance"] * sum(overlaps)
+    value = error + weights["variance"] * sum(variances) + weights["covariance"] * sum(covariances)
     return jnp.where(batch.size() == 0, 0, value)
 
 
-def _spread(batch: Batch, x: Array, deviation: ArrayLike) -> tuple[Array, Array]:
-    """What the deviations of the features lack, and the squares of their covariances."""
+def _variance_and_covariance_terms(
+    batch: Batch, x: Array, deviation: ArrayLike
+) -> tuple[Array, Array]:
+    """V and c of one set: hinges of the deviations, and squares of the covariances."""
+    # In units of the range of each feature, so that no square overflows or vanishes.
     values, units = centred(batch, x)
     squares, both = batch.summed((square_sums(values), products(values, values)))
     freedom = jnp.maximum(batch.size() - 1, 1)[..., None].astype(x.dtype)
     deviations = jnp.where(squares == 0, 0, _root(squares)) / jnp.sqrt(freedom) * units
     others = jnp.where(is_diagonal(both), 0, both) / freedom[..., None]
     covariances = others * units[..., :, None] * units[..., None, :]
-    lack = jnp.mean(positive_part(deviation - deviations), axis=-1)
-    return lack, jnp.sum(covariances**2, axis=(-2, -1)) / x.shape[-1]
+    hinges = jnp.mean(positive_part(deviation - deviations), axis=-1)
+    return hinges, jnp.sum(covariances**2, axis=(-2, -1)) / x.shape[-1]
 
 
 def _mean_squared_error(batch: Batch, first: Array, second: Array) -> Array:
@@ -115,7 +120,7 @@ def vicreg(
     deviation: NonNegative = 1.0,
     where: Array,
 ) -> Array:
-    """Mean squared error of two embeddings, what their features lack in spread, and covariances.
+    """VICReg: invariance, variance and covariance terms of two views' embeddings.
 
         invariance mean (fₖᵢ - sₖᵢ)² + variance (v(f) + v(s)) + covariance (c(f) + c(s)),
         v = meanᵢ max(0, deviation - √Cᵢᵢ),   c = Σᵢ Σⱼ Cᵢⱼ² / features,   j ≠ i,
@@ -129,7 +134,7 @@ def vicreg(
         first: One vector for each element, shape `[..., elements, features]`.
         second: The same elements seen otherwise, in this order, `[..., elements, features]`.
         invariance: The weight of the squared error, >= 0.
-        variance: The weight of what deviations lack, >= 0.
+        variance: The weight of what deviations are short of `deviation`, >= 0.
         covariance: The weight of squared covariances, >= 0.
         deviation: The standard deviation that suffices, >= 0, in the unit of the embeddings.
         where: Which elements count, boolean, shape `[..., elements]` or a prefix; all by default.
@@ -138,10 +143,10 @@ def vicreg(
         One value per set, shape `[...]`; 0 for an empty set. A feature that is constant over the
         elements, as all are in a set of one, has deviation 0, and there v has gradient 0.
 
-    Use when two views of each example are to be embedded alike, without negatives, also by
+    Use when two views of each example should be embedded alike, without negatives, also by
         networks of different kinds: no moment joins one set to the other.
     Avoid when embeddings have a given length, as a deviation of 1 is then out of reach:
-        `barlow_twins` knows no unit.
+        `barlow_twins` has no unit.
 
     Example:
         >>> import jaxloss as jl
@@ -169,5 +174,5 @@ def vicreg(
 
 
 def _root(square: Array) -> Array:
-    """The square root, and 1 instead of 0, where it has no slope."""
+    """The square root, and 1 instead of 0, where its derivative is infinite."""
     return jnp.sqrt(jnp.where(square == 0, 1, square))

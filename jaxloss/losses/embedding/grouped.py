@@ -22,7 +22,7 @@ from jaxloss.numerics.logistic import softplus
 def ntxent(
     embeddings: Embeddings, labels: Groups, *, temperature: Positive = 0.07, where: Array
 ) -> Array:
-    """Cross-entropy that finds each positive of an anchor among the anchor's negatives.
+    """NT-Xent: softmax cross-entropy of each positive of an anchor against its negatives.
 
         mean over p of log(1 + Σₙ exp((sₙ - sₚ) / τ)),   p = positives, n = negatives of the anchor,
         s = cosine with the anchor, τ = temperature
@@ -37,7 +37,7 @@ def ntxent(
         One value per anchor, shape `[..., elements]`, in nats; 0, with gradient 0, without
         positives or without negatives. A zero vector has cosine 0 and gradient 0.
 
-    Use when two views of each example, or a few examples of each class, are to lie together.
+    Use when two views of each example, or a few examples of each class, should lie together.
     Avoid when a set holds few negatives, or none: `supervised_contrastive` also contrasts the
         positives with each other.
 
@@ -59,9 +59,10 @@ def ntxent(
 
 
 def ntxent_of(pairs: AnchorPairs, *, temperature: ArrayLike) -> Array:
-    """The value of each anchor, for pairs that may be spread over devices."""
+    """The value of each anchor, for pairs that may be on several devices."""
 
     def cross_entropy(pairs: PairBlock, negatives: Array, temperature: Array) -> Array:
+        # log(1 + Σ exp(sₙ) / exp(sₚ)) as softplus of a log-sum-exp: no exponential overflows.
         against = negatives - _logits(pairs, temperature)
         return softplus(jnp.where(pairs.positives(), against, -jnp.inf))
 
@@ -73,7 +74,7 @@ def ntxent_of(pairs: AnchorPairs, *, temperature: ArrayLike) -> Array:
 def supervised_contrastive(
     embeddings: Embeddings, labels: Groups, *, temperature: Positive = 0.1, where: Array
 ) -> Array:
-    """Cross-entropy that finds each positive of an anchor among all other elements.
+    """Supervised contrastive loss: softmax cross-entropy of each positive among all others.
 
         mean over p of -log(exp(sₚ / τ) / Σₖ exp(sₖ / τ)),   p = positives of the anchor,
         k = all but the anchor, s = cosine with the anchor, τ = temperature
@@ -89,7 +90,7 @@ def supervised_contrastive(
         positives. A zero vector has cosine 0 and gradient 0.
 
     Use when embeddings are learnt from classes, of which a set holds several examples each.
-    Avoid when anchors have many positives and all are to be certain: they compete, and the least
+    Avoid when anchors have many positives and all should be certain: they compete, and the least
         value is the logarithm of their number, not 0.
 
     Example:
@@ -111,7 +112,7 @@ def supervised_contrastive(
 
 
 def supervised_contrastive_of(pairs: AnchorPairs, *, temperature: ArrayLike) -> Array:
-    """The value of each anchor, for pairs that may be spread over devices."""
+    """The value of each anchor, for pairs that may be on several devices."""
     return pairs.mean_cross_entropy(_logits, temperature)
 
 
@@ -144,8 +145,8 @@ def circle(
         One value per anchor, shape `[..., elements]`, in nats; 0, with gradient 0, without
         positives or without negatives. A zero vector has cosine 0 and gradient 0.
 
-    Use when positives are to come as close as cosine 1, and negatives no closer than cosine 0.
-    Avoid when negatives are to be opposite: below cosine 0 they are drawn back to it, and below
+    Use when positives should come as close as cosine 1, and negatives no closer than cosine 0.
+    Avoid when negatives should be opposite: below cosine 0 they are drawn back to it, and below
         -margin they have no gradient.
 
     Example:
@@ -168,7 +169,7 @@ def circle(
 
 
 def circle_of(pairs: AnchorPairs, *, gamma: ArrayLike, margin: ArrayLike) -> Array:
-    """The value of each anchor, for pairs that may be spread over devices."""
+    """The value of each anchor, for pairs that may be on several devices."""
 
     def of_negatives(pairs: PairBlock, gamma: Array, margin: Array) -> Array:
         return positive_part(pairs.cosines + margin) * (pairs.cosines - margin) * gamma
@@ -178,6 +179,7 @@ def circle_of(pairs: AnchorPairs, *, gamma: ArrayLike, margin: ArrayLike) -> Arr
 
     negatives = pairs.log_sum(of_negatives, PairBlock.negatives, gamma, margin)
     positives = pairs.log_sum(of_positives, PairBlock.positives, gamma, margin)
+    # The product of the two sums is the exp of this; where either has no pair, softplus(-inf) is 0.
     return softplus(negatives + positives)
 
 

@@ -22,7 +22,7 @@ from jaxloss.numerics.logistic import softplus
 def info_nce(
     queries: Embeddings, keys: Keys, *, temperature: Positive = 0.07, where: Array
 ) -> Array:
-    """Cross-entropy that finds the key of a query among all keys.
+    """InfoNCE: softmax cross-entropy of the key of each query among all keys.
 
         -log(exp(sᵢᵢ / τ) / Σⱼ exp(sᵢⱼ / τ)),   s = cosine of query i and key j, τ = temperature
 
@@ -41,7 +41,7 @@ def info_nce(
 
     Use when queries look for keys and not the other way, as with keys that are not trained.
     Avoid when both sides are searched: `symmetric_info_nce` is the mean of both directions. Nor
-        when several keys are right, as where examples are repeated: `supervised_contrastive` knows
+        when several keys are right, as where examples are repeated: `supervised_contrastive` takes
         groups.
 
     Example:
@@ -66,7 +66,9 @@ def info_nce(
 
 
 def info_nce_of(pairs: PlacedPairs, *, temperature: ArrayLike) -> Array:
-    """The value of each query, for pairs that may be spread over devices."""
+    """The value of each query, for pairs that may be on several devices."""
+    # -log(exp(m) / (exp(m) + Σ exp(n))) = softplus(log Σ exp(n) - m): without a difference of two
+    # nearly equal numbers where the match has nearly all of the probability.
     match, negatives, _ = pairs.match_and_negatives_logsumexp(_logits, temperature)
     return softplus(negatives - match)
 
@@ -75,7 +77,7 @@ def info_nce_of(pairs: PlacedPairs, *, temperature: ArrayLike) -> Array:
 def symmetric_info_nce(
     first: Embeddings, second: Embeddings, *, temperature: Positive = 0.07, where: Array
 ) -> Array:
-    """The loss of CLIP: cross-entropy that finds the partner of an element, in either direction.
+    """CLIP loss: mean of InfoNCE from the first set to the second and from that to the first.
 
         -(log pᵢᵢ + log qᵢᵢ) / 2,   p = softmax over j and q = softmax over i of sᵢⱼ / τ,
         s = cosine of first i and second j, τ = temperature
@@ -90,7 +92,7 @@ def symmetric_info_nce(
         One value per pair, shape `[..., elements]`, in nats. A zero vector has cosine 0 and
         gradient 0.
 
-    Use when two kinds of input are embedded in one space, and each is to find the other.
+    Use when two kinds of input are embedded in one space, and each should find the other.
     Avoid when sets are small, as then negatives are few: `siglip` depends less on their number.
 
     Example:
@@ -111,7 +113,7 @@ def symmetric_info_nce(
 
 
 def symmetric_info_nce_of(pairs: PlacedPairs, *, temperature: ArrayLike) -> Array:
-    """The value of each pair that matches, for pairs that may be spread over devices."""
+    """The value of each pair that matches, for pairs that may be on several devices."""
     match, of_rows, of_columns = pairs.match_and_negatives_logsumexp(
         _logits, temperature, columns=True
     )
@@ -127,7 +129,7 @@ def siglip(
     bias: Number = -10.0,
     where: Array,
 ) -> Array:
-    """Binary cross-entropies that tell the partner of an element from each of the others.
+    """SigLIP: binary cross-entropies of whether each element of another set is the partner.
 
         -Σⱼ log sigmoid(zᵢⱼ (t sᵢⱼ + b)),   z = +1 where i = j and -1 elsewhere,
         s = cosine of first i and second j, t = scale, b = bias
@@ -163,7 +165,7 @@ def siglip(
 
 
 def siglip_of(pairs: PlacedPairs, *, scale: ArrayLike, bias: ArrayLike) -> Array:
-    """The value of each element of the first set, for pairs that may be spread over devices."""
+    """The value of each element of the first set, for pairs that may be on several devices."""
 
     def cross_entropies(pairs: PairBlock, scale: Array, bias: Array) -> Array:
         log_odds = pairs.cosines * scale + bias

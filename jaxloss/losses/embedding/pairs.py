@@ -1,4 +1,4 @@
-"""Losses of two vectors, or of their distance, that tell like from unlike pairs.
+"""Losses of two vectors, or of their distance, for pairs that are labelled alike or unlike.
 
 Pairs labelled +1 are drawn together; those labelled -1 are driven apart until a margin is reached.
 """
@@ -19,7 +19,7 @@ from jaxloss.numerics.norms import p_norm
 
 @loss(convex=True, smooth=inf, supremum=inf)
 def minkowski_distance(predictions: Point, targets: Point, *, p: AtLeastOne = 2.0) -> Array:
-    """The distance of two points in the p-norm: the Euclidean one for p = 2.
+    """Minkowski distance of two points, in the p-norm: the Euclidean one for p = 2.
 
         (Σ_i |t_i - y_i|^p)^(1/p),   t = prediction, y = target
 
@@ -32,7 +32,7 @@ def minkowski_distance(predictions: Point, targets: Point, *, p: AtLeastOne = 2.
         One value per point, shape `[...]`, in that unit; 0, with gradient 0, for equal points. No
         power overflows, and none vanishes.
 
-    Use when a distance itself is to be small, or is what `hinge_embedding` and `triplet_of` take.
+    Use when a distance itself should be small, or is what `hinge_embedding` and `triplet_of` take.
     Avoid when the mean of the targets is wanted: `squared_error`, summed, elicits it.
 
     Example:
@@ -50,22 +50,26 @@ def minkowski_distance(predictions: Point, targets: Point, *, p: AtLeastOne = 2.
     return p_norm(predictions - targets, p)
 
 
+# At distance 0 the derivative is 1, that from the right, as there is no left: JAX's derivative of
+# the maximum is 1/2 there. The sign is a label, and has the derivative 0.
 @with_partials(
-    lambda _, distance, sign, margin: jnp.where(sign > 0, 1, -_lacks(distance, margin)),
+    lambda _, distance, sign, margin: jnp.where(sign > 0, 1, -_within(distance, margin)),
     lambda loss, *_: jnp.zeros_like(loss),
-    lambda _, distance, sign, margin: jnp.where(sign > 0, 0, _lacks(distance, margin)),
+    lambda _, distance, sign, margin: jnp.where(sign > 0, 0, _within(distance, margin)),
 )
 def _hinge_embedding(distance: Array, sign: Array, margin: ArrayLike) -> Array:
+    # sign d + (1 - sign) margin / 2 is d, or margin - d: one formula, and no branch.
     return positive_part(sign * distance + (1 - sign) * (margin / 2))
 
 
-def _lacks(distance: Array, margin: ArrayLike) -> Array:
+def _within(distance: Array, margin: ArrayLike) -> Array:
+    """1 where the distance is below the margin, else 0."""
     return (distance < margin).astype(distance.dtype)
 
 
 @loss(convex=True, strictly_convex=False, lipschitz=1.0, smooth=inf, supremum=inf)
 def hinge_embedding(distances: NonNegativeReal, labels: Sign, *, margin: Positive = 1.0) -> Array:
-    """The distance of a like pair, and what an unlike pair's distance lacks of a margin.
+    """Hinge embedding loss: a like pair's distance d, or max(0, margin - d) of an unlike pair.
 
         d                    where s = +1,   d = distance, s = sign of the label
         max(0, margin - d)   where s = -1
@@ -105,7 +109,7 @@ def hinge_embedding(distances: NonNegativeReal, labels: Sign, *, margin: Positiv
     supremum=lambda margin: max(2.0, 1.0 - margin),
 )
 def cosine_embedding(first: Vector, second: Vector, labels: Sign, *, margin: Number = 0.0) -> Array:
-    """One minus the cosine of a like pair, and by how much an unlike pair's exceeds a margin.
+    """Cosine embedding loss: 1 - cos of a like pair, or max(0, cos - margin) of an unlike one.
 
         1 - cos(f, g)                where s = +1,   f = first, g = second, s = sign of the label
         max(0, cos(f, g) - margin)   where s = -1

@@ -1,4 +1,4 @@
-"""Losses of an anchor, an example like it, and one unlike it: the unlike one is to be farther.
+"""Losses of an anchor, an example like it, and one unlike it, which should be farther away.
 
 Each is a margin-based loss, the hinge where none is named, of the lead of the negative's
 distance from the anchor over the positive's. `triplet_of` takes any distance and any margin.
@@ -27,7 +27,7 @@ def triplet(
     margin: Positive = 1.0,
     p: AtLeastOne = 2.0,
 ) -> Array:
-    """By how much the negative is not farther from the anchor than the positive and a margin.
+    """Triplet loss: hinge of the negative's distance from the anchor less the positive's.
 
         max(0, margin + |x - y|_p - |x - z|_p),   x = anchor, y = positive, z = negative
 
@@ -35,7 +35,7 @@ def triplet(
         anchors: Points over the last axis, shape `[..., n]`.
         positives: Points of examples like the anchors, shape `[..., n]`.
         negatives: Points of examples unlike the anchors, shape `[..., n]`.
-        margin: By how much the negative is to be farther, > 0, in the unit of the points.
+        margin: By how much the negative should be farther, > 0, in the unit of the points.
         p: The power of the norm, a number >= 1 or ∞; 2 is the Euclidean distance.
 
     Returns:
@@ -43,7 +43,7 @@ def triplet(
         distance 0, with gradient 0.
 
     Use when only the order of distances is known, and triplets that are not easy can be found.
-    Avoid when most triplets are easy: they cost nothing and teach nothing.
+    Avoid when most triplets are easy: their loss and gradient are 0.
 
     Example:
         >>> import jaxloss as jl
@@ -58,6 +58,7 @@ def triplet(
         Balntas, Riba, Ponsa & Mikolajczyk (2016), Learning local feature descriptors with
         triplets and shallow convolutional neural networks, doi:10.5244/C.30.119.
     """
+    # As one function: the difference of two nearly equal norms would have lost its digits.
     return hinge.psi(p_norm_difference(anchors, positives, negatives, p), margin=margin)
 
 
@@ -70,7 +71,7 @@ def triplet_with_swap(
     margin: Positive = 1.0,
     p: AtLeastOne = 2.0,
 ) -> Array:
-    """The triplet loss, with the positive for an anchor where the negative is nearer to it.
+    """Triplet loss with anchor swap: the positive is the anchor where the negative is nearer to it.
 
         max(0, margin + |x - y|_p - min(|x - z|_p, |y - z|_p)),
         x = anchor, y = positive, z = negative
@@ -79,7 +80,7 @@ def triplet_with_swap(
         anchors: Points over the last axis, shape `[..., n]`.
         positives: Points of examples like the anchors, shape `[..., n]`.
         negatives: Points of examples unlike both, shape `[..., n]`.
-        margin: By how much the negative is to be farther, > 0, in the unit of the points.
+        margin: By how much the negative should be farther, > 0, in the unit of the points.
         p: The power of the norm, a number >= 1 or ∞; 2 is the Euclidean distance.
 
     Returns:
@@ -125,7 +126,7 @@ def triplet_of(distance: Loss[...], psi: Margin[...] = hinge) -> Loss[...]:
             not margin-based.
         ValueError: `distance` and `psi` have a hyper-parameter of the same name.
 
-    Use when the distance is not a norm, or triplets beyond the margin are to go on counting.
+    Use when the distance is not a norm, or triplets beyond the margin should go on counting.
     Avoid when nothing bounds the vectors: with `unhinged` and without a bound they fly apart.
 
     Example:
@@ -148,16 +149,16 @@ def triplet_of(distance: Loss[...], psi: Margin[...] = hinge) -> Loss[...]:
     arrays = dict.fromkeys(triplet.signature.arrays, _space(distance))
     of_both = hyperparameters_of("triplet_of", distance.signature, psi.signature)
 
-    def apart(first: Array, second: Array, keywords: dict[str, Any]) -> Array:
-        own = {n: value for n, value in keywords.items() if n in distance.signature.hyperparameters}
+    def distance_of(first: Array, second: Array, keywords: dict[str, Any]) -> Array:
+        hyper = {n: x for n, x in keywords.items() if n in distance.signature.hyperparameters}
         if isinstance(distance, Distance):
-            return jnp.sum(distance.rho(first - second, **own), axis=-1)
-        return distance.function(first, second, **own)
+            return jnp.sum(distance.rho(first - second, **hyper), axis=-1)
+        return distance.function(first, second, **hyper)
 
     def function(anchors: Array, positives: Array, negatives: Array, **keywords: Any) -> Array:
-        own = {n: value for n, value in keywords.items() if n in psi.signature.hyperparameters}
-        lead = apart(anchors, negatives, keywords) - apart(anchors, positives, keywords)
-        return psi.psi(lead, **own)
+        hyper = {n: x for n, x in keywords.items() if n in psi.signature.hyperparameters}
+        lead = distance_of(anchors, negatives, keywords) - distance_of(anchors, positives, keywords)
+        return psi.psi(lead, **hyper)
 
     doc = f"""`{psi.__name__}` of the lead of the negative's distance.
 
@@ -178,7 +179,7 @@ def triplet_of(distance: Loss[...], psi: Margin[...] = hinge) -> Loss[...]:
 
 
 def _space(distance: Loss[...]) -> ArrayDomain:
-    """What the distance is between."""
+    """The domain of the two vectors that the distance is between."""
     if isinstance(distance, Distance):
         return triplet.signature.arrays["anchors"]
     first, *others = distance.signature.arrays.values() if isinstance(distance, Loss) else (None,)

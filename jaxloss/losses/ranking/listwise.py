@@ -1,4 +1,4 @@
-"""Losses of a list of items that is to be ordered by relevance."""
+"""Losses of a list of items and their relevance, by which they should be ordered."""
 
 import jax.numpy as jnp
 from jax import Array
@@ -38,5 +38,6 @@ def ranking_softmax(scores: ItemScores, relevance: Relevance, *, where: Array) -
         Cao, Qin, Liu, Tsai & Li (2007), Learning to rank: from pairwise approach to listwise
         approach, doi:10.1145/1273496.1273513.
     """
+    # An item that does not count has probability 0, and -log 0 is +inf: it is left out once more.
     log_probabilities = log_softmax(jnp.where(where, scores, -jnp.inf))
     return jnp.sum(weighted(relevance, jnp.where(where, -log_probabilities, 0)), axis=-1)

@@ -1,4 +1,4 @@
-"""Losses of two scores and which of the two is to be the larger: any margin of the difference."""
+"""Losses of two scores and a label for which should be larger: a margin loss of the difference."""
 
 from math import inf
 from typing import Any
@@ -16,22 +16,22 @@ from jaxloss.losses.margin.hinge import hinge
 def margin_ranking(
     first: Score, second: Score, labels: Sign, *, margin: NonNegative = 0.0
 ) -> Array:
-    """By how much the score that is to be larger falls short of the other one and a margin.
+    """Margin ranking loss: hinge of the lead of the score that should be larger.
 
         max(0, margin - s (f - g)),   f = first, g = second, s = sign of the label
 
     Args:
         first: The score of one item of each pair, shape `[...]`.
         second: The score of the other item, shape `[...]`.
-        labels: Whether the first is to be larger: bool, {0, 1} or {-1, +1}, shape `[...]`.
+        labels: Whether the first should be larger: bool, {0, 1} or {-1, +1}, shape `[...]`.
         margin: The lead that costs nothing, >= 0, in the unit of the scores.
 
     Returns:
         One value per pair, shape `[...]`, in the unit of the scores.
 
-    Use when only the order of items is known, and orders that are right are to be left alone.
+    Use when only the order of items is known, and orders that are right should be left alone.
     Avoid when scores may collapse: at margin 0 equal scores cost nothing. `ranking(logistic)`
-        also tells the chance of each order.
+        also gives the probability of each order.
 
     Example:
         >>> import jaxloss as jl
@@ -57,7 +57,7 @@ def ranking(psi: Margin[...]) -> Loss[...]:
         psi: A margin-based loss, such as `logistic` or `hinge`.
 
     Returns:
-        A loss of scores `first` and `second` and of `labels`, whether the first is to be larger,
+        A loss of scores `first` and `second` and of `labels`, whether the first should be larger,
         all of shape `[...]`, with the hyper-parameters of `psi`; the same object each time.
 
     Raises:
@@ -92,7 +92,7 @@ def ranking(psi: Margin[...]) -> Loss[...]:
     Args:
         first: The score of one item of each pair, shape `[...]`.
         second: The score of the other item, shape `[...]`.
-        labels: Whether the first is to be larger: bool, {{0, 1}} or {{-1, +1}}, shape `[...]`.
+        labels: Whether the first should be larger: bool, {{0, 1}} or {{-1, +1}}, shape `[...]`.
         **hyperparameters: Those of `{psi.__name__}`.
 
     Returns:

@@ -1,4 +1,4 @@
-"""Moments of images in a window that slides over them, and what their slopes are in the pixels."""
+"""Moments of images in a sliding window, and the transpose of their derivative in the pixels."""
 
 from collections.abc import Callable
 
@@ -9,22 +9,23 @@ from jax import Array
 
 Moments = tuple[Array, Array]
 HEIGHT, WIDTH = -3, -2
+# The window of Wang, Bovik, Sheikh & Simoncelli (2004), doi:10.1109/TIP.2003.819861.
 _WINDOW = 11  # pixels along each axis
 _SIGMA = 1.5  # of the Gaussian in the window, in pixels
 
 
 def moments(x: Array) -> tuple[Moments, Callable[[Array, Array], Array]]:
-    """Mean and variance in each window that lies inside, and what turns slopes in these to `x`.
+    """Mean and variance in each window that lies inside, and their vector-Jacobian product.
 
-    One axis after the other: the variance in a window is the mean of those of its columns, and the
-    variance of their means. None is a difference of squares.
+    One axis after the other: the variance in a window is the mean of those of its columns, plus the
+    variance of their means. Neither is a difference of squares.
     """
     down = _averaged(x, jnp.zeros_like(x), HEIGHT)
     mean, variance = _averaged(*down, WIDTH)
 
-    def pull(by_mean: Array, by_variance: Array) -> Array:
-        slopes = _spread_back(by_mean, by_variance, mean, down[0], WIDTH)
-        return _spread_back(*slopes, down[0], x, HEIGHT)[0]
+    def pull(mean_gradient: Array, variance_gradient: Array) -> Array:
+        of_columns = _averaged_vjp(mean_gradient, variance_gradient, mean, down[0], WIDTH)
+        return _averaged_vjp(*of_columns, down[0], x, HEIGHT)[0]
 
     return (mean, variance), pull
 
@@ -40,39 +41,41 @@ def halved(x: Array) -> Array:
 
 
 def _averaged(mean: Array, variance: Array, axis: int) -> Moments:
-    """Mean and variance of what has these along an axis, as the window slides."""
+    """Mean and variance in windows along an axis of entries that have means and variances."""
+    # The law of total variance: V = E[v] + E[(m - E[m])²]. E[m²] - E[m]² would cancel, to negative
+    # variances too, in bright and flat regions.
     size = min(_WINDOW, mean.shape[axis])
-    means, variances = _slid(mean, axis, size), _slid(variance, axis, size)
-    overall = _blurred(means)
-    apart = [v + (m - overall) ** 2 for m, v in zip(means, variances, strict=True)]
-    return overall, _blurred(apart)
+    means, variances = _shifted(mean, axis, size), _shifted(variance, axis, size)
+    overall = _weighted_mean(means)
+    total = [v + (m - overall) ** 2 for m, v in zip(means, variances, strict=True)]
+    return overall, _weighted_mean(total)
 
 
-def _spread_back(
-    by_overall: Array, by_spread: Array, overall: Array, mean: Array, axis: int
+def _averaged_vjp(
+    overall_gradient: Array, total_gradient: Array, overall: Array, mean: Array, axis: int
 ) -> Moments:
-    """Slopes in the mean and in the variance, of those in what `_averaged` makes of them.
-
-    The window is symmetric: an entry is in as many windows, with the same weights.
-    """
+    """Gradients in the arguments of `_averaged`, from those in its results."""
+    # An entry with mean m lies in the windows around it, and these are weighted as the entries of a
+    # window are, for the Gaussian is symmetric. From a window with mean M and the gradients g in M
+    # and h in its variance come g + 2 h (m - M) for m, and h for the variance of the entry.
     size = min(_WINDOW, mean.shape[axis])
     edges = [
         (size - 1, size - 1, 0) if k == axis % mean.ndim else (0, 0, 0) for k in range(mean.ndim)
     ]
     zero = jnp.zeros((), mean.dtype)
-    padded = (jax.lax.pad(x, zero, edges) for x in (by_overall, by_spread, overall))
-    places = list(zip(*(_slid(x, axis, size) for x in padded), strict=True))
-    by_mean = _blurred([slope + 2 * spread * (mean - m) for slope, spread, m in places])
-    return by_mean, _blurred([spread for _, spread, _ in places])
+    padded = (jax.lax.pad(x, zero, edges) for x in (overall_gradient, total_gradient, overall))
+    windows = list(zip(*(_shifted(x, axis, size) for x in padded), strict=True))
+    mean_gradient = _weighted_mean([g + 2 * h * (mean - m) for g, h, m in windows])
+    return mean_gradient, _weighted_mean([h for _, h, _ in windows])
 
 
-def _slid(x: Array, axis: int, size: int) -> list[Array]:
+def _shifted(x: Array, axis: int, size: int) -> list[Array]:
     """For each place in the window, the entries that are there as the window slides."""
     length = x.shape[axis]
     return [jax.lax.slice_in_dim(x, k, k + length - size + 1, axis=axis) for k in range(size)]
 
 
-def _blurred(places: list[Array]) -> Array:
+def _weighted_mean(places: list[Array]) -> Array:
     """Mean over the places in the window, by a Gaussian about its centre."""
     offsets = np.arange(len(places)) - (len(places) - 1) / 2
     weights = np.exp(-((offsets / _SIGMA) ** 2) / 2)

@@ -1,11 +1,11 @@
-"""Losses of images: of their structure, of their noise, of their roughness.
+"""Losses of images: structural similarity, signal-to-noise ratio and total variation.
 
-Two images are looked at as their sum p and their difference d. With M the mean and V the variance
-in a window, the two factors of the structural similarity fall short of 1 by
+Two images are represented by their sum p and their difference d. With M the mean and V the variance
+in a window, one minus either factor of the structural similarity is
 
-    2 M(d)² / (M(p)² + M(d)² + 2 k1²)   and   2 V(d) / (V(p) + V(d) + 2 k2²),
+    2 M(d)² / (M(p)² + M(d)² + 2 k1²)   or   2 V(d) / (V(p) + V(d) + 2 k2²),
 
-which nearly equal images leave exact: no covariance, and nothing that cancels.
+which keep their digits for nearly equal images: there is no covariance, and nothing cancels.
 """
 
 from collections.abc import Callable
@@ -23,9 +23,10 @@ from jaxloss.kernels.sliding_window import HEIGHT, WIDTH, Moments, halved, momen
 from jaxloss.numerics import abs_zero_grad, divide, expm1, norm, quotient
 from jaxloss.numerics import log as log_or_infinite
 
-Lack = Callable[[Array, Array], Array]
-Given = tuple[Array, ArrayLike, ArrayLike]
-_SCALES = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)  # what each scale counts, the finest first
+Combine = Callable[[Array, Array], Array]
+Inputs = tuple[Array, ArrayLike, ArrayLike]
+# The weight of each scale, the finest first: calibrated with observers by Wang et al. (2003).
+_SCALES = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
 
 
 def _pair(images: Array, targets: Array, data_range: ArrayLike) -> Array:
@@ -34,6 +35,7 @@ def _pair(images: Array, targets: Array, data_range: ArrayLike) -> Array:
 
 
 def _of_both(luminance: Array, structure: Array) -> Array:
+    # 1 - (1 - l) (1 - s) = l + (1 - l) s: of two small numbers nothing is rounded against 1.
     return luminance + (1 - luminance) * structure
 
 
@@ -42,29 +44,35 @@ def _of_structure(_: Array, structure: Array) -> Array:
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(0,))
-def _mean_lack(kind: Lack, pair: Array, k1: ArrayLike, k2: ArrayLike) -> Array:
-    """Mean over all places of what the windows lack of similarity, for each channel."""
-    return _mean_over_places(kind, moments(pair)[0], k1, k2)
+def _mean_dissimilarity(combine: Combine, pair: Array, k1: ArrayLike, k2: ArrayLike) -> Array:
+    """Mean over all windows of one minus their similarity, for each channel."""
+    return _mean_over_windows(combine, moments(pair)[0], k1, k2)
 
 
-@_mean_lack.defjvp
-def _mean_lack_and_change(kind: Lack, given: Given, changes: Given) -> tuple[Array, Array]:
-    """Slopes in the pixels are formed along with the value, as exact and as fast as the moments."""
-    (pair, *softening), (pair_change, *softening_change) = given, changes
-    found, pull = moments(pair)
-    value, pull_moments = jax.vjp(lambda x: _mean_over_places(kind, x, *softening), found)
-    slopes = jax.lax.optimization_barrier(pull(*pull_moments(jnp.ones_like(value))[0]))  # once
-    by_softening = partial(_mean_over_places, kind, found)
-    _, change = jax.jvp(by_softening, tuple(softening), tuple(softening_change))
-    return value, change + jnp.sum(slopes * pair_change, axis=(0, HEIGHT, WIDTH))
+# The rule forms the gradient in the pixels along with the value, while the moments are at hand.
+# Differentiated as it is, each slice of the window would leave an array for the backward pass.
+@_mean_dissimilarity.defjvp
+def _mean_dissimilarity_jvp(
+    combine: Combine, primals: Inputs, tangents: Inputs
+) -> tuple[Array, Array]:
+    (pair, *constants), (pair_tangent, *constants_tangent) = primals, tangents
+    in_windows, pull = moments(pair)
+    value, pull_moments = jax.vjp(lambda x: _mean_over_windows(combine, x, *constants), in_windows)
+    # Behind the barrier XLA computes the gradient once, not again in each fusion that uses it.
+    gradient = jax.lax.optimization_barrier(pull(*pull_moments(jnp.ones_like(value))[0]))
+    of_constants = partial(_mean_over_windows, combine, in_windows)
+    _, tangent = jax.jvp(of_constants, tuple(constants), tuple(constants_tangent))
+    return value, tangent + jnp.sum(gradient * pair_tangent, axis=(0, HEIGHT, WIDTH))
 
 
-def _mean_over_places(kind: Lack, found: Moments, k1: ArrayLike, k2: ArrayLike) -> Array:
-    """Of the shortfalls from 1 of the similarities of the means, and of the variations."""
-    (sum_mean, mean), (sum_variance, variance) = found
+def _mean_over_windows(
+    combine: Combine, in_windows: Moments, k1: ArrayLike, k2: ArrayLike
+) -> Array:
+    """Mean of what combines one minus the similarities of the means and of the variances."""
+    (sum_mean, mean), (sum_variance, variance) = in_windows
     luminance = divide(2 * mean**2, sum_mean**2 + mean**2 + 2 * k1**2)
     structure = divide(2 * variance, sum_variance + variance + 2 * k2**2)
-    return jnp.mean(kind(luminance, structure), axis=(HEIGHT, WIDTH))
+    return jnp.mean(combine(luminance, structure), axis=(HEIGHT, WIDTH))
 
 
 @loss(convex=False)
@@ -76,7 +84,7 @@ def ssim(
     k1: Positive = 0.01,
     k2: Positive = 0.03,
 ) -> Array:
-    """What two images lack of structural similarity: one minus the SSIM index.
+    """SSIM loss: one minus the index of structural similarity of two images.
 
         1 - mean of (2 m_x m_y + c1) (2 s_xy + c2) / ((m_x² + m_y² + c1) (s_x² + s_y² + c2)),
         c1 = (k1 L)²,   c2 = (k2 L)²,   L = data range
@@ -114,13 +122,16 @@ def ssim(
         Wang, Bovik, Sheikh & Simoncelli (2004), Image quality assessment: from error visibility to
         structural similarity, doi:10.1109/TIP.2003.819861.
     """
-    return jnp.mean(_mean_lack(_of_both, _pair(images, targets, data_range), k1, k2), axis=-1)
+    return jnp.mean(
+        _mean_dissimilarity(_of_both, _pair(images, targets, data_range), k1, k2), axis=-1
+    )
 
 
-def _log_of_rest(lack: Array) -> Array:
-    """Log of one minus the lack; -inf, with gradient 0, where nothing is left."""
-    none = lack >= 1
-    return jnp.where(none, -jnp.inf, jnp.log1p(-jnp.where(none, 0, lack)))
+def _log_similarity(dissimilarity: Array) -> Array:
+    """Log of one minus the dissimilarity; -inf, with gradient 0, where it is 1 or more."""
+    none = dissimilarity >= 1
+    # The inner `where`: the derivative of log1p is infinite at -1, and 0 times it would be NaN.
+    return jnp.where(none, -jnp.inf, jnp.log1p(-jnp.where(none, 0, dissimilarity)))
 
 
 @loss(convex=False, supremum=1.0)
@@ -132,7 +143,7 @@ def ms_ssim(
     k1: Positive = 0.01,
     k2: Positive = 0.03,
 ) -> Array:
-    """What two images lack of structural similarity at five scales: one minus the MS-SSIM index.
+    """MS-SSIM loss: one minus the index of structural similarity of two images at five scales.
 
         1 - mean over channels of S_5^w_5 Π_j C_j^w_j,   j = 1 ... 4,
         w = 0.0448, 0.2856, 0.3001, 0.2363, 0.1333
@@ -172,18 +183,19 @@ def ms_ssim(
         Wang, Simoncelli & Bovik (2003), Multiscale structural similarity for image quality
         assessment, doi:10.1109/ACSSC.2003.1292216.
     """
+    # The product of powers as a sum of logarithms, and 1 minus it by expm1: both keep their digits.
     *finer, coarsest = _SCALES
     pair, log_similarity = _pair(images, targets, data_range), jnp.zeros((), images.dtype)
     for weight in finer:
-        log_similarity += weight * _log_of_rest(_mean_lack(_of_structure, pair, k1, k2))
+        log_similarity += weight * _log_similarity(_mean_dissimilarity(_of_structure, pair, k1, k2))
         pair = halved(pair)
-    log_similarity += coarsest * _log_of_rest(_mean_lack(_of_both, pair, k1, k2))
+    log_similarity += coarsest * _log_similarity(_mean_dissimilarity(_of_both, pair, k1, k2))
     return jnp.mean(-expm1(log_similarity), axis=-1)
 
 
 @loss(convex=False)
 def psnr(images: Image, targets: Image, *, data_range: Positive = 1.0) -> Array:
-    """The level of the error below the largest signal: minus the peak signal-to-noise ratio.
+    """Minus the peak signal-to-noise ratio of two images, in decibels.
 
         10 log10(mean of (x - y)² / L²),   x = image, y = target, L = data range
 
@@ -196,7 +208,7 @@ def psnr(images: Image, targets: Image, *, data_range: Positive = 1.0) -> Array:
         One value per image, shape `[...]`, in decibels: -30 is an error of about 3 % of the range.
         For equal images -∞, with gradient 0.
 
-    Use when each image is to count by the ratio, not the size, of its error.
+    Use when each image should count by the ratio, not the size, of its error.
     Avoid when images can be fitted exactly: the gradient grows without bound as the error shrinks.
 
     Example:
@@ -220,7 +232,7 @@ def psnr(images: Image, targets: Image, *, data_range: Positive = 1.0) -> Array:
 
 @loss(convex=True, supremum=inf)
 def total_variation(images: Image) -> Array:
-    """How much an image changes from pixel to pixel, along rows and columns: its roughness.
+    """Anisotropic total variation of an image: absolute differences of neighbouring pixels.
 
         Σ |x(i + 1, j) - x(i, j)| + |x(i, j + 1) - x(i, j)|,   x = intensity
 
@@ -235,7 +247,7 @@ def total_variation(images: Image) -> Array:
         One value per image, shape `[...]`, in the unit of the intensities: a sum, so that it grows
         with the size of the image. For constant images 0, with gradient 0.
 
-    Use when predicted images are to be smooth but keep their edges: as a small term beside others.
+    Use when predicted images should be smooth but keep their edges: as a small term beside others.
     Avoid when diagonal and curved edges matter: `isotropic_total_variation` turns no edge.
 
     Example:
@@ -246,7 +258,7 @@ def total_variation(images: Image) -> Array:
 
     Limits:
         For one row, the sum of the rises and falls. Between `isotropic_total_variation` and √2
-        times that. That of `images - targets` compares slopes.
+        times that. That of `images - targets` compares gradients.
 
     References:
         Rudin, Osher & Fatemi (1992), Nonlinear total variation based noise removal algorithms,
@@ -257,7 +269,7 @@ def total_variation(images: Image) -> Array:
 
 @loss(convex=True, supremum=inf)
 def isotropic_total_variation(images: Image) -> Array:
-    """How much an image changes from pixel to pixel, by the lengths of its gradients.
+    """Isotropic total variation of an image: the lengths of its discrete gradients.
 
         Σ √((x(i + 1, j) - x(i, j))² + (x(i, j + 1) - x(i, j))²),   x = intensity
 
@@ -271,7 +283,7 @@ def isotropic_total_variation(images: Image) -> Array:
         One value per image, shape `[...]`, in the unit of the intensities: a sum, so that it grows
         with the size of the image. For constant images 0, with gradient 0.
 
-    Use when predicted images are to be smooth but keep their edges, in whatever direction.
+    Use when predicted images should be smooth but keep their edges, in whatever direction.
     Avoid when edges run along rows and columns anyway: `total_variation` is cheaper.
 
     Example:

@@ -16,7 +16,7 @@ PyTree = Any
 
 @loss(convex=False, supremum=inf)
 def gram(features: FeatureMap, targets: FeatureMap) -> Array:
-    """How much two maps differ in which channels respond together, wherever they do: in style.
+    """Style loss: mean squared difference of the Gram matrices of two feature maps.
 
         mean over i, j of (G_ij(F) - G_ij(T))²,   G_ij(F) = mean over positions of F_i F_j
 
@@ -30,7 +30,7 @@ def gram(features: FeatureMap, targets: FeatureMap) -> Array:
     Returns:
         One value per map, shape `[...]`, in the fourth power of the unit of the features.
 
-    Use when an image is to have the texture of another, but not its layout.
+    Use when an image should have the texture of another, but not its layout.
     Avoid when positions matter: `squared_error` of the features then compares content.
 
     Example:
@@ -48,9 +48,11 @@ def gram(features: FeatureMap, targets: FeatureMap) -> Array:
         super-resolution, arXiv:1603.08155.
     """
     *_, height, width, _ = features.shape
-    change, both = features - targets, features + targets  # their product keeps small changes
+    # 2 (FᵢFⱼ - TᵢTⱼ) = (F - T)ᵢ (F + T)ⱼ + (F - T)ⱼ (F + T)ᵢ: the difference of two Gram matrices
+    # that are nearly equal would lose its digits.
+    difference, both = features - targets, features + targets
     highest = jax.lax.Precision.HIGHEST
-    product = jnp.einsum("...hwi,...hwj->...ij", change, both, precision=highest)
+    product = jnp.einsum("...hwi,...hwj->...ij", difference, both, precision=highest)
     gap = (product + jnp.swapaxes(product, -1, -2)) / (2 * height * width)
     return jnp.mean(gap**2, axis=(-2, -1))
 
@@ -58,7 +60,7 @@ def gram(features: FeatureMap, targets: FeatureMap) -> Array:
 def perceptual(
     features: Callable[[Array], PyTree], objective: Callable[[PyTree, PyTree], Array]
 ) -> Callable[[Array, Array], Array]:
-    """Make a loss of images from a network and an objective on the features that it finds.
+    """Make a perceptual loss of images from a network and an objective on its features.
 
         objective(features(image), features(target)),   for each image by itself
 
@@ -74,8 +76,8 @@ def perceptual(
     Returns:
         A function of images and targets, each `[batch, height, width, channels]`, that gives one
         value per image, shape `[batch]`. As `jl.Objective(...)` of it, it is added to others;
-        images that `where` hides are grey to the network. The weights of the network, if they are
-        not to be trained, are not differentiated in; what else is constant goes into
+        masked images are grey to the network. The weights of the network, if they are
+        not trained, are not differentiated in; what else is constant goes into
         `jax.lax.stop_gradient`.
 
     Example:

@@ -18,29 +18,29 @@ from jaxloss.numerics import divide, expm1, is_label, log_softmax, positive_part
 
 
 def _jaccard_extension(errors: Array, inside: Array, counts: Array) -> Array:
-    """Lovász extension of the Jaccard loss at errors >= 0 of the pixels that count.
-
-    Taking a pixel from the intersection adds 1 / union to the loss, adding one to the union
-    intersection / (union before * union after): no difference of two losses, which would be close.
-    """
+    """Lovász extension of the Jaccard loss at errors >= 0 of the pixels that count."""
+    # Σ_k e_k (J_k - J_{k-1}) with the errors e in falling order. Each J_k - J_{k-1} is written in
+    # closed form, as the two losses are close where pixels are many: a missed pixel leaves the
+    # union and adds 1 / union, one wrongly inside adds intersection / (union before * union after).
     order = descending_order(jnp.where(counts, errors, -1))  # what does not count comes last
     descending, inside = in_order(errors, order), in_order(inside, order)
     total = jnp.sum(counts, axis=-1, keepdims=True, dtype=jnp.int32)
     place = jax.lax.broadcasted_iota(jnp.int32, errors.shape, errors.ndim - 1)
     miss, extra = inside & (place < total), ~inside & (place < total)
-    misses = jnp.cumsum(miss, axis=-1, dtype=jnp.int32)
+    misses = jnp.cumsum(miss, axis=-1, dtype=jnp.int32)  # integers: float32 counts up to 2**24
     true_size = misses[..., -1:]
     union = (true_size + (place + 1 - misses)).astype(errors.dtype)
     before = jnp.where(extra, union - 1, union)
-    kept = (true_size - misses).astype(errors.dtype)
-    growth = jnp.where(before == 0, 1, divide(kept, before * union))
+    intersection = (true_size - misses).astype(errors.dtype)
+    # Without a true pixel the first wrong one makes the loss 1, from 0 of two empty sets.
+    growth = jnp.where(before == 0, 1, divide(intersection, before * union))
     steps = jnp.where(miss, divide(jnp.ones_like(union), union), jnp.where(extra, growth, 0))
     return jnp.sum(descending * steps, axis=-1)
 
 
 @loss(convex=True, strictly_convex=False, lipschitz=1.0, smooth=math.inf, supremum=math.inf)
 def lovasz_hinge(scores: PixelScores, labels: PixelSigns, *, where: Array) -> Array:
-    """Hinge losses of the pixels of a region, weighted as intersection over union weighs them.
+    """Lovász hinge: convex surrogate of the Jaccard loss of a region, from hinges of the pixels.
 
         Σ_k max(0, m_k) (J_k - J_{k-1}),   m = 1 - s o sorted from the largest,   o = scores
 
@@ -76,7 +76,7 @@ def lovasz_hinge(scores: PixelScores, labels: PixelSigns, *, where: Array) -> Ar
 
 @loss(convex=False, supremum=1.0)
 def lovasz_softmax(logits: PixelLogits, labels: PixelLabels, *, where: Array) -> Array:
-    """Errors of the softmax at each pixel, weighted as mean intersection over union weighs them.
+    """Lovász-Softmax: surrogate of the mean Jaccard loss over classes, from softmax errors.
 
         mean over the classes c that occur of  Σ_k e_k (J_k - J_{k-1}),   p = softmax(logits)
 
@@ -110,9 +110,9 @@ def lovasz_softmax(logits: PixelLogits, labels: PixelLabels, *, where: Array) ->
     References:
         Berman, Rannen Triki & Blaschko (2018), The Lovász-Softmax loss, arXiv:1705.08790.
     """
-    log_p, own = log_softmax(logits), is_label(labels, logits)
-    errors = jnp.where(own, -expm1(log_p), jnp.exp(log_p))
-    inside = jnp.swapaxes(own, -1, -2)
+    log_p, is_true = log_softmax(logits), is_label(labels, logits)
+    errors = jnp.where(is_true, -expm1(log_p), jnp.exp(log_p))  # 1 - p keeps its digits near p = 1
+    inside = jnp.swapaxes(is_true, -1, -2)
     counts = jnp.broadcast_to(where[..., None, :], inside.shape)
     values = _jaccard_extension(jnp.swapaxes(errors, -1, -2), inside, counts)
     occurs = jnp.any(inside & counts, axis=-1)

@@ -14,7 +14,9 @@ from jaxloss.numerics import divide, quotient, reciprocal
 from jaxloss.numerics.custom_jvp import with_partials
 from jaxloss.numerics.norms import magnitude_power
 
-_GRAIN = 2.0**-64  # of a pixel, so that the product of two small numbers is not 0
+# Overlaps are counted in grains of a pixel: the product of a probability and a target that are both
+# small would underflow to 0.
+_GRAIN = 2.0**-64
 
 
 def _overlap(probabilities: Array, targets: Array, where: Array) -> tuple[Array, Array, Array]:
@@ -25,7 +27,8 @@ def _overlap(probabilities: Array, targets: Array, where: Array) -> tuple[Array,
     return right, extra, missed
 
 
-# The rule of a quotient has 1 - wrong / size, of which nothing is left where little is right.
+# By JAX's rule for w / s with s = w + r + smooth, the derivative in w is 1 / s - w / s², of which
+# rounding leaves nothing where little is right. Here it is written as (r + smooth) / s².
 @with_partials(
     lambda _, *parts: (
         (divide(parts[1], _size(*parts)) * _GRAIN + divide(parts[2], _size(*parts)))
@@ -35,7 +38,7 @@ def _overlap(probabilities: Array, targets: Array, where: Array) -> tuple[Array,
     lambda share, *parts: -share * divide(1.0, _size(*parts)),
 )
 def _share(wrong: Array, right: Array, smooth: ArrayLike) -> Array:
-    """What is wrong of all, where what is right is given in grains; 0 of nothing."""
+    """Wrong / (wrong + right + smooth), with `right` in grains; 0 where all three are 0."""
     return divide(wrong, _size(wrong, right, smooth))
 
 
@@ -47,7 +50,7 @@ def _size(wrong: Array, right: Array, smooth: ArrayLike) -> Array:
 def dice(
     probabilities: Region, targets: Region, *, smooth: NonNegative = 0.0, where: Array
 ) -> Array:
-    """Share of wrong pixels in the sizes of the predicted and the true region.
+    """Dice loss: one minus the Dice coefficient of the predicted and the true region.
 
         1 - (2 I + s) / (P + T + s),   I = Σ p t,   P = Σ p,   T = Σ t,   s = smooth
 
@@ -63,8 +66,8 @@ def dice(
         One value per region, shape `[...]`, in [0, 1]; 0 where both regions are empty.
 
     Use when the region is a small part of the image, and its overlap is what is measured.
-    Avoid when probabilities are to be honest, or targets are soft: both are driven to 0 and 1, and
-        a soft target costs something even where it is met.
+    Avoid when probabilities have to be calibrated, or targets are soft: both are driven to 0 and 1,
+        and a soft target costs something even where it is met.
 
     Example:
         >>> import jaxloss as jl
@@ -89,7 +92,7 @@ def dice(
 def jaccard(
     probabilities: Region, targets: Region, *, smooth: NonNegative = 0.0, where: Array
 ) -> Array:
-    """Share of wrong pixels in the union of the predicted and the true region.
+    """Jaccard loss: one minus intersection over union of the predicted and the true region.
 
         1 - (I + s) / (P + T - I + s),   I = Σ p t,   P = Σ p,   T = Σ t,   s = smooth
 
@@ -103,7 +106,7 @@ def jaccard(
         One value per region, shape `[...]`, in [0, 1]; 0 where both regions are empty.
 
     Use when intersection over union is what is measured, and a smooth stand-in is enough.
-    Avoid when the loss is to be convex in the errors: `lovasz_hinge` and `lovasz_softmax` are.
+    Avoid when the loss has to be convex in the errors: `lovasz_hinge` and `lovasz_softmax` are.
 
     Example:
         >>> import jaxloss as jl
@@ -132,7 +135,7 @@ def tversky(
     smooth: NonNegative = 0.0,
     where: Array,
 ) -> Array:
-    """Overlap that weighs pixels wrongly taken in against pixels wrongly left out.
+    """Tversky loss: one minus an overlap that weighs false positives and false negatives.
 
         1 - (I + s) / (I + alpha Σ p (1 - t) + beta Σ (1 - p) t + s),   I = Σ p t,   s = smooth
 
@@ -179,7 +182,7 @@ def focal_tversky(
     smooth: NonNegative = 0.0,
     where: Array,
 ) -> Array:
-    """A root of the Tversky loss, which weighs regions that nearly fit against hopeless ones.
+    """Focal Tversky loss (1 - TI)^(1 / gamma), a root of the Tversky loss.
 
         tversky(p, t)^(1 / gamma),   p = probabilities,   t = targets
 
@@ -188,7 +191,7 @@ def focal_tversky(
         targets: 1 inside the true region and 0 outside, or between, shape `[..., pixels]`.
         alpha: What a false positive counts. (The paper calls this beta.)
         beta: What a false negative counts. (The paper calls this alpha.)
-        gamma: The root. Above 1 good fits keep a steep slope, below 1 bad fits get more of it.
+        gamma: The root. Above 1 good fits keep a large gradient, below 1 bad fits get more of it.
         smooth: Pixels that are added to both sides, all of them right.
         where: Which pixels count, boolean, shape `[..., pixels]` or a prefix; all by default.
 
@@ -218,6 +221,7 @@ def focal_tversky(
 
 def _inverse_square(volumes: Array) -> Array:
     """In proportion to 1 / volume²; the smallest volume gets 1, as do those that are 0."""
+    # A common factor of all weights cancels in the loss; with this one no square overflows.
     some = volumes > 0
     smallest = jnp.min(jnp.where(some, volumes, jnp.inf), axis=-1, keepdims=True, initial=jnp.inf)
     return jnp.where(some, quotient(smallest, jnp.where(some, volumes, 1)), 1) ** 2
@@ -225,7 +229,7 @@ def _inverse_square(volumes: Array) -> Array:
 
 @loss(convex=False, supremum=1.0)
 def generalized_dice(probabilities: Regions, targets: Regions, *, where: Array) -> Array:
-    """Dice loss of all classes at once, in which small classes weigh as much as large ones.
+    """Generalized Dice loss: of all classes, each weighted by the inverse square of its size.
 
         1 - 2 Σ_c w_c I_c / Σ_c w_c (P_c + T_c),   w_c = 1 / T_c²
 
@@ -261,5 +265,5 @@ def generalized_dice(probabilities: Regions, targets: Regions, *, where: Array) 
     p, t = (jnp.swapaxes(x, -1, -2) for x in (probabilities, targets))
     right, extra, missed = _overlap(p, t, where[..., None, :])
     weight = _inverse_square(jnp.sum(t, axis=-1, where=where[..., None, :]))
-    wrong, kept = (jnp.sum(weight * x, axis=-1) for x in (extra + missed, 2 * right))
-    return _share(wrong, kept, 0.0)
+    wrong, right = (jnp.sum(weight * x, axis=-1) for x in (extra + missed, 2 * right))
+    return _share(wrong, right, 0.0)

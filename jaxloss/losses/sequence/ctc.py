@@ -1,12 +1,14 @@
 """Losses of a sequence of labels that is shorter than the input, and not aligned with it.
 
-An automaton reads one class a frame. After k labels it is at its blank k, or at the label before it
-if that is what it read last. It stays, goes on to the next of these, or leaves out the blank
-between different labels; any other class is a miss. No class leads to two places, so hit and miss
-sum to 1: near 1, a hit has all its digits in the miss.
+Alignments are paths through a lattice, with one class emitted in each frame. After k labels a path
+is in the blank state k, or in the state of the label before it if that was emitted last. It stays,
+goes on to the next state, or skips the blank between different labels; with any other class it ends
+without a match. No class leads to two states, so the probabilities of the labels and of all other
+sequences sum to 1: near 1, that of the labels has all its digits in the complement.
 
-The hit is read in log space, where -inf alone is log 0: any number is the log-probability of some
-alignment of large logits. Products with 0 and differences never see it, as they would make NaN.
+The forward algorithm runs in log space, where -inf alone is log 0: any number is the
+log-probability of some alignment of large logits. -inf is kept out of products with 0 and of
+differences, which would make NaN of it.
 """
 
 import math
@@ -28,8 +30,8 @@ Tree = TypeVar("Tree")
 _PADDING = -1  # beyond the labels, in the place of a class: none has this index
 
 
-class Text(NamedTuple):
-    """What the automaton reads, and for how long.
+class Lattice(NamedTuple):
+    """The states of the forward-backward algorithm, and for how many frames it runs.
 
     Attributes:
         labels: The labels and one that no class has, shape `[..., labels + 1]`.
@@ -42,9 +44,9 @@ class Text(NamedTuple):
     is_frame: Array
 
     @property
-    def fresh(self) -> Array:
-        """Which labels differ from the one before."""
-        return self.labels != _moved(self.labels, 1, _PADDING)
+    def differs(self) -> Array:
+        """Which labels differ from the one before, so that the blank between may be skipped."""
+        return self.labels != _shifted(self.labels, 1, _PADDING)
 
 
 @loss(convex=False, supremum=math.inf)
@@ -56,7 +58,7 @@ def ctc(
     *,
     infeasible: NonNegative = math.inf,
 ) -> Array:
-    """Surprise at a sequence of labels, however it may be spread over the frames.
+    """CTC loss: negative log-likelihood of a sequence of labels, summed over its alignments.
 
         -log Σ_a Π_t p_t(a_t),   p_t = softmax(logits_t),   t = 1 ... frame count
 
@@ -101,129 +103,144 @@ def ctc(
     """
     is_frame = _first(frame_counts, logits.shape[-2])
     is_used = _first(label_counts, labels.shape[-1])
-    heard = jnp.where(is_frame[..., None], logits, 0)  # first, as padding may be NaN
-    log_p = log_softmax(heard)
+    masked_logits = jnp.where(is_frame[..., None], logits, 0)  # first, as padding may be NaN
+    log_p = log_softmax(masked_logits)
     symbols = _padded(jnp.where(is_used, labels, _PADDING), (0, 1, 0), _PADDING)
-    text = Text(symbols, label_counts, jnp.moveaxis(is_frame, -1, 0))
-    log_likelihood = _log_likelihood(_log_emitted(log_p, symbols), text)
-    sure = log_likelihood > -math.log(2)
-    nothing = jnp.zeros_like(log_likelihood)
-    miss = jax.lax.cond(jnp.any(sure), _miss, lambda *_: nothing, jnp.exp(log_p), text)
-    surprise = jnp.where(sure, -jnp.log1p(-jnp.where(sure, miss, 0)), -log_likelihood)
-    return jnp.where(log_likelihood == -jnp.inf, infeasible, surprise)
+    lattice = Lattice(symbols, label_counts, jnp.moveaxis(is_frame, -1, 0))
+    log_likelihood = _log_likelihood(_log_emitted(log_p, symbols), lattice)
+    # Above 1/2, -log p is -log1p(-(1 - p)) with the complement 1 - p computed by itself: a sum of
+    # logarithms has lost the digits of a likelihood near 1. The second pass is run only if needed.
+    likely = log_likelihood > -math.log(2)
+    zeros = jnp.zeros_like(log_likelihood)
+    complement = jax.lax.cond(
+        jnp.any(likely), _complement_probability, lambda *_: zeros, jnp.exp(log_p), lattice
+    )
+    nll = jnp.where(likely, -jnp.log1p(-jnp.where(likely, complement, 0)), -log_likelihood)
+    return jnp.where(log_likelihood == -jnp.inf, infeasible, nll)
 
 
 @jax.custom_jvp
-def _log_likelihood(emitted: Pair, text: Text) -> Array:
+def _log_likelihood(emitted: Pair, lattice: Lattice) -> Array:
     """Log-probability of the labels, from those of the blank and of each label in each frame."""
-    return _read(emitted, text)[0]
+    return _forward(emitted, lattice)[0]
 
 
+# The derivative in a log-probability is the posterior probability of its state in its frame, given
+# the labels. By JAX's own rules the posteriors of a frame sum to 1 only up to the rounding of
+# log-likelihoods, over many frames (see `_shares`). They are formed along with the value, so that
+# the rule works in forward and reverse mode, and may be differentiated again.
 @_log_likelihood.defjvp
-def _log_likelihood_and_change(
-    given: tuple[Pair, Text], changes: tuple[Pair, Text]
+def _log_likelihood_jvp(
+    primals: tuple[Pair, Lattice], tangents: tuple[Pair, Lattice]
 ) -> tuple[Array, Array]:
-    """The slopes are the probabilities to have been at each place, given that all was a hit.
-
-    They are formed along with the value, in either mode, and may be differentiated again.
-    """
-    value, shares, end = _read(*given)
-    at_blank, at_labels = _read_back(shares, end, given[1])
-    by_blank, by_labels = changes[0]
-    return value, jnp.sum(at_blank * by_blank, axis=0) + jnp.sum(at_labels * by_labels, (0, -1))
+    value, shares, end = _forward(*primals)
+    at_blank, at_labels = _backward(shares, end, primals[1])
+    blank_tangent, labels_tangent = tangents[0]
+    tangent = jnp.sum(at_blank * blank_tangent, axis=0)
+    return value, tangent + jnp.sum(at_labels * labels_tangent, (0, -1))
 
 
-def _read(emitted: Pair, text: Text) -> tuple[Array, tuple[Pair, Pair], Pair]:
-    """Log-likelihood; for each frame and for the end, how much came from where."""
+def _forward(emitted: Pair, lattice: Lattice) -> tuple[Array, tuple[Pair, Pair], Pair]:
+    """Log-likelihood; for each frame and the end, the shares of the states that lead to each."""
 
     def step(before: Triple, frame: Triple) -> tuple[Triple, Pair]:
         (blank, label, scale), (log_blank, log_label, is_frame) = before, frame
-        to_blank, to_label = _sources(blank, label, text)
+        to_blank, to_label = _sources(blank, label, lattice)
         blanks = _log_add(*to_blank) + log_blank[..., None]
         labels = _log_add(*to_label) + log_label
         highest = jax.lax.stop_gradient(jnp.max(jnp.maximum(blanks, labels), axis=-1))
         top = jnp.where(highest == -jnp.inf, 0, highest)
-        small = blanks - top[..., None], labels - top[..., None]  # small numbers keep their digits
-        return _chosen(is_frame, (*small, scale + top), before), (blank, label)
+        # Relative to the most probable state: small numbers keep their digits over many frames.
+        relative = blanks - top[..., None], labels - top[..., None]
+        return _where_frame(is_frame, (*relative, scale + top), before), (blank, label)
 
-    none = jnp.full_like(text.labels, -jnp.inf, emitted[0].dtype)
-    start = jnp.where(_is_start(text), 0, none), none, jnp.zeros_like(text.label_count, none.dtype)
-    (blank, label, scale), passed = jax.lax.scan(step, start, (*emitted, text.is_frame))
-    to_blank, to_label = (_shares(*pair) for pair in _sources(*passed, text))
-    end = at_label(blank, text.label_count), at_label(_before(label), text.label_count)
-    shares = _shared(text.is_frame, to_blank), _shared(text.is_frame, to_label)
-    return scale + _log_add(*end), shares, _shares(*end)
+    impossible = jnp.full_like(lattice.labels, -jnp.inf, emitted[0].dtype)
+    no_scale = jnp.zeros_like(lattice.label_count, impossible.dtype)
+    start = jnp.where(_is_start(lattice), 0, impossible), impossible, no_scale
+    (blank, label, scale), passed = jax.lax.scan(step, start, (*emitted, lattice.is_frame))
+    to_blank, to_label = (_shares(*pair) for pair in _sources(*passed, lattice))
+    end = at_label(blank, lattice.label_count), at_label(_before(label), lattice.label_count)
+    shares = tuple(_frame_shares(lattice.is_frame, pair) for pair in (to_blank, to_label))
+    return scale + _log_add(*end), (shares[0], shares[1]), _shares(*end)
 
 
-def _sources(blank: Array, label: Array, text: Text) -> tuple[Pair, Pair]:
-    """Log-probabilities of what leads on to each blank, and to each label.
+def _sources(blank: Array, label: Array, lattice: Lattice) -> tuple[Pair, Pair]:
+    """Log-probabilities of the states that lead to each blank, and to each label.
 
-    To a blank lead it and the label before; to a label lead it and what is new there.
+    To a blank lead itself and the label before. To a label lead itself, and the blank before or, if
+    the label before is another, also that.
     """
     to_blank = blank, _before(label)
-    return to_blank, (label, jnp.where(text.fresh, _log_add(*to_blank), blank))
+    return to_blank, (label, jnp.where(lattice.differs, _log_add(*to_blank), blank))
 
 
-def _read_back(shares: tuple[Pair, Pair], end: Pair, text: Text) -> Pair:
-    """Probabilities that the frame was read at a blank, and at each label, given a hit."""
-    fresh = text.fresh
+def _backward(shares: tuple[Pair, Pair], end: Pair, lattice: Lattice) -> Pair:
+    """Posterior probabilities of any blank, and of each label, in each frame, given the labels."""
+    # From the end backwards, the posterior of each state is divided among those that lead to it, by
+    # their shares: a product of probabilities, in which nothing cancels.
+    differs = lattice.differs
 
     def step(after: Pair, shares: tuple[Pair, Pair]) -> tuple[Pair, Pair]:
-        (at_blank, at_label), ((stayed, came), (kept, new)) = after, shares
-        entered = at_label * new
-        either = at_blank + jnp.where(fresh, entered, 0)
-        blank = either * stayed + jnp.where(fresh, 0, entered)
-        label = at_label * kept + _moved(either * came, -1, 0)
+        (at_blank, at_label), ((from_blank, from_label), (stayed, entered)) = after, shares
+        entering = at_label * entered
+        either = at_blank + jnp.where(differs, entering, 0)
+        blank = either * from_blank + jnp.where(differs, 0, entering)
+        label = at_label * stayed + _shifted(either * from_label, -1, 0)
         return (blank, label), (jnp.sum(at_blank, axis=-1), at_label)
 
-    last = is_label(text.label_count, text.labels)
+    last = is_label(lattice.label_count, lattice.labels)
     at_blank, before = (jnp.where(last, share[..., None], 0) for share in end)
-    visits: Pair = jax.lax.scan(step, (at_blank, _moved(before, -1, 0)), shares, reverse=True)[1]
-    return visits
+    start = at_blank, _shifted(before, -1, 0)
+    posteriors: Pair = jax.lax.scan(step, start, shares, reverse=True)[1]
+    return posteriors
 
 
-def _miss(p: Array, text: Text) -> Array:
-    """Probability to read anything else: a sum of small numbers, where it is small."""
-    own, blank = _is_class(text.labels, p), _is_class(jnp.zeros_like(text.labels), p)
-    following = _is_class(_moved(text.labels, -1, _PADDING), p)
-    by_blank, by_label = _of_blank(p), _summed(p, own)
-    missed = _summed(p, ~(own | blank)), _summed(p, ~(own | blank | following))
-    fresh = text.fresh
+def _complement_probability(p: Array, lattice: Lattice) -> Array:
+    """Probability of all other sequences: a sum of small numbers, where it is small."""
+    is_own = _is_class(lattice.labels, p)
+    is_blank = _is_class(jnp.zeros_like(lattice.labels), p)
+    is_next = _is_class(_shifted(lattice.labels, -1, _PADDING), p)
+    blank_p, label_p = _of_blank(p), _sum_classes(p, is_own)
+    # The classes with which a path ends without a match, from a blank and from the label before it.
+    wrong = _sum_classes(p, ~(is_own | is_blank)), _sum_classes(p, ~(is_own | is_blank | is_next))
+    differs = lattice.differs
 
     def step(before: Triple, frame: tuple[Array, ...]) -> tuple[Triple, None]:
-        (blank, label, miss), (p_blank, p_label, of_blank, of_label, is_frame) = before, frame
-        lost = jnp.sum(blank * of_blank + label * of_label, axis=-1)
-        either = blank + _moved(label, 1, 0)
-        arrived = label + jnp.where(fresh, either, blank)
-        read = either * p_blank[..., None], arrived * p_label, miss + lost
-        return _chosen(is_frame, read, before), None
+        (blank, label, ended), (p_blank, p_label, from_blank, from_label, is_frame) = before, frame
+        ending = jnp.sum(blank * from_blank + label * from_label, axis=-1)
+        either = blank + _shifted(label, 1, 0)
+        entering = label + jnp.where(differs, either, blank)
+        after = either * p_blank[..., None], entering * p_label, ended + ending
+        return _where_frame(is_frame, after, before), None
 
-    start = _is_start(text).astype(p.dtype)
-    frames = (by_blank, by_label, *missed, text.is_frame)
-    none = jnp.zeros_like(text.label_count, p.dtype)
-    (blank, label, miss), _ = jax.lax.scan(step, (start, jnp.zeros_like(start), none), frames)
-    unfinished = ~is_label(text.label_count, text.labels)
-    lost = jnp.where(unfinished, blank + _moved(label, 1, 0), 0)
-    return miss + jnp.sum(lost, axis=-1)
+    start = _is_start(lattice).astype(p.dtype)
+    frames = (blank_p, label_p, *wrong, lattice.is_frame)
+    none = jnp.zeros_like(lattice.label_count, p.dtype)
+    (blank, label, ended), _ = jax.lax.scan(step, (start, jnp.zeros_like(start), none), frames)
+    # Paths that match so far, but have not reached the last label, are other sequences too.
+    unfinished = ~is_label(lattice.label_count, lattice.labels)
+    shorter = jnp.where(unfinished, blank + _shifted(label, 1, 0), 0)
+    return ended + jnp.sum(shorter, axis=-1)
 
 
 def _log_emitted(log_p: Array, symbols: Array) -> Pair:
     """Log-probabilities of the blank and of each label, frames first."""
     # No log-probability is positive: there 1 stands for log 0, which times 0 would be NaN.
     coded = jnp.where(log_p == -jnp.inf, 1, log_p)
-    of_labels = _summed(coded, _is_class(symbols, log_p))
+    of_labels = _sum_classes(coded, _is_class(symbols, log_p))
     impossible = (symbols == _PADDING)[None] | (of_labels > 0)
     return _of_blank(log_p), jnp.where(impossible, -jnp.inf, of_labels)
 
 
 def _of_blank(x: Array) -> Array:
-    """What is given to the blank in each frame, frames first; by a sum where no slice can be."""
+    """The entry of the blank in each frame, frames first."""
+    # With explicit sharding, classes may be on several devices, where a slice is refused.
     if explicit_sharding(x) is None:
         return jnp.moveaxis(x[..., 0], -1, 0)
     return jnp.moveaxis(at_label(x, jnp.zeros(x.shape[:-1], jnp.int32)), -1, 0)
 
 
-def _summed(x: Array, chosen: Array) -> Array:
+def _sum_classes(x: Array, chosen: Array) -> Array:
     """Sum over the classes chosen for each label, in every frame, frames first.
 
     A contraction needs no gather over classes, which may be sharded, and holds no array of frames
@@ -235,6 +252,7 @@ def _summed(x: Array, chosen: Array) -> Array:
 
 def _log_add(x: Array, y: Array) -> Array:
     """The log of exp x + exp y."""
+    # Where both are -inf their difference would be NaN.
     larger, smaller = jnp.maximum(x, y), jnp.minimum(x, y)
     gap = jnp.where(larger == -jnp.inf, 0, smaller - larger)
     return larger + jnp.log1p(jnp.exp(gap))
@@ -243,7 +261,7 @@ def _log_add(x: Array, y: Array) -> Array:
 def _shares(x: Array, y: Array) -> Pair:
     """The shares of exp x and of exp y in their sum: they sum to 1 also where x and y are large.
 
-    The slopes of `jnp.logaddexp` do so only to the rounding of its value, and frames are many.
+    The derivatives of `jnp.logaddexp` do so only to the rounding of its value, and frames are many.
     """
     gap = jnp.where((x == -jnp.inf) & (y == -jnp.inf), 0, x - y)
     ratio = jnp.exp(-jnp.abs(gap))
@@ -251,20 +269,20 @@ def _shares(x: Array, y: Array) -> Pair:
     return jnp.where(x >= y, more, less), jnp.where(x >= y, less, more)
 
 
-def _chosen(is_frame: Array, read: Tree, unread: Tree) -> Tree:
-    """What follows from the frame, where it is one; elsewhere all stays as it was."""
-    chosen: Tree = jax.tree.map(lambda x, y: select(is_frame, x, y), read, unread)
+def _where_frame(is_frame: Array, after: Tree, before: Tree) -> Tree:
+    """The states after the frame, where there is one; elsewhere those before."""
+    chosen: Tree = jax.tree.map(lambda x, y: select(is_frame, x, y), after, before)
     return chosen
 
 
-def _shared(is_frame: Array, shares: Pair) -> Pair:
-    """The shares, where there is a frame; elsewhere nothing comes from any other place."""
+def _frame_shares(is_frame: Array, shares: Pair) -> Pair:
+    """The shares, where there is a frame; elsewhere each state comes from itself alone."""
     return select(is_frame, shares[0], 1), select(is_frame, shares[1], 0)
 
 
-def _is_start(text: Text) -> Array:
-    """The blank before all labels."""
-    return is_label(jnp.zeros_like(text.label_count), text.labels)
+def _is_start(lattice: Lattice) -> Array:
+    """Whether a blank is the one before all labels."""
+    return is_label(jnp.zeros_like(lattice.label_count), lattice.labels)
 
 
 def _is_class(symbols: Array, like: Array) -> Array:
@@ -275,10 +293,10 @@ def _is_class(symbols: Array, like: Array) -> Array:
 
 def _before(label: Array) -> Array:
     """For each blank, the log-probability of the label before."""
-    return _moved(label, 1, -jnp.inf)
+    return _shifted(label, 1, -jnp.inf)
 
 
-def _moved(x: Array, by: int, fill: float) -> Array:
+def _shifted(x: Array, by: int, fill: float) -> Array:
     """Each entry `by` places further on along the last axis."""
     return _padded(x, (by, -by, 0), fill)
 

@@ -1,4 +1,4 @@
-"""What the annotations of a function say that is to be a loss, and what is wrong with them."""
+"""The domains in the annotations of a function that becomes a loss, and errors in them."""
 
 import inspect
 import typing
@@ -17,34 +17,34 @@ _UNKNOWN = (NameError, SyntaxError, AttributeError, TypeError)
 def domain_in(annotation: Any, kind: type[Kind]) -> Kind | None:
     """The domain of this kind in an annotation, also in one that allows `None`."""
     inner = getattr(annotation, "__metadata__", None) or typing.get_args(annotation)
-    found = (x if isinstance(x, kind) else domain_in(x, kind) for x in inner)
-    return next(filter(None, found), None)
+    domains = (x if isinstance(x, kind) else domain_in(x, kind) for x in inner)
+    return next(filter(None, domains), None)
 
 
 def domains_of(annotations: Mapping[str, Any]) -> dict[str, ArrayDomain]:
     """The domains of arrays, by name, of the annotations that hold them."""
-    found = {name: domain_in(hint, ArrayDomain) for name, hint in annotations.items()}
-    return {name: domain for name, domain in found.items() if domain is not None}
+    domains = {name: domain_in(hint, ArrayDomain) for name, hint in annotations.items()}
+    return {name: domain for name, domain in domains.items() if domain is not None}
 
 
 def array_domains(function: Function) -> dict[str, ArrayDomain]:
     """The domains of the arrays that the function takes, which are its positional parameters."""
-    every = _positional(function)
-    if not every:
+    arrays = _positional(function)
+    if not arrays:
         example = f"`def {function.__name__}(predictions: Real, targets: Real)`"
         raise _error(function, f"takes no array; write its arrays first, as {example}")
     wanted = (
         "is an array; annotate it with a domain of arrays from jaxloss.core.domains, as `{}: Real`"
     )
-    return {p.name: _domain(function, p, ArrayDomain, wanted.format(p.name)) for p in every}
+    return {p.name: _domain(function, p, ArrayDomain, wanted.format(p.name)) for p in arrays}
 
 
 def refuse_several_arrays(function: Function) -> None:
     """Raise if the function takes anything else by position than one array."""
-    given = [p.name for p in _positional(function)]
-    if len(given) != 1:
+    names = [p.name for p in _positional(function)]
+    if len(names) != 1:
         message = (
-            f"takes one array by position, got ({', '.join(given)}); write hyper-parameters after "
+            f"takes one array by position, got ({', '.join(names)}); write hyper-parameters after "
             "`*`, as `(x, *, c: Positive = 1.0)`, or use `jl.loss` for a function of several arrays"
         )
         raise _error(function, message)
@@ -57,12 +57,12 @@ def hyper_domains(function: Function) -> dict[str, tuple[HyperDomain, Any]]:
         "is a hyper-parameter; annotate it with a domain of numbers from jaxloss.core.domains, as "
         "`{}: Positive = 1.0`"
     )
-    found = {p.name: _domain(function, p, HyperDomain, wanted.format(p.name)) for p in keywords}
+    domains = {p.name: _domain(function, p, HyperDomain, wanted.format(p.name)) for p in keywords}
     for p in keywords:
         if p.default is p.empty:
-            example = f"`{p.name}: {found[p.name].name} = 1.0`, or None for what may be absent"
+            example = f"`{p.name}: {domains[p.name].name} = 1.0`, or None for what may be absent"
             raise _error(function, f"`{p.name}` has no default; give it one, as {example}")
-    return {p.name: (found[p.name], p.default) for p in keywords}
+    return {p.name: (domains[p.name], p.default) for p in keywords}
 
 
 def takes_where(function: Function) -> bool:
@@ -71,8 +71,8 @@ def takes_where(function: Function) -> bool:
 
 
 def _positional(function: Function) -> list[inspect.Parameter]:
-    every = [p for p in _parameters(function) if p.kind is not p.KEYWORD_ONLY]
-    for p in every:
+    positional = [p for p in _parameters(function) if p.kind is not p.KEYWORD_ONLY]
+    for p in positional:
         if p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD):
             example = "as `(predictions: Real, targets: Real, *, c: Positive = 1.0)`"
             raise _error(function, f"`{p}` stands for any arguments; name each, {example}")
@@ -82,7 +82,7 @@ def _positional(function: Function) -> list[inspect.Parameter]:
                 f"`{p.name}` has a default, which only hyper-parameters have; they stand after"
             )
             raise _error(function, f"{message} `*`, {example}")
-    return every
+    return positional
 
 
 def _parameters(function: Function) -> list[inspect.Parameter]:
@@ -105,7 +105,9 @@ def _domain(
 
 
 def _resolved(function: Function, parameter: inspect.Parameter) -> Any:
-    """The annotation, and what it stands for where it is a string."""
+    """The annotation, evaluated if it is a string."""
+    # With `from __future__ import annotations` all of them are strings. Only this one is evaluated:
+    # others may name what is imported under `TYPE_CHECKING` alone.
     text = parameter.annotation
     if not isinstance(text, str):
         return text
@@ -119,7 +121,9 @@ def _resolved(function: Function, parameter: inspect.Parameter) -> Any:
 
 
 def _names_around(function: Function) -> dict[str, Any]:
-    """What is known where the function is defined, also inside another, which still runs."""
+    """The names in scope where the function is defined, also inside another that still runs."""
+    # A string annotation in a nested function may name locals of the outer one, which only the
+    # frame of its running call has.
     bare = inspect.unwrap(function)
     known = getattr(bare, "__globals__", {})
     outer = bare.__qualname__.rpartition(".<locals>.")[0].rpartition(".")[2]

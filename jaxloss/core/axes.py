@@ -8,7 +8,7 @@ from jaxloss.core.domains import ArrayDomain
 from jaxloss.numerics.broadcasting import Shape
 from jaxloss.numerics.sizes import is_known
 
-UNKNOWN = -1  # the length of an axis that no array tells
+UNKNOWN = -1  # the length of an axis that no array determines
 
 
 def refuse_misfits(owner: str, domains: Mapping[str, ArrayDomain], arrays: Sequence[Array]) -> None:
@@ -39,7 +39,7 @@ def refuse_misfits(owner: str, domains: Mapping[str, ArrayDomain], arrays: Seque
 
 
 def wanted_shapes(domains: Sequence[ArrayDomain], shapes: Sequence[Shape]) -> list[Shape]:
-    """The shapes that fit together, beside arrays of these shapes."""
+    """For each array the shape that would fit, which is its own if it does."""
     known = lengths(domains, shapes) if any(domain.axes for domain in domains) else {}
     first = domains[0]
     batch = shapes[0][: max(len(shapes[0]) - len(first.axes), 0)]
@@ -54,8 +54,8 @@ def wanted_shapes(domains: Sequence[ArrayDomain], shapes: Sequence[Shape]) -> li
             wanted.append(shape)
         elif domain.at_least is not None and len(shape) == len(full):
             place = len(batch) + domain.axes.index(domain.at_least[0])
-            own, least = shape[place], known.get(domain.at_least[1], UNKNOWN)
-            longer = own if is_known(own, least) and own > least else least
+            size, least = shape[place], known.get(domain.at_least[1], UNKNOWN)
+            longer = size if is_known(size, least) and size > least else least
             wanted.append((*full[:place], longer, *full[place + 1 :]))
         else:
             wanted.append(full)
@@ -65,16 +65,16 @@ def wanted_shapes(domains: Sequence[ArrayDomain], shapes: Sequence[Shape]) -> li
 def lengths(domains: Sequence[ArrayDomain], shapes: Sequence[Shape]) -> dict[str, int]:
     """How long the axes of each name are, by the first array that has one.
 
-    An array that contradicts the ones before it, or has too few axes, tells nothing more.
+    An array that contradicts the ones before it, or has too few axes, is left out.
     """
     known: dict[str, int] = {}
     for domain, shape in zip(domains, shapes, strict=True):
         if len(shape) < len(domain.axes) or (domain.common and len(shape) > len(domain.axes)):
             continue
         event = shape[len(shape) - len(domain.axes) :]
-        own = {n: size for n, size in zip(domain.axes, event, strict=True) if isinstance(n, str)}
-        if all(known.get(name, size) == size for name, size in own.items()):
-            known = own | known
+        sizes = {n: size for n, size in zip(domain.axes, event, strict=True) if isinstance(n, str)}
+        if all(known.get(name, size) == size for name, size in sizes.items()):
+            known = sizes | known
     return known
 
 
@@ -88,7 +88,7 @@ def _misfit(
     name: str, domains: Mapping[str, ArrayDomain], shapes: Sequence[Shape], wanted: Shape
 ) -> str:
     """Which array does not fit, by which axis, and what most likely helps."""
-    all_shapes = ", ".join(f"`{n}` {own}" for n, own in zip(domains, shapes, strict=True))
+    all_shapes = ", ".join(f"`{n}` {size}" for n, size in zip(domains, shapes, strict=True))
     domain, shape = domains[name], dict(zip(domains, shapes, strict=True))[name]
     axis = _moved_classes(list(domains.values()), shapes)
     if axis is None:
@@ -104,9 +104,9 @@ def _uneven_axis(domain: ArrayDomain, shape: Shape, wanted: Shape) -> str:
     if len(shape) != len(wanted):
         return ""
     batch = len(shape) - len(domain.axes)
-    for name, own, other in zip(domain.axes, shape[batch:], wanted[batch:], strict=True):
-        if own != other != UNKNOWN:
-            return f"it has {own} {name} for {other}; "
+    for name, size, other in zip(domain.axes, shape[batch:], wanted[batch:], strict=True):
+        if size != other != UNKNOWN:
+            return f"it has {size} {name} for {other}; "
     return ""
 
 

@@ -1,4 +1,4 @@
-"""The one way to make a loss of a loss, or of whatever else is no array.
+"""`derive`: losses made from losses, functions, names and counts.
 
 A maker is a function from losses, functions, names and counts to a loss. It checks its arguments,
 defines the bare function, and leaves to `derive` what all made losses have in common.
@@ -19,7 +19,7 @@ from jaxloss.core.signature import HyperParameter, Signature
 
 Made = TypeVar("Made", bound=Loss[...])
 
-_PLAIN: Any = Loss  # what type checkers accept as a default for any kind
+_PLAIN: Any = Loss  # `Any`, as type checkers reject the class as a default for any `Made`
 _REST = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 _made: dict[tuple[Any, ...], Any] = {}
 
@@ -45,16 +45,16 @@ def derive(
     Args:
         maker: The maker itself, defined at the top of a module if the loss is to be pickled.
         *arguments: All that the maker was given: losses, functions, strings, whole numbers,
-            tuples. What is an array or is to be learnt is no argument but a hyper-parameter.
+            tuples. An array, or what is learnt, is a hyper-parameter and not an argument.
         function: The formula: one value for each example of arrays that fit. Its positional
             parameters are annotated with domains, as for `jl.loss`; its keyword-only ones are
             hyper-parameters of its own; its `**hyperparameters` stand for those of all losses among
             the arguments.
         doc: What `help` shows: a sentence, the formula, Args and Returns.
         facts: What is known of the loss; by default nothing is claimed.
-        signature: What to start from where the function's annotations do not say it, such
-            as the `signature` of another loss: its arrays are taken, and its hyper-parameters in
-            place of those of the arguments. Its name is not.
+        signature: A signature in place of the function's annotations, such as that of another loss:
+            its arrays are taken, and its hyper-parameters instead of those of the arguments, but
+            not its name.
         kind: What makes the loss of the named function, its signature and its facts: `Loss`, or a
             subclass that calls the function with something else than the arrays.
         options: What the maker was given by keyword, and the name leaves out.
@@ -87,10 +87,10 @@ def derive(
         >>> of_logarithms(jl.huber)([1.0, -1.0], [1.0, 1.0], delta=0.5).tolist()
         [0.0, nan]
     """
-    for role, given in (("maker", maker), ("function", function)):
-        if not callable(given) or not hasattr(given, "__name__"):
+    for role, argument in (("maker", maker), ("function", function)):
+        if not callable(argument) or not hasattr(argument, "__name__"):
             message = "is a function that is defined by `def`"
-            raise TypeError(f"derive: `{role}` {message}, got {given!r:.60}")
+            raise TypeError(f"derive: `{role}` {message}, got {argument!r:.60}")
     key = _key(maker, arguments, options or {})
     if key in _made:
         known: Made = _made[key]
@@ -110,20 +110,21 @@ def hyperparameters_of(maker: str, *sources: Signature) -> dict[str, HyperParame
     Raises:
         ValueError: Two of them do.
     """
-    every: dict[str, HyperParameter] = {}
+    merged: dict[str, HyperParameter] = {}
     for i, source in enumerate(sources):
         for other in sources[:i]:
             if shared := sorted(other.hyperparameters.keys() & source.hyperparameters.keys()):
                 names = ", ".join(shared)
                 raise ValueError(f"{maker}: {other.name} and {source.name} both have `{names}`")
-        every |= source.hyperparameters
-    return every
+        merged |= source.hyperparameters
+    return merged
 
 
 def _key(
     maker: Callable[..., Any], arguments: tuple[Any, ...], options: Mapping[str, Any]
 ) -> tuple[Any, ...]:
-    """What tells losses apart: maker and arguments, of which 2 and 2.0 are not the same."""
+    """The key of a made loss: maker and arguments, with their types."""
+    # 2 == 2.0 and True == 1 hash alike, but make losses of different names.
     for value in (*arguments, *options.values()):
         try:
             hash(value)
@@ -146,11 +147,11 @@ def _refuse_incomplete(
     signature = inspect.signature(maker)
     wanted = f"`derive` is given all arguments of {maker.__name__}{signature}, defaults too"
     try:
-        given = signature.bind(*arguments, **options).arguments
+        bound = signature.bind(*arguments, **options).arguments
     except TypeError as error:
         raise TypeError(f"{maker.__name__}: {wanted}: {error}") from error
     named = {name: p for name, p in signature.parameters.items() if p.kind not in _REST}
-    if missing := ", ".join(f"`{name}`" for name in named if name not in given):
+    if missing := ", ".join(f"`{name}`" for name in named if name not in bound):
         raise TypeError(f"{maker.__name__}: {wanted}, and {missing} is missing")
 
 
@@ -178,18 +179,18 @@ def _named(
 def _read(
     maker: str, function: Callable[..., Array], signature: Signature | None, losses: list[Signature]
 ) -> Signature:
-    """The signature to start from or what the annotations say, with all hyper-parameters."""
-    own, every = hyper_domains(function), inspect.signature(function).parameters.values()
-    passed_on = losses if any(p.kind is p.VAR_KEYWORD for p in every) else []
+    """The given signature, or that of the annotations, with all hyper-parameters."""
+    new, parameters = hyper_domains(function), inspect.signature(function).parameters.values()
+    passed_on = losses if any(p.kind is p.VAR_KEYWORD for p in parameters) else []
     sources = passed_on if signature is None else [signature]
     for source in sources:
-        if taken := own.keys() & source.hyperparameters.keys():
+        if taken := new.keys() & source.hyperparameters.keys():
             raise ValueError(f"{maker}: {source.name} has `{min(taken)}` already")
     inherited = hyperparameters_of(maker, *sources)
     if signature is None:
         _write_out(function, inherited)
         return Signature.of(function)
-    added = {name: HyperParameter(*item) for name, item in own.items()}
+    added = {name: HyperParameter(*item) for name, item in new.items()}
     read = replace(signature, name=function.__name__, hyperparameters=inherited | added)
     read.validate({name: item.default for name, item in added.items()})
     return read
@@ -198,7 +199,7 @@ def _read(
 def _write_out(function: Callable[..., Array], inherited: Mapping[str, HyperParameter]) -> None:
     """Write each hyper-parameter that `**hyperparameters` stands for into the signature."""
     signature = inspect.signature(function)
-    own = [p for p in signature.parameters.values() if p.kind is not p.VAR_KEYWORD]
+    named = [p for p in signature.parameters.values() if p.kind is not p.VAR_KEYWORD]
     others = [
         inspect.Parameter(
             name,
@@ -208,5 +209,5 @@ def _write_out(function: Callable[..., Array], inherited: Mapping[str, HyperPara
         )
         for name, item in inherited.items()
     ]
-    parameters = sorted([*others, *own], key=lambda p: p.kind)
+    parameters = sorted([*others, *named], key=lambda p: p.kind)
     vars(function).update(__signature__=signature.replace(parameters=parameters))

@@ -1,4 +1,4 @@
-"""What is known of a loss, as data: each fact is a claim that the tests re-derive numerically."""
+"""Mathematical properties of a loss, as data: claims that the tests check numerically."""
 
 import inspect
 from collections.abc import Callable

@@ -1,7 +1,7 @@
 """Functions that are no losses, such as those of other libraries, as an objective takes them.
 
-A function becomes a `ForeignLoss` where it enters an objective, so that nothing beyond asks which
-of both it holds: it has the same `sum`, and its signature the same answers, which say nothing.
+A function becomes a `ForeignLoss` where it enters an objective, so that nothing beyond has to
+distinguish it from a `Loss`: it has the same `sum`, and a signature that restricts nothing.
 """
 
 from collections.abc import Callable, Sequence
@@ -25,7 +25,7 @@ _BENIGN = 0.5  # inside each usual domain: real, positive, a probability; as a l
 
 
 class ForeignSignature:
-    """What holds of a function that declares nothing: any arrays of any shape, the last a target.
+    """The signature of a function without domains: any arrays of any shape, the last a target.
 
     Its members are those that `Signature` has for a term of an objective.
     """

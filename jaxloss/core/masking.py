@@ -32,11 +32,13 @@ def as_prefix(owner: str, name: str, array: Array, *shapes: Shape) -> Array:
 def fill(mask: Array, benign: float | None, array: Array) -> Array:
     """The array, harmless behind the mask; one that all examples share stays as it is.
 
-    An array with fewer axes than the mask is hidden where the mask is false throughout, one of more
-    elements than the mask not beyond it, one of fewer by as much of the mask. As an integer the
-    harmless value is a class, 0.
+    An array with fewer axes than the mask is filled where the mask is false throughout. Elements
+    beyond the mask are not filled, and a mask of more elements is cut. As an integer the harmless
+    value is a class, 0.
     """
     if benign is None:
         return array
-    seen = jnp.any(mask, axis=tuple(range(array.ndim, mask.ndim)))
-    return select(fit_mask(seen, array.shape), array, jnp.asarray(benign).astype(array.dtype))
+    # Before the loss, not after it: masked inputs may be NaN or out of the domain, where 0 times an
+    # infinite derivative would be NaN in the gradient.
+    counted = jnp.any(mask, axis=tuple(range(array.ndim, mask.ndim)))
+    return select(fit_mask(counted, array.shape), array, jnp.asarray(benign).astype(array.dtype))

@@ -22,7 +22,7 @@ from jaxloss.numerics.sizes import is_known
 
 Reduction = Callable[[Array, Array | None], Array]
 
-_LARGEST_COUNT = np.iinfo(np.int32).max
+_LARGEST_COUNT = np.iinfo(np.int32).max  # of an exact count: without x64, JAX has no int64
 _NOT_OF_PARTS = (
     "a reduction such as `cvar` makes its result of all values at once; results of parts of them "
     "do not add up"
@@ -94,7 +94,7 @@ class Sum(Average):
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
 class Undivided(Average):
-    """What a reduction makes of all values at once, such as the mean of the worst.
+    """The result of a reduction of all values at once, such as the mean of the worst.
 
     That of the whole does not follow from those of parts, so adding two is an error.
 
@@ -132,7 +132,7 @@ class Additive:
     __qualname__: str
 
     def __init__(self, average: Callable[[Array, Array | None], Average]) -> None:
-        """Make a reduction of what gives the average of a part."""
+        """Make a reduction from a function that gives the average of a part."""
         functools.update_wrapper(self, average)
         self.average = average
 
@@ -240,13 +240,14 @@ def segment_weights(segments: ArrayLike, where: ArrayLike | None = None) -> Arra
         >>> float(jl.Objective(jl.absolute_error)([1.0, 2.0, 3.0, 6.0], [0.0] * 4, weights=weights))
         4.0
     """
-    given = as_array(segments)
-    members = whole(given)
+    array = as_array(segments)
+    # The tokens of a segment may be on several devices: their number needs the whole sequence.
+    members = whole(array)
     counted = jnp.ones(members.shape, bool) if where is None else whole(as_array(where))
     sizes = _segment_sizes(counted.astype(jnp.int32), members).astype(jnp.float32)
     known = (members >= 0) & (members < members.shape[-1])
     weights = poison(divide(counted.astype(jnp.float32), sizes), known | ~counted)
-    return spread_as(weights, given)
+    return spread_as(weights, array)
 
 
 ADDITIVE = [name for name, made in list(globals().items()) if isinstance(made, Additive)]
@@ -304,7 +305,7 @@ def adds_up(reduction: Reduction) -> TypeGuard[Additive]:
 
 
 def average_by(reduction: Reduction, values: Array, weights: Array | None) -> Average:
-    """What a reduction makes of values before any division, if it divides at all."""
+    """The result of a reduction before any division, if it divides at all."""
     if adds_up(reduction):
         return reduction.average(values, weights)
     return Undivided.by(reduction, values, weights)

@@ -1,4 +1,4 @@
-"""What is done here in place of an option that losses of other libraries have."""
+"""Advice for unknown keywords: the counterpart of an option of losses in other libraries."""
 
 import difflib
 from collections.abc import Mapping
@@ -8,7 +8,7 @@ from jaxloss.core.domains import ArrayDomain, Scale
 
 
 class _Described(Protocol):
-    """What a signature says of its loss."""
+    """The part of a signature that advice depends on."""
 
     @property
     def name(self) -> str: ...
@@ -34,7 +34,7 @@ _OPTIONS = {
     "eps": "nothing is clamped, and values and gradients are exact without: `{loss}({arrays})`",
     "name": "a term of an objective has a name: `jl.Objective({loss}).called({option})`",
 }
-"""What each is here. In the code are the user's own variables, named after the arguments."""
+"""The counterpart of each option. The code in it uses the names of the loss's arguments."""
 
 _ELEMENTWISE = {
     "axis": "it gives one value per element; `{loss}({arrays}).mean({option})` is their mean along "
@@ -101,7 +101,7 @@ _OF_PROBABILITIES: dict[tuple[str | int, ...], str] = {
 
 
 def advice(signature: _Described, option: str) -> str:
-    """How to have what an unknown option means, as the end of a message; "" of nonsense."""
+    """The counterpart of an unknown option, as the end of a message; "" if there is none."""
     *front, last = signature.arrays
     words = {
         "loss": _as_code(signature.name),
@@ -129,8 +129,8 @@ def _template(signature: _Described, option: str) -> str:
         return _FROM_LOGITS.get(first, "it takes no logits: `{loss}({arrays})`")
     if option == "label_smoothing":
         return _label_smoothing(last)
-    own = _ELEMENTWISE if signature.elementwise else _SETS if signature.takes_where else {}
-    return (_OPTIONS | own).get(_SPELT.get(option, option), "")
+    special = _ELEMENTWISE if signature.elementwise else _SETS if signature.takes_where else {}
+    return (_OPTIONS | special).get(_SPELT.get(option, option), "")
 
 
 def _label_smoothing(targets: ArrayDomain) -> str:
@@ -142,7 +142,7 @@ def _label_smoothing(targets: ArrayDomain) -> str:
 
 
 def _parts(front: list[str], last: str) -> str:
-    """What an objective is given: a tuple of several arrays, and `None` where no target is."""
+    """The arguments of an objective: a tuple of several arrays, and `None` without a target."""
     if not front:
         return f"{last}, None"
     return f"{front[0]}, {last}" if len(front) == 1 else f"({', '.join(front)}), {last}"

@@ -1,4 +1,4 @@
-"""Which values lie inside their domains, as compiled code judges them: outside, a loss is NaN.
+"""Checks of domains in compiled code: where a value lies outside its domain, the loss is NaN.
 
 A concrete hyper-parameter outside its domain is refused when it is bound. What is known only inside
 `jit` cannot be refused, so that value and gradient become NaN.
@@ -53,9 +53,9 @@ def nan_outside(
     holds no comparison (XLA:CPU of jax 0.10 and 0.12).
     """
     pairs = zip(signature.domains, arrays, strict=True)
-    rooms = [domain.distance_to_bound(array) for domain, array in pairs if domain.bounded]
-    if rooms:
-        yield nan_below_zero(functools.reduce(jnp.minimum, rooms))
+    distances = [domain.distance_to_bound(array) for domain, array in pairs if domain.bounded]
+    if distances:
+        yield nan_below_zero(functools.reduce(jnp.minimum, distances))
     for array in arrays:  # each by itself, as that minimum may lose NaN
         nans = nan_like(array)
         yield nans if nans.ndim == arrays[0].ndim else expand_trailing(nans, arrays[0].ndim)

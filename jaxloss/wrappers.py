@@ -1,4 +1,4 @@
-"""Losses made of losses: at another temperature, below a ceiling, or of two targets at once."""
+"""Wrappers of losses: at another temperature, clipped at a ceiling, or for two mixed targets."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -38,7 +38,7 @@ def with_temperature(loss: Loss[...]) -> Loss[...]:
         TypeError: `loss` has no logits or scores.
         ValueError: `loss` has a `temperature` already.
 
-    Use when probabilities are to be calibrated after training, with the temperature alone learnt,
+    Use when probabilities are calibrated after training, with the temperature alone learnt,
         or a student is to match a teacher's soft targets.
     Avoid when a distillation is added to other terms without a factor of T²: its gradient falls
         like 1 / T².
@@ -70,10 +70,10 @@ def with_temperature(loss: Loss[...]) -> Loss[...]:
 
     def function(*arrays: Array, temperature: Positive = 1.0, **rest: Any) -> Array:
         pairs = zip(scored, arrays, strict=False)  # a margin is a single array
-        given = [
+        softened = [
             divide_by_temperature(wide(x), temperature) if divided else x for divided, x in pairs
         ]
-        return inner(*given, **rest)
+        return inner(*softened, **rest)
 
     facts = Facts(
         convex=loss.facts.convex,
@@ -99,11 +99,11 @@ def with_temperature(loss: Loss[...]) -> Loss[...]:
 
 
 def clipped(loss: Loss[...]) -> Loss[...]:
-    """Make a loss that no example exceeds a ceiling with.
+    """Make a loss whose value for each example is clipped at a ceiling.
 
         min(loss(...), c),   c = ceiling
 
-    Beyond the ceiling the gradient is 0: the example is given up.
+    Beyond the ceiling the gradient is 0: the example has no influence.
 
     Args:
         loss: A loss, such as `half_squared_error`; of one that is distance- or margin-based the
@@ -111,15 +111,15 @@ def clipped(loss: Loss[...]) -> Loss[...]:
 
     Returns:
         The loss with one more hyper-parameter, `ceiling` > 0, by default 1; the same object each
-        time. Where `loss` is infinite, slopes in hyper-parameters other than the ceiling may be
-        NaN.
+        time. Where `loss` is infinite, gradients in hyper-parameters other than the ceiling
+        may be NaN.
 
     Raises:
-        TypeError: `loss` is no loss, or a linear head, which is made of the clipped loss.
+        TypeError: `loss` is no loss, or a linear head, which is made from the clipped loss.
         ValueError: `loss` has a `ceiling` already.
 
-    Use when a few wild targets are to be forgotten altogether, after a start without a ceiling.
-    Avoid when starting from far off: examples above the ceiling teach nothing.
+    Use when a few wild targets should have no influence, after a start without a ceiling.
+    Avoid when starting from far off: examples above the ceiling have gradient 0.
 
     Example:
         >>> import jaxloss as jl
@@ -138,14 +138,15 @@ def clipped(loss: Loss[...]) -> Loss[...]:
 
     def function(*arrays: Array, ceiling: Positive = 1.0, **rest: Any) -> Array:
         value = inner(*arrays, **rest)
+        # The ceiling is made NaN where the value is: in a sum on a CPU, XLA's minimum loses NaN.
         return jnp.minimum(value, ceiling + nan_like(value))
 
-    endless = loss.facts.convex is True and loss.facts.supremum == math.inf
+    unbounded = loss.facts.convex is True and loss.facts.supremum == math.inf
     facts = Facts(
-        convex=False if endless else None,
+        convex=False if unbounded else None,
         symmetric=loss.facts.symmetric,
         supremum=(lambda ceiling: ceiling) if loss.facts.supremum == math.inf else None,
-        redescending=True if endless and loss.facts.symmetric is True else None,
+        redescending=True if unbounded and loss.facts.symmetric is True else None,
     )
     doc = f"""`{loss.__name__}`, but at most a ceiling.
 
@@ -163,7 +164,7 @@ def clipped(loss: Loss[...]) -> Loss[...]:
 
 
 def mixed(loss: Loss[...]) -> Loss[...]:
-    """Make a loss of an example that is mixed of two, each with its own target.
+    """Make a loss of an example mixed from two, each with its own target.
 
         s loss(x, y) + (1 - s) loss(x, z),   x = predictions, y = targets, z = partner targets,
         s = share
@@ -177,7 +178,7 @@ def mixed(loss: Loss[...]) -> Loss[...]:
         `share` is what comes last: `objective((logits, labels, partner_labels), share)`.
 
     Raises:
-        TypeError: `loss` is no loss, or a linear head, which is made of the mixed loss.
+        TypeError: `loss` is no loss, or a linear head, which is made from the mixed loss.
 
     Use when inputs come from `mixup` or `cutmix`: it serves integer labels and every loss.
     Avoid when the targets themselves can be mixed and the loss is linear in them, as with
@@ -208,10 +209,10 @@ def mixed(loss: Loss[...]) -> Loss[...]:
         def of_target(target: Array) -> Array:
             return loss.compute(*first, target, **rest)
 
-        own = of_target(_unless_lost(of_target, share, target, partner))
-        other = of_target(_unless_lost(of_target, 1 - share, partner, target))
-        part = expand_trailing(share, own.ndim)
-        return weighted(part, own) + weighted(1 - part, other)
+        of_first = of_target(_replace_weightless(of_target, share, target, partner))
+        of_partner = of_target(_replace_weightless(of_target, 1 - share, partner, target))
+        part = expand_trailing(share, of_first.ndim)
+        return weighted(part, of_first) + weighted(1 - part, of_partner)
 
     facts = Facts(
         convex=loss.facts.convex,
@@ -220,7 +221,7 @@ def mixed(loss: Loss[...]) -> Loss[...]:
         smooth=loss.facts.smooth,
         supremum=loss.facts.supremum,
     )
-    doc = f"""`{loss.__name__}` of an example that is mixed of two.
+    doc = f"""`{loss.__name__}` of an example mixed from two.
 
         s {loss.__name__}(x, y) + (1 - s) {loss.__name__}(x, z),   x = predictions, y = targets,
         z = partner targets, s = share
@@ -230,16 +231,15 @@ def mixed(loss: Loss[...]) -> Loss[...]:
     return derive(mixed, loss, function=function, doc=doc, facts=facts, signature=signature)
 
 
-def _unless_lost(
+def _replace_weightless(
     of_target: Callable[[Array], Array], share: Array, target: Array, other: Array
 ) -> Array:
-    """The target, and the other where it has no share in the loss and would make it infinite.
-
-    Weight 0 wins over an infinite value, and backward over none of its slopes.
-    """
-    lost = jnp.isinf(of_target(target))
-    lost = (share == 0) & jnp.any(lost, axis=range(share.ndim, lost.ndim))
-    return select(lost, other, target)
+    """The target, or the other one where its share is 0 and its loss infinite."""
+    # `weighted` makes 0 of weight 0 times an infinite value, but backward the derivatives of the
+    # loss there may be infinite too, and 0 times these would be NaN.
+    infinite = jnp.isinf(of_target(target))
+    weightless = (share == 0) & jnp.any(infinite, axis=range(share.ndim, infinite.ndim))
+    return select(weightless, other, target)
 
 
 def _if_infinite(constant: Constant) -> Constant:
@@ -247,7 +247,7 @@ def _if_infinite(constant: Constant) -> Constant:
 
 
 def _arrays_of(maker: str, loss: Loss[...]) -> Mapping[str, ArrayDomain]:
-    """What the loss takes by position, if a loss can be made of it."""
+    """The domains of the arrays of the loss, if a wrapper can be made of it."""
     if isinstance(loss, Loss) and not isinstance(loss, HeadLoss):
         return loss.signature.arrays
     message = f"is a loss, for a linear head linear_head({maker}(...))"
@@ -255,10 +255,7 @@ def _arrays_of(maker: str, loss: Loss[...]) -> Mapping[str, ArrayDomain]:
 
 
 def _kind_of(loss: Loss[...]) -> tuple[type[Loss[...]], Callable[..., Array]]:
-    """What a loss of the same arrays is, and what of this one it is made of.
-
-    One that is distance- or margin-based is made of rho or psi, any other of the whole value.
-    """
+    """The class of the wrapped loss, and the function it calls: rho, psi, or the whole loss."""
     for kind in (Distance, Margin):
         if isinstance(loss, kind):
             return kind, loss.function

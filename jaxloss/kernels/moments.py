@@ -1,6 +1,6 @@
-"""Moments of the features of a set, whose elements may be spread over devices.
+"""Moments of the features of a set, whose elements may be sharded over devices.
 
-All that devices tell each other are sums over their elements, and the extremes of each feature.
+All that is communicated are sums over the elements of a device, and the extremes of each feature.
 """
 
 from typing import NamedTuple, TypeVar
@@ -21,7 +21,7 @@ class Batch(NamedTuple):
     axis_name: str | None = None
 
     def summed(self, here: Tree) -> Tree:
-        """What the elements here add up to, with those of the other devices."""
+        """Sums over the elements here, added up over all devices."""
         if self.axis_name is None:
             return here
         everywhere: Tree = lax.psum(here, self.axis_name)
@@ -51,20 +51,19 @@ class Centred(NamedTuple):
 
 
 def centred(batch: Batch, x: Array) -> Centred:
-    """The features less their means over the elements that count: exactly 0 where all are equal.
-
-    Between the extremes, a rounded mean of equal numbers is that number. What rounding has left
-    of other means is taken away by the mean of the rest.
-    """
-    seen = batch.counted[..., None]
-    total = batch.summed(jnp.sum(jnp.where(seen, x, 0), axis=-2))
+    """The features less their means over the elements that count: exactly 0 where all are equal."""
+    # In two steps. The first mean is clipped between the extremes: of equal numbers it is then that
+    # number, however it was rounded. The mean of what is left removes its rounding error.
+    counts = batch.counted[..., None]
+    total = batch.summed(jnp.sum(jnp.where(counts, x, 0), axis=-2))
     size = jnp.maximum(batch.size(), 1)[..., None].astype(x.dtype)
-    high, below = batch.largest((_highest(x, seen), _highest(-x, seen)))
+    high, below = batch.largest((_highest(x, counts), _highest(-x, counts)))
+    # Constant in the derivative: whatever is subtracted here cancels in `rest - mean`.
     about = clip(lax.stop_gradient(total) / size, -below, high)
     units = jnp.where(high > -below, high + below, 1)
-    rest = jnp.where(seen, (x - about[..., None, :]) / units[..., None, :], 0)
+    rest = jnp.where(counts, (x - about[..., None, :]) / units[..., None, :], 0)
     mean = batch.summed(jnp.sum(rest, axis=-2)) / size
-    return Centred(jnp.where(seen, rest - mean[..., None, :], 0), units)
+    return Centred(jnp.where(counts, rest - mean[..., None, :], 0), units)
 
 
 def square_sums(x: Array) -> Array:
@@ -77,5 +76,5 @@ def products(x: Array, y: Array) -> Array:
     return jnp.einsum("...ei,...ej->...ij", x, y, precision=jax.lax.Precision.HIGHEST)
 
 
-def _highest(x: Array, seen: Array) -> Array:
-    return jnp.max(x, axis=-2, initial=-jnp.inf, where=seen)
+def _highest(x: Array, counts: Array) -> Array:
+    return jnp.max(x, axis=-2, initial=-jnp.inf, where=counts)

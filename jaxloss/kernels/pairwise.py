@@ -159,8 +159,8 @@ def map_pairs(
         ...     (x, i), (y, j) = rows, columns
         ...     distances = jnp.abs(x[:, None] - y[None, :])
         ...     return jnp.min(jnp.where(i[:, None] == j[None, :], jnp.inf, distances), axis=1)
-        >>> every = points, places
-        >>> jl.map_pairs(nearest_other, every, every, memory=12).tolist()
+        >>> elements = points, places
+        >>> jl.map_pairs(nearest_other, elements, elements, memory=12).tolist()
         [1.0, 1.0, 4.0]
 
     Limits:

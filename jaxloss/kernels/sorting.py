@@ -1,4 +1,4 @@
-"""The order of the entries of an array, found as fast as the device sorts."""
+"""Sorting: the order of the entries of an array, by keys or, on a CPU, by one integer each."""
 
 import jax
 import jax.numpy as jnp
@@ -7,7 +7,7 @@ from jax.sharding import NamedSharding
 
 from jaxloss.kernels.matmul import explicit_sharding
 
-_ALL_BITS = 2**31 - 1  # but the sign
+_ALL_BITS = 2**31 - 1  # of 32, all but the sign
 
 
 def descending_order(x: Array, behind: Array | None = None) -> Array:
@@ -32,10 +32,11 @@ def _order_by_keys(x: Array, behind: Array) -> Array:
 
 
 def _order_by_words(x: Array, behind: Array) -> Array:
-    """As integers, in one operand: a processor sorts several operands, or floats, far slower.
-
-    The order of finite floats is that of their bits, which negative ones count down.
-    """
+    """As one 64-bit integer each: a CPU sorts several operands, or floats, far slower."""
+    # The bits of positive floats (IEEE 754), read as integers, have the order of the floats; those
+    # of negative ones, without the sign, the reverse order. So inverted positive and unsigned
+    # negative bits sort in descending order; -0 is made 0 first. They are the upper half of a word.
+    # In the lower are the flag and the place: no two words are equal, so no sort need be stable.
     bits = jax.lax.bitcast_convert_type(jnp.where(x == 0, 0, x), jnp.int32)
     first = jnp.where(bits < 0, bits & _ALL_BITS, ~bits)
     with jax.enable_x64():  # for the words alone
@@ -47,13 +48,13 @@ def _order_by_words(x: Array, behind: Array) -> Array:
 
 
 def _places(like: Array) -> Array:
-    """The place of each entry along the last axis, spread over devices as `like` is."""
+    """The place of each entry along the last axis, with the sharding of `like`."""
     places = jax.lax.broadcasted_iota(jnp.int32, like.shape, like.ndim - 1)
     return places + jnp.zeros_like(like, jnp.int32)
 
 
 def whole(x: Array) -> Array:
-    """The array on every device, where its spread is part of its type: JAX sorts no spread axis."""
+    """The array on every device, where its sharding is explicit: JAX sorts no sharded axis."""
     sharding = explicit_sharding(x)
     if sharding is None:
         return x
@@ -62,10 +63,10 @@ def whole(x: Array) -> Array:
 
 
 def spread_as(x: Array, like: Array) -> Array:
-    """The array, spread over devices as another of its shape is, where that is part of its type."""
+    """The array, with the sharding of another of its shape, where that is explicit."""
     sharding = explicit_sharding(like)
-    spread: Array = x if sharding is None else jax.sharding.reshard(x, sharding)
-    return spread
+    sharded: Array = x if sharding is None else jax.sharding.reshard(x, sharding)
+    return sharded
 
 
 def in_order(x: Array, order: Array) -> Array:

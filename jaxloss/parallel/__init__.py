@@ -1,4 +1,4 @@
-"""What must know that an axis is spread over devices, for use inside `jax.shard_map`.
+"""Losses that need the name of a mesh axis, for use inside `jax.shard_map`.
 
 All other losses may be used there too, and under `jit` with sharded arrays, as they are.
 """

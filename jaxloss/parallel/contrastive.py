@@ -1,4 +1,4 @@
-"""Contrastive losses of a batch that is spread over devices, each of which has some elements."""
+"""Contrastive losses of a batch that is sharded over devices, each of which has some elements."""
 
 import functools
 from collections.abc import Callable, Mapping
@@ -34,7 +34,7 @@ from jaxloss.parallel.rings import Gathered, Ring
 
 
 def in_ring(loss: Loss[...], axis_name: str) -> Loss[...]:
-    """Make a contrastive loss of a batch that is spread over devices, which pass it round.
+    """Make a contrastive loss of a sharded batch, whose shards pass from device to device.
 
     Each device has some elements of the batch. Those of the second set, or of the only one, go
     from device to device, so that all pairs meet while none holds more than its own elements and
@@ -43,7 +43,7 @@ def in_ring(loss: Loss[...], axis_name: str) -> Loss[...]:
     Args:
         loss: `info_nce`, `symmetric_info_nce`, `siglip`, `ntxent`, `supervised_contrastive` or
             `circle`.
-        axis_name: The axis of the mesh that the batch is spread over, the same number of elements
+        axis_name: The axis of the mesh that the batch is sharded over, the same number of elements
             on each device; those that do not count are masked by `where`. Keys of `info_nce` that
             belong to no query come after those of the device's own queries.
 
@@ -56,7 +56,7 @@ def in_ring(loss: Loss[...], axis_name: str) -> Loss[...]:
 
     Use when the embeddings of the whole batch, and their gradients, are too much for a device.
     Avoid when they are not, and messages are slow to start: `all_gathered` takes one step. Nor in
-        forward mode, which a rule that saves memory backward does not have.
+        forward mode: a `custom_vjp`, which saves the memory backward, has none.
 
     Example:
         >>> import jax, jax.numpy as jnp, jaxloss as jl
@@ -79,7 +79,7 @@ def in_ring(loss: Loss[...], axis_name: str) -> Loss[...]:
 
 
 def all_gathered(loss: Loss[...], axis_name: str) -> Loss[...]:
-    """Make a contrastive loss of a batch that is spread over devices, which all get all of it.
+    """Make a contrastive loss of a sharded batch, which is gathered on every device.
 
     Each device has some elements of the batch as its own. It compares these with all others, which
     are gathered, once forward and once backward. For use inside `jax.shard_map`.
@@ -132,7 +132,7 @@ _FORMULAS: Mapping[Loss[...], Callable[..., Array]] = {
 def _made(
     maker: Callable[..., Loss[...]], kind: type[Ring | Gathered], loss: Loss[...], axis_name: str
 ) -> Loss[...]:
-    """The loss, with a name and a text of its own."""
+    """The loss for this placement, if it is one of those that have a formula of pairs."""
     if not isinstance(loss, Loss) or loss not in _FORMULAS:
         known = ", ".join(x.__name__ for x in _FORMULAS)
         raise TypeError(f"{maker.__name__}: `loss` is one of {known}, got {loss!r}")
@@ -166,11 +166,12 @@ def _of_set(
     where: Array,
     *arrays: Array,
 ) -> Array:
-    """The formula of the own elements of one set, or of two of which the first matches the second.
+    """The formula for this device's elements of one set, or of two that match one to one.
 
     Further vectors of the second set are elements that belong to no other, at position 0.
     """
     first, other = arrays
+    # Positions are of the whole batch, from 1 on, so that no two devices have the same.
     device = lax.axis_index(placement.axis_name)
     positions = device * first.shape[0] + jnp.arange(1, first.shape[0] + 1)
     one_set = jnp.issubdtype(other.dtype, jnp.integer)

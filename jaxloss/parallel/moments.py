@@ -1,7 +1,7 @@
-"""Losses of moments of a whole batch, whose elements are spread over devices.
+"""Losses of moments of a whole batch, whose elements are sharded over devices.
 
-What each device knows of its own elements are sums of features and of their products. These are
-all that is communicated, however many elements there are.
+Each device computes sums of features and of their products over its own elements. These are all
+that is communicated, however many elements there are.
 """
 
 from collections.abc import Callable
@@ -25,18 +25,18 @@ _OF_BATCHES: dict[Loss[...], Callable[..., Array]] = {
 
 
 def global_moments(loss: Loss[...], axis_name: str) -> Loss[...]:
-    """Make a loss of a set's moments one of a set whose elements are spread over devices.
+    """Make a loss of the moments of a set whose elements are sharded over devices.
 
         loss of all elements,   of which each device has some
 
     Inside `jax.shard_map`, means and covariances are those of all elements that count, of which
     devices may have different numbers, or none. Sums and extremes of each feature, and sums of
-    products of two features, are all that is communicated: never an embedding. Slopes of what all
-    devices have in common are summed over them by JAX (with `check_vma=True`, the default).
+    products of two features, are all that is communicated: never an embedding. Gradients of what
+    all devices have in common are summed over them by JAX (with `check_vma=True`, the default).
 
     Args:
         loss: `barlow_twins` or `vicreg`.
-        axis_name: The axis of the mesh that the elements are spread over.
+        axis_name: The axis of the mesh that the elements are sharded over.
 
     Returns:
         A loss of the device's own elements, with the arrays, hyper-parameters and `where` of
@@ -73,8 +73,8 @@ def global_moments(loss: Loss[...], axis_name: str) -> Loss[...]:
         raise TypeError(f"global_moments: `loss` is {known}, got {loss!r}")
     if not isinstance(axis_name, str):
         raise TypeError(f"global_moments: `axis_name` is a string, got {axis_name!r}")
-    of_batch, own = _OF_BATCHES[loss], loss.signature
-    defaults = {name: number.default for name, number in own.hyperparameters.items()}
+    of_batch, signature = _OF_BATCHES[loss], loss.signature
+    defaults = {name: number.default for name, number in signature.hyperparameters.items()}
 
     def function(first: Array, second: Array, *, where: Array, **hyper: Any) -> Array:
         return of_batch(Batch(where, axis_name), first, second, **(defaults | hyper))
@@ -86,20 +86,24 @@ def global_moments(loss: Loss[...], axis_name: str) -> Loss[...]:
         function=function,
         doc=_text(loss, axis_name),
         facts=loss.facts,
-        signature=SpreadSignature(
-            own.name, own.arrays, own.hyperparameters, is_set=True, axis_name=axis_name
+        signature=ShardedSetSignature(
+            signature.name,
+            signature.arrays,
+            signature.hyperparameters,
+            is_set=True,
+            axis_name=axis_name,
         ),
     )
 
 
 @dataclass(frozen=True)
-class SpreadSignature(Signature):
-    """The signature of a loss of sets whose elements are spread over devices."""
+class ShardedSetSignature(Signature):
+    """The signature of a loss of sets whose elements are sharded over devices."""
 
     def on_all_devices(self, of_arrays: Array, of_numbers: Array | None) -> Array:
         """In which sets all elements on all devices, and all numbers, lie in their domains."""
-        own = super().on_all_devices(of_arrays, of_numbers).astype(jnp.int32)
-        everywhere: Array = jax.lax.pmin(own, self.axis_name)
+        here = super().on_all_devices(of_arrays, of_numbers).astype(jnp.int32)
+        everywhere: Array = jax.lax.pmin(here, self.axis_name)
         return everywhere > 0
 
     def on_any_device(self, counted: Array) -> Array:
@@ -108,7 +112,7 @@ class SpreadSignature(Signature):
 
 
 def _text(loss: Loss[...], axis_name: str) -> str:
-    return f"""`{loss.__name__}` of all elements, spread over the devices along `{axis_name}`.
+    return f"""`{loss.__name__}` of all elements, sharded over the devices along `{axis_name}`.
 
     Args:
         first: Those of the device, shape `[..., elements, features]`.

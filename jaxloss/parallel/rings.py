@@ -1,9 +1,9 @@
-"""Placements of sets whose elements are spread over the devices of a mesh axis.
+"""Placements of sets whose elements are sharded over the devices of a mesh axis.
 
 Every device keeps its own elements of the first set, the rows, and meets those of the second, the
-columns: in a ring they visit device after device, or all of them are gathered. What is found of a
-column so far goes with it, and comes home at the end. Backward all meet once more, so that nothing
-is kept but each device's own elements: a rule that only reverse mode can have.
+columns: in a ring they visit device after device, or all of them are gathered. The partial
+results of a column travel with it, and are back at the end. In the backward pass all meet once
+more, so that nothing is kept but each device's own elements: a rule for reverse mode alone.
 """
 
 from collections.abc import Callable
@@ -27,7 +27,9 @@ from jaxloss.kernels.pairwise import (
 PyTree = Any
 Meeting = Callable[[PyTree, PyTree], tuple[PyTree, PyTree]]
 
-_MEMORY = 2**22  # bytes of a number for each pair of a block, within what a device meets at once
+# Bytes of one number for each pair of a block: of the elements that meet on a device, whose number
+# depends on the mesh, only so many pairs are held at a time.
+_MEMORY = 2**22
 
 
 class Meet(Protocol):
@@ -36,11 +38,11 @@ class Meet(Protocol):
     def fold(
         self, meet: Meeting, first: PyTree, second: PyTree, monoid: Monoid
     ) -> tuple[PyTree, PyTree]:
-        """What a function gives for own rows and own columns, combined over all pairs of either."""
+        """Results of a function for this device's rows and columns, combined over all pairs."""
 
 
 class OverMesh:
-    """A placement over devices, by its own `fold`, with gradients that meet anew."""
+    """A placement over devices, by its `fold`, which also the backward pass runs."""
 
     def sums(
         self: Meet, of_blocks: OfBlocks, hyper: Hyper, first: ElementBlock, second: ElementBlock
@@ -59,14 +61,14 @@ class OverMesh:
 
 @dataclass(frozen=True)
 class Ring(OverMesh):
-    """The columns go from device to device, none of which holds more than its own and these."""
+    """The columns pass from device to device; each holds its own and one shard of visitors."""
 
     axis_name: str
 
     def fold(
         self, meet: Meeting, first: PyTree, second: PyTree, monoid: Monoid
     ) -> tuple[PyTree, PyTree]:
-        """What a function gives for own rows and own columns, combined over all pairs of either."""
+        """Results of a function for this device's rows and columns, combined over all pairs."""
         devices = lax.axis_size(self.axis_name)
         onward = [(i, (i + 1) % devices) for i in range(devices)]
 
@@ -74,6 +76,7 @@ class Ring(OverMesh):
             of_rows, visitors, before = state
             of_own, of_visitors = meet(first, visitors)
             so_far = jax.tree.map(monoid.combine, before, of_visitors)
+            # After as many steps as there are devices, columns and results are where they began.
             leaving = lax.ppermute((visitors, so_far), self.axis_name, onward)
             return (jax.tree.map(monoid.combine, of_rows, of_own), *leaving), None
 
@@ -84,20 +87,21 @@ class Ring(OverMesh):
 
 @dataclass(frozen=True)
 class Gathered(OverMesh):
-    """All columns are on all devices, which is one step, and memory for all of them."""
+    """All columns are gathered on all devices: one step, with memory for all of them."""
 
     axis_name: str
 
     def fold(
         self, meet: Meeting, first: PyTree, second: PyTree, monoid: Monoid
     ) -> tuple[PyTree, PyTree]:
-        """What a function gives for own rows and own columns, combined over all pairs of either."""
+        """Results of a function for this device's rows and columns, combined over all pairs."""
         gathered = jax.tree.map(lambda x: lax.all_gather(x, self.axis_name, tiled=True), second)
         of_rows, of_gathered = meet(first, gathered)
-        return of_rows, jax.tree.map(partial(self._home, monoid), of_gathered)
+        return of_rows, jax.tree.map(partial(self._reduce_scatter, monoid), of_gathered)
 
-    def _home(self, monoid: Monoid, x: Array) -> Array:
-        """What all devices give for the own columns, combined."""
+    def _reduce_scatter(self, monoid: Monoid, x: Array) -> Array:
+        """The results of all devices for this device's columns, combined."""
+        # `lax.psum_scatter` for any monoid: JAX has it for sums alone.
         by_device = x.reshape(lax.axis_size(self.axis_name), -1, *x.shape[1:])
         of_own = lax.all_to_all(by_device, self.axis_name, 0, 0)
         identity = identities_like(monoid, jax.eval_shape(lambda x: x[0], of_own))
@@ -105,6 +109,8 @@ class Gathered(OverMesh):
         return total
 
 
+# Differentiated as it is, the scan over devices would keep every visiting shard and partial result.
+# The rule keeps the device's own elements, and lets all meet again.
 @partial(jax.custom_vjp, nondiff_argnums=(0, 1))
 def _sums(placement: Meet, of_blocks: OfBlocks, *inputs: Any) -> tuple[PyTree, PyTree]:
     hyper, first, second = inputs
@@ -124,6 +130,8 @@ def _sums_backward(
 _sums.defvjp(_sums_forward, _sums_backward)
 
 
+# Also, the derivative of a log-sum is that of Σ exp(x - L) with the total L held constant, which
+# blocks add up in any order (`LogSums.shares_of_blocks`).
 @partial(jax.custom_vjp, nondiff_argnums=(0, 1))
 def _log_sums(placement: Meet, log_sums: LogSums, *inputs: Any) -> tuple[Any, Any]:
     hyper, first, second = inputs
@@ -178,6 +186,6 @@ def _pull_back(
 def _by_blocks(
     of_blocks: OfBlocks, monoid: Monoid, hyper: Hyper, first: ElementBlock, second: ElementBlock
 ) -> tuple[PyTree, PyTree]:
-    """The function of what meets on a device, a block of it at a time."""
+    """The function for all elements that meet on a device, a block of pairs at a time."""
     shape = block_shape(first, second, _MEMORY)
     return fold_pairs(partial(of_blocks, hyper), first, second, monoid, shape)

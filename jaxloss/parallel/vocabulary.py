@@ -1,6 +1,6 @@
-"""Cross-entropy over classes that are spread over devices, each of which has a block of them.
+"""Cross-entropy over classes that are sharded over devices, each of which has a block of them.
 
-What each device knows of its own classes is a few numbers for each example. These are all that is
+Each device computes a few numbers for each example from its own classes. These are all that is
 communicated.
 """
 
@@ -26,7 +26,7 @@ from jaxloss.numerics.softmax import Parts, apart, below, entry
 
 
 def vocabulary_parallel_cross_entropy(axis_name: str) -> Loss[...]:
-    """Make cross-entropy of integer labels whose classes are spread over devices.
+    """Make cross-entropy against integer labels whose classes are sharded over devices.
 
         w_y ((1 - s) n_y + s mean_j n_j) + z lse(o)²,   n_j = lse(o) - o_j = -log softmax(o)_j
         o = c tanh(logits / c),   y = label,   lse(o) = log Σ_j exp o_j,   j over all devices
@@ -35,11 +35,11 @@ def vocabulary_parallel_cross_entropy(axis_name: str) -> Loss[...]:
     It is `softmax_cross_entropy_with_integer_labels` inside `jax.shard_map`, where each device has
     an equally large block of the classes, in the order of the axis. A maximum and a few sums, of
     one number for each example, are all that is communicated. In a `linear_head` the weight is
-    spread likewise, and the gradient of `hidden`, which all devices have in common, is summed over
+    sharded likewise, and the gradient of `hidden`, which all devices have in common, is summed over
     them by JAX (with `check_vma=True`, the default).
 
     Args:
-        axis_name: The axis of the mesh that the classes are spread over.
+        axis_name: The axis of the mesh that the classes are sharded over.
 
     Returns:
         A loss of the device's own `logits`, shape `[..., classes / devices]`, and of integer
@@ -75,7 +75,7 @@ def vocabulary_parallel_cross_entropy(axis_name: str) -> Loss[...]:
         message = f"`axis_name` is a string, got {axis_name!r}"
         raise TypeError(f"vocabulary_parallel_cross_entropy: {message}")
     plain = softmax_cross_entropy_with_integer_labels
-    shards, own = Shards(axis_name), plain.signature
+    shards, signature = Shards(axis_name), plain.signature
 
     def function(logits: Array, labels: Array, **hyper: Any) -> Array:
         return shards.cross_entropy(logits, labels, **hyper)
@@ -86,7 +86,9 @@ def vocabulary_parallel_cross_entropy(axis_name: str) -> Loss[...]:
         function=function,
         doc=_text(axis_name),
         facts=plain.facts,
-        signature=ShardedSignature(own.name, own.arrays, own.hyperparameters, axis_name=axis_name),
+        signature=ShardedSignature(
+            signature.name, signature.arrays, signature.hyperparameters, axis_name=axis_name
+        ),
     )
 
 
@@ -96,8 +98,8 @@ class ShardedSignature(Signature):
 
     def axis_sizes(self, shapes: Sequence[Shape]) -> Mapping[str, int | Array]:
         """How long the axes are, by name, on all devices together."""
-        own = super().axis_sizes(shapes)
-        return {**own, "classes": own["classes"] * lax.axis_size(self.axis_name)}
+        sizes = super().axis_sizes(shapes)
+        return {**sizes, "classes": sizes["classes"] * lax.axis_size(self.axis_name)}
 
     def on_all_devices(self, of_arrays: Array, of_numbers: Array | None) -> Array:
         """What holds of the same labels everywhere, and of class weights, which differ."""
@@ -130,11 +132,11 @@ class Shards:
         if label_smoothing is not None:
             mean = divide(*self._sum(class_cross_entropies(bounded, parts)))
         if class_weights is not None:
-            weight = self._sum(_own_entry(class_weights, places))
+            weight = self._sum(_entry_here(class_weights, places))
         return with_terms(parts, (label_smoothing, mean), weight, z_loss)
 
     def _places(self, logits: Array, labels: Array) -> Array:
-        """The labels as indices into the own classes, outside which all others are."""
+        """The labels as indices into this device's classes, out of range for those of others."""
         first = lax.axis_index(self.axis_name) * logits.shape[-1]
         return labels - first.astype(labels.dtype)
 
@@ -142,26 +144,30 @@ class Shards:
         """The label's logit and the log-sum-exp of the others, on all devices."""
         here = apart(logits, places)
         some = here.rivals > -jnp.inf
+        # The largest of the shifts of all devices, so that no exponential below overflows. As any
+        # shift gives the same result, it is a constant of the derivative.
         highest = lax.pmax(lax.stop_gradient(jnp.where(some, here.shift, -jnp.inf)), self.axis_name)
         shift = jnp.where(highest == -jnp.inf, 0, highest)
         powers = jnp.exp(here.rivals + below(here.shift, shift))
-        total, own = self._sum((powers, _own_entry(logits, places).astype(shift.dtype)))
+        # The label's logit is 0 on all devices but one, so that its sum over them is the logit.
+        label_logits = _entry_here(logits, places).astype(shift.dtype)
+        total, label_logit = self._sum((powers, label_logits))
         empty = total == 0
-        rivals = jnp.where(empty, -jnp.inf, jnp.log(jnp.where(empty, 1, total)))
-        return Parts(rivals, own - shift, shift)
+        others = jnp.where(empty, -jnp.inf, jnp.log(jnp.where(empty, 1, total)))
+        return Parts(others, label_logit - shift, shift)
 
     def _sum(self, numbers: Any) -> Any:
         return lax.psum(numbers, self.axis_name)
 
 
-def _own_entry(x: Array, places: Array) -> Array:
+def _entry_here(x: Array, places: Array) -> Array:
     """The entry of `x` at each place, and 0 where that is on another device."""
     here = (places >= 0) & (places < x.shape[-1])
     return jnp.where(here, entry(x, places), 0)
 
 
 def _text(axis_name: str) -> str:
-    return f"""Surprise at the true class of many, spread over the devices along `{axis_name}`.
+    return f"""Softmax cross-entropy over classes sharded along the mesh axis `{axis_name}`.
 
         w_y ((1 - s) n_y + s mean_j n_j) + z lse(o)²,   n_j = lse(o) - o_j,   j over all devices
 

@@ -80,7 +80,7 @@ def one_vs_each(binary: Margin[...]) -> Loss[...]:
     Raises:
         TypeError: `binary` is not margin-based.
 
-    Use when only the differences of scores are to mean something, each with a margin of its own.
+    Use when only the differences of scores mean something, each with a margin of its own.
     Avoid when classes are very many: all of them count, the hopeless ones too.
 
     Example:

@@ -172,7 +172,7 @@ def squared_log(logits: Logits, labels: Label) -> Array:
     Returns:
         One value per example, shape `[...]`, in nats squared.
 
-    Use when the worst predicted examples are to be fitted first.
+    Use when the worst predicted examples should be fitted first.
     Avoid when labels may be wrong: a mistake weighs by its square.
 
     Example:

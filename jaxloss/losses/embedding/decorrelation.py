@@ -26,7 +26,6 @@ def barlow_twins_of(batch: Batch, first: Array, second: Array, *, redundancy: Ar
 def _correlations(batch: Batch, first: Array, second: Array) -> Array:
     """Of each feature of the first with each of the second; 0 where one is constant."""
     x, y = centred(batch, first).values, centred(batch, second).values
-    # One message between devices for all three sums.
     both, *squares = batch.summed((products(x, y), square_sums(x), square_sums(y)))
     rows, columns = (jnp.where(square == 0, 0, reciprocal(_root(square))) for square in squares)
     return both * rows[..., :, None] * columns[..., None, :]

@@ -112,7 +112,7 @@ def test_the_maker(loss):
     assert pickle.loads(pickle.dumps(made)) is made
     name = f"global_moments({loss.__name__}, 'batch')"
     assert repr(made).startswith(f"<loss {name}(first, second, *, ")
-    assert made.__doc__.startswith(f"`{loss.__name__}` of all elements, spread over the devices")
+    assert made.__doc__.startswith(f"`{loss.__name__}` of all elements, sharded over the devices")
     with pytest.raises(TypeError, match="has no hyper-parameter `varianc`"):
         jl.Objective(made, varianc=1.0)
 

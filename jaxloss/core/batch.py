@@ -5,7 +5,7 @@ or part by part.
 """
 
 import dataclasses
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, Self
 
 import jax
@@ -87,20 +87,23 @@ def own_mask(tree: PyTree, key: Key) -> PyTree:
     return _parts(tree).get(_place(tree, key))
 
 
-def refuse_unread(name: str, tree: PyTree, paths: Iterable[Path]) -> None:
+def refuse_unread(batch: Batch, paths: Sequence[Path]) -> None:
     """Refuse a mask or weight for a part that no term acts on, as it would mask nothing.
 
     Args:
-        name: `where` or `weights`.
-        tree: An array for all, or for each part what it has, `None` included.
+        batch: With masks and weights as an array for all, or for each part what it has, `None`
+            included.
         paths: Where the terms act.
 
     Raises:
         ValueError: There is such a mask.
     """
-    if tree is None or _is_array(tree):
-        return
-    paths = list(paths)
+    for name, tree in (("where", batch.where), ("weights", batch.weights)):
+        if tree is not None:
+            _refuse_unread_in(name, tree, paths)
+
+
+def _refuse_unread_in(name: str, tree: PyTree, paths: Sequence[Path]) -> None:
     read = {_place(tree, path[0]): path[0] for path in paths if path}
     for key, part in _parts(tree).items():
         if part is None:
@@ -111,7 +114,7 @@ def refuse_unread(name: str, tree: PyTree, paths: Iterable[Path]) -> None:
             acted = f"they act on {list(read.values())}" if read else "none was made by `at`"
             message = f"`{name}` has a part {key!r} that no term acts on ({acted}){hint}"
             raise ValueError(f"Objective: {message}")
-        refuse_unread(name, part, [p[1:] for p in paths if p and _place(tree, p[0]) == key])
+        _refuse_unread_in(name, part, [p[1:] for p in paths if p and _place(tree, p[0]) == key])
 
 
 def _parts(tree: PyTree) -> dict[Key, Any]:

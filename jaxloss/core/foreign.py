@@ -4,8 +4,9 @@ A function becomes a `ForeignLoss` where it enters an objective, so that nothing
 distinguish it from a `Loss`: it has the same `sum`, and a signature that restricts nothing.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import jax
@@ -91,6 +92,13 @@ class ForeignLoss:
             raise TypeError(f"Objective: {self.__name__} gives one array of values, {got}")
         array = jnp.asarray(values)
         return array.astype(computing_dtype(array))
+
+    def value_type(
+        self, arrays: Sequence[PyTree], keywords: Mapping[str, Any]
+    ) -> jax.ShapeDtypeStruct:
+        """The shape and the dtype of the values, of which only a trace can tell."""
+        like: jax.ShapeDtypeStruct = jax.eval_shape(partial(self, **keywords), *arrays)
+        return like
 
     def sum(
         self,

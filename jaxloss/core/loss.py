@@ -131,6 +131,24 @@ class Loss(Generic[P]):
         """The value at arrays that fit, without checks, casts or compilation."""
         return self.function(*arrays, **hyperparameters)
 
+    def value_type(
+        self, arrays: Sequence[Any], keywords: Mapping[str, Any]
+    ) -> jax.ShapeDtypeStruct:
+        """The shape and the dtype of the values, after a check of the arrays.
+
+        Named axes tell the shape without a trace, but for a set, of which a loss has one value or
+        one for each element.
+        """
+        if self.signature.is_set:
+            like: jax.ShapeDtypeStruct = jax.eval_shape(
+                functools.partial(self, **keywords), *arrays
+            )
+            return like
+        bound = [jnp.asarray(x) for x in self.signature.bind(arrays, {})]
+        refuse_misfits(self.__name__, self.signature.arrays, bound)
+        batch = self.signature.batch_of(bound[0].shape)
+        return jax.ShapeDtypeStruct(batch, computing_dtype(*bound))
+
     def sum(
         self,
         *arrays: Array,

@@ -1,24 +1,32 @@
 """Masks and weights: boolean or numeric prefixes of a shape, never broadcast to it silently."""
 
+from typing import Any
+
 import jax.numpy as jnp
 from jax import Array
 
 from jaxloss.numerics.broadcasting import Shape, fit_mask, select
 
 
-def as_mask(owner: str, where: Array, *shapes: Shape) -> Array:
-    """The mask, once it is boolean and a prefix of one of the shapes."""
-    if where.dtype != jnp.bool_:
+def as_mask(owner: str, where: Any, *shapes: Shape) -> Array:
+    """The mask, once it is one boolean array whose shape is a prefix of one of the shapes."""
+    mask = as_prefix(owner, "where", where, *shapes)
+    if mask.dtype != jnp.bool_:
         message = (
-            f"{owner}: `where` is boolean, got {where.dtype} of shape {where.shape}; "
+            f"{owner}: `where` is boolean, got {mask.dtype} of shape {mask.shape}; "
             "numbers go into `weights`, or compare them first: where=mask > 0"
         )
         raise TypeError(message)
-    return as_prefix(owner, "where", where, *shapes)
+    return mask
 
 
-def as_prefix(owner: str, name: str, array: Array, *shapes: Shape) -> Array:
-    """The array, once its shape is a prefix of one of the shapes."""
+def as_prefix(owner: str, name: str, array: Any, *shapes: Shape) -> Array:
+    """The mask or weights, once they are one array whose shape is a prefix of one of the shapes."""
+    if not isinstance(array, Array):
+        raise TypeError(
+            f"{owner}: `{name}` of one term is one array, got a {type(array).__name__}; several "
+            "belong to the parts of predictions that terms act on by `at`"
+        )
     if not any(array.shape == shape[: array.ndim] for shape in shapes):
         message = (
             f"{owner}: `{name}` has shape {array.shape}, no prefix of "

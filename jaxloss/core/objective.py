@@ -306,9 +306,9 @@ class Objective:
 
     @functools.partial(jax.jit, inline=True)
     def _value(self, batch: Batch) -> Array:
-        self._refuse_unread(batch)
+        refuse_unread(batch, [term.path for term in self._terms])
         values = [term.value(batch) for term in self._terms]
-        if len({value.shape for value in values}) > 1:
+        if any(value.shape != values[0].shape for value in values):
             named = zip(self._terms, values, strict=True)
             shapes = ", ".join(f"{term.name} {value.shape}" for term, value in named)
             message = f"Objective: terms reduce to different shapes ({shapes}) and cannot be added"
@@ -327,19 +327,14 @@ class Objective:
 
     @functools.partial(jax.jit, inline=True)
     def _averages(self, batch: Batch) -> tuple[Average, ...]:
-        self._refuse_unread(batch)
+        refuse_unread(batch, [term.path for term in self._terms])
         return tuple(term.average(batch) for term in self._terms)
 
     @functools.partial(jax.jit, inline=True)
     def _share(self, masses: dict[str, Array], batch: Batch) -> Array:
-        self._refuse_unread(batch)
+        refuse_unread(batch, [term.path for term in self._terms])
         shares = [term.share(masses[name], batch) for name, term in self.named.items()]
         return functools.reduce(operator.add, shares)
-
-    def _refuse_unread(self, batch: Batch) -> None:
-        paths = [term.path for term in self._terms]
-        refuse_unread("where", batch.where, paths)
-        refuse_unread("weights", batch.weights, paths)
 
     @classmethod
     def _of(cls, terms: Iterable[Term], constant: Any) -> Self:

@@ -172,21 +172,20 @@ class Term:
             ValueError: Mask or weights are no prefix of the shape of what they count.
         """
         part = self.part(batch)
-        arrays = self._positional(part)
+        arrays = self.positional(part)
         keywords = {**self.traced, **dict(self.static)}
-        like = jax.eval_shape(partial(self.loss, **keywords), *arrays)
+        like = self.loss.value_type(arrays, keywords)
         signature, counted, weights = self.loss.signature, None, None
         if part.where is not None:
             shapes = signature.mask_shapes(arrays, like.shape)
-            mask = as_mask("Objective", _single("where", part.where), *shapes)
+            mask = as_mask("Objective", part.where, *shapes)
             arrays = signature.fill_masked(mask, arrays)
             if signature.is_set:
                 keywords["where"] = mask
             any_element = jnp.any(mask, axis=range(like.ndim, mask.ndim))
             counted = signature.on_any_device(fit_mask(any_element, like.shape))
         if part.weights is not None:
-            given = _single("weights", part.weights)
-            prefix = as_prefix("Objective", "weights", given, like.shape)
+            prefix = as_prefix("Objective", "weights", part.weights, like.shape)
             weights = broadcast_prefix(prefix, like.shape).astype(like.dtype)
             if counted is not None:
                 weights = jnp.where(broadcast_prefix(counted, like.shape), weights, 0)
@@ -199,11 +198,8 @@ class Term:
         """The part of the batch that the term acts on; no targets of a loss that takes none."""
         return batch.at(self.path, targets=self.loss.signature.takes_targets)
 
-    def arrays(self, batch: Batch) -> tuple[PyTree, ...]:
-        """What the loss takes by position, as it is given."""
-        return self._positional(self.part(batch))
-
-    def _positional(self, part: Batch) -> tuple[PyTree, ...]:
+    def positional(self, part: Batch) -> tuple[PyTree, ...]:
+        """What the loss takes by position of the part, as it is given."""
         heads = part.predictions if isinstance(part.predictions, tuple) else (part.predictions,)
         return (*heads, part.targets) if self.loss.signature.takes_targets else heads
 
@@ -220,7 +216,7 @@ class Term:
         loss that meets the other devices' elements knows that its arrays are a part.
         """
         if self.loss.signature.axis_name is None and self.loss.signature.event_axes:
-            self.refuse_event(owner, self.arrays(batch)[0].shape)
+            self.refuse_event(owner, self.positional(self.part(batch))[0].shape)
 
     def refuse_event(self, owner: str, shape: Shape) -> None:
         """Refuse the shape of a first array in which no axis is in front of the event."""
@@ -254,13 +250,3 @@ def signed(value: Any) -> tuple[str, str]:
 def _show(value: Any) -> str:
     concrete = isinstance(value, jax.Array) and not isinstance(value, jax.core.Tracer)
     return str(np.asarray(value)) if concrete else str(value)
-
-
-def _single(name: str, given: PyTree) -> Array:
-    """A mask or weight that is one array by now."""
-    if isinstance(given, Array):
-        return given
-    raise TypeError(
-        f"Objective: `{name}` of one term is one array, got a {type(given).__name__}; several "
-        "belong to the parts of predictions that terms act on by `at`"
-    )

@@ -172,7 +172,9 @@ class Scan:
             predictions, new = model.call({}, data[0])
             changed.update(new)
             batch = Batch(as_arrays(predictions), data[1])
-            return predictions, {name: term.arrays(batch) for name, term in named.items()}
+            return predictions, {
+                name: term.positional(term.part(batch)) for name, term in named.items()
+            }
 
         def of_part(rows: Leaves) -> tuple[PyTree, dict[str, PyTree]]:
             _, targets, where, weights = data = pieces.part(rows)

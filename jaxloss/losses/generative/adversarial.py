@@ -106,6 +106,7 @@ class Adversarial:
             "real": _ones(scores["real"]),
             "fake": jax.tree.map(jnp.zeros_like, scores["fake"]),
         }
+        # Two terms, each with its own mean: the batches may differ in size, and in their masks.
         both = self.judging.at("real") + self.judging.at("fake")
         return both(scores, labels, where=where, weights=weights)
 

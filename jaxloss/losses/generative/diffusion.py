@@ -88,6 +88,7 @@ def min_snr(log_snr: Array, *, gamma: Positive = 5.0) -> Array:
         Hang et al. (2023), Efficient diffusion training via min-SNR weighting strategy,
         arXiv:2303.09556.
     """
+    # Here and below exp stays finite: `Denoising.weight` bounds the log-SNR by ±80.
     return jnp.minimum(1, gamma * jnp.exp(-log_snr))
 
 

@@ -175,6 +175,7 @@ def clean_from_noise(noise: ArrayLike, noisy: ArrayLike, log_snr: ArrayLike) -> 
         3.0
     """
     e, z, alpha, sigma = _mixing("clean_from_noise", log_snr, noise=noise, noisy=noisy)
+    # By `quotient`: JAX's rule of division has alpha² in it, which underflows sooner.
     return quotient(z - sigma * e, alpha)
 
 
@@ -239,6 +240,7 @@ def flow(
         with rectified flow, arXiv:2209.03003.
     """
     x, e, t = _together("flow", "times", times, clean=clean, noise=noise)
+    # In this order the factor of the noise is exactly sigma_min at time 1.
     return t * x + (1 - t + sigma_min * t) * e
 
 

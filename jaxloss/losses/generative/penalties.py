@@ -124,6 +124,7 @@ def interpolates(key: Array, real: PyTree, fake: PyTree) -> PyTree:
             message = f"interpolates: shapes are equal, got {one.shape} and {other.shape}"
             raise ValueError(message)
         wide = computing_dtype(one, other)
+        # The same key for all arrays of an example: they share its u, and lie on one line.
         share = expand_trailing(jax.random.uniform(key, one.shape[:1], wide), one.ndim)
         point = share * one.astype(wide) + (1 - share) * other.astype(wide)
         dtype = jnp.result_type(one, other)

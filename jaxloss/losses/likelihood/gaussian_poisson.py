@@ -155,6 +155,7 @@ def gaussian_nll(mean: Real, variance: Variance, targets: Real) -> Array:
     """
     error = targets - mean
     reduced, log_variance = over_scale(error, variance)
+    # The square of the error is taken after the division, as it may overflow before.
     return (log_variance + error * reduced) / 2
 
 

@@ -61,6 +61,7 @@ def laplace_nll(location: Real, scale: Spread, targets: Real) -> Array:
         Kendall & Gal (2017), What uncertainties do we need in Bayesian deep learning for computer
         vision?, arXiv:1703.04977.
     """
+    # Both at once: at scale 0 only one of them is infinite, as their sum would else be inf - inf.
     ratio, log_scale = over_scale(abs_zero_grad(targets - location), scale)
     return log_scale + ratio
 

@@ -148,6 +148,7 @@ def cubed_hinge(m: Array, *, margin: Positive = 1.0) -> Array:
 
 def _smoothed_hinge_link(score: Array) -> Array:
     """1 / (2 - s) for s >= 0, and 1 less that of -s for s < 0, in one formula."""
+    # For s >= 0, psi'(s) = -(1 - s) and psi'(-s) = -1, so that p (1 - s) = 1 - p.
     return 0.5 + score / (2 * (2 - jnp.abs(score)))
 
 
@@ -236,6 +237,7 @@ def modified_huber(m: Array) -> Array:
         Zhang (2004), Statistical behavior and consistency of classification methods based on
         convex risk minimization, doi:10.1214/aos/1079120130.
     """
+    # As in `smoothed_hinge`: min(half, 1) makes one product of the parabola and its tangent.
     half = positive_part(1 - m) / 2
     inner = jnp.minimum(half, 1)
     return inner * (2 * half - inner) * 4

@@ -54,7 +54,7 @@ def logistic(m: Array) -> Array:
         Cox (1958), The regression analysis of binary sequences,
         doi:10.1111/j.2517-6161.1958.tb00292.x.
     """
-    return softplus(-m)
+    return softplus(-m)  # exp(-m) itself overflows from m = -89 on in single precision
 
 
 @margin(
@@ -120,6 +120,7 @@ def _dwd(m: Array, q: Array) -> Array:
 
 def _dwd_link(score: Array, joint: Array, power: Array) -> Array:
     """1 / (1 + (joint / s)^power) beyond the joint, from the derivatives there; 1/2 up to it."""
+    # By its logarithm, the log-odds: the power would overflow far out.
     steepness = power * jnp.log(jnp.maximum(jnp.abs(score), joint) / joint)
     return sigmoid(jnp.sign(score) * steepness)
 

@@ -97,7 +97,7 @@ def symmetric_absolute_percentage_error(predictions: Real, targets: Real) -> Arr
         One value per element, shape `[...]`, without unit, in [0, 2].
 
     Use when a report asks for it, or a bounded relative error of series that touch 0.
-    Avoid as a training loss: every prediction of the wrong sign costs the same 2.
+    Avoid when training: every prediction of the wrong sign costs the same 2.
 
     Example:
         >>> import jaxloss as jl

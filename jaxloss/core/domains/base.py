@@ -72,12 +72,12 @@ class ArrayDomain(Domain):
         counts: The name of the axis of which it says how many entries count.
         padded: The name of its axis that may hold anything beyond so many entries.
         kept: Whether it reaches the function in its own 16 bits, to be widened where it is read;
-            its slopes all pass through the value, and so does NaN.
-        convert: What is made of it once it has the computing dtype.
-        ordinary: Where ordinary numbers lie: what tests, benchmarks and drawings are made of.
+            its gradients all pass through the value, and so does NaN.
+        convert: A conversion that is applied in the computing dtype.
+        ordinary: Where ordinary numbers lie: the inputs of tests, benchmarks and drawings.
         edges: Numbers at its ends, and where formulas may change.
         whole: Members, if all are whole and no axis or bound says which.
-        normalised: What makes members of rows of real numbers, where not all such rows are.
+        normalised: A function from rows of real numbers to members, where not all such rows are.
         scale: Whether its numbers are scores, logits, probabilities or their logarithms.
         plot: The line along which a loss of it is drawn, and where it stands still.
         realistic: Draws arrays as users have them, where they are not like ordinary numbers.
@@ -212,7 +212,7 @@ class WholeDomain(ArrayDomain):
 class HyperDomain(Domain):
     """What a hyper-parameter may be: a number, or `per_class` one for each class (last axis).
 
-    Those that are `ordinary` are what tests are made of.
+    Tests draw their inputs from those that are `ordinary`.
     """
 
     per_class: bool = False

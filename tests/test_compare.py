@@ -25,7 +25,7 @@ import jaxloss as jl
 from jaxloss.__main__ import main
 from jaxloss.cli import compare as command_line
 from jaxloss.compare import Outcome, compare, folder
-from jaxloss.compare.comparison import planned, read_outcome
+from jaxloss.compare.comparison import SEEDS, planned, read_outcome
 from jaxloss.compare.folder import claimed
 from jaxloss.compare.sweep.expression import parse_expression
 from jaxloss.compare.sweep.records import Record, Store
@@ -350,6 +350,12 @@ def test_a_missing_extra_says_what_to_install(monkeypatch, capsys):
 
 def test_help_names_every_task():
     assert all(name in command_line.EPILOG for name in TASKS)
+
+
+def test_help_names_how_many_repetitions_there_are_by_default(capsys):
+    with pytest.raises(SystemExit):
+        main(["compare", "--help"])
+    assert f"repetitions (default: {SEEDS})" in capsys.readouterr().out
 
 
 def test_a_folder_that_cannot_be_made_is_said_before_anything_is_trained(tmp_path, capsys):

@@ -74,7 +74,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     what.add_argument("--loss", action="append", default=[], metavar="EXPRESSION", help="repeat it")
     what.add_argument("--reference", metavar="EXPRESSION", help="what the others are compared with")
     how = parser.add_argument_group("how")
-    how.add_argument("--seeds", type=_number(int, 2), metavar="N", help="repetitions (default: 10)")
+    how.add_argument("--seeds", type=_number(int, 2), metavar="N", help="repetitions (default: 8)")
     how.add_argument(
         "--noise", type=fraction, nargs="+", metavar="FRACTION", help="levels of noise"
     )

@@ -31,7 +31,7 @@ MADE = (
     jl.velocity_prediction(jl.min_snr),
 )
 LOSSES = public_losses() | {loss.__name__: loss for loss in MADE}
-LARGE = {  # programs, in their second derivatives
+LARGE = {  # programs, in their second derivatives: first derivatives alone are quick
     "barlow_twins",
     "barron_nll",
     "beta_nll",
@@ -60,9 +60,10 @@ SIZES = axes()
 
 @dataclass(frozen=True)
 class Case:
-    """A loss with what the laws need to know of it."""
+    """A loss with what the laws need to know of it, and how often they differentiate it."""
 
     loss: jl.Loss
+    order: int = 2
 
     @property
     def domains(self):
@@ -152,6 +153,19 @@ def given_loss(name, *given):
     """A parameter that stands for a loss; large programs are slow, and so is what makers give."""
     slow = name in LARGE or name not in PUBLIC
     return pytest.param(*(given or (name,)), id=name, marks=[pytest.mark.slow] * slow)
+
+
+def wrapper_of(loss):
+    """All that binding, validating, casting and batching know of a loss: not its formula."""
+    signature = loss.signature
+    numbers = ((item.domain, item.default is None) for item in signature.hyperparameters.values())
+    return type(loss), signature.domains, tuple(numbers), signature.is_set
+
+
+def one_of_each(key):
+    """The names of public losses, one for each value of a key, and none large if another is not."""
+    large_first = sorted(public_losses().items(), key=lambda item: item[0] not in LARGE)
+    return {*{key(loss): name for name, loss in large_first}.values()}
 
 
 def with_first(x, value):

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from drawing import BATCH, LARGE, LOSSES, PUBLIC, Case
+from drawing import BATCH, LOSSES, Case, one_of_each
 
 import jaxloss as jl
 from jaxloss import training
@@ -43,8 +43,7 @@ def layout(loss):
     return loss.signature.is_set, len(loss.signature.first.axes)
 
 
-QUICK = {name: loss for name, loss in LOSSES.items() if name not in LARGE and name in PUBLIC}
-ONE_OF_EACH = {layout(loss): name for name, loss in QUICK.items()}.values()
+ONE_OF_EACH = one_of_each(layout)
 OF_EACH_LAYOUT = [
     pytest.param(name, marks=[pytest.mark.slow] * (name not in ONE_OF_EACH)) for name in LOSSES
 ]

@@ -11,12 +11,15 @@ import pytest
 from drawing import (
     BATCH,
     ELEMENTS,
+    LARGE,
     LOSSES,
+    PUBLIC,
     Case,
-    given_loss,
     in_double,
+    one_of_each,
     outside,
     with_first,
+    wrapper_of,
 )
 from hypothesis import HealthCheck, given, settings
 from jax import export
@@ -28,20 +31,36 @@ EVERY_EXAMPLE = np.ones(BATCH, bool), np.ones(BATCH, np.float32)  # a mask and w
 COUPLED = {name: x for name, x in LOSSES.items() if x.signature.is_set}
 
 
-def of_each(losses):
-    """A law for each loss; all laws of one loss run together, as they share what is compiled."""
-    cases = [given_loss(name, Case(loss)) for name, loss in losses.items()]
+REPRESENTATIVES = one_of_each(wrapper_of)
+
+
+def of_each(losses, *, twice=False, of_wrappers=False):
+    """A law for each loss; all laws of one loss run together, as they share what is compiled.
+
+    What makers of losses give is slow; so are second derivatives of large programs, where the law
+    looks at derivatives of derivatives; and, for a law of wrappers, losses that have the same.
+    """
+    cases, quick = [], REPRESENTATIVES if of_wrappers else PUBLIC
+    for name, loss in losses.items():
+        if name in LARGE and twice:
+            cases.append(pytest.param(Case(loss), id=f"{name}, twice", marks=pytest.mark.slow))
+        case = Case(loss, order=1 if name in LARGE else 2)
+        cases.append(pytest.param(case, id=name, marks=[pytest.mark.slow] * (name not in quick)))
     return pytest.mark.parametrize("case", cases, scope="module")
 
 
 every_loss, every_coupled_loss = of_each(LOSSES), of_each(COUPLED)
+every_loss_twice = of_each(LOSSES, twice=True)
+every_wrapper = of_each(LOSSES, of_wrappers=True)
 drawn = settings(
     max_examples=12, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck)
 )
 
 
 # One after another, as losses share their operations.
-@pytest.mark.parametrize("name", [given_loss(name, name) for name in LOSSES])
+@pytest.mark.parametrize(
+    "name", [pytest.param(x, marks=[pytest.mark.slow] * (x not in REPRESENTATIVES)) for x in LOSSES]
+)
 def test_compiled_equals_eager(name):
     case = Case(LOSSES[name])
     arrays = case.ordinary()
@@ -50,7 +69,7 @@ def test_compiled_equals_eager(name):
     np.testing.assert_allclose(case.loss(*arrays, **case.some_hyper), eager, rtol=1e-5, atol=1e-6)
 
 
-@every_loss
+@every_wrapper
 def test_a_batch_is_its_examples(case):
     """With no batch axis, one or several, none of them shared, and empty or not."""
     arrays, loss = case.ordinary(), functools.partial(case.loss, **case.some_hyper)
@@ -64,7 +83,7 @@ def test_a_batch_is_its_examples(case):
     assert jax.eval_shape(loss, *case.ordinary(batch=(3, 0))).shape[:2] == (3, 0)
 
 
-@every_loss
+@every_wrapper
 def test_hyper_parameters_can_be_mapped_over(case):
     arrays, (*_, settings) = case.ordinary(), mapped(case.loss)
     for i, values in enumerate(settings):
@@ -91,7 +110,7 @@ def test_gradient_is_the_finite_difference(case):
     assert slope == pytest.approx(sum(jax.tree.leaves(products)), rel=1e-9)
 
 
-@every_loss
+@every_loss_twice
 def test_forward_and_reverse_mode_agree(case):
     found = minimised(case, case.ordinary())
     slope = sum(np.sum(x) for x in jax.tree.leaves(found.gradient))
@@ -99,7 +118,7 @@ def test_forward_and_reverse_mode_agree(case):
 
 
 # t5x#351, pytorch#90916
-@every_loss
+@every_loss_twice
 def test_derivatives_are_finite_at_the_edges_and_values_keep_their_digits(case):
     @drawn
     @given(case.edges())
@@ -116,7 +135,7 @@ def test_derivatives_are_finite_at_the_edges_and_values_keep_their_digits(case):
     law()
 
 
-@every_loss
+@every_loss_twice
 def test_nothing_behind_a_mask_can_be_seen(case):
     clean, where = case.ordinary(), np.arange(BATCH) % 3 != 1
     expected = cleanly(case, clean, where)
@@ -129,7 +148,7 @@ def test_nothing_behind_a_mask_can_be_seen(case):
         jax.tree.map(np.testing.assert_array_equal, cleanly(case, dirty, where), expected)
 
 
-@every_loss
+@every_loss_twice
 def test_a_mask_is_the_subset_and_a_zero_weight(case):
     arrays, where = case.ordinary(), np.arange(BATCH) % 3 != 1
     masked = cleanly(case, arrays, where).value
@@ -190,14 +209,14 @@ def test_a_mask_of_numbers_or_of_another_shape_is_refused(case):
 
 
 # pytorch#70348, pytorch#116349
-@every_loss
+@every_loss_twice
 def test_an_empty_mean_is_zero_with_zero_gradient(case):
     found = cleanly(case, case.ordinary(), np.zeros(BATCH, bool))
     for part in jax.tree.leaves(found):
         np.testing.assert_array_equal(part, 0)
 
 
-@every_loss
+@every_loss_twice
 def test_nan_is_never_lost(case):
     """NaN in an example makes its value NaN, and its gradient, and no other's."""
     arrays = case.ordinary()
@@ -211,7 +230,7 @@ def test_nan_is_never_lost(case):
         assert np.isfinite(gradients[i][1:]).all()
 
 
-@every_loss
+@every_loss_twice
 def test_values_outside_the_domain_give_nan_in_value_and_gradient(case):
     clean = case.ordinary()
     for i, domain in enumerate(case.domains):
@@ -223,7 +242,7 @@ def test_values_outside_the_domain_give_nan_in_value_and_gradient(case):
             assert np.isfinite(values[1:]).all()
 
 
-@every_loss
+@every_loss_twice
 def test_hyper_parameters_outside_their_domain_are_refused_or_give_nan(case):
     arrays = case.ordinary()
     for name, item in case.loss.signature.hyperparameters.items():
@@ -254,7 +273,7 @@ def test_hyper_parameters_are_traced_once(case):
     assert len(traces) == 1
 
 
-@every_loss
+@every_wrapper
 def test_narrow_types_are_computed_in_single_precision(case):
     """All that is computed is single, and the gradient as narrow as its array."""
     arrays = case.ordinary()
@@ -267,7 +286,7 @@ def test_narrow_types_are_computed_in_single_precision(case):
         assert {gradient.dtype for gradient in gradients} == {jnp.dtype(half)}
 
 
-@every_loss
+@every_wrapper
 def test_double_precision_is_kept_and_hyper_parameters_do_not_cause_it(case):
     single = case.ordinary()
     dtype = lambda arrays, hyper: (
@@ -300,18 +319,18 @@ def test_shapes_are_never_broadcast(case):
 
 
 # jax#7510
-@every_loss
+@every_loss_twice
 def test_strict_modes_of_jax(case):
     """Ranks and dtypes are not promoted, wherever `minimised` traces, and no NaN is made."""
     found = cleanly(case, case.ordinary())
     assert all(np.isfinite(x).all() for x in jax.tree.leaves(found))
 
 
-@every_loss
+@of_each(LOSSES, twice=True, of_wrappers=True)
 def test_lowers_for_every_platform_and_any_number_of_examples(case):
     platforms, examples = ["cpu", "cuda", "rocm", "tpu"], export.symbolic_shape("examples")
     masks = [jax.ShapeDtypeStruct(examples, x.dtype) for x in EVERY_EXAMPLE]
-    derived = export.export(_minimised(case.loss), platforms=platforms)
+    derived = export.export(_minimised(case), platforms=platforms)
     lowered = strictly(derived, case.of_any_size(examples), case.some_hyper, *masks)
     assert set(lowered.platforms) == set(platforms)
 
@@ -391,7 +410,7 @@ def minimised(case, arrays, where=None, weights=None, hyper=None):
     where = EVERY_EXAMPLE[0] if where is None else where
     weights = EVERY_EXAMPLE[1] if weights is None else weights
     hyper = case.some_hyper if hyper is None else hyper
-    found = strictly(_minimised(case.loss), tuple(arrays), hyper, where, weights)
+    found = strictly(_minimised(case), tuple(arrays), hyper, where, weights)
     return jax.tree.map(np.asarray, found)
 
 
@@ -417,17 +436,17 @@ def _precise(loss):
 
 
 @functools.cache
-def _minimised(loss):
-    case = Case(loss)
-
+def _minimised(case):
     @jax.jit
     def derived(arrays, hyper, where, weights):
         moving, whole = case.split(arrays)
         mean = lambda m, h: case.objective(whole(m), h, where=where, weights=weights)
         point = (moving, hyper)
-        both, rates = jax.jvp(
-            jax.value_and_grad(mean, argnums=(0, 1)), point, jax.tree.map(jnp.ones_like, point)
-        )
+        direction = jax.tree.map(jnp.ones_like, point)
+        derivatives = jax.value_and_grad(mean, argnums=(0, 1))
+        if case.order == 1:
+            return Derived(*derivatives(*point), jax.jvp(mean, point, direction)[1], None)
+        both, rates = jax.jvp(derivatives, point, direction)
         return Derived(*both, *rates)
 
     return derived

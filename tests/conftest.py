@@ -37,9 +37,14 @@ def pytest_configure(config):
         os.environ["XLA_FLAGS"] = " ".join([os.getenv("XLA_FLAGS", ""), *_QUICK])
     if not hasattr(config, "cache"):  # pytest was told to keep nothing
         return
-    jax.config.update("jax_compilation_cache_dir", str(config.cache.mkdir("compiled")))
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
-    jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+    kept = {
+        "jax_compilation_cache_dir": str(config.cache.mkdir("compiled")),
+        "jax_persistent_cache_min_compile_time_secs": 0.5,
+        "jax_persistent_cache_min_entry_size_bytes": -1,
+    }
+    for option, value in kept.items():
+        jax.config.update(option, value)
+        os.environ[option.upper()] = str(value)  # for the processes that tests start
 
 
 def pytest_collection_modifyitems(config, items):

@@ -25,16 +25,12 @@ def on_eight_devices(test):
 
 @functools.cache
 def _process():
-    cache = jax.config.jax_compilation_cache_dir
-    return ProcessPoolExecutor(1, get_context("spawn"), _start, (cache,))
+    return ProcessPoolExecutor(1, get_context("spawn"), _start)
 
 
-def _start(cache):
+def _start():
     jax.config.update("jax_num_cpu_devices", DEVICES)
-    if cache is not None:
-        jax.config.update("jax_compilation_cache_dir", cache)
-        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
-        jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
 
 
 def collectives(compiled):

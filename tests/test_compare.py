@@ -627,7 +627,8 @@ def together(folder, *more):
         address = f"localhost:{probe.getsockname()[1]}"
     words = [sys.executable, "-m", "jaxloss", "compare", *FEW, *more, "--out", str(folder)]
     words += ["--coordinator", address, "--processes", "2", "--process-id"]
-    environment = {**os.environ, "XLA_FLAGS": "--xla_force_host_platform_device_count=2"}
+    flags = f"{os.getenv('XLA_FLAGS', '')} --xla_force_host_platform_device_count=2"
+    environment = {**os.environ, "XLA_FLAGS": flags}
     return [
         subprocess.Popen([*words, index], stderr=subprocess.PIPE, text=True, env=environment)
         for index in "01"
@@ -658,7 +659,7 @@ def test_two_processes_with_two_devices_each_find_what_one_does(tmp_path, proces
 
 @pytest.mark.slow
 def test_a_process_that_dies_is_missed_by_the_other(tmp_path, processes):
-    processes += together(tmp_path, "--epochs", "2000")
+    processes += together(tmp_path, "--epochs", "20")
     rows = tmp_path / "results.jsonl"
     while not (rows.exists() and rows.stat().st_size):
         assert processes[0].poll() is None

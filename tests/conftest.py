@@ -18,11 +18,11 @@ collect_ignore = ["torch_values.py"]  # a script that needs PyTorch, which is no
 
 
 def pytest_addoption(parser):
-    """The option for tests of what depends on how XLA fuses and rearranges arithmetic."""
+    """The option for what depends on how XLA fuses and rearranges arithmetic."""
     parser.addoption(
         "--default-flags",
         action="store_true",
-        help="run the tests marked `default_flags`, compiled as users compile, and no others",
+        help="run what is marked `default_flags` or `any_flags`, compiled as users compile, alone",
     )
 
 
@@ -52,7 +52,8 @@ def pytest_collection_modifyitems(config, items):
     chosen = {True: [], False: []}
     for item in items:
         marked = item.get_closest_marker("default_flags") is not None
-        chosen[marked == config.getoption("--default-flags")].append(item)
+        either = item.get_closest_marker("any_flags") is not None
+        chosen[either or marked == config.getoption("--default-flags")].append(item)
     items[:] = chosen[True]
     config.hook.pytest_deselected(items=chosen[False])
     first = {}

@@ -168,6 +168,17 @@ def one_of_each(key):
     return {*{key(loss): name for name, loss in large_first}.values()}
 
 
+OF_EACH_WRAPPER = one_of_each(wrapper_of)
+OF_EACH_INPUT = one_of_each(lambda loss: (loss.signature.first, loss.signature.is_set))
+
+
+def when(name, quick=PUBLIC):
+    """The marks of what is tried of a loss: slow but for some; under any flags for one an input."""
+    if name not in quick:
+        return [pytest.mark.slow]
+    return [pytest.mark.any_flags] * (name in OF_EACH_INPUT)
+
+
 def with_first(x, value):
     """A copy of the array whose first entry is this, as floats where this is one."""
     changed = np.array(x, np.float32 if isinstance(value, float) else x.dtype)

@@ -659,7 +659,7 @@ def test_two_processes_with_two_devices_each_find_what_one_does(tmp_path, proces
 
 @pytest.mark.slow
 def test_a_process_that_dies_is_missed_by_the_other(tmp_path, processes):
-    processes += together(tmp_path, "--epochs", "20")
+    processes += together(tmp_path, "--epochs", "20")  # of four contenders, one after another
     rows = tmp_path / "results.jsonl"
     while not (rows.exists() and rows.stat().st_size):
         assert processes[0].poll() is None

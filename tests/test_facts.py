@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import scipy.optimize
-from drawing import LOSSES, PUBLIC, Case
+from drawing import LOSSES, PUBLIC, Case, when
 
 from jaxloss.core.domains import Scale
 from jaxloss.core.loss import Distance, Margin
@@ -81,10 +81,10 @@ def claims(fact, condition):
     rows = []
     for name, loss in LOSSES.items():
         for place, hyper in enumerate(settings_of(loss) if condition(loss) else []):
-            facts, slow = loss.facts.at(**hyper), place > 0 or name not in PUBLIC
+            facts, quick = loss.facts.at(**hyper), () if place else PUBLIC
             if fact in facts:
                 label = ",".join(f"{key}={value:g}" for key, value in hyper.items())
-                marks, title = [pytest.mark.slow] * slow, f"{name}({label})"
+                marks, title = when(name, quick), f"{name}({label})"
                 rows.append(pytest.param(loss, hyper, facts[fact], id=title, marks=marks))
     CHECKED.update((row.values[0], fact) for row in rows)
     return pytest.mark.parametrize(("loss", "hyper", "claim"), rows)

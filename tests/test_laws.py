@@ -13,13 +13,13 @@ from drawing import (
     ELEMENTS,
     LARGE,
     LOSSES,
+    OF_EACH_WRAPPER,
     PUBLIC,
     Case,
     in_double,
-    one_of_each,
     outside,
+    when,
     with_first,
-    wrapper_of,
 )
 from hypothesis import HealthCheck, given, settings
 from jax import export
@@ -31,21 +31,18 @@ EVERY_EXAMPLE = np.ones(BATCH, bool), np.ones(BATCH, np.float32)  # a mask and w
 COUPLED = {name: x for name, x in LOSSES.items() if x.signature.is_set}
 
 
-REPRESENTATIVES = one_of_each(wrapper_of)
-
-
 def of_each(losses, *, twice=False, of_wrappers=False):
     """A law for each loss; all laws of one loss run together, as they share what is compiled.
 
-    What makers of losses give is slow; so are second derivatives of large programs, where the law
-    looks at derivatives of derivatives; and, for a law of wrappers, losses that have the same.
+    What makers of losses give is slow. So are second derivatives of large programs, where a law
+    looks at these; and a law of wrappers for large programs, and for all but one of each wrapper.
     """
-    cases, quick = [], REPRESENTATIVES if of_wrappers else PUBLIC
+    cases, quick = [], OF_EACH_WRAPPER - LARGE if of_wrappers else PUBLIC
     for name, loss in losses.items():
         if name in LARGE and twice:
             cases.append(pytest.param(Case(loss), id=f"{name}, twice", marks=pytest.mark.slow))
-        case = Case(loss, order=1 if name in LARGE else 2)
-        cases.append(pytest.param(case, id=name, marks=[pytest.mark.slow] * (name not in quick)))
+        case = Case(loss, order=1 if name in LARGE and not of_wrappers else 2)
+        cases.append(pytest.param(case, id=name, marks=when(name, quick)))
     return pytest.mark.parametrize("case", cases, scope="module")
 
 
@@ -59,7 +56,7 @@ drawn = settings(
 
 # One after another, as losses share their operations.
 @pytest.mark.parametrize(
-    "name", [pytest.param(x, marks=[pytest.mark.slow] * (x not in REPRESENTATIVES)) for x in LOSSES]
+    "name", [pytest.param(name, marks=when(name, OF_EACH_WRAPPER - LARGE)) for name in LOSSES]
 )
 def test_compiled_equals_eager(name):
     case = Case(LOSSES[name])
@@ -300,7 +297,7 @@ def test_double_precision_is_kept_and_hyper_parameters_do_not_cause_it(case):
 
 
 # pytorch#16045, pytorch#16413, keras#14627, flax#5496
-@of_each({name: x for name, x in LOSSES.items() if len(x.signature.arrays) > 1})
+@of_each({name: x for name, x in LOSSES.items() if x.signature.takes_targets}, of_wrappers=True)
 def test_shapes_are_never_broadcast(case):
     arrays = case.ordinary()
     last = max(i for i, domain in enumerate(case.domains) if not domain.shared)
@@ -326,7 +323,7 @@ def test_strict_modes_of_jax(case):
     assert all(np.isfinite(x).all() for x in jax.tree.leaves(found))
 
 
-@of_each(LOSSES, twice=True, of_wrappers=True)
+@every_wrapper
 def test_lowers_for_every_platform_and_any_number_of_examples(case):
     platforms, examples = ["cpu", "cuda", "rocm", "tpu"], export.symbolic_shape("examples")
     masks = [jax.ShapeDtypeStruct(examples, x.dtype) for x in EVERY_EXAMPLE]

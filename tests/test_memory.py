@@ -1,4 +1,7 @@
-"""Memory that an elementwise loss needs beside its arrays and its gradient: none."""
+"""Memory that an elementwise loss needs beside its arrays and its gradient: none.
+
+It is that of programs which XLA optimised: what it fuses is never stored.
+"""
 
 import functools
 
@@ -9,7 +12,7 @@ from drawing import LOSSES, Case
 
 import jaxloss as jl
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.default_flags]
 
 COUNT = 2**16
 SLACK = 0.1  # bytes per element: constants and partial sums

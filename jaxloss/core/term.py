@@ -88,6 +88,11 @@ class Term:
         """The name that it was given, or where the term acts and which loss it is."""
         return self.label or ".".join([*map(str, self.path), self.loss.__name__])
 
+    @property
+    def keywords(self) -> dict[str, Any]:
+        """The hyper-parameters, traced or not."""
+        return {**self.traced, **dict(self.static)}
+
     def written(self) -> tuple[str, str]:
         """The sign, and the term without it, as it would be written."""
         sign, scale = signed(self.scale)
@@ -153,16 +158,11 @@ class Term:
         return jnp.asarray(self.scale).astype(reduced.dtype) * reduced
 
     def measure(self, batch: Batch) -> tuple[Array, Array | None]:
-        """One value per example, 0 behind the mask, and what each counts; one if `None`.
-
-        What a mask alone counts stays boolean, so that its sum is exact.
-        """
+        """One value per example, 0 behind the mask, and what each counts; one if `None`."""
         arrays, keywords, counted, weights, _ = self.inputs(batch)
         values = self.loss(*arrays, **keywords)
-        if counted is None:
-            return values, weights
-        amounts = broadcast_prefix(counted, values.shape) if weights is None else weights
-        return select(counted, values, 0), amounts
+        amounts = _amounts(counted, weights, values.shape)
+        return values if counted is None else select(counted, values, 0), amounts
 
     def inputs(self, batch: Batch) -> Inputs:
         """What the loss is given of a batch, and what each of its values counts.
@@ -173,7 +173,7 @@ class Term:
         """
         part = self.part(batch)
         arrays = self.positional(part)
-        keywords = {**self.traced, **dict(self.static)}
+        keywords = self.keywords
         like = self.loss.value_type(arrays, keywords)
         signature, counted, weights = self.loss.signature, None, None
         if part.where is not None:
@@ -189,10 +189,8 @@ class Term:
             weights = broadcast_prefix(prefix, like.shape).astype(like.dtype)
             if counted is not None:
                 weights = jnp.where(broadcast_prefix(counted, like.shape), weights, 0)
-        amounts = weights
-        if counted is not None and weights is None:
-            amounts = broadcast_prefix(counted, like.shape)  # booleans, so that their sum is exact
-        return Inputs(arrays, keywords, counted, weights, mass_of(like, amounts))
+        mass = mass_of(like, _amounts(counted, weights, like.shape))
+        return Inputs(arrays, keywords, counted, weights, mass)
 
     def part(self, batch: Batch) -> Batch:
         """The part of the batch that the term acts on; no targets of a loss that takes none."""
@@ -205,8 +203,7 @@ class Term:
 
     def counted_shape(self, arrays: tuple[PyTree, ...]) -> Shape:
         """The shape of what a mask counts: of the values, or of the elements of sets."""
-        keywords = {**self.traced, **dict(self.static)}
-        like = jax.eval_shape(partial(self.loss, **keywords), *arrays)
+        like = jax.eval_shape(partial(self.loss, **self.keywords), *arrays)
         return self.loss.signature.mask_shapes(arrays, like.shape)[0]
 
     def refuse_parts(self, owner: str, batch: Batch) -> None:
@@ -232,9 +229,13 @@ class Term:
 
     def given(self, hyperparameters: Mapping[str, Any]) -> Self:
         """The term with these hyper-parameters in place of its own of these names."""
-        keywords = {**self.traced, **dict(self.static), **hyperparameters}
-        traced, static = self.loss.signature.leaves(keywords)
+        traced, static = self.loss.signature.leaves({**self.keywords, **hyperparameters})
         return replace(self, traced=traced, static=tuple(static.items()))
+
+
+def _amounts(counted: Array | None, weights: Array | None, shape: Shape) -> Array | None:
+    """What each value counts; of a mask alone booleans, so that their sum is exact."""
+    return broadcast_prefix(counted, shape) if weights is None and counted is not None else weights
 
 
 def _name(function: Callable[..., Any]) -> str:

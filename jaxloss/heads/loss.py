@@ -67,7 +67,7 @@ class ChunkPolicy:
 
 @dataclass(frozen=True)
 class HeadSignature(Signature):
-    """The contract of losses of the logits that heads make."""
+    """The signature of losses of the logits that heads compute."""
 
     heads: int = field(kw_only=True)
     tied: bool = field(kw_only=True)

@@ -15,14 +15,14 @@ import pytest
 from devices import on_eight_devices
 
 SCRIPT = Path(__file__).with_name("two_processes.py")
-STEPS, FOREVER, SECONDS = 3, 10**6, 40
+STEPS, FOREVER, SECONDS = 3, 10**6, 150
 
 pytestmark = pytest.mark.slow
 
 
 @contextlib.contextmanager
 def together(folder, steps):
-    """Two that train together, with two devices each; none outlives the block, or 40 seconds."""
+    """Two that train together, with two devices each; none outlives the block, or 150 seconds."""
     with socket.socket() as probe:
         probe.bind(("localhost", 0))
         address = f"localhost:{probe.getsockname()[1]}"

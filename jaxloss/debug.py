@@ -124,7 +124,10 @@ def _look(term: Term, signature: Signature, batch: Batch) -> Array:
 
 
 def _seen(signature: Signature, term: Term, batch: Batch) -> Seen:
-    arrays = term.inputs(batch).arrays
+    inputs = term.inputs(batch)
+    arrays = inputs.arrays
+    if inputs.mask is not None:
+        arrays = signature.fill_masked(inputs.mask, arrays)
     numbers = {k: jnp.asarray(v) for k, v in term.traced.items() if v is not None}
     contained = {k: signature.hyperparameters[k].domain.contains(v) for k, v in numbers.items()}
     inside = in_domain(signature, signature.cast(arrays)) | contained

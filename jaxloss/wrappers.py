@@ -14,7 +14,7 @@ from jaxloss.core.domains import ArrayDomain, Positive, Probability, Scale
 from jaxloss.core.facts import Constant, Facts
 from jaxloss.core.loss import Distance, Loss, Margin
 from jaxloss.heads import HeadLoss
-from jaxloss.numerics import divide_by_temperature, nan_like, weighted
+from jaxloss.numerics import divide_by_temperature, weighted
 from jaxloss.numerics.broadcasting import expand_trailing, select
 from jaxloss.numerics.softmax import wide
 
@@ -139,7 +139,7 @@ def clipped(loss: Loss[...]) -> Loss[...]:
     def function(*arrays: Array, ceiling: Positive = 1.0, **rest: Any) -> Array:
         value = inner(*arrays, **rest)
         # The ceiling is made NaN where the value is: in a sum on a CPU, XLA's minimum loses NaN.
-        return jnp.minimum(value, ceiling + nan_like(value))
+        return jnp.minimum(value, ceiling)
 
     unbounded = loss.facts.convex is True and loss.facts.supremum == math.inf
     facts = Facts(

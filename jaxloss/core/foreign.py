@@ -109,7 +109,14 @@ class ForeignLoss:
         **keywords: Any,
     ) -> Array:
         """Sum of weight times value over the examples that count, as `Loss.sum`."""
-        return sum_of(self(*arrays, **keywords), weights, counted, divisor)
+        values = self.values(*arrays, counted=counted, **keywords)
+        return sum_of(values, weights, counted, divisor)
+
+    def values(self, *arrays: PyTree, counted: Array | None, **keywords: Any) -> Array:
+        """One value for each example, of arrays that are harmless where it does not count."""
+        if counted is not None:
+            arrays = self.signature.fill_masked(counted, arrays)
+        return self(*arrays, **keywords)
 
 
 def as_loss(function: Callable[..., Any]) -> Loss[...] | ForeignLoss:

@@ -7,7 +7,6 @@ Support Vector Machines, ch. 2, doi:10.1007/978-0-387-77242-4).
 
 import functools
 import inspect
-import operator
 import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Concatenate, Generic, NoReturn, ParamSpec, TypeAlias, overload
@@ -22,14 +21,15 @@ from jaxloss.core.axes import refuse_misfits
 from jaxloss.core.domains import Real, Score, Sign
 from jaxloss.core.facts import Facts
 from jaxloss.core.masking import as_mask
-from jaxloss.core.reduction import sum_of
+from jaxloss.core.reduction import sum_of, weigh
 from jaxloss.core.signature import Signature
-from jaxloss.core.validity import all_in_domain, cast_numbers, nan_outside
-from jaxloss.numerics import as_array, computing_dtype, poison
+from jaxloss.core.validity import all_in_domain, cast_numbers
+from jaxloss.kernels.blocks import is_arithmetic, map_by_blocks, sum_by_blocks
+from jaxloss.numerics import as_array, computing_dtype, nan_gradient
 from jaxloss.numerics.broadcasting import broadcast_prefix, expand_trailing
-from jaxloss.numerics.custom_jvp import with_recomputed_jvp
 
 P = ParamSpec("P")
+PyTree = Any
 
 ArrayOrList: TypeAlias = (
     ArrayLike
@@ -94,11 +94,6 @@ class Loss(Generic[P]):
         self.signature = signature
         self.facts = facts
         self._arrays = len(signature.arrays)
-        self._whole = (
-            with_recomputed_jvp(self._primal, self._derivative)
-            if signature.elementwise
-            else self._checked_value
-        )
         self._compiled: Callable[..., Array] = jax.jit(self._trace, inline=True)
 
     # The first form is what an editor shows; the second is what else is accepted: a type cannot say
@@ -161,19 +156,47 @@ class Loss(Generic[P]):
 
         Args:
             *arrays: Those of a call.
-            weights: What each example counts, one number or boolean for each; 1 if `None`.
+            weights: What each example counts, a prefix of the values' shape; 1 if `None`.
             counted: Which examples count at all, likewise; all if `None`. What is not counted adds
-                nothing, whatever its value.
+                nothing, whatever its arrays hold.
             divisor: What the sum is divided by, if anything; where it is 0, so is the result.
             **keywords: The hyper-parameters, and for a set `where`.
         """
-        return sum_of(self(*arrays, **keywords), weights, counted, divisor)
+        alone = weights is None and counted is None
+        if not self.signature.by_blocks or (alone and self._is_arithmetic):
+            values = self.values(*arrays, counted=counted, **keywords)
+            return sum_of(values, weights, counted, divisor)
+        refuse_misfits(self.__name__, self.signature.arrays, arrays)
+        batch = self.signature.batch_of(arrays[0].shape)
+        if self.signature.elementwise and any(np.ndim(x) for x in keywords.values()):
+            batch = batch[:-1]  # the last axis meets the numbers of classes, uncut
+
+        def of_block(block: PyTree, keywords: Mapping[str, Any]) -> Array:
+            rows, weights, counted = block
+            return weigh(self.values(*rows, counted=counted, **keywords), weights, counted)
+
+        examples = arrays, weights, counted
+        return sum_by_blocks(of_block, batch, examples, keywords, divisor)
+
+    def values(self, *arrays: Array, counted: Array | None, **keywords: Any) -> Array:
+        """One value for each example: where it does not count, any finite number."""
+        if counted is not None and not self.signature.is_set:
+            arrays = self.signature.fill_masked(counted, arrays)
+        return self(*arrays, **keywords)
+
+    @functools.cached_property
+    def _is_arithmetic(self) -> bool:
+        """Whether NaN gets through the formula without a check, and its sum is one pass."""
+        return False
 
     def _trace(self, *arrays: Array, **keywords: Any) -> Array:
         """The checked value, while it is traced for the compiler."""
         refuse_misfits(self.__name__, self.signature.arrays, arrays)
         with jax.named_scope(self.__name__):
-            return self._whole(arrays, keywords)
+            if not (self.signature.by_blocks and self.signature.event_axes):
+                return self._checked_value(arrays, keywords)
+            batch = self.signature.batch_of(arrays[0].shape)
+            return map_by_blocks(self._checked_value, batch, arrays, keywords)
 
     def _prepare(
         self, arrays: Sequence[Array], keywords: Mapping[str, Any]
@@ -201,27 +224,15 @@ class Loss(Generic[P]):
     def _checked_value(self, arrays: Sequence[Array], keywords: Mapping[str, Any]) -> Array:
         """The value, NaN with a NaN gradient where an array or a number is outside its domain."""
         cast, numbers = self._prepare(arrays, keywords)
+        if self._is_arithmetic:
+            return self._value(cast, numbers)
         valid = all_in_domain(self.signature, cast, numbers)
         if not self.signature.first.kept:
-            # The input is poisoned too: no gradient leads back to logits that no label points at.
-            cast[0] = poison(cast[0], valid)
+            # In the input too: no gradient leads back to logits that no label points at.
+            cast[0] = nan_gradient(cast[0], valid)
         value = self._value(cast, numbers)
-        return poison(value, expand_trailing(valid, value.ndim) & ~jnp.isnan(value))
-
-    def _derivative(self, arrays: Sequence[Array], keywords: Mapping[str, Any]) -> Array:
-        """The elementwise value that is differentiated: its checks are read from the inputs.
-
-        So the derivative needs no value, and the compiler drops the arithmetic of it.
-        """
-        cast, numbers = self._prepare(arrays, keywords)
-        valid = all_in_domain(self.signature, cast, numbers)
-        return poison(self._value([poison(cast[0], valid), *cast[1:]], numbers), valid)
-
-    def _primal(self, arrays: Sequence[Array], keywords: Mapping[str, Any]) -> Array:
-        """The elementwise value by arithmetic alone, which XLA puts into one pass with its sum."""
-        cast, numbers = self._prepare(arrays, keywords)
-        value = self._value(cast, numbers)
-        return functools.reduce(operator.add, nan_outside(self.signature, cast, numbers), value)
+        inside = expand_trailing(valid, value.ndim)
+        return jnp.where(inside, nan_gradient(value, inside & ~jnp.isnan(value)), jnp.nan)
 
     def _value(self, arrays: Sequence[Array], numbers: Mapping[str, Any]) -> Array:
         """The value, once it is one number an example, or where a set is one, an element."""
@@ -250,6 +261,10 @@ class Distance(Loss[Concatenate[Array, Array, P]]):
         r"(?m)^    \w+: `predictions - targets`, (.*)$",
         r"    predictions: Real numbers, \1\n    targets: What they are to be, likewise.",
     )
+
+    @functools.cached_property
+    def _is_arithmetic(self) -> bool:
+        return not self.signature.hyperparameters and is_arithmetic(self.function, 1)
 
     @property
     def rho(self) -> Callable[..., Array]:

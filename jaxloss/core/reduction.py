@@ -17,7 +17,7 @@ from jax.typing import ArrayLike
 
 from jaxloss.kernels.sorting import spread_as, whole
 from jaxloss.numerics import as_array, computing_dtype, divide, poison, weighted
-from jaxloss.numerics.broadcasting import select
+from jaxloss.numerics.broadcasting import broadcast_prefix, select
 from jaxloss.numerics.sizes import is_known
 
 Reduction = Callable[[Array, Array | None], Array]
@@ -274,19 +274,33 @@ def sum_of(
 
     Args:
         values: Of a computing dtype.
-        weights: Of the same shape, numbers or booleans; 1 if `None`.
-        counted: Boolean, a prefix of that shape. What does not count is dropped before it is
-            weighted, so that NaN in it adds nothing.
+        weights: As of `weigh`.
+        counted: As of `weigh`.
         divisor: A scalar; where it is 0, so is the result, with gradient 0.
+    """
+    summed = jnp.sum(weigh(values, weights, counted))
+    return summed if divisor is None else divide(summed, divisor.astype(summed.dtype))
+
+
+def weigh(values: Array, weights: Array | None, counted: Array | None) -> Array:
+    """Weight times value, 0 for what does not count.
+
+    Args:
+        values: Of a computing dtype.
+        weights: Numbers or booleans, a prefix of the shape of the values; 1 if `None`.
+        counted: Boolean, likewise. What does not count is dropped before it is weighted, so that
+            NaN in it, or in its weight, adds nothing.
     """
     if counted is not None:
         values = select(counted, values, 0)
-    if weights is not None and weights.dtype == jnp.bool_:
-        values = jnp.where(weights, values, 0)
-    elif weights is not None:
-        values = weighted(weights.astype(values.dtype), values)
-    summed = jnp.sum(values)
-    return summed if divisor is None else divide(summed, divisor.astype(summed.dtype))
+    if weights is None:
+        return values
+    amounts = broadcast_prefix(weights, values.shape)
+    if weights.dtype == jnp.bool_:
+        return jnp.where(amounts, values, 0)
+    if counted is not None:
+        amounts = select(counted, amounts, 0)
+    return weighted(amounts.astype(values.dtype), values)
 
 
 def mass_of(values: Array | jax.ShapeDtypeStruct, weights: Array | None) -> Array:

@@ -93,6 +93,12 @@ class Signature:
         """Whether each value depends on one number of each array."""
         return not self.is_set and not any(domain.axes for domain in self.domains)
 
+    @cached_property
+    def by_blocks(self) -> bool:
+        """Whether the sum over examples, a number or a row each, may be formed block by block."""
+        alone = not self.is_set and self.axis_name is None
+        return alone and self.event_axes <= 1 and not self.first.kept
+
     @property
     def takes_where(self) -> bool:
         """Whether a call takes a mask of what counts, as an objective does of any loss."""

@@ -33,15 +33,17 @@ class Inputs(NamedTuple):
     """What a term hands to its loss, and what the values count.
 
     Attributes:
-        arrays: What the loss takes by position, harmless behind the mask.
+        arrays: What the loss takes by position.
         keywords: The hyper-parameters, and for a loss of sets `where`.
+        mask: Which elements count, or which values; all if `None`.
         counted: Which values count; all if `None`.
-        weights: What each value counts, 0 behind the mask; one if `None`.
+        weights: What each value counts, a prefix of their shape; one if `None`.
         mass: The sum of weights, or how many values count.
     """
 
     arrays: tuple[PyTree, ...]
     keywords: dict[str, Any]
+    mask: Array | None
     counted: Array | None
     weights: Array | None
     mass: Array
@@ -129,7 +131,7 @@ class Term:
         """The reduced loss before any division, unscaled."""
         if self.reduction not in (mean, total):
             return average_by(self.reduction, *self.measure(batch))
-        arrays, keywords, counted, weights, mass = self.inputs(batch)
+        arrays, keywords, _, counted, weights, mass = self.inputs(batch)
         summed = self.loss.sum(*arrays, weights=weights, counted=counted, **keywords)
         return Average(summed, mass) if self.reduction is mean else Sum(summed, mass)
 
@@ -150,7 +152,7 @@ class Term:
         The loss is given the mass, as one that forms gradients beside its sum divides the weights
         beforehand: so nothing is left that the gradients are multiplied with afterwards.
         """
-        arrays, keywords, counted, weights, own = self.inputs(batch)
+        arrays, keywords, _, counted, weights, own = self.inputs(batch)
         divisor = (own if mass is None else mass) if self.reduction is mean else None
         return self.loss.sum(*arrays, weights=weights, counted=counted, divisor=divisor, **keywords)
 
@@ -159,8 +161,8 @@ class Term:
 
     def measure(self, batch: Batch) -> tuple[Array, Array | None]:
         """One value per example, 0 behind the mask, and what each counts; one if `None`."""
-        arrays, keywords, counted, weights, _ = self.inputs(batch)
-        values = self.loss(*arrays, **keywords)
+        arrays, keywords, _, counted, weights, _ = self.inputs(batch)
+        values = self.loss.values(*arrays, counted=counted, **keywords)
         amounts = _amounts(counted, weights, values.shape)
         return values if counted is None else select(counted, values, 0), amounts
 
@@ -175,22 +177,19 @@ class Term:
         arrays = self.positional(part)
         keywords = self.keywords
         like = self.loss.value_type(arrays, keywords)
-        signature, counted, weights = self.loss.signature, None, None
+        signature, mask, counted, weights = self.loss.signature, None, None, None
         if part.where is not None:
             shapes = signature.mask_shapes(arrays, like.shape)
             mask = as_mask("Objective", part.where, *shapes)
-            arrays = signature.fill_masked(mask, arrays)
             if signature.is_set:
                 keywords["where"] = mask
             any_element = jnp.any(mask, axis=range(like.ndim, mask.ndim))
             counted = signature.on_any_device(fit_mask(any_element, like.shape))
         if part.weights is not None:
-            prefix = as_prefix("Objective", "weights", part.weights, like.shape)
-            weights = broadcast_prefix(prefix, like.shape).astype(like.dtype)
-            if counted is not None:
-                weights = jnp.where(broadcast_prefix(counted, like.shape), weights, 0)
+            weights = as_prefix("Objective", "weights", part.weights, like.shape)
+            weights = weights.astype(like.dtype)
         mass = mass_of(like, _amounts(counted, weights, like.shape))
-        return Inputs(arrays, keywords, counted, weights, mass)
+        return Inputs(arrays, keywords, mask, counted, weights, mass)
 
     def part(self, batch: Batch) -> Batch:
         """The part of the batch that the term acts on; no targets of a loss that takes none."""
@@ -235,7 +234,10 @@ class Term:
 
 def _amounts(counted: Array | None, weights: Array | None, shape: Shape) -> Array | None:
     """What each value counts; of a mask alone booleans, so that their sum is exact."""
-    return broadcast_prefix(counted, shape) if weights is None and counted is not None else weights
+    if weights is None:
+        return None if counted is None else broadcast_prefix(counted, shape)
+    amounts = broadcast_prefix(weights, shape)
+    return amounts if counted is None else select(counted, amounts, 0)
 
 
 def _name(function: Callable[..., Any]) -> str:

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from jaxloss.core.signature import Signature
-from jaxloss.numerics import nan_below_zero, nan_like, poison
+from jaxloss.numerics import poison
 from jaxloss.numerics.broadcasting import Shape, expand_trailing
 
 
@@ -44,25 +44,6 @@ def cast_numbers(
     return cast
 
 
-def nan_outside(
-    signature: Signature, arrays: Sequence[Array], numbers: Mapping[str, Any]
-) -> Iterator[Array]:
-    """Summands of an elementwise loss: 0 where values are in their domains, NaN elsewhere.
-
-    They are arithmetic alone. XLA makes one pass of a sum and of what is summed only where that
-    holds no comparison (XLA:CPU of jax 0.10 and 0.12).
-    """
-    pairs = zip(signature.domains, arrays, strict=True)
-    distances = [domain.distance_to_bound(array) for domain, array in pairs if domain.bounded]
-    if distances:
-        yield nan_below_zero(functools.reduce(jnp.minimum, distances))
-    for array in arrays:  # each by itself, as that minimum may lose NaN
-        nans = nan_like(array)
-        yield nans if nans.ndim == arrays[0].ndim else expand_trailing(nans, arrays[0].ndim)
-    for inside in _numbers_in_domain(signature, numbers):
-        yield jnp.where(inside, 0, jnp.nan).astype(arrays[0].dtype)
-
-
 def all_in_domain(
     signature: Signature, arrays: Sequence[Array], numbers: Mapping[str, Any]
 ) -> Array:
@@ -86,24 +67,11 @@ def _all(checks: list[Array]) -> Array:
 
 
 def _arrays_in_domain(signature: Signature, arrays: Sequence[Array]) -> Iterator[Array]:
-    """For each array that is checked, in which examples all of it lies in its domain.
-
-    NaN is read from sums, as XLA:CPU's maxima and minima lose it among many.
-    """
-    each = zip(signature.domains, arrays, in_domain(signature, arrays).values(), strict=True)
-    for domain, array, inside in each:
-        axes = tuple(range(-len(domain.axes), 0))
-        if domain.kept:
-            continue
-        if axes and domain.padded is None and jnp.issubdtype(array.dtype, jnp.floating):
-            outside = (
-                nan_below_zero(domain.distance_to_bound(array))
-                if domain.bounded
-                else nan_like(array)
-            )
-            yield ~jnp.isnan(jnp.sum(outside, axis=axes))  # as one pass
-        else:
-            yield jnp.all(inside, axis=axes)
+    """For each array that is checked, in which examples all of it lies in its domain."""
+    pairs = zip(signature.domains, in_domain(signature, arrays).values(), strict=True)
+    for domain, inside in pairs:
+        if not domain.kept:
+            yield jnp.all(inside, axis=tuple(range(-len(domain.axes), 0)))
 
 
 def _numbers_in_domain(signature: Signature, numbers: Mapping[str, Any]) -> Iterator[Array]:

@@ -14,11 +14,11 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 from jax import Array
-from jax.custom_derivatives import SymbolicZero
 
 from jaxloss.heads.affine import Affine, add_weight_gradient, bias_gradient, rows_gradient
 from jaxloss.kernels.chunking import Blocks, PyTree, count_of, rematerialized
 from jaxloss.numerics import computing_dtype, zero_if_weightless
+from jaxloss.numerics.active import activity, none_active, only, with_active
 from jaxloss.numerics.shard_map_axes import Axes, axes_of, sum_but_over, vary
 
 
@@ -74,12 +74,12 @@ class FusedChunkedLoss:
         return total
 
     def _value(self, inputs: HeadInputs) -> Array:
-        return self._value_and_gradients(inputs, _none_active(inputs))[0]
+        return self._value_and_gradients(inputs, none_active(inputs))[0]
 
     def _rule(self, primals: tuple[HeadInputs], tangents: tuple[HeadInputs]) -> tuple[Array, Array]:
-        active = jax.tree.map(lambda x: not isinstance(x, SymbolicZero), tangents[0])
+        active = activity(tangents[0])
         value, gradients = self._value_and_gradients(primals[0], active)
-        changes = jax.tree.map(_inner_product, gradients, _only(active, tangents[0]))
+        changes = jax.tree.map(_inner_product, gradients, only(active, tangents[0]))
         # In `shard_map` the tangent of a sum that devices share is the sum of each one's own.
         summed = [sum_but_over(axes_of(value), x) for x in jax.tree.leaves(changes)]
         return value, sum(summed, jnp.zeros_like(value))
@@ -88,7 +88,7 @@ class FusedChunkedLoss:
         """The sum, and the gradients in what is active."""
         dtype, axes = computing_dtype(inputs.heads[0].bias), self._axes(inputs)
         inputs = _varied(inputs, axes)
-        shared = _only(_shared(active), _shared(inputs))
+        shared = only(_shared(active), _shared(inputs))
         start = jax.tree.map(lambda x: jax.lax.full_like(x, 0, dtype), shared)
         step = rematerialized(partial(self._step, inputs, active))
         blocks = Blocks.of_at_most(count_of(inputs.rows()), self.at_once)
@@ -107,7 +107,7 @@ class FusedChunkedLoss:
         if not axes_of(inputs):
             return frozenset()
         few = inputs.with_rows(jax.tree.map(lambda x: x[: self.at_once], inputs.rows()))
-        return axes_of(jax.eval_shape(partial(self._gradients, _none_active(few)), few)[0])
+        return axes_of(jax.eval_shape(partial(self._gradients, none_active(few)), few)[0])
 
     def _step(
         self, whole: HeadInputs, active: PyTree, carry: tuple[Array, PyTree], rows: PyTree
@@ -149,10 +149,10 @@ class FusedChunkedLoss:
         factors = jnp.where(inputs.counted, inputs.weights, 0)
 
         def total(of_active: PyTree) -> tuple[Array, Array]:
-            values = self.values(*_with_active(of_active, arguments))
+            values = self.values(*with_active(of_active, arguments))
             return jnp.sum(values * factors), values
 
-        gradients, values = jax.grad(total, has_aux=True)(_only(differentiated, arguments))
+        gradients, values = jax.grad(total, has_aux=True)(only(differentiated, arguments))
         # The gradient in a weight is the value, which is therefore 0 where it is masked.
         finite = zero_if_weightless(inputs.weights, jnp.where(inputs.counted, values, 0))
         value = jnp.sum(finite * inputs.weights)
@@ -172,10 +172,6 @@ def _shared(inputs: HeadInputs) -> PyTree:
     return [(head.weight, head.bias) for head in inputs.heads], inputs.hyper
 
 
-def _none_active(inputs: HeadInputs) -> PyTree:
-    return jax.tree.map(lambda _: False, inputs)
-
-
 def _varied(inputs: HeadInputs, axes: Axes) -> HeadInputs:
     """The inputs as varying over these axes, and operands over all that their products vary over.
 
@@ -184,18 +180,6 @@ def _varied(inputs: HeadInputs, axes: Axes) -> HeadInputs:
     heads = tuple(vary(head, axes | axes_of(head)) for head in inputs.heads)
     varied: HeadInputs = vary(inputs._replace(heads=()), axes)
     return varied._replace(heads=heads)
-
-
-def _only(active: PyTree, tree: PyTree) -> PyTree:
-    """The active leaves, and None for the others."""
-    return jax.tree.map(lambda is_active, x: x if is_active else None, active, tree)
-
-
-def _with_active(of_active: PyTree, tree: PyTree) -> PyTree:
-    """The tree with these active leaves in place of its own."""
-    return jax.tree.map(
-        lambda new, old: old if new is None else new, of_active, tree, is_leaf=lambda x: x is None
-    )
 
 
 def _zeros(like: jax.ShapeDtypeStruct) -> Array:

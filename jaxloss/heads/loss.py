@@ -118,6 +118,8 @@ class HeadLoss(Loss[...]):
         formed with the sum, and nothing is left to be multiplied with them.
         """
         refuse_misfits(self.__name__, self.signature.arrays, arrays)
+        if counted is not None:
+            arrays = self.signature.fill_masked(counted, arrays)
         wide, shape = computing_dtype(*arrays[:2]), arrays[0].shape[:-1]
         numbers = jnp.ones((), wide) if weights is None else weights.astype(wide)
         counts = jnp.ones((), bool) if counted is None else counted

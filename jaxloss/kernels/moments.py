@@ -9,8 +9,6 @@ import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
-from jaxloss.numerics.elementary import clip
-
 Tree = TypeVar("Tree")
 
 
@@ -59,7 +57,7 @@ def centred(batch: Batch, x: Array) -> Centred:
     size = jnp.maximum(batch.size(), 1)[..., None].astype(x.dtype)
     high, below = batch.largest((_highest(x, counts), _highest(-x, counts)))
     # Constant in the derivative: whatever is subtracted here cancels in `rest - mean`.
-    about = clip(lax.stop_gradient(total) / size, -below, high)
+    about = jnp.clip(lax.stop_gradient(total) / size, -below, high)
     units = jnp.where(high > -below, high + below, 1)
     rest = jnp.where(counts, (x - about[..., None, :]) / units[..., None, :], 0)
     mean = batch.summed(jnp.sum(rest, axis=-2)) / size

@@ -6,7 +6,6 @@ What many losses use is exported here, the rest from its file.
 from jaxloss.numerics.elementary import abs_zero_grad as abs_zero_grad
 from jaxloss.numerics.elementary import as_argument as as_argument
 from jaxloss.numerics.elementary import as_array as as_array
-from jaxloss.numerics.elementary import clip as clip
 from jaxloss.numerics.elementary import computing_dtype as computing_dtype
 from jaxloss.numerics.elementary import cosines as cosines
 from jaxloss.numerics.elementary import divide as divide
@@ -15,13 +14,12 @@ from jaxloss.numerics.elementary import expm1 as expm1
 from jaxloss.numerics.elementary import is_diagonal as is_diagonal
 from jaxloss.numerics.elementary import log as log
 from jaxloss.numerics.elementary import log_odds_against as log_odds_against
-from jaxloss.numerics.elementary import log_or_finite as log_or_finite
 from jaxloss.numerics.elementary import log_softmax as log_softmax
 from jaxloss.numerics.elementary import logsumexp as logsumexp
 from jaxloss.numerics.elementary import machine_epsilon as machine_epsilon
+from jaxloss.numerics.elementary import nan_gradient as nan_gradient
 from jaxloss.numerics.elementary import norm as norm
 from jaxloss.numerics.elementary import poison as poison
-from jaxloss.numerics.elementary import positive_part as positive_part
 from jaxloss.numerics.elementary import quotient as quotient
 from jaxloss.numerics.elementary import reciprocal as reciprocal
 from jaxloss.numerics.elementary import relative_excess as relative_excess
@@ -33,7 +31,5 @@ from jaxloss.numerics.elementary import unit as unit
 from jaxloss.numerics.elementary import weighted as weighted
 from jaxloss.numerics.elementary import xlogx as xlogx
 from jaxloss.numerics.elementary import zero_if_weightless as zero_if_weightless
-from jaxloss.numerics.nan import nan_below_zero as nan_below_zero
-from jaxloss.numerics.nan import nan_like as nan_like
 from jaxloss.numerics.softmax import at_label as at_label
 from jaxloss.numerics.softmax import is_label as is_label

@@ -16,7 +16,6 @@ from jax.custom_derivatives import SymbolicZero
 from jax.typing import ArrayLike
 
 from jaxloss.numerics.custom_jvp import with_partials
-from jaxloss.numerics.nan import nan_like
 from jaxloss.numerics.polynomial import polynomial
 from jaxloss.numerics.softmax import apart, below, is_label, lowest
 
@@ -32,16 +31,6 @@ _CAPPED = 1e3  # multiples of the cap; in double precision tanh is 1 from 20 on
 def abs_zero_grad(x: Array) -> Array:
     """|x| with gradient 0 at 0, where `jax.grad(jnp.abs)` is 1, and NaN at NaN."""
     return jnp.abs(x)
-
-
-def positive_part(x: ArrayLike) -> Array:
-    """max(x, 0)."""
-    return jnp.maximum(x, nan_like(x))
-
-
-def clip(x: Array, low: ArrayLike, high: ArrayLike) -> Array:
-    """The nearest number between the bounds; on a CPU `jnp.clip` would not join a sum."""
-    return jnp.minimum(jnp.maximum(x, low + nan_like(x)), high + nan_like(x))
 
 
 def weighted(weight: ArrayLike, value: Array) -> Array:
@@ -109,6 +98,22 @@ def poison(value: Array, valid: Array) -> Array:
     return value * factor.reshape(factor.shape + (1,) * (value.ndim - factor.ndim))
 
 
+@jax.custom_jvp
+def nan_gradient(x: Array, _: Array) -> Array:
+    """X itself; its gradient is NaN where the second array is false, whatever it would be.
+
+    The second array has the shape of x or of its leading axes.
+    """
+    return x
+
+
+@nan_gradient.defjvp
+def _nan_gradient_rule(
+    primals: tuple[Array, Array], tangents: tuple[Array, Array]
+) -> tuple[Array, Array]:
+    return primals[0], poison(tangents[0], primals[1])
+
+
 @with_partials(lambda _, x: jnp.exp(x))
 def expm1(x: Array) -> Array:
     """exp(x) - 1, whose derivative in JAX is its value + 1, which is 0 where exp is small."""
@@ -138,12 +143,7 @@ def log(x: Array) -> Array:
 @with_partials(lambda _, x: jnp.where(x == 0, 0, 1 + log(x)))
 def xlogx(x: Array) -> Array:
     """X log x for x >= 0, with 0 log 0 = 0 and there the gradient 0 instead of -inf."""
-    return x * log_or_finite(x, jnp.abs(x))
-
-
-def log_or_finite(x: Array, factor: Array) -> Array:
-    """log(x) for x, factor >= 0, but finite where both are 0, so that their product is 0."""
-    return jnp.log(jnp.maximum(x, tiny(x) - factor))
+    return x * jnp.log(jnp.where(x == 0, 1, x))
 
 
 def machine_epsilon(x: Array) -> float:
@@ -151,7 +151,7 @@ def machine_epsilon(x: Array) -> float:
     return float(np.finfo(x.dtype).eps)
 
 
-def tiny(x: Array) -> float:
+def tiny(x: Array | np.ndarray) -> float:
     """The least positive number of full precision in the type of `x`."""
     return float(np.finfo(x.dtype).tiny)
 
@@ -263,7 +263,7 @@ def divide_by_temperature(scores: Array, temperature: ArrayLike) -> Array:
 
     A finite one stays finite, as it would else count as masked.
     """
-    finite = clip(scores / temperature, lowest(scores), -lowest(scores))
+    finite = jnp.clip(scores / temperature, lowest(scores), -lowest(scores))
     return jnp.where(jnp.isinf(scores), scores, finite)
 
 

@@ -1,21 +1,18 @@
-"""Functions of log-odds in plain arithmetic, which compilers put into one pass with a sum.
+"""Functions of log-odds that keep their digits on both sides, and where x is infinite.
 
-A comparison, a selection or a clamp would cost an array on a CPU; slopes, which are not summed,
-may have them. Where a factor of 0 wins over infinity, one below 1e-18 may do so as well.
+With p = 1 / (1 + exp(-x)) and 1 - p from one exponential, nothing is taken from 1; log p is
+-softplus(-x). A factor of 0 wins over an infinite value, as 0 log 0 = 0 does.
 """
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
 
 from jaxloss.numerics.custom_jvp import with_partials
-from jaxloss.numerics.elementary import tanh, zero_if_weightless
+from jaxloss.numerics.elementary import tanh, weighted, zero_if_weightless
 
 _CERTAIN = 1e3  # log-odds beyond which p or 1 - p is 0 in every floating type
-_ENDLESS = 1e20
-_SCALE = 2.0**60
 
 
 @jax.custom_jvp
@@ -93,11 +90,11 @@ def focal_softplus(x: Array, gamma: ArrayLike) -> Array:
 )
 def focal_cross_entropy(x: Array, positive: Array, negative: Array, gamma: ArrayLike) -> Array:
     """The sum positive focused(-x) + negative focused(x), for factors >= 0; 0 wins likewise."""
-    near, rest = _finite(x), _rest(x)
-    above = jnp.maximum(near, 0)
-    right, wrong = (above - near) + rest, above + rest
-    falling = positive * right * jnp.exp(wrong * jnp.negative(gamma))
-    return _endless(falling + negative * wrong * jnp.exp(right * jnp.negative(gamma)))
+    near = _near(x)
+    wrong, right = _softpluses(near)
+    falling = right * jnp.exp(wrong * jnp.negative(gamma)) + jnp.maximum(near - x, 0)
+    rising = wrong * jnp.exp(right * jnp.negative(gamma)) + jnp.maximum(x - near, 0)
+    return weighted(positive, falling) + weighted(negative, rising)
 
 
 def _rest(x: Array) -> Array:
@@ -106,24 +103,8 @@ def _rest(x: Array) -> Array:
 
 
 def _sided(x: Array, positive: Array, negative: Array) -> Array:
-    """The larger of negative x and -positive x, where a factor of 0 wins over infinity.
-
-    Scaled down, x is finite; a factor that is not 0 makes it infinite again. What is scaled to
-    nothing is far below rounding beside the rest.
-    """
-    near = _finite(x / _SCALE)
-    return jnp.maximum(near * (negative * _SCALE), near * (positive * -_SCALE))
-
-
-def _finite(x: Array) -> Array:
-    """The nearest finite number, by bounds that are no constants, which would make a clamp."""
-    most = jax.lax.optimization_barrier(jnp.asarray(np.finfo(x.dtype).max))
-    return jnp.maximum(jnp.minimum(x, most), -most)
-
-
-def _endless(value: Array) -> Array:
-    """The value, infinite where it is huge: where an infinite argument was made finite."""
-    return jnp.maximum(value, (value - _ENDLESS) * np.finfo(value.dtype).max)
+    """The larger of negative x and -positive x, where a factor of 0 wins over infinity."""
+    return jnp.where(x > 0, weighted(negative, x), weighted(positive, -x))
 
 
 @jax.custom_jvp

@@ -9,12 +9,10 @@ from jax.typing import ArrayLike
 from jaxloss.numerics.custom_jvp import with_partials
 from jaxloss.numerics.elementary import (
     machine_epsilon,
-    positive_part,
     quotient,
     reciprocal,
     tanh,
 )
-from jaxloss.numerics.nan import nan_like
 from jaxloss.numerics.polynomial import polynomial
 
 _NEAR = 0.5  # below it a series, whose terms fall by 1/25, beats the closed form, which cancels
@@ -50,7 +48,7 @@ def clipped_linear(x: Array, width: ArrayLike) -> Array:
 )
 def excess_magnitude(x: Array, width: ArrayLike) -> Array:
     """By how much |x| exceeds the width."""
-    return positive_part(jnp.abs(x) - width)
+    return jnp.maximum(jnp.abs(x) - width, 0)
 
 
 @with_partials(lambda _, x, y: sine(x, y), lambda _, x, y: sine(y, x))
@@ -59,7 +57,7 @@ def hypot(x: Array, y: ArrayLike) -> Array:
     size, other = jnp.abs(x), jnp.abs(y)
     larger = jnp.maximum(size, other)
     share = jnp.minimum(size, other) / larger
-    return larger * jnp.sqrt(1 + share * share) + 0 * size  # a sum of the rest may lose its NaN
+    return larger * jnp.sqrt(1 + share * share)
 
 
 # The derivative of a sine is by the cosine, cos² / length, and not 1 / length - x² / length³, whose
@@ -141,7 +139,7 @@ def receding(x: Array) -> Array:
 @with_partials(lambda _, x: 2 * x * receding(x) * receding(x))
 def rational_saturation(x: Array) -> Array:
     """x² / (1 + x²), whose square stops where the limit is reached, so as not to overflow."""
-    near = jnp.minimum(jnp.abs(x), 1 / machine_epsilon(x) + nan_like(x))
+    near = jnp.minimum(jnp.abs(x), 1 / machine_epsilon(x))
     return near * near / (1 + near * near)
 
 
@@ -151,9 +149,9 @@ def gaussian_well(x: Array) -> Array:
     return -jnp.expm1(-x * x)
 
 
-@with_partials(lambda _, x: 6 * x * positive_part(1 - x * x) ** 2)
+@with_partials(lambda _, x: 6 * x * jnp.maximum(1 - x * x, 0) ** 2)
 def biweight(x: Array) -> Array:
     """1 - (1 - x²)³ for |x| <= 1, without the differences from 1."""
-    size = jnp.minimum(jnp.abs(x), 1 + nan_like(x))
+    size = jnp.minimum(jnp.abs(x), 1)
     square = size * size
     return square * (3 - square * (3 - square))

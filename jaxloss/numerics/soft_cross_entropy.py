@@ -1,8 +1,7 @@
-"""Expected surprise under softmax, in few passes over the logits, with all digits of small ones.
+"""Cross-entropy of a softmax to a distribution, with all digits of small values and slopes.
 
-The largest logit is taken out of the sum of exponentials, and what is left keeps the digits that
-1 + rest rounds away. On a CPU, XLA makes one pass of what it sums only where no comparison is in
-it, and holds what several sums have in common, unless they wait for one another.
+Where one class has nearly all probability, log Σ exp rounds what the others have away. So the
+largest logit is taken out of the sum: log(1 + rest) of the rest keeps the digits.
 """
 
 from typing import NamedTuple
@@ -12,96 +11,83 @@ import jax.numpy as jnp
 from jax import Array, lax
 from jax.custom_derivatives import SymbolicZero
 
-from jaxloss.numerics.custom_jvp import behind_barrier
-from jaxloss.numerics.elementary import clip, positive_part, quotient, tiny, zero_if_weightless
-from jaxloss.numerics.nan import nan_like
-from jaxloss.numerics.softmax import below, lowest
-
-_STEEP = 1e38  # makes a difference of two logits, however small, one of more than 1
+from jaxloss.numerics.elementary import quotient, zero_if_weightless
+from jaxloss.numerics.softmax import below
 
 
-class Slopes(NamedTuple):
-    """Of the expected surprise: in the logits, and in the targets, which is each class's own."""
+class Partials(NamedTuple):
+    """The derivatives of the cross-entropy: in the logits, and in the targets."""
 
     logits: Array
     targets: Array
 
 
+class _Shifted(NamedTuple):
+    """The logits of an example less the largest of them.
+
+    Attributes:
+        lag: The difference of each to the largest, at most 0.
+        rest: The sum of exp(lag) over all but one that is largest; 0 if all are masked.
+        is_certain: Whether the largest is +inf.
+    """
+
+    lag: Array
+    rest: Array
+    is_certain: Array
+
+    @classmethod
+    def of(cls, logits: Array) -> "_Shifted":
+        highest = lax.stop_gradient(jnp.max(logits, axis=-1, keepdims=True, initial=-jnp.inf))
+        lag = below(logits, highest)
+        largest = jnp.sum(lag == 0, axis=-1, keepdims=True, dtype=lag.dtype)
+        # By the entries that are not largest: NaN is none, and stays in the sum.
+        others = jnp.sum(jnp.where(lag == 0, 0, jnp.exp(lag)), axis=-1, keepdims=True)
+        return cls(lag, others + jnp.maximum(largest - 1, 0), highest == jnp.inf)
+
+
 @jax.custom_jvp
-def expected_surprise(logits: Array, targets: Array) -> Array:
+def soft_cross_entropy(logits: Array, targets: Array) -> Array:
     """Sum of target times -log softmax over the last axis; a target of 0 wins over a mask."""
-    highest, top, rest = _rest(logits)
-    logits, targets, _ = behind_barrier((logits, targets, rest))
-    huge, least = _each(top, 1 / tiny(top)), _each(top, lowest(top))
-    # Of what is -inf below the top, the bound leaves a large number where the target is 0.
-    bound = least - jnp.abs(targets) * huge * huge * huge
-    own = jnp.sum(targets * -jnp.maximum(_lag(logits, top), bound), axis=-1)
-    own, mass = behind_barrier((own, jnp.sum(targets, axis=-1)))
-    highest, rest = (jnp.squeeze(x, axis=-1) for x in (highest, rest))
-    certain = jnp.where(own > 0, jnp.inf, jnp.where(rest > 0, jnp.nan, 0)) + nan_like(rest)
-    return jnp.where(highest == jnp.inf, certain, own + mass * jnp.log1p(rest))
+    lag, rest, is_certain = _Shifted.of(logits)
+    own = jnp.sum(jnp.where(targets == 0, 0, targets * -lag), axis=-1)
+    rest, is_certain = (jnp.squeeze(x, axis=-1) for x in (rest, is_certain))
+    # Of two classes that are both certain none can be told.
+    value = jnp.where(is_certain & (rest > 0) & (own == 0), jnp.nan, own)
+    return value + jnp.sum(targets, axis=-1) * jnp.log1p(rest)
 
 
 def _rule(
     primals: tuple[Array, Array], tangents: tuple[Array | SymbolicZero, Array | SymbolicZero]
 ) -> tuple[Array, Array]:
-    value = expected_surprise(*primals)
-    pairs = zip(_slopes(*primals), tangents, strict=True)
+    value = soft_cross_entropy(*primals)
+    pairs = zip(_partials(*primals), tangents, strict=True)
     rates = [jnp.sum(x * rate, axis=-1) for x, rate in pairs if not isinstance(rate, SymbolicZero)]
     return value, sum(rates, jnp.zeros_like(value))
 
 
-expected_surprise.defjvp(_rule, symbolic_zeros=True)
-
-
-def _rest(logits: Array) -> tuple[Array, Array, Array]:
-    """The largest logit, as it is and as a finite number, and the sum of exp over its own, less 1.
-
-    That sum is 0 if all are masked.
-    """
-    highest = lax.stop_gradient(jnp.max(logits, axis=-1, keepdims=True, initial=-jnp.inf))
-    top = clip(highest, lowest(logits), -lowest(logits))
-    lag = logits - top  # not bounded above: the bound would lose NaN, or keep an array to hold it
-    others = jnp.sum(-jnp.sign(lag) * jnp.exp(lag), axis=-1, keepdims=True)
-    logits, top, _ = behind_barrier((logits, top, others))
-    # There may be several that are largest, or +inf.
-    near = _each(top, 1) + _each(top, _STEEP) * (logits - top)
-    is_top = jnp.minimum(jnp.maximum(near, _each(top, 0)), _each(top, 1))
-    others, tops = behind_barrier((others, jnp.sum(is_top, axis=-1, keepdims=True)))
-    others = jnp.where(highest == jnp.inf, nan_like(others), others)  # nothing beside one of +inf
-    return highest, top, positive_part(others + (tops - 1))
-
-
-def _lag(logits: Array, top: Array) -> Array:
-    """How far they are below the top, where one of +inf is as large as the largest number."""
-    return jnp.minimum(logits, _each(top, -lowest(top))) - top
-
-
-def _each(top: Array, number: float) -> Array:
-    """The number for each example: as one for all, XLA would hold it for each logit."""
-    return 0 * top + number
+soft_cross_entropy.defjvp(_rule, symbolic_zeros=True)
 
 
 @jax.custom_jvp
-def _slopes(logits: Array, targets: Array) -> Slopes:
+def _partials(logits: Array, targets: Array) -> Partials:
     """With all digits also where the probability of a class is nearly 1."""
-    highest, top, rest = _rest(logits)
-    lag = logits - top  # positive of what is +inf
+    lag, rest, _ = _Shifted.of(logits)
     mass = jnp.sum(targets, axis=-1, keepdims=True)
     share = mass / (1 + rest)
-    of_top = (mass - targets) - rest * share
-    own = zero_if_weightless(targets, jnp.log1p(rest) - below(logits, highest))
-    return Slopes(jnp.where(lag < 0, jnp.exp(lag) * share - targets, of_top), own)
+    # mass / (1 + rest) - target would cancel for the largest.
+    of_largest = (mass - targets) - rest * share
+    own = zero_if_weightless(targets, jnp.log1p(rest) - lag)
+    return Partials(jnp.where(lag == 0, of_largest, jnp.exp(lag) * share - targets), own)
 
 
-@_slopes.defjvp
-def _slopes_rates(
+@_partials.defjvp
+def _partials_rule(
     primals: tuple[Array, Array], tangents: tuple[Array, Array]
-) -> tuple[Slopes, Slopes]:
-    return _slopes(*primals), jax.jvp(_plain_slopes, primals, tangents)[1]
+) -> tuple[Partials, Partials]:
+    return _partials(*primals), jax.jvp(_plain_partials, primals, tangents)[1]
 
 
-def _plain_slopes(logits: Array, targets: Array) -> Slopes:
+def _plain_partials(logits: Array, targets: Array) -> Partials:
     """The same, to be differentiated: no logit is left out."""
     highest = lax.stop_gradient(jnp.max(logits, axis=-1, keepdims=True, initial=-jnp.inf))
     lag = below(logits, highest)
@@ -110,4 +96,4 @@ def _plain_slopes(logits: Array, targets: Array) -> Slopes:
     total = jnp.where(total == 0, 1, total)
     mass = jnp.sum(targets, axis=-1, keepdims=True)
     own = zero_if_weightless(targets, jnp.log(total) - lag)
-    return Slopes(quotient(mass * powers, total) - targets, own)
+    return Partials(quotient(mass * powers, total) - targets, own)

@@ -15,7 +15,6 @@ import numpy as np
 from jax import Array, lax
 
 from jaxloss.numerics.custom_jvp import with_partials
-from jaxloss.numerics.nan import nan_like
 
 _SINGLE = 4  # bytes
 _TILES = range(64, 8193)  # widths
@@ -120,7 +119,7 @@ def _log_rivals_rate(
     rates = _cleared(tangents[0], labels).astype(powers.dtype)
     # The factor of an example stays out of the sum, else each entry is multiplied twice.
     rate = jnp.sum(powers * rates, axis=-1) * jnp.exp(
-        -jnp.maximum(rivals, -_LARGEST + nan_like(rivals))
+        -jnp.maximum(rivals, -_LARGEST + _nan_like(rivals))
     )
     return (rivals, shift), (rate, jnp.zeros_like(shift))
 
@@ -141,7 +140,7 @@ def _largest_rival(logits: Array, labels: Array) -> Array:
 def _log_shifted(logits: Array, labels: Array, top: Array) -> Array:
     """Differentiable as it is: a loop that is differentiated twice passes the rule by."""
     others = _without_label(wide(logits), labels, keeps=not _is_narrow(logits))
-    most = _LARGEST if _is_narrow(logits) else _LARGEST + nan_like(others)
+    most = _LARGEST if _is_narrow(logits) else _LARGEST + _nan_like(others)
     total = jnp.sum(jnp.exp(_below(others, top, most)), axis=-1) + _lost_if_narrow(logits)
     empty = total == 0
     return jnp.where(empty, -jnp.inf, jnp.log(jnp.where(empty, 1, total)))
@@ -226,7 +225,12 @@ def _without_label(x: Array, labels: Array, *, keeps: bool = True) -> Array:
     label = labels.astype(x.dtype)[..., None]
     half = 0 * label + 0.5  # as broadcasts of one number, those of several sums would be shared
     bound = (jnp.abs(places - label) - half) * (half * jnp.inf)
-    return jnp.minimum(x, bound + nan_like(x) if keeps else bound)
+    return jnp.minimum(x, bound + _nan_like(x) if keeps else bound)
+
+
+def _nan_like(x: Array) -> Array:
+    """0, and NaN where x is NaN, which maximum and minimum lose in a sum of XLA's on a CPU."""
+    return 0 * jnp.abs(jnp.sign(x))
 
 
 def _is_narrow(x: Array) -> bool:

@@ -18,13 +18,11 @@ from jax.typing import ArrayLike
 
 from jaxloss.numerics.custom_jvp import with_partials
 from jaxloss.numerics.elementary import (
-    clip,
     expm1,
     machine_epsilon,
     quotient,
     reciprocal,
 )
-from jaxloss.numerics.nan import nan_like
 from jaxloss.numerics.polynomial import polynomial
 from jaxloss.numerics.robust_kernels import rational_saturation, receding, sine
 
@@ -163,7 +161,7 @@ _log_i0e_near.defjvps(  # the right-hand derivative at 0, where JAX has for i0e 
 def arctan(x: Array) -> Array:
     """The arc tangent: a series once the angle has been halved twice, by arithmetic alone."""
     far = 1 / machine_epsilon(x) ** 2  # where the angle is a right one to all digits
-    part = clip(x, -far, far)
+    part = jnp.clip(x, -far, far)
     for _ in range(2):
         part /= 1 + jnp.sqrt(1 + part * part)
     # The angle is at most π/8, its tangent 0.414: terms up to 1/37 leave 1e-16, up to 1/17 1e-8.
@@ -178,7 +176,7 @@ def log1p_square(x: Array) -> Array:
     """log(1 + x²), also where the square overflows: there the 1 is far below rounding."""
     size, far = jnp.abs(x), 1 / machine_epsilon(x)
     near = jnp.minimum(size, far)
-    return jnp.log1p(near * near) + 2 * jnp.log(jnp.maximum(size / far, 1 + nan_like(x)))
+    return jnp.log1p(near * near) + 2 * jnp.log(jnp.maximum(size / far, 1))
 
 
 @with_partials(lambda _, x: 2 * sine(x, 1.0) * sine(1.0, x) * rational_saturation(x))
@@ -190,14 +188,14 @@ def log1p_square_minus_saturation(x: Array) -> Array:
     near = jnp.minimum(size, far) ** 2
     share = near / (2 + near)
     excess = rational_saturation(x) * share + 2 * share * mean_excess(near)
-    return excess + 2 * jnp.log(jnp.maximum(size / far, 1 + nan_like(x)))
+    return excess + 2 * jnp.log(jnp.maximum(size / far, 1))
 
 
 @with_partials(lambda _, x: 2 * x * x * x * jnp.exp(-x * x))
 def gaussian_well_scale_partial(x: Array) -> Array:
     """1 - exp(-x²) - x² exp(-x²), whose terms cancel near 0: it is x⁴ / 2."""
     # With n = x² it is exp(-n) (exp(n) - 1 - n), which would overflow for large n.
-    square = jnp.minimum(jnp.abs(x), 1 / machine_epsilon(x) + nan_like(x)) ** 2
+    square = jnp.minimum(jnp.abs(x), 1 / machine_epsilon(x)) ** 2
     near = jnp.minimum(square, 1)
     far = -jnp.expm1(-square) - square * jnp.exp(-square)
     return jnp.where(square < 1, jnp.exp(-near) * expm1_minus_x(near), far)

@@ -18,7 +18,7 @@ from jaxloss.losses.classification import (
     multiclass_margin,
 )
 from jaxloss.losses.margin import hinge
-from jaxloss.numerics import as_array, divide, log_softmax, positive_part, weighted
+from jaxloss.numerics import as_array, divide, log_softmax, weighted
 
 _with_integer_labels = Objective(
     cross_entropy.softmax_cross_entropy_with_integer_labels, reduction=none
@@ -153,4 +153,4 @@ def _counted(
 def _cross_entropy(logits: Array, labels: Array) -> Array:
     """Cross-entropy with labels of any sign, such as advantages: it is linear in the labels."""
     ours = cross_entropy.softmax_cross_entropy  # whose labels are probabilities: none is negative
-    return ours(logits, positive_part(labels)) - ours(logits, positive_part(-labels))
+    return ours(logits, jnp.maximum(labels, 0)) - ours(logits, jnp.maximum(-labels, 0))

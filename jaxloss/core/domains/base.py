@@ -1,7 +1,6 @@
 """What a domain is: an interval, and for arrays also a layout."""
 
 import enum
-import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from math import inf
@@ -40,8 +39,19 @@ class Domain:
     def contains(self, value: Values) -> Values:
         """Elementwise membership; NaN is nowhere a member."""
         if self.open:
-            return (value > self.low) & (value < self.high)
+            above = value > self.low if self.low else is_positive(value)
+            return above & (value < self.high)
         return (value >= self.low) & (value <= self.high)
+
+
+def is_positive(value: Values) -> Values:
+    """Where numbers exceed 0; those of less than full precision are 0 to compiled programs.
+
+    Not always to a comparison in them: with another one of the same number, LLVM makes a test of
+    bits of it. So the comparison is with the least number that has full precision.
+    """
+    is_float = jnp.issubdtype(value.dtype, jnp.floating)
+    return value >= tiny(value) if is_float else value > 0
 
 
 class Scale(enum.Enum):
@@ -148,13 +158,6 @@ class ArrayDomain(Domain):
             return rng.choice(np.asarray(some, np.int32), shape)
         return np.asarray(self.normalised(rng.uniform(*self.ordinary, shape)), np.float32)
 
-    def distance_to_bound(self, value: Array) -> Array:
-        """How far it is to the nearest bound, and to what lies outside a negative number."""
-        sides = [value - self.low] * (self.low > -inf) + [self.high - value] * (self.high < inf)
-        nearest = functools.reduce(jnp.minimum, sides)
-        last = float(np.finfo(value.dtype).max)
-        return jnp.minimum(nearest - tiny(value), last - value) if self.open else nearest
-
     def cast(self, array: Array, dtype: jnp.dtype) -> Array:
         """The array in this type, or as integers where nothing else is accepted."""
         if self.accepts == ("integer",):
@@ -174,11 +177,7 @@ class NonZeroDomain(ArrayDomain):
 
     def contains(self, value: Values) -> Values:
         """Elementwise membership; NaN is nowhere a member."""
-        return (value < 0) | (value > 0)
-
-    def distance_to_bound(self, value: Array) -> Array:
-        """How far it is to 0, for which alone this is negative."""
-        return jnp.abs(value) - tiny(value)
+        return is_positive(abs(value))
 
 
 class BinaryDomain(ArrayDomain):
@@ -188,10 +187,6 @@ class BinaryDomain(ArrayDomain):
         """Elementwise membership; NaN is nowhere a member."""
         between = (value > self.low) & (value < self.high)
         return super().contains(value) & ~between
-
-    def distance_to_bound(self, value: Array) -> Array:
-        """0 for members, and a negative number for all else."""
-        return -jnp.abs(value * (1 - value))
 
 
 @dataclass(frozen=True)

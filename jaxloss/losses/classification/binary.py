@@ -8,7 +8,7 @@ from jax.typing import ArrayLike
 
 from jaxloss.core.domains import ClassWeights, Logit, Probability, Unit
 from jaxloss.core.loss import loss
-from jaxloss.numerics import divide, log, log_or_finite, machine_epsilon
+from jaxloss.numerics import divide, log, weighted
 from jaxloss.numerics.custom_jvp import with_partials
 from jaxloss.numerics.logistic import sigmoid, sigmoid_cross_entropy, weighted_cross_entropy
 
@@ -77,11 +77,8 @@ def sigmoid_binary_cross_entropy(
     ),
 )
 def _binary_cross_entropy(p: Array, y: Array) -> Array:
-    """-y log p - (1 - y) log(1 - p), where neither logarithm is infinite if its factor is 0."""
-    # Less than 1 where 1 - y is 0, so that log(1 - p) is finite and its product with 0 is 0.
-    # Elsewhere the bound is at least 1, as 1 - y is then at least half the machine epsilon.
-    below = jnp.minimum(p, (1 - machine_epsilon(p)) + 2 * (1 - y))
-    return -(y * log_or_finite(p, y) + (1 - y) * jnp.log1p(-below))
+    """-y log p - (1 - y) log(1 - p), where a factor of 0 wins over an infinite logarithm."""
+    return weighted(y, -log(p)) + weighted(1 - y, -jnp.log1p(-p))
 
 
 @loss(

@@ -14,6 +14,7 @@ from jaxloss.core.domains import (
     ClassWeights,
     KeptLogits,
     Label,
+    Logits,
     NonNegative,
     Positive,
     Simplex,
@@ -29,7 +30,7 @@ from jaxloss.numerics import (
     weighted,
 )
 from jaxloss.numerics.logistic import softplus
-from jaxloss.numerics.soft_cross_entropy import expected_surprise
+from jaxloss.numerics.soft_cross_entropy import soft_cross_entropy
 from jaxloss.numerics.softmax import Parts, apart, entry, lowest, wide
 
 
@@ -112,7 +113,7 @@ def softmax_cross_entropy_with_integer_labels(
     elicits="distribution",
 )
 def softmax_cross_entropy(
-    logits: KeptLogits,
+    logits: Logits,
     targets: Simplex,
     *,
     label_smoothing: Unit | None = None,
@@ -158,13 +159,13 @@ def softmax_cross_entropy(
         Good (1952), Rational decisions, doi:10.1111/j.2517-6161.1952.tb00104.x.
         Smoothing: Szegedy et al. (2016), Rethinking the Inception architecture, arXiv:1512.00567.
     """
-    bounded = wide(bounded_by(softcap, logits))
+    bounded = bounded_by(softcap, logits)
     if label_smoothing is not None:
         mass = jnp.sum(targets, axis=-1, keepdims=True)
         targets = targets * (1 - label_smoothing) + mass * _evenly(bounded) * label_smoothing
     if class_weights is not None:
         targets = targets * class_weights
-    value = expected_surprise(bounded, targets)
+    value = soft_cross_entropy(bounded, targets)
     return value if z_loss is None else value + weighted(z_loss, logsumexp(bounded) ** 2)
 
 
@@ -238,8 +239,8 @@ def class_cross_entropies(logits: Array, parts: Parts) -> tuple[Array, Array]:
     Both are divided by the number of classes before they are summed, as a sum may overflow.
     """
     scores, share = wide(logits), 1 / logits.shape[-1]
-    # Which classes are masked is computed by arithmetic, not by a comparison, so that XLA fuses it
-    # with the sums into one pass (see `nan_outside` in core/validity.py). The product of a finite
+    # Which classes are masked is computed by arithmetic, not by a comparison, so that XLA:CPU
+    # fuses it with the sums into one pass. The product of a finite
     # logit with the least number of full precision is above -5; that of -inf is -inf.
     valid = jnp.minimum(jnp.maximum(lax.stop_gradient(scores) * tiny(scores) + 6, 0), 1)
     finite = jnp.minimum(jnp.maximum(scores, valid * lowest(scores)), -lowest(scores))

@@ -15,7 +15,7 @@ from jaxloss.core.derive import derive
 from jaxloss.core.domains import Label, Scores, Simplex
 from jaxloss.core.facts import Facts
 from jaxloss.core.loss import Loss, loss, margin
-from jaxloss.numerics import at_label, is_label, positive_part, square_sum, weighted
+from jaxloss.numerics import at_label, is_label, square_sum, weighted
 from jaxloss.numerics.softmax import exceeding, lowest
 
 Conjugate = Callable[[Array], Array]
@@ -124,7 +124,7 @@ def sparsemax(m: Array) -> Array:
         Blondel, Martins & Niculae (2020), Learning with Fenchel-Young losses, arXiv:1901.02324.
     """
     # With h = (1 - m)+ / 2 and i = min(h, 1) all three cases are i (2 h - i): h², or 2 h - 1 = -m.
-    half = positive_part(1 - m) / 2
+    half = jnp.maximum(1 - m, 0) / 2
     inner = jnp.minimum(half, 1)
     return inner * (2 * half - inner)
 
@@ -175,7 +175,7 @@ def multiclass_sparsemax(scores: Scores, labels: Label) -> Array:
     # p - e_y, as max(o - τ, 0) - e_y = max(o - e_y - τ, -e_y): p near 1 loses no digit of 1 - p.
     errors = jnp.maximum(shifted - one_hot - threshold, -one_hot)
     below = jnp.squeeze(threshold, axis=-1) - at_label(shifted, labels)
-    return square_sum(errors) / 2 + positive_part(below)
+    return square_sum(errors) / 2 + jnp.maximum(below, 0)
 
 
 @loss(
@@ -216,7 +216,7 @@ def multiclass_perceptron(scores: Scores, labels: Label) -> Array:
         experiments with perceptron algorithms, doi:10.3115/1118693.1118694.
     """
     others = jnp.where(is_label(labels, scores), -jnp.inf, scores)
-    return positive_part(exceeding(jnp.max(others, axis=-1), at_label(scores, labels)))
+    return jnp.maximum(exceeding(jnp.max(others, axis=-1), at_label(scores, labels)), 0)
 
 
 def _require_shifts_to_pass(conjugate: Conjugate, title: str, scores: Array) -> None:

@@ -18,7 +18,7 @@ from jaxloss.core.domains import Label, Positive, Scores
 from jaxloss.core.facts import Constant, Facts
 from jaxloss.core.loss import Loss, Margin, loss, refuse_unless_margin
 from jaxloss.losses.margin.hinge import hinge
-from jaxloss.numerics import abs_zero_grad, at_label, is_label, positive_part, square_sum
+from jaxloss.numerics import abs_zero_grad, at_label, is_label, square_sum
 from jaxloss.numerics.softmax import exceeding
 
 
@@ -152,7 +152,7 @@ def crammer_singer(scores: Scores, labels: Label, *, margin: Positive = 1.0) -> 
     """
     others = jnp.where(is_label(labels, scores), -jnp.inf, scores)
     score_gap = exceeding(jnp.max(others, axis=-1), at_label(scores, labels))
-    return positive_part(score_gap + margin)
+    return jnp.maximum(score_gap + margin, 0)
 
 
 @loss(

@@ -7,7 +7,7 @@ from jax import Array, lax
 
 from jaxloss.core.domains import Vector
 from jaxloss.core.loss import loss
-from jaxloss.numerics import clip, square_sum, unit
+from jaxloss.numerics import square_sum, unit
 
 
 @loss(convex=False, lipschitz=inf, smooth=inf, supremum=1.0)
@@ -81,4 +81,4 @@ def cosine_distance(predictions: Vector, targets: Vector) -> Array:
 def _within(x: Array, low: float, high: float) -> Array:
     """The number between bounds that only rounding puts it outside of, with the derivative 1."""
     # JAX's derivative of a clip is 0 beyond a bound, and 1/2 at it.
-    return x + lax.stop_gradient(clip(x, low, high) - x)
+    return x + lax.stop_gradient(jnp.clip(x, low, high) - x)

@@ -13,7 +13,7 @@ from jax.typing import ArrayLike
 from jaxloss.core.domains import Embeddings, NonNegative
 from jaxloss.core.loss import loss
 from jaxloss.kernels.moments import Batch, centred, products, square_sums
-from jaxloss.numerics import is_diagonal, positive_part, reciprocal
+from jaxloss.numerics import is_diagonal, reciprocal
 
 
 def barlow_twins_of(batch: Batch, first: Array, second: Array, *, redundancy: ArrayLike) -> Array:
@@ -97,7 +97,7 @@ def _variance_and_covariance_terms(
     deviations = jnp.where(squares == 0, 0, _root(squares)) / jnp.sqrt(freedom) * units
     others = jnp.where(is_diagonal(both), 0, both) / freedom[..., None]
     covariances = others * units[..., :, None] * units[..., None, :]
-    hinges = jnp.mean(positive_part(deviation - deviations), axis=-1)
+    hinges = jnp.mean(jnp.maximum(deviation - deviations, 0), axis=-1)
     return hinges, jnp.sum(covariances**2, axis=(-2, -1)) / x.shape[-1]
 
 

@@ -14,7 +14,7 @@ from jax.typing import ArrayLike
 from jaxloss.core.domains import Embeddings, Groups, Positive, Unit
 from jaxloss.core.loss import loss
 from jaxloss.kernels.contrastive import AnchorPairs, PairBlock, over_grouped_set
-from jaxloss.numerics import positive_part, quotient
+from jaxloss.numerics import quotient
 from jaxloss.numerics.logistic import softplus
 
 
@@ -172,7 +172,7 @@ def circle_of(pairs: AnchorPairs, *, gamma: ArrayLike, margin: ArrayLike) -> Arr
     """The value of each anchor, for pairs that may be on several devices."""
 
     def of_negatives(pairs: PairBlock, gamma: Array, margin: Array) -> Array:
-        return positive_part(pairs.cosines + margin) * (pairs.cosines - margin) * gamma
+        return jnp.maximum(pairs.cosines + margin, 0) * (pairs.cosines - margin) * gamma
 
     def of_positives(pairs: PairBlock, gamma: Array, margin: Array) -> Array:
         return (1 - pairs.cosines + margin) * (1 - pairs.cosines - margin) * gamma

@@ -12,7 +12,6 @@ from jax.typing import ArrayLike
 from jaxloss.core.domains import AtLeastOne, NonNegativeReal, Number, Point, Positive, Sign, Vector
 from jaxloss.core.loss import loss
 from jaxloss.losses.embedding.cosine import cosine_distance, cosine_similarity
-from jaxloss.numerics import positive_part
 from jaxloss.numerics.custom_jvp import with_partials
 from jaxloss.numerics.norms import p_norm
 
@@ -59,7 +58,7 @@ def minkowski_distance(predictions: Point, targets: Point, *, p: AtLeastOne = 2.
 )
 def _hinge_embedding(distance: Array, sign: Array, margin: ArrayLike) -> Array:
     # sign d + (1 - sign) margin / 2 is d, or margin - d: one formula, and no branch.
-    return positive_part(sign * distance + (1 - sign) * (margin / 2))
+    return jnp.maximum(sign * distance + (1 - sign) * (margin / 2), 0)
 
 
 def _within(distance: Array, margin: ArrayLike) -> Array:
@@ -139,5 +138,5 @@ def cosine_embedding(first: Vector, second: Vector, labels: Sign, *, margin: Num
         Bromley, Guyon, LeCun, Säckinger & Shah (1993), Signature verification using a siamese
         time delay neural network, doi:10.1142/S0218001493000339.
     """
-    excess = positive_part(cosine_similarity.function(first, second) - margin)
+    excess = jnp.maximum(cosine_similarity.function(first, second) - margin, 0)
     return jnp.where(labels > 0, cosine_distance.function(first, second), excess)

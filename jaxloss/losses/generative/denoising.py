@@ -19,7 +19,7 @@ from jaxloss.core.domains import ArrayDomain, Real
 from jaxloss.core.facts import Facts
 from jaxloss.core.loss import Loss
 from jaxloss.core.signature import Signature
-from jaxloss.numerics import as_array, clip, computing_dtype
+from jaxloss.numerics import as_array, computing_dtype
 from jaxloss.numerics.broadcasting import expand_trailing
 from jaxloss.numerics.logistic import sigmoid
 
@@ -56,7 +56,7 @@ class Denoising(Loss[Concatenate[Array, Array, Array, P]]):
         """
         level = as_array(log_snr)
         # At ±inf a product of two factors, as in `clean_prediction`, may be 0 times infinity.
-        level = clip(level.astype(computing_dtype(level)), -_FARTHEST, _FARTHEST)
+        level = jnp.clip(level.astype(computing_dtype(level)), -_FARTHEST, _FARTHEST)
         return self.function(level, **hyperparameters) + 0 * level  # NaN stays
 
     def compute(self, *arrays: Array, **hyperparameters: Any) -> Array:

@@ -10,7 +10,7 @@ from jax import Array
 
 from jaxloss.core.domains import Label, LogProbabilities, NonNegativeReal, Real, Variance
 from jaxloss.core.loss import loss
-from jaxloss.numerics import at_label, log, log_or_finite, relative_excess, tiny, zero_if_weightless
+from jaxloss.numerics import at_label, log, relative_excess, weighted
 from jaxloss.numerics.custom_jvp import with_partials
 from jaxloss.numerics.standardise import over_scale
 
@@ -22,7 +22,7 @@ from jaxloss.numerics.standardise import over_scale
     lambda _, rates, targets: -jnp.where((rates == 0) & (targets == 0), 0, log(rates)),
 )
 def _poisson(rates: Array, targets: Array) -> Array:
-    return rates - targets * log_or_finite(rates, targets)
+    return rates - weighted(targets, log(rates))
 
 
 @loss(
@@ -64,18 +64,6 @@ def poisson_nll(rates: NonNegativeReal, targets: NonNegativeReal) -> Array:
     return _poisson(rates, targets)
 
 
-# Bounds in place of a select, beside which XLA on a CPU does not fuse a sum; the partials leave the
-# bounds out.
-@with_partials(
-    lambda _, targets, x: zero_if_weightless(targets, x),
-    lambda _, targets, __: targets,
-)
-def _times(targets: Array, x: Array) -> Array:
-    """The product for targets >= 0, where a target of 0 wins over infinity."""
-    bound = 1 / jnp.maximum(tiny(x) - targets, 0)  # infinite, but where the target is 0
-    return targets * jnp.maximum(jnp.minimum(x, bound), -bound)
-
-
 @loss(
     convex=True,
     strictly_convex=True,
@@ -111,7 +99,7 @@ def poisson_nll_with_log_rates(log_rates: Real, targets: NonNegativeReal) -> Arr
         McCullagh & Nelder (1989), Generalized linear models, ch. 6,
         doi:10.1007/978-1-4899-3242-6.
     """
-    return jnp.exp(log_rates) - _times(targets, log_rates)
+    return jnp.exp(log_rates) - weighted(targets, log_rates)
 
 
 @loss(

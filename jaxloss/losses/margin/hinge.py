@@ -12,7 +12,6 @@ from jax import Array
 
 from jaxloss.core.domains import Positive
 from jaxloss.core.loss import margin
-from jaxloss.numerics import positive_part
 
 
 @margin(
@@ -52,7 +51,7 @@ def hinge(m: Array, *, margin: Positive = 1.0) -> Array:
     References:
         Cortes & Vapnik (1995), Support-vector networks, doi:10.1007/BF00994018.
     """
-    return positive_part(margin - m)
+    return jnp.maximum(margin - m, 0)
 
 
 @margin(
@@ -93,7 +92,7 @@ def squared_hinge(m: Array, *, margin: Positive = 1.0) -> Array:
     References:
         Tang (2013), Deep learning using linear support vector machines, arXiv:1306.0239.
     """
-    shortfall = positive_part(margin - m)
+    shortfall = jnp.maximum(margin - m, 0)
     return shortfall * shortfall
 
 
@@ -142,7 +141,7 @@ def cubed_hinge(m: Array, *, margin: Positive = 1.0) -> Array:
         Janocha & Czarnecki (2017), On loss functions for deep neural networks in classification,
         arXiv:1702.05659.
     """
-    shortfall = positive_part(margin - m)
+    shortfall = jnp.maximum(margin - m, 0)
     return shortfall * shortfall * shortfall
 
 
@@ -194,7 +193,7 @@ def smoothed_hinge(m: Array) -> Array:
         loss minimization, arXiv:1209.1873.
     """
     # Both branches in one product, as in `huber`: min(half, 1/2) stands for either.
-    half = positive_part(1 - m) / 2
+    half = jnp.maximum(1 - m, 0) / 2
     inner = jnp.minimum(half, 0.5)
     return inner * (half - inner / 2) * 4
 
@@ -238,7 +237,7 @@ def modified_huber(m: Array) -> Array:
         convex risk minimization, doi:10.1214/aos/1079120130.
     """
     # As in `smoothed_hinge`: min(half, 1) makes one product of the parabola and its tangent.
-    half = positive_part(1 - m) / 2
+    half = jnp.maximum(1 - m, 0) / 2
     inner = jnp.minimum(half, 1)
     return inner * (2 * half - inner) * 4
 
@@ -278,4 +277,4 @@ def perceptron(m: Array) -> Array:
         Rosenblatt (1958), The perceptron: a probabilistic model for information storage and
         organization in the brain, doi:10.1037/h0042519.
     """
-    return positive_part(-m)
+    return jnp.maximum(-m, 0)

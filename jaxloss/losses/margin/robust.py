@@ -10,9 +10,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from jaxloss.core.loss import margin
-from jaxloss.numerics import clip
-from jaxloss.numerics.custom_jvp import with_partials
-from jaxloss.numerics.logistic import sigmoid, softplus
+from jaxloss.numerics.logistic import sigmoid
 from jaxloss.numerics.special import arctan
 
 
@@ -55,7 +53,7 @@ def ramp(m: Array) -> Array:
         Ghosh, Manwani & Sastry (2015), Making risk minimization tolerant to label noise,
         doi:10.1016/j.neucom.2014.09.081.
     """
-    return clip((1 - m) / 2, 0, 1)
+    return jnp.clip((1 - m) / 2, 0, 1)
 
 
 @margin(
@@ -99,15 +97,6 @@ def sigmoid_margin(m: Array) -> Array:
     return sigmoid(-m)
 
 
-# -2 s² (1 - s) with s = sigmoid(-m), and s² = exp(-2 softplus(m)): a factor that occurs twice would
-# be kept in memory.
-@with_partials(lambda _, m: -2 * jnp.exp(-2 * softplus(m)) * sigmoid(m))
-def _squared_probability(m: Array) -> Array:
-    """The square of the probability of the other label, sigmoid(-m)."""
-    other = sigmoid(-m)
-    return other * other
-
-
 @margin(
     convex=False,
     strictly_convex=False,
@@ -148,7 +137,7 @@ def savage(m: Array) -> Array:
         Brier (1950), Verification of forecasts expressed in terms of probability,
         doi:10.1175/1520-0493(1950)078<0001:VOFEIT>2.0.CO;2.
     """
-    return _squared_probability(m)
+    return sigmoid(-m) ** 2
 
 
 @margin(

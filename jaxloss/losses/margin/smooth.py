@@ -11,7 +11,7 @@ from jax import Array
 
 from jaxloss.core.domains import Positive
 from jaxloss.core.loss import margin
-from jaxloss.numerics import positive_part, quotient
+from jaxloss.numerics import quotient
 from jaxloss.numerics.custom_jvp import with_partials
 from jaxloss.numerics.logistic import sigmoid, softplus
 
@@ -115,7 +115,7 @@ def _joint_share(m: Array, q: Array) -> Array:
 )
 def _dwd(m: Array, q: Array) -> Array:
     """The tail has the value 1 / (q + 1) and the derivative -1 at the joint q / (q + 1)."""
-    return positive_part(q / (q + 1) - m) + _joint_share(m, q) ** q / (q + 1)
+    return jnp.maximum(q / (q + 1) - m, 0) + _joint_share(m, q) ** q / (q + 1)
 
 
 def _dwd_link(score: Array, joint: Array, power: Array) -> Array:

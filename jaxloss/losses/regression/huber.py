@@ -12,7 +12,7 @@ from jax.typing import ArrayLike
 
 from jaxloss.core.domains import NonNegative, Positive
 from jaxloss.core.loss import distance
-from jaxloss.numerics import positive_part, quotient, tiny
+from jaxloss.numerics import quotient, tiny
 from jaxloss.numerics.custom_jvp import with_partials
 from jaxloss.numerics.robust_kernels import (
     altitude,
@@ -31,7 +31,7 @@ from jaxloss.numerics.special import mean_excess
 # functions of the inputs alone, so that a gradient is one pass that keeps no |r| and no inner.
 @with_partials(
     lambda _, residual, delta: jnp.clip(residual, -delta, delta),
-    lambda _, residual, delta: positive_part(jnp.abs(residual) - delta),
+    lambda _, residual, delta: jnp.maximum(jnp.abs(residual) - delta, 0),
 )
 def _huber(residual: Array, delta: ArrayLike) -> Array:
     size = jnp.abs(residual)
@@ -264,20 +264,43 @@ def log_cosh(residual: Array) -> Array:
 
 @with_partials(
     lambda _, residual, scale: softsign(residual, scale),
-    lambda _, residual, scale: _fair_by_scale(quotient(jnp.abs(residual), scale)) * scale,
+    lambda _, residual, scale: _fair_by_scale(residual, scale),
 )
 def _fair(residual: Array, scale: ArrayLike) -> Array:
     # Multiplied by the scale twice: its square alone may overflow or underflow.
     return magnitude_less_log1p(residual / scale) * scale * scale
 
 
-@with_partials(lambda _, x: quotient(x, 1 + x) ** 2)
-def _fair_by_scale(x: Array) -> Array:
+@with_partials(
+    lambda _, residual, scale: jnp.sign(residual) * _fair_growth(jnp.abs(residual) / scale),
+    lambda _, residual, scale: _fair_by_scale_twice(jnp.abs(residual) / scale),
+)
+def _fair_by_scale(residual: Array, scale: ArrayLike) -> Array:
+    return _fair_slope(jnp.abs(residual) / scale) * scale
+
+
+@with_partials(lambda _, x: _fair_growth(x))
+def _fair_slope(x: Array) -> Array:
     """2 (x - log(1 + x)) - x² / (1 + x) for x >= 0, whose terms cancel near 0: it is x³ / 3."""
     # By log(1 + x) = 2 x / (2 + x) (1 + mean_excess(x)), the terms of order x² are gone exactly:
     # what is left is x³ / ((1 + x) (2 + x)) - 4 x / (2 + x) mean_excess(x), about x³ / 2 - x³ / 6.
     share = x / (2 + x)
     return x * (x / (1 + x) * share - 4 / (2 + x) * mean_excess(x))
+
+
+def _fair_growth(x: Array) -> Array:
+    """The derivative x² / (1 + x)² of the slope."""
+    return quotient(x, 1 + x) ** 2
+
+
+def _fair_by_scale_twice(x: Array) -> Array:
+    """The slope less x times its derivative, whose terms of order x cancel for large x."""
+    # There it is x (2 + 3 x) / (1 + x)² - 2 log(1 + x).
+    small = x < 1
+    near, far = jnp.where(small, x, 0), jnp.where(small, 1, x)
+    below = _fair_slope(near) - near * _fair_growth(near)
+    above = quotient(far, 1 + far) * quotient(2 + 3 * far, 1 + far) - 2 * jnp.log1p(far)
+    return jnp.where(small, below, above)
 
 
 @distance(

@@ -12,7 +12,7 @@ from jax import Array
 
 from jaxloss.core.domains import Extended, Positive
 from jaxloss.core.loss import distance
-from jaxloss.numerics import machine_epsilon, positive_part, quotient
+from jaxloss.numerics import machine_epsilon, quotient
 from jaxloss.numerics.custom_jvp import with_partials
 from jaxloss.numerics.robust_kernels import (
     biweight,
@@ -187,7 +187,7 @@ def welsch(residual: Array, *, scale: Positive = 2.9846) -> Array:
 
 
 @with_partials(
-    lambda _, residual, scale: residual * positive_part(1 - quotient(residual, scale) ** 2) ** 2,
+    lambda _, residual, scale: residual * jnp.maximum(1 - quotient(residual, scale) ** 2, 0) ** 2,
     lambda _, residual, scale: _tukey_by_scale(quotient(residual, scale)) * scale / 3,
 )
 def _tukey(residual: Array, scale: Array) -> Array:

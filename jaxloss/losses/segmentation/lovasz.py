@@ -14,7 +14,7 @@ from jax import Array
 from jaxloss.core.domains import PixelLabels, PixelLogits, PixelScores, PixelSigns
 from jaxloss.core.loss import loss
 from jaxloss.kernels.sorting import descending_order, in_order
-from jaxloss.numerics import divide, expm1, is_label, log_softmax, positive_part
+from jaxloss.numerics import divide, expm1, is_label, log_softmax
 
 
 def _jaccard_extension(errors: Array, inside: Array, counts: Array) -> Array:
@@ -71,7 +71,7 @@ def lovasz_hinge(scores: PixelScores, labels: PixelSigns, *, where: Array) -> Ar
         Berman, Rannen Triki & Blaschko (2018), The Lovász-Softmax loss, arXiv:1705.08790.
         Yu & Blaschko (2018), The Lovász hinge, arXiv:1512.07797.
     """
-    return _jaccard_extension(positive_part(1 - labels * scores), labels > 0, where)
+    return _jaccard_extension(jnp.maximum(1 - labels * scores, 0), labels > 0, where)
 
 
 @loss(convex=False, supremum=1.0)

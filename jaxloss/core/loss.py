@@ -181,7 +181,8 @@ class Loss(Generic[P]):
     def values(self, *arrays: Array, counted: Array | None, **keywords: Any) -> Array:
         """One value for each example: where it does not count, any finite number."""
         if counted is not None and not self.signature.is_set:
-            arrays = self.signature.fill_masked(counted, arrays)
+            has_options = any(x is not None for x in keywords.values())
+            arrays = self.signature.hide_masked(counted, arrays, fill_all=has_options)
         return self(*arrays, **keywords)
 
     @functools.cached_property

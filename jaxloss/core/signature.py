@@ -20,7 +20,7 @@ from jaxloss.core.axes import lengths
 from jaxloss.core.domains import ArrayDomain, HyperDomain
 from jaxloss.core.masking import fill
 from jaxloss.core.unknown_options import advice
-from jaxloss.numerics import as_argument, computing_dtype
+from jaxloss.numerics import as_argument, computing_dtype, masked_gradient
 from jaxloss.numerics.broadcasting import Shape
 
 _CONCRETE = (int, float, np.generic, np.ndarray, list, tuple)
@@ -230,6 +230,21 @@ class Signature:
         """The arrays, harmless behind the mask; what all examples share stays as it is."""
         pairs = zip(self.domains, arrays, strict=True)
         return tuple(x if domain.common else fill(mask, domain.benign, x) for domain, x in pairs)
+
+    def hide_masked(
+        self, mask: Array, arrays: Sequence[Array], *, fill_all: bool
+    ) -> tuple[Array, ...]:
+        """The arrays, harmless in what is made of the values that count, and in its gradient.
+
+        What is kept in its own type is large, and not filled, which would be a copy of it, but
+        without a gradient behind the mask. Not so if all are to be filled, as an option would take
+        part in what is behind the mask too.
+        """
+        filled = self.fill_masked(mask, arrays)
+        if fill_all:
+            return filled
+        triples = zip(self.domains, arrays, filled, strict=True)
+        return tuple(masked_gradient(x, mask) if d.kept else y for d, x, y in triples)
 
 
 def as_leaf(value: Any) -> Any:

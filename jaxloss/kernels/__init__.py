@@ -1,1 +1,1 @@
-"""How sums over examples, pairs, windows, chunks and sorted arrays are computed in bounded memory."""
+"""How sums over examples, pairs, windows and chunks are made in few passes and bounded memory."""

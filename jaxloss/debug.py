@@ -16,6 +16,7 @@ from jaxloss.core.objective import Objective
 from jaxloss.core.signature import Signature
 from jaxloss.core.term import Term
 from jaxloss.core.validity import in_domain
+from jaxloss.numerics import computing_dtype
 
 AnyArray = NDArray[Any]
 
@@ -130,7 +131,7 @@ def _seen(signature: Signature, term: Term, batch: Batch) -> Seen:
         arrays = signature.fill_masked(inputs.mask, arrays)
     numbers = {k: jnp.asarray(v) for k, v in term.traced.items() if v is not None}
     contained = {k: signature.hyperparameters[k].domain.contains(v) for k, v in numbers.items()}
-    inside = in_domain(signature, signature.cast(arrays)) | contained
+    inside = in_domain(signature, signature.cast(arrays, computing_dtype(*arrays))) | contained
     values, amounts = term.measure(batch)
     of_arrays = dict(zip(signature.arrays, arrays, strict=True))
     return Seen(of_arrays, numbers, inside, values, amounts, term.reduction(values, amounts))

@@ -163,7 +163,7 @@ class Loss(Generic[P]):
             **keywords: The hyper-parameters, and for a set `where`.
         """
         alone = weights is None and counted is None
-        if not self.signature.by_blocks or (alone and self._is_arithmetic):
+        if not self.signature.by_blocks or (alone and self._is_arithmetic(arrays)):
             values = self.values(*arrays, counted=counted, **keywords)
             return sum_of(values, weights, counted, divisor)
         refuse_misfits(self.__name__, self.signature.arrays, arrays)
@@ -185,8 +185,7 @@ class Loss(Generic[P]):
             arrays = self.signature.hide_masked(counted, arrays, fill_all=has_options)
         return self(*arrays, **keywords)
 
-    @functools.cached_property
-    def _is_arithmetic(self) -> bool:
+    def _is_arithmetic(self, _: Sequence[Array]) -> bool:
         """Whether NaN gets through the formula without a check, and its sum is one pass."""
         return False
 
@@ -199,15 +198,24 @@ class Loss(Generic[P]):
             batch = self.signature.batch_of(arrays[0].shape)
             return map_by_blocks(self._checked_value, batch, arrays, keywords)
 
-    def _prepare(
-        self, arrays: Sequence[Array], keywords: Mapping[str, Any]
-    ) -> tuple[list[Array], dict[str, Any]]:
-        """The arrays and hyper-parameters as the function wants them: of one dtype, unmasked."""
-        cast, dtype = self.signature.cast(arrays), computing_dtype(*arrays)
-        numbers = cast_numbers(self.signature, keywords, arrays[0].shape, dtype)
-        if self.signature.is_set:
+    def _checked_value(self, arrays: Sequence[Array], keywords: Mapping[str, Any]) -> Array:
+        """The value, NaN with a NaN gradient where an array or a number is outside its domain."""
+        signature, dtype = self.signature, computing_dtype(*arrays)
+        cast, numbers = (
+            signature.cast(arrays, dtype),
+            cast_numbers(signature, keywords, arrays[0].shape, dtype),
+        )
+        if signature.is_set:
             cast, numbers["where"] = self._count_elements(keywords.get("where"), cast)
-        return cast, numbers
+        if self._is_arithmetic(cast):
+            return self._value(cast, numbers)
+        valid = all_in_domain(signature, cast, numbers)
+        if not signature.first.kept:
+            # In the input too: no gradient leads back to logits that no label points at.
+            cast[0] = nan_gradient(cast[0], valid)
+        value = self._value(cast, numbers)
+        inside = expand_trailing(valid, value.ndim)
+        return jnp.where(inside, nan_gradient(value, inside & ~jnp.isnan(value)), jnp.nan)
 
     def _count_elements(
         self, where: Array | None, arrays: Sequence[Array]
@@ -221,19 +229,6 @@ class Loss(Generic[P]):
         mask = as_mask(signature.name, as_array(where), *signature.mask_shapes(arrays, shape))
         filled = signature.fill_masked(mask, arrays)
         return list(filled), mask if mask.ndim == len(shape) else broadcast_prefix(mask, shape)
-
-    def _checked_value(self, arrays: Sequence[Array], keywords: Mapping[str, Any]) -> Array:
-        """The value, NaN with a NaN gradient where an array or a number is outside its domain."""
-        cast, numbers = self._prepare(arrays, keywords)
-        if self._is_arithmetic:
-            return self._value(cast, numbers)
-        valid = all_in_domain(self.signature, cast, numbers)
-        if not self.signature.first.kept:
-            # In the input too: no gradient leads back to logits that no label points at.
-            cast[0] = nan_gradient(cast[0], valid)
-        value = self._value(cast, numbers)
-        inside = expand_trailing(valid, value.ndim)
-        return jnp.where(inside, nan_gradient(value, inside & ~jnp.isnan(value)), jnp.nan)
 
     def _value(self, arrays: Sequence[Array], numbers: Mapping[str, Any]) -> Array:
         """The value, once it is one number an example, or where a set is one, an element."""
@@ -263,9 +258,8 @@ class Distance(Loss[Concatenate[Array, Array, P]]):
         r"    predictions: Real numbers, \1\n    targets: What they are to be, likewise.",
     )
 
-    @functools.cached_property
-    def _is_arithmetic(self) -> bool:
-        return not self.signature.hyperparameters and is_arithmetic(self.function, 1)
+    def _is_arithmetic(self, arrays: Sequence[Array]) -> bool:
+        return not self.signature.hyperparameters and is_arithmetic(self.compute, arrays)
 
     @property
     def rho(self) -> Callable[..., Array]:

@@ -20,7 +20,7 @@ from jaxloss.core.axes import lengths
 from jaxloss.core.domains import ArrayDomain, HyperDomain
 from jaxloss.core.masking import fill
 from jaxloss.core.unknown_options import advice
-from jaxloss.numerics import as_argument, computing_dtype, masked_gradient
+from jaxloss.numerics import as_argument, masked_gradient
 from jaxloss.numerics.broadcasting import Shape
 
 _CONCRETE = (int, float, np.generic, np.ndarray, list, tuple)
@@ -190,9 +190,8 @@ class Signature:
         self.validate({name: np.array([])})  # which no domain refuses
         return self.hyperparameters[name].domain
 
-    def cast(self, arrays: Sequence[Array]) -> list[Array]:
+    def cast(self, arrays: Sequence[Array], dtype: Any) -> list[Array]:
         """The arrays in the computing dtype, or as integers."""
-        dtype = computing_dtype(*arrays)
         return [d.cast(x, dtype) for d, x in zip(self.domains, arrays, strict=True)]
 
     def batch_of(self, leader: Shape) -> Shape:

@@ -5,7 +5,7 @@ A concrete hyper-parameter outside its domain is refused when it is bound. What 
 """
 
 import functools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax.numpy as jnp
@@ -47,34 +47,29 @@ def cast_numbers(
 def all_in_domain(
     signature: Signature, arrays: Sequence[Array], numbers: Mapping[str, Any]
 ) -> Array:
-    """In which examples all values lie inside their domains: one for each, or one for all."""
-    batch = len(signature.batch_of(arrays[0].shape))
-    of_arrays = [expand_trailing(check, batch) for check in _arrays_in_domain(signature, arrays)]
-    of_numbers = list(_numbers_in_domain(signature, numbers))
-    return signature.on_all_devices(_all(of_arrays), _all(of_numbers) if of_numbers else None)
+    """In which examples all values lie inside their domains: one for each, or one for all.
+
+    Of the numbers, as `cast_numbers` gives them, those outside are NaN.
+    """
+    batch = arrays[0].ndim - signature.event_axes
+    valid = jnp.ones((), bool)
+    for domain, inside in zip(
+        signature.domains, in_domain(signature, arrays).values(), strict=True
+    ):
+        if not domain.kept:
+            every = jnp.all(inside, axis=tuple(range(-len(domain.axes), 0)))
+            valid = valid & expand_trailing(every, batch)
+    given = [x for name, x in numbers.items() if name != "where" and x is not None]
+    checks = [~jnp.any(jnp.isnan(number)) for number in given]
+    of_numbers = functools.reduce(jnp.logical_and, checks) if checks else None
+    return signature.on_all_devices(valid, of_numbers)
 
 
 def in_domain(signature: Signature, arrays: Sequence[Array]) -> dict[str, Array]:
     """Which entries of each array lie in its domain, by the name of the array."""
-    sizes = signature.axis_sizes([array.shape for array in arrays])
     pairs = list(zip(signature.arrays.items(), arrays, strict=True))
+    if signature.elementwise:
+        return {name: domain.contains(array) for (name, domain), array in pairs}
+    sizes = signature.axis_sizes([array.shape for array in arrays])
     counts = {domain.counts: array for (_, domain), array in pairs if domain.counts}
     return {name: domain.members(array, sizes, counts) for (name, domain), array in pairs}
-
-
-def _all(checks: list[Array]) -> Array:
-    return functools.reduce(jnp.logical_and, checks, jnp.ones((), bool))
-
-
-def _arrays_in_domain(signature: Signature, arrays: Sequence[Array]) -> Iterator[Array]:
-    """For each array that is checked, in which examples all of it lies in its domain."""
-    pairs = zip(signature.domains, in_domain(signature, arrays).values(), strict=True)
-    for domain, inside in pairs:
-        if not domain.kept:
-            yield jnp.all(inside, axis=tuple(range(-len(domain.axes), 0)))
-
-
-def _numbers_in_domain(signature: Signature, numbers: Mapping[str, Any]) -> Iterator[Array]:
-    for name, value in numbers.items():
-        if name != "where" and value is not None:
-            yield jnp.all(signature.hyperparameters[name].domain.contains(value))

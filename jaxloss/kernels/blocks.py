@@ -351,13 +351,13 @@ class Each:
         return summed
 
 
-def is_arithmetic(function: Callable[..., Array], count: int) -> bool:
-    """Whether a function of so many numbers is made of sums, products and magnitudes alone.
+def is_arithmetic(function: Callable[..., Array], arrays: Sequence[Array]) -> bool:
+    """Whether a function of arrays is made of sums, products and magnitudes alone.
 
     XLA:CPU makes one pass of the sum of such values, which blocks would only make slower; and NaN
     gets through all of it.
     """
-    return _is_arithmetic(jax.make_jaxpr(function)(*[0.0] * count).jaxpr)
+    return _is_arithmetic(jax.make_jaxpr(function)(*arrays).jaxpr)
 
 
 def _is_arithmetic(jaxpr: Jaxpr) -> bool:

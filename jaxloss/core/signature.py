@@ -2,8 +2,7 @@
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, field
 from typing import Any, Self
 
 import numpy as np
@@ -46,6 +45,12 @@ class Signature:
             the loss takes `where`, which says which elements count.
         axis_name: The axis of a mesh over which an event is spread, if any, so that the arrays of
             one device are a part of it.
+        domains: The domains of the arrays, in order.
+        first: That of the first array, whose leading axes are the batch.
+        event_axes: How many axes of the first array are one example.
+        takes_targets: Whether there is another array beside the predictions.
+        elementwise: Whether each value depends on one number of each array.
+        by_blocks: Whether an example is a number or a row, so that sums may be formed by blocks.
     """
 
     name: str
@@ -53,6 +58,25 @@ class Signature:
     hyperparameters: Mapping[str, HyperParameter]
     is_set: bool = False
     axis_name: str | None = None
+    domains: tuple[ArrayDomain, ...] = field(init=False, repr=False, compare=False)
+    first: ArrayDomain = field(init=False, repr=False, compare=False)
+    event_axes: int = field(init=False, repr=False, compare=False)
+    takes_targets: bool = field(init=False, repr=False, compare=False)
+    elementwise: bool = field(init=False, repr=False, compare=False)
+    by_blocks: bool = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Derive from the arrays what is asked at each call."""
+        domains = tuple(self.arrays.values())
+        first, alone = domains[0], not self.is_set and self.axis_name is None
+        vars(self).update(
+            domains=domains,
+            first=first,
+            event_axes=len(first.axes),
+            takes_targets=len(domains) > 1,
+            elementwise=not self.is_set and not any(domain.axes for domain in domains),
+            by_blocks=alone and len(first.axes) <= 1 and not first.kept,
+        )
 
     @classmethod
     def of(cls, function: Callable[..., Array], arrays: Mapping[str, Any] | None = None) -> Self:
@@ -78,41 +102,10 @@ class Signature:
         signature.validate({name: default for name, (_, default) in hyper.items()})
         return signature
 
-    @cached_property
-    def domains(self) -> tuple[ArrayDomain, ...]:
-        """The domains of the arrays, in order."""
-        return tuple(self.arrays.values())
-
-    @property
-    def first(self) -> ArrayDomain:
-        """The domain of the first array, whose leading axes are the batch."""
-        return self.domains[0]
-
-    @cached_property
-    def elementwise(self) -> bool:
-        """Whether each value depends on one number of each array."""
-        return not self.is_set and not any(domain.axes for domain in self.domains)
-
-    @cached_property
-    def by_blocks(self) -> bool:
-        """Whether the sum over examples, a number or a row each, may be formed block by block."""
-        alone = not self.is_set and self.axis_name is None
-        return alone and self.event_axes <= 1 and not self.first.kept
-
     @property
     def takes_where(self) -> bool:
         """Whether a call takes a mask of what counts, as an objective does of any loss."""
         return self.is_set
-
-    @property
-    def takes_targets(self) -> bool:
-        """Whether there is another array beside the predictions."""
-        return len(self.domains) > 1
-
-    @property
-    def event_axes(self) -> int:
-        """How many axes of the first array are one example."""
-        return len(self.first.axes)
 
     def as_inspect(self) -> inspect.Signature:
         """The form that `help` and `inspect.signature` show."""
@@ -196,7 +189,7 @@ class Signature:
 
     def batch_of(self, leader: Shape) -> Shape:
         """The axes of the first array's shape that are in front of the event."""
-        return leader[: max(len(leader) - len(self.domains[0].axes), 0)]
+        return leader[: max(len(leader) - self.event_axes, 0)]
 
     def elements_of(self, leader: Shape) -> Shape:
         """The axes of the first array's shape that a mask counts: the batch, and those of a set."""

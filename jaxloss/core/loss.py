@@ -24,7 +24,7 @@ from jaxloss.core.masking import as_mask
 from jaxloss.core.reduction import sum_of, weigh
 from jaxloss.core.signature import Signature
 from jaxloss.core.validity import all_in_domain, cast_numbers
-from jaxloss.kernels.blocks import is_arithmetic, map_by_blocks, sum_by_blocks
+from jaxloss.kernels.blocks import map_by_blocks, sum_by_blocks
 from jaxloss.numerics import as_array, computing_dtype, nan_gradient
 from jaxloss.numerics.broadcasting import broadcast_prefix, expand_trailing
 
@@ -162,8 +162,7 @@ class Loss(Generic[P]):
             divisor: What the sum is divided by, if anything; where it is 0, so is the result.
             **keywords: The hyper-parameters, and for a set `where`.
         """
-        alone = weights is None and counted is None
-        if not self.signature.by_blocks or (alone and self._is_arithmetic(arrays)):
+        if not self.signature.by_blocks:
             values = self.values(*arrays, counted=counted, **keywords)
             return sum_of(values, weights, counted, divisor)
         refuse_misfits(self.__name__, self.signature.arrays, arrays)
@@ -185,10 +184,6 @@ class Loss(Generic[P]):
             arrays = self.signature.hide_masked(counted, arrays, fill_all=has_options)
         return self(*arrays, **keywords)
 
-    def _is_arithmetic(self, _: Sequence[Array]) -> bool:
-        """Whether NaN gets through the formula without a check, and its sum is one pass."""
-        return False
-
     def _trace(self, *arrays: Array, **keywords: Any) -> Array:
         """The checked value, while it is traced for the compiler."""
         refuse_misfits(self.__name__, self.signature.arrays, arrays)
@@ -201,14 +196,10 @@ class Loss(Generic[P]):
     def _checked_value(self, arrays: Sequence[Array], keywords: Mapping[str, Any]) -> Array:
         """The value, NaN with a NaN gradient where an array or a number is outside its domain."""
         signature, dtype = self.signature, computing_dtype(*arrays)
-        cast, numbers = (
-            signature.cast(arrays, dtype),
-            cast_numbers(signature, keywords, arrays[0].shape, dtype),
-        )
+        cast = signature.cast(arrays, dtype)
+        numbers = cast_numbers(signature, keywords, arrays[0].shape, dtype)
         if signature.is_set:
             cast, numbers["where"] = self._count_elements(keywords.get("where"), cast)
-        if self._is_arithmetic(cast):
-            return self._value(cast, numbers)
         valid = all_in_domain(signature, cast, numbers)
         if not signature.first.kept:
             # In the input too: no gradient leads back to logits that no label points at.
@@ -257,9 +248,6 @@ class Distance(Loss[Concatenate[Array, Array, P]]):
         r"(?m)^    \w+: `predictions - targets`, (.*)$",
         r"    predictions: Real numbers, \1\n    targets: What they are to be, likewise.",
     )
-
-    def _is_arithmetic(self, arrays: Sequence[Array]) -> bool:
-        return not self.signature.hyperparameters and is_arithmetic(self.compute, arrays)
 
     @property
     def rho(self) -> Callable[..., Array]:

@@ -18,7 +18,6 @@ import jax
 import jax.numpy as jnp
 from jax import Array, lax
 from jax.custom_derivatives import SymbolicZero
-from jax.extend.core import Jaxpr, jaxprs_in_params
 
 from jaxloss.numerics import divide
 from jaxloss.numerics.active import activity, none_active, only, with_active
@@ -29,7 +28,6 @@ PyTree = Any
 Inputs = tuple[PyTree, PyTree]  # examples, and what they share
 OfBlock = Callable[[PyTree, PyTree], Array]
 
-_ARITHMETIC = {"abs", "add", "div", "integer_pow", "mul", "neg", "square", "sub"}
 _NARROW = 2  # bytes
 
 numbers_at_once = jax.make_user_context(1 << 18)
@@ -349,23 +347,6 @@ class Each:
     def _sum_of_events(self, x: Array) -> Array:
         summed: Array = jnp.sum(x, axis=tuple(range(len(self.cut.batch), x.ndim)))
         return summed
-
-
-def is_arithmetic(function: Callable[..., Array], arrays: Sequence[Array]) -> bool:
-    """Whether a function of arrays is made of sums, products and magnitudes alone.
-
-    XLA:CPU makes one pass of the sum of such values, which blocks would only make slower; and NaN
-    gets through all of it.
-    """
-    return _is_arithmetic(jax.make_jaxpr(function)(*arrays).jaxpr)
-
-
-def _is_arithmetic(jaxpr: Jaxpr) -> bool:
-    inner = {step: list(jaxprs_in_params(step.params)) for step in jaxpr.eqns}
-    return all(
-        all(map(_is_arithmetic, inside)) if inside else step.primitive.name in _ARITHMETIC
-        for step, inside in inner.items()
-    )
 
 
 def _is_narrow(x: Array) -> bool:

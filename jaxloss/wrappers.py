@@ -138,8 +138,8 @@ def clipped(loss: Loss[...]) -> Loss[...]:
 
     def function(*arrays: Array, ceiling: Positive = 1.0, **rest: Any) -> Array:
         value = inner(*arrays, **rest)
-        # The ceiling is made NaN where the value is: in a sum on a CPU, XLA's minimum loses NaN.
-        return jnp.minimum(value, ceiling)
+        # In a sum on a CPU, XLA's minimum loses a NaN that numbers inside their domains made.
+        return jnp.where(jnp.isnan(value), value, jnp.minimum(value, ceiling))
 
     unbounded = loss.facts.convex is True and loss.facts.supremum == math.inf
     facts = Facts(

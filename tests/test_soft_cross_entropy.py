@@ -1,4 +1,4 @@
-"""Expected surprise at soft targets: exact to the edges, and to the second order."""
+"""Cross-entropy at soft targets: exact to the edges, and to the second order."""
 
 import functools
 

@@ -18,6 +18,7 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from jaxloss.core.axes import refuse_misfits
+from jaxloss.core.batch import PyTree
 from jaxloss.core.domains import Real, Score, Sign
 from jaxloss.core.facts import Facts
 from jaxloss.core.masking import as_mask
@@ -29,7 +30,6 @@ from jaxloss.numerics import as_array, computing_dtype, nan_gradient
 from jaxloss.numerics.broadcasting import broadcast_prefix, expand_trailing
 
 P = ParamSpec("P")
-PyTree = Any
 
 ArrayOrList: TypeAlias = (
     ArrayLike

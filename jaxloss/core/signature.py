@@ -220,8 +220,7 @@ class Signature:
 
     def fill_masked(self, mask: Array, arrays: Sequence[Array]) -> tuple[Array, ...]:
         """The arrays, harmless behind the mask; what all examples share stays as it is."""
-        pairs = zip(self.domains, arrays, strict=True)
-        return tuple(x if domain.common else fill(mask, domain.benign, x) for domain, x in pairs)
+        return self.hide_masked(mask, arrays, fill_all=True)
 
     def hide_masked(
         self, mask: Array, arrays: Sequence[Array], *, fill_all: bool
@@ -229,14 +228,18 @@ class Signature:
         """The arrays, harmless in what is made of the values that count, and in its gradient.
 
         What is kept in its own type is large, and not filled, which would be a copy of it, but
-        without a gradient behind the mask. Not so if all are to be filled, as an option would take
-        part in what is behind the mask too.
+        without a gradient behind the mask. An option takes part in what is behind the mask too, so
+        that with one all arrays have to be filled.
         """
-        filled = self.fill_masked(mask, arrays)
-        if fill_all:
-            return filled
-        triples = zip(self.domains, arrays, filled, strict=True)
-        return tuple(masked_gradient(x, mask) if d.kept else y for d, x, y in triples)
+
+        def hidden(domain: ArrayDomain, array: Array) -> Array:
+            if domain.common:
+                return array
+            if domain.kept and not fill_all:
+                return masked_gradient(array, mask)
+            return fill(mask, domain.benign, array)
+
+        return tuple(map(hidden, self.domains, arrays))
 
 
 def as_leaf(value: Any) -> Any:

@@ -20,11 +20,11 @@ from jax import Array, lax
 from jax.custom_derivatives import SymbolicZero
 
 from jaxloss.numerics import divide
-from jaxloss.numerics.active import activity, none_active, only, with_active
+from jaxloss.numerics.active import PyTree, activity, none_active, only, with_active
 from jaxloss.numerics.broadcasting import Shape, select
+from jaxloss.numerics.shard_map_axes import is_on_one_device
 from jaxloss.numerics.sizes import is_known
 
-PyTree = Any
 Inputs = tuple[PyTree, PyTree]  # examples, and what they share
 OfBlock = Callable[[PyTree, PyTree], Array]
 
@@ -84,8 +84,11 @@ class Cut:
 
     def starts(self, block: Array) -> tuple[Array, ...]:
         """Where a block starts on each axis up to the one that is cut."""
-        outer, place = jnp.divmod(block, self.along) if self.axis else (None, block)
-        before = () if outer is None else jnp.unravel_index(outer, self.batch[: self.axis])
+        before: tuple[Array, ...] = ()
+        place = block
+        if self.axis:
+            outer, place = jnp.divmod(block, self.along)
+            before = jnp.unravel_index(outer, self.batch[: self.axis])
         return *before, jnp.minimum(place * self.rows, self.batch[self.axis] - self.rows)
 
     def is_new(self, block: Array) -> Array | None:
@@ -139,7 +142,7 @@ def sum_by_blocks(
         divisor: A scalar; where it is 0, so is the result, with gradient 0.
     """
     cut = Cut.of(batch, max(x.size for x in jax.tree.leaves(examples)))
-    if cut is None or not _is_on_one_device():
+    if cut is None or not is_on_one_device():
         summed = jnp.sum(of_block(examples, shared))
         return summed if divisor is None else divide(summed, divisor.astype(summed.dtype))
     sweep = Sweep(of_block, cut)
@@ -286,7 +289,7 @@ def map_by_blocks(of_block: OfBlock, batch: Shape, examples: PyTree, shared: PyT
     arrays = jax.tree.leaves(examples)
     cut = Cut.of(batch, max(x.size for x in arrays))
     fits = all(x.shape[: len(batch)] == batch for x in arrays)
-    if cut is None or not fits or not _is_on_one_device():
+    if cut is None or not fits or not is_on_one_device():
         return of_block(examples, shared)
     return Each(of_block, cut).values((examples, shared))
 
@@ -360,8 +363,3 @@ def _as_bits(x: Array) -> Array:
 
 def _of_bits(bits: Array, like: Array) -> Array:
     return bits if bits.dtype == like.dtype else lax.bitcast_convert_type(bits, like.dtype)
-
-
-def _is_on_one_device() -> bool:
-    """Whether no array can be spread over devices: there is but one, and no mesh."""
-    return jax.device_count() == 1 and jax.sharding.get_abstract_mesh().empty

@@ -1,4 +1,4 @@
-"""Which axes of a mesh an array varies over inside `jax.shard_map`, as part of its type."""
+"""Meshes of devices: over which axes an array varies inside `jax.shard_map`, part of its type."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -25,6 +25,11 @@ def sum_but_over(axes: Axes, x: Array) -> Array:
     others = tuple(axes_of(x) - axes)
     summed: Array = lax.psum(x, others) if others else x
     return summed
+
+
+def is_on_one_device() -> bool:
+    """Whether no array can be spread over devices: there is but one, and no mesh."""
+    return jax.device_count() == 1 and jax.sharding.get_abstract_mesh().empty
 
 
 def _vary(x: Array, axes: Axes) -> Array:

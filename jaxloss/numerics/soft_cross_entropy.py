@@ -1,4 +1,4 @@
-"""Cross-entropy of a softmax to a distribution, with all digits of small values and slopes.
+"""Cross-entropy of a softmax to a distribution, with all digits of small values and gradients.
 
 Where one class has nearly all probability, log Σ exp rounds what the others have away. So the
 largest logit is taken out of the sum: log(1 + rest) of the rest keeps the digits.
@@ -51,7 +51,7 @@ def soft_cross_entropy(logits: Array, targets: Array) -> Array:
     lag, rest, is_certain = _Shifted.of(logits)
     own = jnp.sum(jnp.where(targets == 0, 0, targets * -lag), axis=-1)
     rest, is_certain = (jnp.squeeze(x, axis=-1) for x in (rest, is_certain))
-    # Of two classes that are both certain none can be told.
+    # Two classes that are both certain contradict each other.
     value = jnp.where(is_certain & (rest > 0) & (own == 0), jnp.nan, own)
     return value + jnp.sum(targets, axis=-1) * jnp.log1p(rest)
 

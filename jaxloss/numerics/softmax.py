@@ -15,6 +15,7 @@ import numpy as np
 from jax import Array, lax
 
 from jaxloss.numerics.custom_jvp import with_partials
+from jaxloss.numerics.shard_map_axes import is_on_one_device
 
 _SINGLE = 4  # bytes
 _TILES = range(64, 8193)  # widths
@@ -292,7 +293,6 @@ def _index(x: Array, labels: Array) -> tuple[Array, ...]:
 
 def _on_one_cpu(special: Callable[..., Any], plain: Callable[..., Any], *arrays: Array) -> Any:
     """By `special` on a CPU where nothing can be spread over devices and there are classes."""
-    alone = jax.device_count() == 1 and jax.sharding.get_abstract_mesh().empty
-    if not (alone and arrays[0].shape[-1]):
+    if not (is_on_one_device() and arrays[0].shape[-1]):
         return plain(*arrays)
     return lax.platform_dependent(*arrays, cpu=special, default=plain)

@@ -12,6 +12,7 @@ import numpy as np
 from jax import Array
 
 from jaxloss.core.domains.plotting import ORDINARY_LINE, Plot
+from jaxloss.numerics import tiny
 from jaxloss.numerics.broadcasting import expand_trailing
 
 Values = TypeVar("Values", Array, np.ndarray)
@@ -50,7 +51,7 @@ def is_positive(value: Values) -> Values:
     bits of it. So the comparison is with the least number that has full precision.
     """
     is_float = jnp.issubdtype(value.dtype, jnp.floating)
-    return value >= np.finfo(value.dtype).tiny if is_float else value > 0
+    return value >= tiny(value) if is_float else value > 0
 
 
 class Scale(enum.Enum):

@@ -239,9 +239,9 @@ def class_cross_entropies(logits: Array, parts: Parts) -> tuple[Array, Array]:
     Both are divided by the number of classes before they are summed, as a sum may overflow.
     """
     scores, share = wide(logits), 1 / logits.shape[-1]
-    # Which classes are masked is computed by arithmetic, not by a comparison, so that XLA:CPU
-    # fuses it with the sums into one pass. The product of a finite
-    # logit with the least number of full precision is above -5; that of -inf is -inf.
+    # Which classes are masked is computed by arithmetic, not by a comparison, so that XLA:CPU fuses
+    # it with the sums into one pass. The product of a finite logit with the least number of full
+    # precision is above -5; that of -inf is -inf.
     valid = jnp.minimum(jnp.maximum(lax.stop_gradient(scores) * tiny(scores) + 6, 0), 1)
     finite = jnp.minimum(jnp.maximum(scores, valid * lowest(scores)), -lowest(scores))
     top = jnp.maximum(parts.normaliser, lowest(scores))[..., None]

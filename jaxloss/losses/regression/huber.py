@@ -272,15 +272,15 @@ def _fair(residual: Array, scale: ArrayLike) -> Array:
 
 
 @with_partials(
-    lambda _, residual, scale: jnp.sign(residual) * _fair_growth(jnp.abs(residual) / scale),
+    lambda _, residual, scale: jnp.sign(residual) * _squared_share(jnp.abs(residual) / scale),
     lambda _, residual, scale: _fair_by_scale_twice(jnp.abs(residual) / scale),
 )
 def _fair_by_scale(residual: Array, scale: ArrayLike) -> Array:
-    return _fair_slope(jnp.abs(residual) / scale) * scale
+    return _fair_by_scale_over_scale(jnp.abs(residual) / scale) * scale
 
 
-@with_partials(lambda _, x: _fair_growth(x))
-def _fair_slope(x: Array) -> Array:
+@with_partials(lambda _, x: _squared_share(x))
+def _fair_by_scale_over_scale(x: Array) -> Array:
     """2 (x - log(1 + x)) - x² / (1 + x) for x >= 0, whose terms cancel near 0: it is x³ / 3."""
     # By log(1 + x) = 2 x / (2 + x) (1 + mean_excess(x)), the terms of order x² are gone exactly:
     # what is left is x³ / ((1 + x) (2 + x)) - 4 x / (2 + x) mean_excess(x), about x³ / 2 - x³ / 6.
@@ -288,17 +288,17 @@ def _fair_slope(x: Array) -> Array:
     return x * (x / (1 + x) * share - 4 / (2 + x) * mean_excess(x))
 
 
-def _fair_growth(x: Array) -> Array:
-    """The derivative x² / (1 + x)² of the slope."""
+def _squared_share(x: Array) -> Array:
+    """The square of x / (1 + x)."""
     return quotient(x, 1 + x) ** 2
 
 
 def _fair_by_scale_twice(x: Array) -> Array:
-    """The slope less x times its derivative, whose terms of order x cancel for large x."""
+    """`_fair_by_scale_over_scale` less x times its derivative: for large x, x itself cancels."""
     # There it is x (2 + 3 x) / (1 + x)² - 2 log(1 + x).
     small = x < 1
     near, far = jnp.where(small, x, 0), jnp.where(small, 1, x)
-    below = _fair_slope(near) - near * _fair_growth(near)
+    below = _fair_by_scale_over_scale(near) - near * _squared_share(near)
     above = quotient(far, 1 + far) * quotient(2 + 3 * far, 1 + far) - 2 * jnp.log1p(far)
     return jnp.where(small, below, above)
 

@@ -16,7 +16,6 @@ from jaxloss.core.loss import Distance, Loss, Margin
 from jaxloss.heads import HeadLoss
 from jaxloss.numerics import divide_by_temperature, weighted
 from jaxloss.numerics.broadcasting import expand_trailing, select
-from jaxloss.numerics.softmax import wide
 
 # Real numbers of any size, which a temperature divides; of probabilities it is a power.
 _DIVIDED = (Scale.SCORE, Scale.LOGIT)
@@ -70,9 +69,7 @@ def with_temperature(loss: Loss[...]) -> Loss[...]:
 
     def function(*arrays: Array, temperature: Positive = 1.0, **rest: Any) -> Array:
         pairs = zip(scored, arrays, strict=False)  # a margin is a single array
-        softened = [
-            divide_by_temperature(wide(x), temperature) if divided else x for divided, x in pairs
-        ]
+        softened = [divide_by_temperature(x, temperature) if divided else x for divided, x in pairs]
         return inner(*softened, **rest)
 
     facts = Facts(

@@ -10,7 +10,7 @@ from jax.sharding import AxisType, NamedSharding, PartitionSpec
 from scipy.special import log_softmax, logsumexp, softmax
 
 import jaxloss as jl
-from jaxloss.numerics.softmax import apart
+from jaxloss.kernels.label_softmax import apart
 
 CE = jl.softmax_cross_entropy_with_integer_labels
 RNG = np.random.default_rng(0)
@@ -45,20 +45,28 @@ def expected(logits, labels):
 @pytest.mark.parametrize(
     ("rows", "classes", "terms"),
     [
-        (512, 1000, {}),
-        (64, 32768, {"z_loss": 1e-4}),
-        (16, 128256, {}),
-        (64, 1009, {"class_weights": 2.0}),
+        (4096, 1000, {}),
+        (512, 32768, {"z_loss": 1e-4}),
+        (64, 128256, {"label_smoothing": 0.1}),
+        (2048, 4099, {"class_weights": 2.0}),
     ],
 )
 def test_nothing_of_the_size_of_the_logits_is_held(rows, classes, dtype, terms):
     objective = jl.Objective(CE, **terms)
-    shapes = jax.ShapeDtypeStruct((rows, classes), dtype), jax.ShapeDtypeStruct((rows,), jnp.int32)
-    for derived in (objective.__call__, jax.value_and_grad(objective.__call__)):
+    shapes = (
+        jax.ShapeDtypeStruct((rows, classes), dtype),
+        jax.ShapeDtypeStruct((rows,), jnp.int32),
+        jax.ShapeDtypeStruct((rows,), bool),
+    )
+
+    def mean(logits, labels, mask):
+        return objective(logits, labels, where=mask)
+
+    for derived in (mean, jax.value_and_grad(mean)):
         held = jax.jit(derived).lower(*shapes).compile().memory_analysis().temp_size_in_bytes
-        told = dtype == jnp.bfloat16  # a byte for each logit that says whether it is NaN
-        copies = 0 if dtype == jnp.float32 or jax.__version_info__ < (0, 12) else 2
-        assert held < (copies + told + 0.75) * rows * classes
+        # A gradient of 16 bits is written as integers, and then copied as what it is.
+        copies = dtype == jnp.bfloat16 and derived is not mean
+        assert held < 8e6 + copies * rows * classes * 2
 
 
 @pytest.mark.parametrize("classes", [TILED, PRIME, 1, 2])
@@ -109,14 +117,12 @@ def mapped_over_examples(logits, labels):
 
 
 @pytest.mark.parametrize("scale", [2.0, 1e3])
-def test_mapped_over_examples_it_still_decides_once(scale):
+def test_mapped_over_examples_it_is_the_same(scale):
     logits, labels = draw(TILED, scale=scale)
     values, of_one, slope = mapped_over_examples(logits, labels)
     close(values, CE(logits, labels))
     close(of_one, CE(logits[:1].repeat(12, 0), labels))
     close(slope, SLOPE(logits, labels))
-    branches = jax.make_jaxpr(jax.vmap(CE))(logits, labels).pretty_print(use_color=False)
-    assert "custom_vmap" in branches
 
 
 @jax.jit

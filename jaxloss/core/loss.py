@@ -180,8 +180,7 @@ class Loss(Generic[P]):
     def values(self, *arrays: Array, counted: Array | None, **keywords: Any) -> Array:
         """One value for each example: where it does not count, any finite number."""
         if counted is not None and not self.signature.is_set:
-            has_options = any(x is not None for x in keywords.values())
-            arrays = self.signature.hide_masked(counted, arrays, fill_all=has_options)
+            arrays = self.signature.fill_masked(counted, arrays)
         return self(*arrays, **keywords)
 
     def _trace(self, *arrays: Array, **keywords: Any) -> Array:
@@ -201,7 +200,7 @@ class Loss(Generic[P]):
         if signature.is_set:
             cast, numbers["where"] = self._count_elements(keywords.get("where"), cast)
         valid = all_in_domain(signature, cast, numbers)
-        if not signature.first.kept:
+        if not signature.first.unchecked:
             # In the input too: no gradient leads back to logits that no label points at.
             cast[0] = nan_gradient(cast[0], valid)
         value = self._value(cast, numbers)

@@ -19,7 +19,7 @@ from jaxloss.core.axes import lengths
 from jaxloss.core.domains import ArrayDomain, HyperDomain
 from jaxloss.core.masking import fill
 from jaxloss.core.unknown_options import advice
-from jaxloss.numerics import as_argument, masked_gradient
+from jaxloss.numerics import as_argument
 from jaxloss.numerics.broadcasting import Shape
 
 _CONCRETE = (int, float, np.generic, np.ndarray, list, tuple)
@@ -75,7 +75,7 @@ class Signature:
             event_axes=len(first.axes),
             takes_targets=len(domains) > 1,
             elementwise=not self.is_set and not any(domain.axes for domain in domains),
-            by_blocks=alone and len(first.axes) <= 1 and not first.kept,
+            by_blocks=alone and len(first.axes) <= 1,
         )
 
     @classmethod
@@ -220,26 +220,8 @@ class Signature:
 
     def fill_masked(self, mask: Array, arrays: Sequence[Array]) -> tuple[Array, ...]:
         """The arrays, harmless behind the mask; what all examples share stays as it is."""
-        return self.hide_masked(mask, arrays, fill_all=True)
-
-    def hide_masked(
-        self, mask: Array, arrays: Sequence[Array], *, fill_all: bool
-    ) -> tuple[Array, ...]:
-        """The arrays, harmless in what is made of the values that count, and in its gradient.
-
-        What is kept in its own type is large, and not filled, which would be a copy of it, but
-        without a gradient behind the mask. An option takes part in what is behind the mask too, so
-        that with one all arrays have to be filled.
-        """
-
-        def hidden(domain: ArrayDomain, array: Array) -> Array:
-            if domain.common:
-                return array
-            if domain.kept and not fill_all:
-                return masked_gradient(array, mask)
-            return fill(mask, domain.benign, array)
-
-        return tuple(map(hidden, self.domains, arrays))
+        pairs = zip(self.domains, arrays, strict=True)
+        return tuple(x if domain.common else fill(mask, domain.benign, x) for domain, x in pairs)
 
 
 def as_leaf(value: Any) -> Any:

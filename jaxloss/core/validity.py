@@ -52,13 +52,17 @@ def all_in_domain(
     Of the numbers, as `cast_numbers` gives them, those outside are NaN.
     """
     batch = arrays[0].ndim - signature.event_axes
-    valid = jnp.ones((), bool)
+    together: dict[tuple[int, Shape], Array] = {}  # arrays that are alike are one pass over memory
     for domain, inside in zip(
         signature.domains, in_domain(signature, arrays).values(), strict=True
     ):
-        if not domain.kept:
-            every = jnp.all(inside, axis=tuple(range(-len(domain.axes), 0)))
-            valid = valid & expand_trailing(every, batch)
+        if not domain.unchecked:
+            alike = len(domain.axes), inside.shape
+            together[alike] = together[alike] & inside if alike in together else inside
+    valid = jnp.ones((), bool)
+    for (axes, _), inside in together.items():
+        every = jnp.all(inside, axis=tuple(range(-axes, 0)))
+        valid = valid & expand_trailing(every, batch)
     given = [x for name, x in numbers.items() if name != "where" and x is not None]
     checks = [~jnp.any(jnp.isnan(number)) for number in given]
     of_numbers = functools.reduce(jnp.logical_and, checks) if checks else None

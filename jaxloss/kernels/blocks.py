@@ -42,6 +42,11 @@ well, as they leave the cache.
 """
 
 
+def are_on() -> bool:
+    """Whether blocks, and kernels for them, are not switched off."""
+    return numbers_at_once.value is not None
+
+
 @dataclass(frozen=True)
 class Cut:
     """How a batch is cut: along one axis, at each place of the axes before it.
@@ -146,8 +151,8 @@ def sum_by_blocks(
         summed = jnp.sum(of_block(examples, shared))
         return summed if divisor is None else divide(summed, divisor.astype(summed.dtype))
     sweep = Sweep(of_block, cut)
-    like = jax.eval_shape(of_block, examples, shared)
-    one = jnp.ones((), like.dtype) if divisor is None else divisor.astype(like.dtype)
+    dtype = sweep.dtype_of((examples, shared))
+    one = jnp.ones((), dtype) if divisor is None else divisor.astype(dtype)
     quotient: Array = sweep.quotient((examples, shared), one)
     return quotient
 
@@ -163,6 +168,15 @@ class Sweep:
 
     of_block: OfBlock
     cut: Cut
+
+    def dtype_of(self, inputs: Inputs) -> jnp.dtype:
+        """The type of the values, by a trace of one block, which is traced anyway."""
+
+        def of_first(inputs: Inputs) -> Array:
+            return self.of_block(self._part(inputs[0], jnp.zeros((), jnp.int32)), inputs[1])
+
+        values: jax.ShapeDtypeStruct = jax.eval_shape(of_first, inputs)
+        return values.dtype
 
     def quotient(self, inputs: Inputs, divisor: Array) -> Array:
         """The sum over the divisor.
@@ -218,10 +232,9 @@ class Sweep:
         return jnp.sum(values), pull(jnp.broadcast_to(scale, values.shape))
 
     def _by_blocks(self, active: PyTree, inputs: Inputs, scale: Array) -> tuple[Array, Inputs]:
-        like = jax.eval_shape(self.of_block, *inputs)
         zeros = jax.tree.map(jnp.zeros_like, only(active, inputs))
         zeros = jax.tree.map(_as_bits, zeros[0]), zeros[1]
-        start = jnp.zeros((), jnp.int32), (jnp.zeros((), like.dtype), zeros)
+        start = jnp.zeros((), jnp.int32), (jnp.zeros((), self.dtype_of(inputs)), zeros)
         step = partial(self._step, active, inputs, scale)
         # No `fori_loop`, out of which JAX takes all arrays that no block changes, to be held.
         _, sums = lax.while_loop(
@@ -244,8 +257,7 @@ class Sweep:
         """The sums with those of a block."""
         total, (of_examples, of_shared) = carry
         starts, new = self.cut.starts(block), self.cut.is_new(block)
-        part = jax.tree.map(lambda x: self._read(x, block, starts), inputs[0])
-        values, pull = self._pulled(active, (part, inputs[1]))
+        values, pull = self._pulled(active, (self._part(inputs[0], block), inputs[1]))
         of_part, of_new = pull(jnp.broadcast_to(scale, values.shape)), None
         if new is not None:
             values = select(new, values, 0)
@@ -260,12 +272,18 @@ class Sweep:
         of_examples = jax.tree.map(put, of_examples, of_part[0], once[0])
         return total + jnp.sum(values), (of_examples, jax.tree.map(jnp.add, of_shared, once[1]))
 
-    def _read(self, x: Array, block: Array, starts: Sequence[Array]) -> Array:
-        if not _is_narrow(x):
-            return self.cut.take(x, starts)
-        # As if the bits were other ones in each block, or XLA would make all of them beforehand.
-        bits = _as_bits(lax.optimization_barrier((x, block))[0])
-        return _of_bits(self.cut.take(bits, starts), x)
+    def _part(self, examples: PyTree, block: Array) -> PyTree:
+        """The examples of a block."""
+        starts = self.cut.starts(block)
+
+        def read(x: Array) -> Array:
+            if not _is_narrow(x):
+                return self.cut.take(x, starts)
+            # As if the bits were other ones in each block, or XLA would make all of them before.
+            bits = _as_bits(lax.optimization_barrier((x, block))[0])
+            return _of_bits(self.cut.take(bits, starts), x)
+
+        return jax.tree.map(read, examples)
 
     def _pulled(self, active: PyTree, inputs: Inputs) -> tuple[Array, Callable[[Array], Inputs]]:
         """The values of examples, and from their cotangents to those of what is active."""
@@ -340,10 +358,10 @@ class Each:
             return value
 
         examples, shared = inputs
-        like = jax.eval_shape(self.of_block, *inputs)
-        one, ones = jnp.ones((), like.dtype), jnp.ones(like.shape, like.dtype)
-        _, ((gradients, values), _) = Sweep(weighted, self.cut).total_and_gradients(
-            ((examples, ones), shared), ((active, True), none_active(shared)), one
+        dtype = Sweep(self.of_block, self.cut).dtype_of(inputs)
+        ones, sweep = jnp.ones(self.cut.batch, dtype), Sweep(weighted, self.cut)
+        _, ((gradients, values), _) = sweep.total_and_gradients(
+            ((examples, ones), shared), ((active, True), none_active(shared)), jnp.ones((), dtype)
         )
         return values, gradients
 

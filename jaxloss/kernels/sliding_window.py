@@ -2,10 +2,9 @@
 
 from collections.abc import Callable
 
-import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import Array
+from jax import Array, lax
 
 Moments = tuple[Array, Array]
 HEIGHT, WIDTH = -3, -2
@@ -25,7 +24,9 @@ def moments(x: Array) -> tuple[Moments, Callable[[Array, Array], Array]]:
 
     def pull(mean_gradient: Array, variance_gradient: Array) -> Array:
         of_columns = _averaged_vjp(mean_gradient, variance_gradient, mean, down[0], WIDTH)
-        return _averaged_vjp(*of_columns, down[0], x, HEIGHT)[0]
+        gradient = _averaged_vjp(*of_columns, down[0], x, HEIGHT)[0]
+        # Behind the barrier XLA computes it once, not again in each fusion that uses it.
+        return lax.optimization_barrier(gradient)
 
     return (mean, variance), pull
 
@@ -34,7 +35,7 @@ def halved(x: Array) -> Array:
     """Means of 2 by 2 pixels."""
     for axis in (HEIGHT, WIDTH):
         if x.shape[axis] % 2:
-            x = jnp.concatenate([x, jax.lax.slice_in_dim(x, -1, None, axis=axis)], axis=axis)
+            x = jnp.concatenate([x, lax.slice_in_dim(x, -1, None, axis=axis)], axis=axis)
     upper, lower = x[..., ::2, :, :], x[..., 1::2, :, :]
     left, right = ((upper + lower)[..., k::2, :] for k in range(2))
     return (left + right) / 4
@@ -63,7 +64,7 @@ def _averaged_vjp(
         (size - 1, size - 1, 0) if k == axis % mean.ndim else (0, 0, 0) for k in range(mean.ndim)
     ]
     zero = jnp.zeros((), mean.dtype)
-    padded = (jax.lax.pad(x, zero, edges) for x in (overall_gradient, total_gradient, overall))
+    padded = (lax.pad(x, zero, edges) for x in (overall_gradient, total_gradient, overall))
     windows = list(zip(*(_shifted(x, axis, size) for x in padded), strict=True))
     mean_gradient = _weighted_mean([g + 2 * h * (mean - m) for g, h, m in windows])
     return mean_gradient, _weighted_mean([h for _, h, _ in windows])
@@ -72,7 +73,7 @@ def _averaged_vjp(
 def _shifted(x: Array, axis: int, size: int) -> list[Array]:
     """For each place in the window, the entries that are there as the window slides."""
     length = x.shape[axis]
-    return [jax.lax.slice_in_dim(x, k, k + length - size + 1, axis=axis) for k in range(size)]
+    return [lax.slice_in_dim(x, k, k + length - size + 1, axis=axis) for k in range(size)]
 
 
 def _weighted_mean(places: list[Array]) -> Array:

@@ -17,7 +17,6 @@ from jaxloss.numerics.elementary import log_odds_against as log_odds_against
 from jaxloss.numerics.elementary import log_softmax as log_softmax
 from jaxloss.numerics.elementary import logsumexp as logsumexp
 from jaxloss.numerics.elementary import machine_epsilon as machine_epsilon
-from jaxloss.numerics.elementary import masked_gradient as masked_gradient
 from jaxloss.numerics.elementary import nan_gradient as nan_gradient
 from jaxloss.numerics.elementary import norm as norm
 from jaxloss.numerics.elementary import poison as poison

@@ -15,7 +15,6 @@ from jax import Array
 from jax.custom_derivatives import SymbolicZero
 from jax.typing import ArrayLike
 
-from jaxloss.numerics.broadcasting import select
 from jaxloss.numerics.custom_jvp import with_partials
 from jaxloss.numerics.polynomial import polynomial
 from jaxloss.numerics.softmax import apart, below, is_label, lowest
@@ -97,22 +96,6 @@ def poison(value: Array, valid: Array) -> Array:
     # A factor, not a select: NaN has to reach the gradient of the value as well.
     factor = jnp.where(valid, jnp.ones((), value.dtype), jnp.nan)
     return value * factor.reshape(factor.shape + (1,) * (value.ndim - factor.ndim))
-
-
-@jax.custom_jvp
-def masked_gradient(x: Array, _: Array) -> Array:
-    """X itself; its gradient is 0 where the second array is false, whatever it would be.
-
-    The second array has the shape of x or of its leading axes.
-    """
-    return x
-
-
-@masked_gradient.defjvp
-def _masked_gradient_rule(
-    primals: tuple[Array, Array], tangents: tuple[Array, Array]
-) -> tuple[Array, Array]:
-    return primals[0], select(primals[1], tangents[0], 0)
 
 
 @jax.custom_jvp

@@ -20,9 +20,9 @@ from jaxloss.losses.classification.cross_entropy import (
     softmax_cross_entropy_with_integer_labels,
     with_terms,
 )
-from jaxloss.numerics import divide
+from jaxloss.numerics import at_label, divide
 from jaxloss.numerics.broadcasting import Shape
-from jaxloss.numerics.softmax import Parts, apart, below, entry
+from jaxloss.numerics.softmax import Parts, apart, below
 
 
 def vocabulary_parallel_cross_entropy(axis_name: str) -> Loss[...]:
@@ -132,7 +132,7 @@ class Shards:
         if label_smoothing is not None:
             mean = divide(*self._sum(class_cross_entropies(bounded, parts)))
         if class_weights is not None:
-            weight = self._sum(_entry_here(class_weights, places))
+            weight = self._sum(at_label(class_weights, places))
         return with_terms(parts, (label_smoothing, mean), weight, z_loss)
 
     def _places(self, logits: Array, labels: Array) -> Array:
@@ -143,27 +143,20 @@ class Shards:
     def _apart(self, logits: Array, places: Array) -> Parts:
         """The label's logit and the log-sum-exp of the others, on all devices."""
         here = apart(logits, places)
-        some = here.rivals > -jnp.inf
+        some = here.others > -jnp.inf
         # The largest of the shifts of all devices, so that no exponential below overflows. As any
         # shift gives the same result, it is a constant of the derivative.
         highest = lax.pmax(lax.stop_gradient(jnp.where(some, here.shift, -jnp.inf)), self.axis_name)
         shift = jnp.where(highest == -jnp.inf, 0, highest)
-        powers = jnp.exp(here.rivals + below(here.shift, shift))
+        powers = jnp.exp(here.others + below(here.shift, shift))
         # The label's logit is 0 on all devices but one, so that its sum over them is the logit.
-        label_logits = _entry_here(logits, places).astype(shift.dtype)
-        total, label_logit = self._sum((powers, label_logits))
+        total, label_logit = self._sum((powers, at_label(logits, places)))
         empty = total == 0
         others = jnp.where(empty, -jnp.inf, jnp.log(jnp.where(empty, 1, total)))
         return Parts(others, label_logit - shift, shift)
 
     def _sum(self, numbers: Any) -> Any:
         return lax.psum(numbers, self.axis_name)
-
-
-def _entry_here(x: Array, places: Array) -> Array:
-    """The entry of `x` at each place, and 0 where that is on another device."""
-    here = (places >= 0) & (places < x.shape[-1])
-    return jnp.where(here, entry(x, places), 0)
 
 
 def _text(axis_name: str) -> str:

@@ -242,7 +242,7 @@ _LOGITS = ArrayDomain(
 # A finite logit is a number, however low: `finfo.min` has the probability 0 beside larger ones, and
 # rows of it alone are uniform. One of +inf is the limit as it grows; of two of them, NaN or +inf.
 Logits = Annotated[Array, _LOGITS]
-KeptLogits = Annotated[Array, replace(_LOGITS, kept=True)]
+UncheckedLogits = Annotated[Array, replace(_LOGITS, unchecked=True)]
 Scores = Annotated[
     Array,
     ArrayDomain(

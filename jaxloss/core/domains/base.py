@@ -18,7 +18,6 @@ from jaxloss.numerics.broadcasting import expand_trailing
 Values = TypeVar("Values", Array, np.ndarray)
 
 _INT32 = 4  # bytes
-_HALVES = (jnp.bfloat16, jnp.float16)
 
 
 @dataclass(frozen=True)
@@ -81,8 +80,8 @@ class ArrayDomain(Domain):
         indexes: The name of the axis whose places its numbers are, from 0 on.
         counts: The name of the axis of which it says how many entries count.
         padded: The name of its axis that may hold anything beyond so many entries.
-        kept: Whether it reaches the function in its own 16 bits, to be widened where it is read;
-            its gradients all pass through the value, and so does NaN.
+        unchecked: Whether NaN in it makes the loss NaN, value and gradient, so that a check, which
+            is a pass over it, is left out.
         convert: A conversion that is applied in the computing dtype.
         ordinary: Where ordinary numbers lie: the inputs of tests, benchmarks and drawings.
         edges: Numbers at its ends, and where formulas may change.
@@ -107,7 +106,7 @@ class ArrayDomain(Domain):
     indexes: str | None = None
     counts: str | None = None
     padded: str | None = None
-    kept: bool = False
+    unchecked: bool = False
     convert: Callable[[Array], Array] = jnp.asarray
     ordinary: tuple[float, float] = (-3.0, 3.0)
     edges: tuple[float, ...] = (0.0, 1.0, -1.0, 1e-6, 1e4, -1e4)
@@ -162,8 +161,6 @@ class ArrayDomain(Domain):
         """The array in this type, or as integers where nothing else is accepted."""
         if self.accepts == ("integer",):
             return array.astype(jnp.int64 if array.dtype.itemsize > _INT32 else jnp.int32)
-        if self.kept and array.dtype in _HALVES and dtype == jnp.float32:
-            return array
         return self.convert(array.astype(dtype))
 
 

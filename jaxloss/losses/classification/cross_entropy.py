@@ -7,31 +7,31 @@ spreads the target over the classes that are not masked, `class_weights` scale, 
 import math
 
 import jax.numpy as jnp
-from jax import Array, lax
+from jax import Array
 from jax.typing import ArrayLike
 
 from jaxloss.core.domains import (
     ClassWeights,
-    KeptLogits,
     Label,
     Logits,
     NonNegative,
     Positive,
     Simplex,
+    UncheckedLogits,
     Unit,
 )
 from jaxloss.core.loss import loss
+from jaxloss.kernels.label_softmax import apart, entry
 from jaxloss.numerics import (
     divide,
     log,
     logsumexp,
     soft_cap,
-    tiny,
     weighted,
 )
 from jaxloss.numerics.logistic import softplus
 from jaxloss.numerics.soft_cross_entropy import soft_cross_entropy
-from jaxloss.numerics.softmax import Parts, apart, entry, lowest, wide
+from jaxloss.numerics.softmax import Parts, lowest
 
 
 @loss(
@@ -45,7 +45,7 @@ from jaxloss.numerics.softmax import Parts, apart, entry, lowest, wide
     elicits="distribution",
 )
 def softmax_cross_entropy_with_integer_labels(
-    logits: KeptLogits,
+    logits: UncheckedLogits,
     labels: Label,
     *,
     label_smoothing: Unit | None = None,
@@ -213,7 +213,7 @@ def categorical_cross_entropy(probabilities: Simplex, targets: Simplex) -> Array
 
 def bounded_by(softcap: ArrayLike | None, logits: Array) -> Array:
     """The logits, with a soft cap if one is given."""
-    return logits if softcap is None else soft_cap(wide(logits), softcap)
+    return logits if softcap is None else soft_cap(logits, softcap)
 
 
 def with_terms(
@@ -236,20 +236,16 @@ def with_terms(
 def class_cross_entropies(logits: Array, parts: Parts) -> tuple[Array, Array]:
     """Sum of -log p_j over the classes that are not masked, and their number, over all classes.
 
-    Both are divided by the number of classes before they are summed, as a sum may overflow.
+    Both are divided by the number of classes, the terms of the first before their sum overflows.
     """
-    scores, share = wide(logits), 1 / logits.shape[-1]
-    # Which classes are masked is computed by arithmetic, not by a comparison, so that XLA:CPU fuses
-    # it with the sums into one pass. The product of a finite logit with the least number of full
-    # precision is above -5; that of -inf is -inf.
-    valid = jnp.minimum(jnp.maximum(lax.stop_gradient(scores) * tiny(scores) + 6, 0), 1)
-    finite = jnp.minimum(jnp.maximum(scores, valid * lowest(scores)), -lowest(scores))
-    top = jnp.maximum(parts.normaliser, lowest(scores))[..., None]
-    each = (valid * share) * (top - (finite - parts.shift[..., None]))
-    return jnp.sum(each, axis=-1), jnp.sum(valid * share, axis=-1)
+    share, valid = 1 / logits.shape[-1], logits != -jnp.inf
+    finite = jnp.minimum(logits, -lowest(logits)) - parts.shift[..., None]
+    top = jnp.maximum(parts.normaliser, lowest(logits))[..., None]
+    each = jnp.where(valid, share * (top - finite), 0)
+    return jnp.sum(each, axis=-1), jnp.sum(valid, axis=-1, dtype=logits.dtype) * share
 
 
 def _evenly(logits: Array) -> Array:
     """The uniform distribution over the classes that are not masked."""
-    valid = jnp.where(logits == -jnp.inf, jnp.zeros_like(logits), 1)
+    valid = (logits != -jnp.inf).astype(logits.dtype)
     return divide(valid, jnp.broadcast_to(jnp.sum(valid, axis=-1, keepdims=True), valid.shape))

@@ -11,10 +11,10 @@ from jax import Array, lax
 
 from jaxloss.core.domains import Label, Logits
 from jaxloss.core.loss import loss
-from jaxloss.numerics import is_label, log_odds_against, log_softmax, square_sum
+from jaxloss.numerics import at_label, is_label, log_odds_against, log_softmax, square_sum
 from jaxloss.numerics.custom_jvp import with_partials
 from jaxloss.numerics.logistic import softplus
-from jaxloss.numerics.softmax import apart, entry, exceeding, lowest
+from jaxloss.numerics.softmax import apart, exceeding, lowest
 
 _FAR = 100.0  # log-odds at which softplus is its argument, to all digits
 _SHARPEST = (15 - math.sqrt(33)) / 24  # where the second derivative of (1 - p)² peaks in 1 - p
@@ -272,7 +272,7 @@ def cauchy_schwarz(logits: Logits, labels: Label) -> Array:
     # A shift of all logits changes nothing; after this one no logit doubles to +inf.
     shifted = logits - jnp.clip(top, lowest(logits), -lowest(logits))
     doubled = apart(2 * shifted, labels)
-    against = exceeding((doubled.rivals + doubled.shift) / 2, entry(shifted, labels))
+    against = exceeding((doubled.others + doubled.shift) / 2, at_label(shifted, labels))
     # softplus(2 x) / 2, where 2 x may overflow: far out it is x.
     far = against > _FAR
     return jnp.where(far, against, softplus(2 * jnp.where(far, 0, against)) / 2)

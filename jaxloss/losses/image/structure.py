@@ -58,8 +58,7 @@ def _mean_dissimilarity_jvp(
     (pair, *constants), (pair_tangent, *constants_tangent) = primals, tangents
     in_windows, pull = moments(pair)
     value, pull_moments = jax.vjp(lambda x: _mean_over_windows(combine, x, *constants), in_windows)
-    # Behind the barrier XLA computes the gradient once, not again in each fusion that uses it.
-    gradient = jax.lax.optimization_barrier(pull(*pull_moments(jnp.ones_like(value))[0]))
+    gradient = pull(*pull_moments(jnp.ones_like(value))[0])
     of_constants = partial(_mean_over_windows, combine, in_windows)
     _, tangent = jax.jvp(of_constants, tuple(constants), tuple(constants_tangent))
     return value, tangent + jnp.sum(gradient * pair_tangent, axis=(0, HEIGHT, WIDTH))

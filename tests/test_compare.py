@@ -32,7 +32,7 @@ from jaxloss.compare.sweep.records import Record, Store
 from jaxloss.compare.sweep.results import Results
 from jaxloss.compare.tasks import sampling
 from jaxloss.compare.tasks.metrics import Metric, median_error
-from jaxloss.compare.tasks.models import Linear
+from jaxloss.compare.tasks.models import linear
 from jaxloss.compare.tasks.outputs import BINARY, classes, values
 from jaxloss.compare.tasks.populations import Labels, Numbers, covering, displaced
 from jaxloss.compare.tasks.registry import TASKS
@@ -56,7 +56,7 @@ LINEAR = Task(
     noise="outliers",
     draw=line,
     corrupt=sampling.contaminated,
-    model=Linear(),
+    model=linear(),
     output=LINE,
     reference="squared_error",
     contenders=("absolute_error", "huber(delta=0.1..1)", "tukey", "welsch"),

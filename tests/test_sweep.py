@@ -20,13 +20,13 @@ from jaxloss.catalog import public_losses
 from jaxloss.compare.sweep.contenders import REPLICATE_SUFFIX, Lineup
 from jaxloss.compare.sweep.expression import MAX_COMBINATIONS, ExpressionError, parse_expression
 from jaxloss.compare.sweep.plan import Plan
+from jaxloss.compare.sweep.program import CompiledSweep
 from jaxloss.compare.sweep.records import Record, Store, to_jsonl
 from jaxloss.compare.sweep.results import Results
 from jaxloss.compare.sweep.run import missing, run
-from jaxloss.compare.sweep.training import CompiledSweep
 from jaxloss.compare.sweep.trials import trials
 from jaxloss.compare.tasks.digits import DIGITS
-from jaxloss.compare.tasks.models import Perceptron
+from jaxloss.compare.tasks.models import perceptron
 from jaxloss.compare.tasks.outputs import BINARY, classes, values
 from jaxloss.compare.tasks.registry import TASKS
 
@@ -34,7 +34,7 @@ TEN = classes(10)
 NUMBER = values(TEN.metric)
 LOGITS = jnp.asarray(np.random.default_rng(0).normal(size=(5, 10)), jnp.float32)
 LABELS = jnp.arange(5) * 2
-SMALL = dataclasses.replace(DIGITS, model=Perceptron(8))
+SMALL = dataclasses.replace(DIGITS, model=perceptron((10,), 8))
 
 
 def small(losses=("brier", "cauchy_schwarz"), **options):
@@ -246,20 +246,25 @@ def test_another_reference_has_no_control():
 
 def test_trials_differ_in_nothing_but_seed_and_noise():
     drawn = trials(small())
-    first, noisy = (jax.tree.map(lambda x, i=i: x[i], drawn) for i in (0, 1))
-    np.testing.assert_array_equal(first.inputs.training, noisy.inputs.training)
-    np.testing.assert_array_equal(first.targets.test, noisy.targets.test)
-    np.testing.assert_array_equal(first.order, noisy.order)
-    assert (first.targets.training != noisy.targets.training).mean() == pytest.approx(0.4, abs=1e-3)
-    assert (first.targets.validation != noisy.targets.validation).mean() == pytest.approx(
-        0.4, abs=2e-3
-    )
-    assert not np.array_equal(drawn.inputs.training[0], drawn.inputs.training[2])
+    clean, noisy = np.moveaxis(drawn.targets.training, 1, 0)
+    assert (clean != noisy).mean() == pytest.approx(0.4, abs=1e-3)
+    clean, noisy = np.moveaxis(drawn.targets.validation, 1, 0)
+    assert (clean != noisy).mean() == pytest.approx(0.4, abs=2e-3)
+    assert drawn.targets.test.shape == (2, 360)  # always clean
+    for first, second in (drawn.inputs.training, drawn.order, drawn.seed):
+        assert not np.array_equal(first, second)
 
 
 def test_a_seed_is_the_same_whatever_else_is_asked_for():
     few, many = trials(small()), trials(small(seeds=3, noise=(0.0, 0.2, 0.4)))
-    jax.tree.map(lambda a, b: np.testing.assert_array_equal(a[1], b[2]), few, many)
+    for i, targets in enumerate(few.targets[:2]):
+        np.testing.assert_array_equal(targets, many.targets[i][:2, ::2])
+    alone = few._replace(targets=few.targets.test)
+    jax.tree.map(
+        lambda a, b: np.testing.assert_array_equal(a, b[:2]),
+        alone,
+        many._replace(targets=many.targets.test),
+    )
 
 
 @pytest.fixture(scope="module")
@@ -289,12 +294,14 @@ def test_there_is_a_row_for_each_network_and_it_is_the_array(plan, results):
 @pytest.mark.slow
 def test_a_network_is_what_a_plain_loop_trains(plan, results):
     """The vmapped, switched program against optax in a Python loop."""
-    data = jax.tree.map(lambda x: jnp.asarray(x[1]), trials(plan))
-    optimizer, parameters = optax.adam(1e-2), data.parameters
+    data = jax.tree.map(lambda x: jnp.asarray(x[0]), trials(plan))
+    start, _ = jax.random.split(jax.random.key(data.seed))
+    parameters = SMALL.model.initial(start, data.inputs.training).parameters
+    optimizer = optax.adam(1e-2)
     moments = optimizer.init(parameters)
     apply = SMALL.model.apply
     loss = lambda p, i: jl.expectation(
-        apply(p, data.inputs.training[i], (10,)), data.targets.training[i]
+        apply(p, data.inputs.training[i]), data.targets.training[1][i]
     ).mean()
     step = jax.jit(
         lambda p, m, i: (lambda u, m: (optax.apply_updates(p, u), m))(
@@ -303,7 +310,7 @@ def test_a_network_is_what_a_plain_loop_trains(plan, results):
     )
     for batch in data.order.reshape(-1, data.order.shape[-1]):
         parameters, moments = step(parameters, moments, batch)
-    decided = apply(parameters, data.inputs.test, (10,)).argmax(-1)
+    decided = apply(parameters, data.inputs.test).argmax(-1)
     found = results.grids["expectation"].test[0, 1, 1, 0, -1]
     assert np.mean(decided == data.targets.test) == pytest.approx(found, abs=0.006)
 
@@ -319,10 +326,9 @@ def test_the_echo_differs_by_roundings_only(plan, results):
 
 @pytest.mark.slow
 def test_a_batch_in_reverse_order_has_the_same_gradient_but_for_roundings(plan):
-    data, objective = trials(plan), jl.Objective(jl.brier)
-    program = CompiledSweep.compiled(SMALL, [objective], data, (0.03,))
-    ways = (program.criteria.selector(0, reverse=way) for way in (False, True))
-    forth, back = (program.run(choice).measures["nll"] for choice in ways)
+    sweep = CompiledSweep.compiled(plan)
+    loaded = sweep.loaded(range(plan.seeds))
+    forth, back = (sweep.run(0, loaded, reverse=way).measures["nll"] for way in (False, True))
     assert np.any(forth != back)
     np.testing.assert_allclose(forth, back, rtol=0.1)
 

@@ -24,7 +24,7 @@ from jaxloss.compare.tasks.engel import ENGEL
 from jaxloss.compare.tasks.metrics import Metric
 from jaxloss.compare.tasks.mnist1d import MNIST1D
 from jaxloss.compare.tasks.outputs import BINARY, classes
-from jaxloss.compare.tasks.super_resolution import SUPER_RESOLUTION, Upsampler
+from jaxloss.compare.tasks.super_resolution import SUPER_RESOLUTION, upsampler
 from jaxloss.compare.tasks.task import DataSplit
 
 TASKS = (DIGITS, MNIST1D, ENGEL, SUPER_RESOLUTION)
@@ -115,11 +115,9 @@ def test_noise_grows_with_its_rate_and_differs_between_seeds(task):
 @EACH
 def test_every_contender_can_be_trained_on(task):
     data = draw(task)
-    shape = data.inputs.training.shape[1:]
-    parameters = task.model.initial(np.random.default_rng(1), shape, task.output.shape)
-    assert {x.dtype for x in jax.tree.leaves(parameters)} == {np.dtype(np.float32)}
-    apply = functools.partial(task.model.apply, outputs=task.output.shape)
-    predictions = jax.eval_shape(apply, parameters, data.inputs.test)
+    weights = task.model.initial(jax.random.key(1), data.inputs.training)
+    assert {x.dtype for x in jax.tree.leaves(weights)} == {np.dtype(np.float32)}
+    predictions = jax.eval_shape(task.model.predict, weights, data.inputs.test)
     assert predictions.shape == (len(data.targets.test), *task.output.shape)
     for written in filter(None, (task.reference, *task.contenders, task.control)):
         for variant in parse_expression(written, task.output).variants:
@@ -298,7 +296,7 @@ def test_a_linear_model_sees_little_of_a_signal_that_moves():
 def test_a_perceptron_sees_more():
     """Trained as in the sweep, at one rate: 0.68 in the paper, of four times as many signals."""
     data = draw(MNIST1D)
-    start = MNIST1D.model.initial(np.random.default_rng(0), (40,), (10,))
+    start = MNIST1D.model.initial(jax.random.key(0), data.inputs.training).parameters
     order = sampling.batches(data.eligible, 64, 20, np.random.default_rng(1))
     predicted = trained(MNIST1D, 0.02)(start, data, order.reshape(-1, 64))
     accuracy = reference.accuracy_score(data.targets.test, np.asarray(predicted).argmax(-1))
@@ -309,7 +307,7 @@ def trained(task, rate):
     """Of parameters, data and batches: what descent on the task's reference predicts of tests."""
     (variant,) = parse_expression(task.reference, task.output).variants
     optimizer = optax.adam(rate)
-    apply = functools.partial(task.model.apply, outputs=task.output.shape)
+    apply = task.model.apply
 
     @jax.jit
     def predicted(parameters, data, order):
@@ -381,7 +379,7 @@ def test_a_trained_line_covers_nine_tenths():
     found, predicted = [], trained(ENGEL, 3e-3)
     for seed in range(3):
         data = draw(ENGEL, seed)
-        start = ENGEL.model.initial(np.random.default_rng(0), (1,), ())
+        start = ENGEL.model.initial(jax.random.key(0), data.inputs.training).parameters
         order = sampling.batches(data.eligible, 8, ENGEL.epochs, np.random.default_rng(1))
         found.append(measures(predicted(start, data, order.reshape(-1, 8)), data.targets.test))
     assert np.mean([each["coverage"] for each in found]) == pytest.approx(0.9, abs=0.05)
@@ -456,15 +454,14 @@ def test_neighbourhoods_are_those_of_scipy():
 
 def test_the_network_begins_with_larger_pixels():
     coarse = np.random.default_rng(0).uniform(size=(3, 8, 8)).astype(np.float32)
-    start = Upsampler().initial(np.random.default_rng(1), (8, 8), (16, 16, 1))
+    start = upsampler().initial(jax.random.key(1), coarse)
     larger = np.kron(coarse, np.ones((2, 2)))[..., None]
-    apply = jax.jit(Upsampler().apply, static_argnums=2)
-    np.testing.assert_array_equal(apply(start, coarse, (16, 16, 1)), larger)
+    np.testing.assert_array_equal(jax.jit(upsampler().predict)(start, coarse), larger)
 
 
 def test_the_network_is_a_convolution_and_keeps_brightness_and_contrast():
     r = np.random.default_rng(0)
-    filters = Upsampler(6).initial(r, (8, 8), (16, 16, 1))
+    filters = upsampler(6).initial(jax.random.key(0), np.zeros((1, 8, 8))).parameters
     filters = filters._replace(outer=r.normal(size=(6, 4)), direct=r.normal(size=(25, 4)))
     image = r.uniform(size=(8, 8)).astype(np.float32)
 
@@ -477,8 +474,8 @@ def test_the_network_is_a_convolution_and_keeps_brightness_and_contrast():
     expected = np.kron(image, np.ones((2, 2)))
     for corner in range(4):
         expected[corner // 2 :: 2, corner % 2 :: 2] += added[..., corner]
-    apply = jax.jit(Upsampler(6).apply, static_argnums=2)
-    of = lambda x: np.asarray(apply(filters, x[None], (16, 16, 1)))[0, ..., 0]
+    apply = jax.jit(upsampler(6).apply)
+    of = lambda x: np.asarray(apply(filters, x[None]))[0, ..., 0]
     np.testing.assert_allclose(of(image), expected, atol=1e-5)
     np.testing.assert_allclose(of(2 * image + 0.25), 2 * expected + 0.25, atol=3e-5)
 
@@ -513,7 +510,7 @@ def test_noise_is_black_or_white_alike():
 
 def test_training_beats_larger_pixels_and_interpolation():
     data = draw(SUPER_RESOLUTION)
-    start = SUPER_RESOLUTION.model.initial(np.random.default_rng(0), (8, 8), (16, 16, 1))
+    start = SUPER_RESOLUTION.model.initial(jax.random.key(0), data.inputs.training).parameters
     order = sampling.batches(data.eligible, 8, SUPER_RESOLUTION.epochs, np.random.default_rng(1))
     predicted = trained(SUPER_RESOLUTION, 1e-3)(start, data, order.reshape(-1, 8))
     zoom = functools.partial(ndimage.zoom, zoom=2, order=1, mode="nearest", grid_mode=True)

@@ -12,6 +12,7 @@ from jax.experimental import multihost_utils
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 AXIS = "trials"
+_SMALL = 4 << 30  # bytes of a machine that does not say how many it has
 
 
 def join(coordinator: str, processes: int | None = None, index: int | None = None) -> None:
@@ -65,30 +66,31 @@ def is_coordinator() -> bool:
     return jax.process_index() == 0
 
 
-def mesh() -> Mesh:
-    """A mesh of all devices of all processes along one axis."""
-    return Mesh(np.asarray(jax.devices()), (AXIS,))
+def memory() -> int:
+    """The bytes of memory of a device, or of the machine where that is the device."""
+    limit = (jax.local_devices()[0].memory_stats() or {}).get("bytes_limit")
+    if limit is None and "SC_PHYS_PAGES" in getattr(os, "sysconf_names", ()):
+        limit = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return int(limit or _SMALL)
 
 
-def shard_over_devices(stacked: Any, devices: Mesh) -> Any:
-    """Shard arrays over the devices along their first axis.
-
-    The last entry is repeated until the axis is a multiple of the number of devices.
-    """
-    sharding = NamedSharding(devices, PartitionSpec(AXIS))
-    return jax.tree.map(lambda x: _put(padded(x, devices.size), sharding), stacked)
+def replicated() -> NamedSharding:
+    """The sharding of arrays of which every device has a full copy."""
+    return NamedSharding(_mesh(), PartitionSpec())
 
 
-def replicate_on_devices(x: Any, devices: Mesh) -> Any:
-    """Put a full copy of arrays on every device."""
-    sharding = NamedSharding(devices, PartitionSpec())
-    return jax.tree.map(lambda leaf: _put(np.asarray(leaf), sharding), x)
+def sharded() -> NamedSharding:
+    """The sharding of arrays that are spread over the devices along their first axis."""
+    return NamedSharding(_mesh(), PartitionSpec(AXIS))
 
 
-def padded(x: np.ndarray[Any, Any], multiple: int) -> np.ndarray[Any, Any]:
-    """The array with its last entry repeated until the first axis is a multiple."""
-    lacking = -len(x) % multiple
-    return np.concatenate([x, np.repeat(x[-1:], lacking, axis=0)]) if lacking else x
+def put(arrays: Any, sharding: NamedSharding) -> Any:
+    """Put arrays of the host, which every process has, on the devices."""
+    # Each process makes only the shards of its own devices.
+    return jax.tree.map(
+        lambda x: jax.make_array_from_callback(np.shape(x), sharding, np.asarray(x).__getitem__),
+        arrays,
+    )
 
 
 def broadcast_text(text: str) -> str:
@@ -102,6 +104,6 @@ def broadcast_text(text: str) -> str:
     return bytes(multihost_utils.broadcast_one_to_all(letters)).decode()
 
 
-def _put(x: np.ndarray[Any, Any], sharding: NamedSharding) -> jax.Array:
-    # Works across processes: each makes only the shards of its own devices from the host's array.
-    return jax.make_array_from_callback(x.shape, sharding, lambda index: x[index])
+def _mesh() -> Mesh:
+    """A mesh of all devices of all processes along one axis."""
+    return Mesh(np.asarray(jax.devices()), (AXIS,))

@@ -20,8 +20,9 @@ class Plan:
         lineup: The contenders.
         seeds: The number of repetitions, each with its own data, noise, weights and batches.
         noise: Fractions of corrupted training and validation targets, ascending.
-        rates: Learning rates of Adam, ascending.
+        rates: Learning rates, ascending.
         epochs: The number of passes over the training part.
+        at_once: How many networks are trained at the same time; None for as many as memory holds.
     """
 
     task: Task
@@ -30,6 +31,7 @@ class Plan:
     noise: tuple[float, ...]
     rates: tuple[float, ...]
     epochs: int
+    at_once: int | None = None
 
     @property
     def units(self) -> list[Unit]:
@@ -39,7 +41,12 @@ class Plan:
     @property
     def cells(self) -> int:
         """The number of networks of one unit."""
-        return self.seeds * len(self.noise) * len(self.rates)
+        return self.seeds * self.networks_per_seed
+
+    @property
+    def networks_per_seed(self) -> int:
+        """The number of networks of one unit and seed."""
+        return len(self.noise) * len(self.rates)
 
     @property
     def networks(self) -> int:
@@ -55,6 +62,9 @@ class Plan:
         return {
             "task": self.task.name,
             "story": self.task.story,
+            "model": str(self.task.model),
+            "optimizer": str(self.task.optimizer),
+            "metrics": [metric.name for metric in self.task.output.metrics],
             "reference": self.lineup.reference,
             "contenders": [contender.name for contender in self.lineup.contenders],
             "variants": [dict(variant.hyperparameters) for _, variant in self.units],

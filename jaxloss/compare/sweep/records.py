@@ -4,18 +4,17 @@ import functools
 import json
 import math
 import os
-from collections.abc import Container, Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from jaxloss.compare.sweep.contenders import Contender
-from jaxloss.compare.sweep.expression import Variant
-from jaxloss.compare.sweep.plan import Plan
+from jaxloss.compare.sweep.plan import Plan, Unit
 from jaxloss.compare.sweep.training import Measured
 from jaxloss.files import write
 
@@ -30,7 +29,7 @@ class Record:
         loss: The name of the contender.
         hyperparameters: Its tuned hyper-parameters.
         noise: The fraction of corrupted training and validation targets.
-        learning_rate: The learning rate of Adam.
+        learning_rate: The learning rate.
         seed: The index of the repetition.
         validation: The task's first metric on validation data after training.
         test: The task's first metric on clean test data after each epoch.
@@ -84,27 +83,24 @@ def key(loss: str, hyperparameters: Mapping[str, float]) -> str:
     return json.dumps([loss, dict(hyperparameters)])
 
 
-def records(
-    plan: Plan, contender: Contender, variant: Variant, measured: Measured
-) -> Iterator[Record]:
-    """Yield the rows of a unit in the order of noise, rate and seed."""
+def records(plan: Plan, unit: Unit, seeds: Sequence[int], measured: Measured) -> Iterator[Record]:
+    """Yield the rows of a unit for the seeds that were trained, in the order of noise and rate."""
+    contender, variant = unit
     validation, test = _rounded(measured.validation), _rounded(measured.test)
     measures = {name: _rounded(x) for name, x in measured.measures.items()}
-    levels = len(plan.noise)
-    for level, noise in enumerate(plan.noise):
-        for index, rate in enumerate(plan.rates):
-            for seed in range(plan.seeds):
-                at = (seed * levels + level, index)  # `trials` stacks the levels of a seed together
-                yield Record(
-                    loss=contender.name,
-                    hyperparameters=dict(variant.hyperparameters),
-                    noise=noise,
-                    learning_rate=rate,
-                    seed=seed,
-                    validation=float(validation[at]),
-                    test=test[at].tolist(),
-                    measures={name: float(x[at]) for name, x in measures.items()},
-                )
+    levels, rates = enumerate(plan.noise), enumerate(plan.rates)
+    for (level, noise), (column, rate), (row, seed) in product(levels, rates, enumerate(seeds)):
+        at = row, level, column
+        yield Record(
+            loss=contender.name,
+            hyperparameters=dict(variant.hyperparameters),
+            noise=noise,
+            learning_rate=rate,
+            seed=seed,
+            validation=float(validation[at]),
+            test=test[at].tolist(),
+            measures={name: float(x[at]) for name, x in measures.items()},
+        )
 
 
 def to_jsonl(rows: Iterable[Record]) -> str:
@@ -118,7 +114,7 @@ def from_jsonl(text: str) -> list[Record]:
 
 
 class Store:
-    """The file of rows, to which each finished unit is appended.
+    """The file of rows, to which those of each finished unit and its seeds are appended.
 
     A run that is killed thus loses only the units in progress, and `--resume` trains the rest.
 
@@ -151,25 +147,25 @@ class Store:
         return list(rows.values())
 
     def read(self) -> list[Record]:
-        """Read the rows of every complete unit; those of an interrupted one are left out.
+        """Read the rows of units and seeds that are complete; those interrupted are left out.
 
         Raises:
             ValueError: A line is no row of this plan.
         """
-        units: dict[str, list[Record]] = {}
+        trained: dict[tuple[str, int], list[Record]] = {}
         for row in self.rows():
-            units.setdefault(row.unit, []).append(row)
-        complete = [units[x] for x in self._units if len(units.get(x, ())) == self.plan.cells]
-        return [row for unit in complete for row in unit]
+            trained.setdefault((row.unit, row.seed), []).append(row)
+        whole = self.plan.networks_per_seed
+        return [row for rows in trained.values() if len(rows) == whole for row in rows]
 
     def append(self, rows: Iterable[Record]) -> None:
-        """Append the rows of a unit, all or none, and wait until they are on the disk.
+        """Append rows, all or none, and wait until they are on the disk.
 
         Raises:
             OSError: The file cannot be written; it is as it was.
         """
-        # Appending, unlike writing a new file and renaming it, does not rewrite all rows for each
-        # unit; what a full disk leaves of a unit is cut off again.
+        # Appending, unlike writing a new file and renaming it, does not rewrite all rows each time;
+        # what a full disk leaves of them is cut off again.
         before = self.path.stat().st_size if self.path.exists() else 0
         try:
             with self.path.open("ab") as file:

@@ -4,6 +4,7 @@ Data and initial weights vary results markedly (Bouthillier et al. 2021, arXiv:2
 of this variance that two losses have in common on the same trial is not in their difference.
 """
 
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import jax
@@ -15,48 +16,46 @@ from jaxloss.compare.tasks.task import DataSplit, Task
 
 
 class Trial(NamedTuple):
-    """The data, initial weights and batches of one seed at one level of noise.
+    """The data, batches and random numbers of one seed, at all levels of noise.
 
     Attributes:
         inputs: Each part [example, ...].
-        targets: Each part [example, ...]; those of the test part are always clean.
-        parameters: The initial parameters.
+        targets: The training and the validation part [level, example, ...]; the test part, which is
+            always clean, [example, ...].
         order: The indices of the training examples of each batch, [epoch, step, example].
+        seed: The seed of the initial weights, and of what else a model draws.
     """
 
     inputs: DataSplit
     targets: DataSplit
-    parameters: Any
     order: Any
+    seed: Any
 
 
-def trials(plan: Plan) -> Trial:
-    """Draw the trials of all seeds and, within each seed, all levels of noise, stacked in front."""
-    drawn = [trial for seed in range(plan.seeds) for trial in _of_seed(plan, seed)]
+def trials(plan: Plan, seeds: Iterable[int] | None = None) -> Trial:
+    """Draw the trials of these seeds, or of all, stacked along a first axis."""
+    drawn = [_of_seed(plan, seed) for seed in (range(plan.seeds) if seeds is None else seeds)]
     stacked: Trial = jax.tree.map(lambda *parts: np.stack(parts), *drawn)
     return stacked
 
 
-def _of_seed(plan: Plan, seed: int) -> list[Trial]:
-    """Draw the trials of one seed, which differ in their noisy targets only."""
+def _of_seed(plan: Plan, seed: int) -> Trial:
     # Independent streams for data, weights, batches and noise: one more number drawn for the one
     # does not change the others.
-    task, spawned = plan.task, np.random.default_rng(seed).spawn(5)
-    data = task.draw(spawned[0])
-    shape = data.inputs.training.shape[1:]
-    parameters = task.model.initial(spawned[1], shape, task.output.shape)
-    order = sampling.batches(data.eligible, task.batch, plan.epochs, spawned[2])
-    seeds = [int(generator.integers(2**63)) for generator in spawned[3:]]
-    return [
-        Trial(data.inputs, _noisy(task, data.targets, level, seeds), parameters, order)
-        for level in plan.noise
-    ]
-
-
-def _noisy(task: Task, targets: DataSplit, level: float, seeds: list[int]) -> DataSplit:
-    """Corrupt targets at a level, from the same seeds at every level, so that noise is nested."""
+    task, (data_stream, weights, batches, *noise) = plan.task, np.random.default_rng(seed).spawn(5)
+    data = task.draw(data_stream)
     training, validation = (
-        task.corrupt(part, level, np.random.default_rng(seed))
-        for part, seed in zip(targets[:2], seeds, strict=True)
+        _noisy(task, part, plan.noise, int(stream.integers(2**63)))
+        for part, stream in zip(data.targets[:2], noise, strict=True)
     )
-    return DataSplit(training, validation, targets.test)
+    return Trial(
+        data.inputs,
+        DataSplit(training, validation, data.targets.test),
+        sampling.batches(data.eligible, task.batch, plan.epochs, batches),
+        np.uint32(weights.integers(2**32)),
+    )
+
+
+def _noisy(task: Task, targets: Any, levels: Iterable[float], seed: int) -> Any:
+    """Corrupt targets, [level, example, ...], from one seed at every level: noise is nested."""
+    return np.stack([task.corrupt(targets, x, np.random.default_rng(seed)) for x in levels])

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from sklearn.datasets import load_digits
 
 from jaxloss.compare.tasks import sampling
-from jaxloss.compare.tasks.models import Perceptron
+from jaxloss.compare.tasks.models import perceptron
 from jaxloss.compare.tasks.outputs import classes
 from jaxloss.compare.tasks.task import Data, Task
 
@@ -54,7 +54,7 @@ DIGITS = Task(
     noise="wrong labels",
     draw=draw,
     corrupt=sampling.flipped,
-    model=Perceptron(64),
+    model=perceptron((10,), 64),
     output=classes(10),
     reference="cross_entropy",
     contenders=JANOCHA,

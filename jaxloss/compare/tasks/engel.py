@@ -10,7 +10,7 @@ from statsmodels.datasets import engel
 
 from jaxloss.compare.tasks import metrics, sampling
 from jaxloss.compare.tasks.metrics import Metric
-from jaxloss.compare.tasks.models import Linear
+from jaxloss.compare.tasks.models import linear
 from jaxloss.compare.tasks.outputs import values
 from jaxloss.compare.tasks.populations import Numbers, covering
 from jaxloss.compare.tasks.task import Data, Generator, Task
@@ -79,7 +79,7 @@ ENGEL = Task(
     noise="gross outliers in the targets",
     draw=draw,
     corrupt=sampling.contaminated,
-    model=Linear(),  # as in Koenker & Bassett's analysis of these data
+    model=linear(),  # as in Koenker & Bassett's analysis of these data
     output=values(*METRICS, population=Numbers(covering)),
     reference=f"pinball(quantile={QUANTILE})",
     contenders=(

@@ -7,7 +7,7 @@ from sklearn.datasets import load_breast_cancer, load_diabetes
 
 from jaxloss.compare.tasks import metrics, sampling
 from jaxloss.compare.tasks.metrics import Metric
-from jaxloss.compare.tasks.models import Linear
+from jaxloss.compare.tasks.models import linear
 from jaxloss.compare.tasks.outputs import BINARY, values
 from jaxloss.compare.tasks.populations import Tails
 from jaxloss.compare.tasks.task import Data, Generator, Task
@@ -86,7 +86,7 @@ BREAST_CANCER = Task(
     noise="wrong labels",
     draw=draw_breast_cancer,
     corrupt=sampling.flipped,
-    model=Linear(),
+    model=linear(),
     output=BINARY,
     reference="cross_entropy",
     contenders=MARGINS,
@@ -105,7 +105,7 @@ DIABETES = Task(
     noise="gross outliers",
     draw=draw_diabetes,
     corrupt=sampling.contaminated,
-    model=Linear(),
+    model=linear(),
     output=REAL,
     reference="squared_error",
     contenders=RESIDUALS,

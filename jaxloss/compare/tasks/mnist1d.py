@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jaxloss.compare.tasks import sampling
-from jaxloss.compare.tasks.models import Perceptron
+from jaxloss.compare.tasks.models import perceptron
 from jaxloss.compare.tasks.outputs import classes
 from jaxloss.compare.tasks.task import Data, DataSplit, Generator, Task
 
@@ -103,7 +103,7 @@ MNIST1D = Task(
     noise="wrong labels",
     draw=draw,
     corrupt=sampling.flipped,
-    model=Perceptron(100),
+    model=perceptron((10,), 100),
     output=classes(10),
     reference="cross_entropy",
     contenders=(

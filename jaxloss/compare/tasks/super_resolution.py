@@ -1,7 +1,6 @@
 """The task of super-resolution: photographs at twice the resolution, in small patches."""
 
 import functools
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import jax
@@ -14,7 +13,7 @@ from sklearn.datasets import load_sample_images
 import jaxloss as jl
 from jaxloss.compare.tasks import sampling
 from jaxloss.compare.tasks.metrics import Metric
-from jaxloss.compare.tasks.models import Layer
+from jaxloss.compare.tasks.models import Layer, Model
 from jaxloss.compare.tasks.outputs import Links, Output
 from jaxloss.compare.tasks.task import Data, Generator, Task
 from jaxloss.core.domains import Image, Point, Real, Vector
@@ -38,15 +37,14 @@ class Filters(NamedTuple):
     direct: Any
 
 
-@dataclass(frozen=True)
-class Upsampler:
+def upsampler(hidden: int = 16) -> Model:
     """A model that replaces each pixel by four: its value plus a small network's output.
 
     The inputs of the network are the differences of 5 x 5 pixels to the one in their centre, and it
     has no biases, so the model commutes with adding a constant to an image and with scaling it by a
     positive factor. It starts as nearest-neighbour interpolation.
 
-    Attributes:
+    Args:
         hidden: The number of rectifiers.
 
     References:
@@ -54,30 +52,23 @@ class Upsampler:
         convolutional neural networks, arXiv:1906.05478.
     """
 
-    hidden: int = 16
-
-    def initial(
-        self, generator: Generator, inputs: tuple[int, ...], outputs: tuple[int, ...]
-    ) -> Filters:
+    def init(key: Array) -> Filters:
         """Initialise the rectifiers at random and all output weights to 0."""
-        del inputs, outputs
         seen = (2 * RADIUS + 1) ** 2
-        inner = Layer.initial(generator, seen, self.hidden).weights
-        return Filters(
-            inner, np.zeros((self.hidden, 4), np.float32), np.zeros((seen, 4), np.float32)
-        )
+        inner = Layer.initial(key, seen, hidden).weights
+        return Filters(inner, jnp.zeros((hidden, 4)), jnp.zeros((seen, 4)))
 
-    def apply(self, parameters: Filters, inputs: Array, outputs: tuple[int, ...]) -> Array:
+    def apply(filters: Filters, inputs: Array) -> Array:
         """Predict images, [example, 2 height, 2 width, 1], from [example, height, width]."""
         around = neighbourhoods(inputs) - inputs[..., None]
-        nonlinear = jax.nn.relu(around @ parameters.inner) @ parameters.outer
-        fours = inputs[..., None] + around @ parameters.direct + nonlinear
+        nonlinear = jax.nn.relu(around @ filters.inner) @ filters.outer
+        fours = inputs[..., None] + around @ filters.direct + nonlinear
         blocks = fours.reshape(*inputs.shape, 2, 2).swapaxes(2, 3)
-        images: Array = blocks.reshape(-1, *outputs)
+        images: Array = blocks.reshape(-1, *(2 * length for length in inputs.shape[1:]), 1)
         return images
 
-    def __str__(self) -> str:
-        return f"a network of {self.hidden} rectifiers that slides over the picture"
+    says = f"a network of {hidden} rectifiers that slides over the picture"
+    return Model(init, apply, says)
 
 
 def neighbourhoods(images: Array) -> Array:
@@ -162,7 +153,7 @@ SUPER_RESOLUTION = Task(
     noise="black or white pixels in the targets",
     draw=draw,
     corrupt=salt_and_pepper,
-    model=Upsampler(),
+    model=upsampler(),
     output=Output(
         says="a picture and its target, in grey from 0 to 1",
         shape=(SIDE, SIDE, 1),

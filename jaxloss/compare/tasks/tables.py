@@ -16,7 +16,7 @@ from jaxloss.compare.tasks import sampling
 from jaxloss.compare.tasks.columns import MAX_CATEGORIES, Inputs, usable_columns
 from jaxloss.compare.tasks.digits import JANOCHA
 from jaxloss.compare.tasks.medical import MARGINS, REAL, RESIDUALS, TEMPERATURES
-from jaxloss.compare.tasks.models import Perceptron
+from jaxloss.compare.tasks.models import perceptron
 from jaxloss.compare.tasks.outputs import BINARY, Output, classes
 from jaxloss.compare.tasks.reading import quoted, read_table
 from jaxloss.compare.tasks.targets import Target, recognise_target
@@ -135,7 +135,7 @@ def table(path: Path, target: str | None = None) -> Task:
         noise=kind.noise,
         draw=source,
         corrupt=kind.corrupt,
-        model=Perceptron(64),
+        model=perceptron(kind.output.shape),
         output=kind.output,
         reference=kind.reference,
         contenders=kind.contenders,

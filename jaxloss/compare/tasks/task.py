@@ -3,12 +3,13 @@
 import functools
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
-from jax import Array
 
+from jaxloss.compare.tasks.models import Model
+from jaxloss.compare.tasks.optimizers import ADAM, Optimizer
 from jaxloss.compare.tasks.outputs import Output
 
 Generator = np.random.Generator
@@ -36,18 +37,6 @@ class Data(NamedTuple):
     eligible: Any
 
 
-class Architecture(Protocol):
-    """A model as two functions: initialisation and application."""
-
-    def initial(
-        self, generator: Generator, inputs: tuple[int, ...], outputs: tuple[int, ...]
-    ) -> Any:
-        """Initialise the parameters, arrays of single precision, for examples of these shapes."""
-
-    def apply(self, parameters: Any, inputs: Array, outputs: tuple[int, ...]) -> Array:
-        """Compute predictions, [example, *outputs]."""
-
-
 @dataclass(frozen=True)
 class Task:
     """A learning problem: data, noise, a model, and metrics that are none of the losses.
@@ -70,6 +59,7 @@ class Task:
         rates: The learning rates of a default run.
         overlap: Test over training examples where seeds split one data set; times the share that a
             seed draws of a larger one; 0 where each seed has new data.
+        optimizer: The optimizer, a function of the learning rate.
         batch: The number of examples per step.
         epochs: The number of passes over the training part in a default run.
     """
@@ -80,7 +70,7 @@ class Task:
     noise: str
     draw: Callable[[Generator], Data]
     corrupt: Callable[[np.ndarray[Any, Any], float, Generator], np.ndarray[Any, Any]]
-    model: Architecture
+    model: Model
     output: Output
     reference: str
     contenders: tuple[str, ...]
@@ -90,6 +80,7 @@ class Task:
     # best rate still depends on the loss.
     rates: tuple[float, ...] = (3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 3e-1)
     overlap: float = 1 / 3
+    optimizer: Optimizer = ADAM
     batch: int = 64
     epochs: int = 20
 

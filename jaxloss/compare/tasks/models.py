@@ -77,7 +77,8 @@ class Model:
     def initial(self, key: Array, inputs: Array) -> Weights:
         """The weights before training, for inputs of the shape [example, ...]."""
         _, *others = inspect.signature(self.init).parameters
-        flags = {name: not FLAGS[name] for name in others if name in FLAGS}
+        # Statistics of batches, as of Haiku, exist after a call in training only.
+        flags = {name: FLAGS[name] for name in others if name in FLAGS}
         wanted = [inputs] if others and others[0] not in FLAGS else []
         made = self.init(key, *wanted, **flags)
         return Weights(*made) if "state" in self._names else Weights(made)

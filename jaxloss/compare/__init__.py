@@ -6,7 +6,14 @@ pages).
 """
 
 from jaxloss.compare.comparison import Outcome as Outcome
+from jaxloss.compare.comparison import Settings as Settings
 from jaxloss.compare.comparison import compare as compare
+from jaxloss.compare.tasks.metrics import Metric as Metric
+from jaxloss.compare.tasks.models import Model as Model
+from jaxloss.compare.tasks.optimizers import Optimizer as Optimizer
+from jaxloss.compare.tasks.outputs import Output as Output
 from jaxloss.compare.tasks.registry import find as find
 from jaxloss.compare.tasks.tables import table as table
+from jaxloss.compare.tasks.task import Data as Data
+from jaxloss.compare.tasks.task import DataSplit as DataSplit
 from jaxloss.compare.tasks.task import Task as Task

@@ -4,7 +4,7 @@ import functools
 import json
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from numbers import Integral
 from pathlib import Path
 from types import NoneType
@@ -21,6 +21,8 @@ from jaxloss.compare.sweep.plan import Plan, Unit
 from jaxloss.compare.sweep.records import Store
 from jaxloss.compare.sweep.results import Results, spelled
 from jaxloss.compare.sweep.run import run
+from jaxloss.compare.tasks.assembly import task_of, with_metric, with_model
+from jaxloss.compare.tasks.optimizers import Optimizer
 from jaxloss.compare.tasks.registry import find
 from jaxloss.compare.tasks.task import Task
 from jaxloss.files import decoded, write
@@ -101,23 +103,50 @@ class Settings(TypedDict, total=False):
 
     Attributes:
         task: "digits", "mnist1d", "breast_cancer", "diabetes", "diabetes-heavy-tails", "engel",
-            "super-resolution", or a task, as `table` makes of a file.
+            "super-resolution", or a `Task`.
+        data: Data of your own in place of a task: a pair of arrays, inputs and targets; a mapping
+            of such pairs as "training", "validation" and "test"; a DataFrame or a file, with a
+            `target`; or a function of a `numpy.random.Generator` that returns `Data`. Integers as
+            targets are labels from 0, texts the names of classes, floats numbers.
+        target: The column of a table that is predicted.
+        groups: The group of each example of a pair, or the column of a table that has it: no two of
+            the training, validation and test parts share one.
+        model: A module of Flax Linen; a transformed function of Haiku; a class, or a function of
+            `rngs`, that makes a module of Flax NNX; a class, or a function of `key`, that makes one
+            of Equinox; a pair `(init, apply)` or a `Model`. By default that of the task.
+        optimizer: A function of the learning rate that gives an optax transformation, as
+            `optax.sgd`; or a transformation, whose updates the rates multiply.
+        metric: What ranks the losses: the name of one of the task's metrics, a `Metric`, or a
+            function of all predictions and targets that returns one number.
+        better: Whether "higher" or "lower" values are better, where `metric` is a function.
         reference: The objective that all others are compared with, as an expression or as the
             name of one of the losses; by default the task's.
         seeds: Repetitions, at least 2.
         noise: Fractions of the training and validation targets that are corrupted, in [0, 1).
-        rates: Learning rates of Adam to choose from.
+        rates: Learning rates to choose from.
         epochs: Passes over the training part.
+        batch: Examples in a step.
         temperatures: Temperatures to choose from, for every loss that depends on one.
+        at_once: How many networks of a loss are trained at the same time, in one vmapped program;
+            by default as many as fit into half the memory.
     """
 
     task: str | Task
+    data: Any
+    target: str | None
+    groups: Any
+    model: Any
+    optimizer: Any
+    metric: Any
+    better: str | None
     reference: str | None
     seeds: int
     noise: Sequence[float]
     rates: Sequence[float]
     epochs: int
+    batch: int
     temperatures: Sequence[float]
+    at_once: int | None
 
 
 def planned(
@@ -130,29 +159,57 @@ def planned(
         ValueError: An argument is out of range, or a loss or the task does not exist.
     """
     _require_known(settings)
-    named, reference = settings.get("task", "digits"), settings.get("reference")
-    task = find(named) if isinstance(named, str) else named
-    _of_kind("task", task, Task, "a name or a Task, as `table` makes of a file")
+    task, reference = _task(losses, settings), settings.get("reference")
     _of_kind("reference", reference, (str, NoneType), "an expression or the name of a loss")
-    seeds, epochs = settings.get("seeds", SEEDS), settings.get("epochs", task.epochs)
-    _of_kind("seeds", seeds, Integral, "a whole number of at least 2")
-    _of_kind("epochs", epochs, Integral, "a whole number of at least 1")
-    _within("seeds", seeds, seeds >= 2, "at least 2")
-    _within("epochs", epochs, epochs >= 1, "at least 1")
     levels = _numbers("noise", settings.get("noise", task.levels))
-    rates = _numbers("rates", settings.get("rates", task.rates))
+    rates = _numbers("rates", settings.get("rates", task.optimizer.rates or task.rates))
     tried = _numbers("temperatures", settings.get("temperatures", ()))
     _within("noise", levels, levels and all(0 <= x < 1 for x in levels), "fractions in [0, 1)")
     _within("rates", rates, rates and all(0 < x < math.inf for x in rates), "positive numbers")
     _within("temperatures", tried, all(0 < x < math.inf for x in tried), "positive numbers")
-    lineup = Lineup.of(task, losses, reference, tried)
-    return Plan(task, lineup, int(seeds), _ascending(levels), _ascending(rates), int(epochs))
+    return Plan(
+        task=task,
+        lineup=Lineup.of(task, losses, reference, tried),
+        seeds=_whole("seeds", settings.get("seeds", SEEDS), 2),
+        noise=_ascending(levels),
+        rates=_ascending(rates),
+        epochs=_whole("epochs", settings.get("epochs", task.epochs), 1),
+        at_once=_whole("at_once", at_once, 1) if (at_once := settings.get("at_once")) else None,
+    )
+
+
+def _task(losses: Any, settings: Settings) -> Task:
+    """The task, with what is given of model, optimizer, metric and size of batches."""
+    model, metric = settings.get("model"), settings.get("metric")
+    if settings.get("data") is not None:
+        _require_absent(settings, ("task",), "`data` are a task of their own")
+        target, groups = settings.get("target"), settings.get("groups")
+        task = task_of(settings["data"], target, groups, standardise=model is None)
+    else:
+        _require_absent(settings, ("target", "groups"), "only `data` have such")
+        named = settings.get("task", "digits")
+        task = find(named) if isinstance(named, str) else named
+        _of_kind("task", task, Task, "a name or a Task")
+    if "batch" in settings:
+        task = replace(task, batch=_whole("batch", settings["batch"], 1))
+    if settings.get("optimizer") is not None:
+        task = replace(task, optimizer=Optimizer.of(settings["optimizer"]))
+    if model is not None:
+        task = with_model(task, model)
+    if metric is None:
+        _require_absent(settings, ("better",), "it is of a `metric`")
+        return task
+    several = losses if isinstance(losses, (list, tuple)) else [losses]
+    each = losses.values() if isinstance(losses, Mapping) else several
+    if not isinstance(metric, str) and any(metric is loss for loss in each):
+        raise ValueError(f"compare: `metric` is none of the losses, got {metric!r}")
+    return with_metric(task, metric, settings.get("better"))
 
 
 def compare(
     losses: Iterable[LossLike] | Mapping[str, LossLike] = (), **settings: Unpack[Settings]
 ) -> Outcome:
-    """Train a small network with each loss, many times over, and test which differences are real.
+    """Train a network with each loss, many times over, and test which differences are real.
 
     Every loss gets the same data, noise, initial weights and batches, seed by seed. Its learning
     rate, and those of its hyper-parameters that are given as ranges, are chosen on validation data
@@ -164,18 +221,22 @@ def compare(
             task's targets, as a function of `Objective` gives one value per example; a mapping
             names them. By default those that the task suggests. Objectives and functions are taken
             as they are: only their learning rate is tuned, and no temperature is tried.
-        **settings: The task, the reference and the grid; see `Settings`.
+        **settings: The task or the data, the model, the reference and the grid; see `Settings`.
 
     Raises:
         TypeError: An argument has the wrong type, or an unknown name.
-        ValueError: An argument is out of range, or a loss or the task does not exist.
+        ValueError: An argument is out of range; a loss or the task does not exist; the data cannot
+            be used, or the model not be called with them.
 
     Example:
+        >>> import numpy as np, optax
         >>> from jaxloss.compare import compare
-        >>> few = {"seeds": 2, "noise": [0.0], "rates": [0.01], "epochs": 2}
-        >>> outcome = compare(["brier"], **few)
-        >>> sorted(standing.loss for standing in outcome.rankings[0.0])[0]
-        'brier'
+        >>> inputs = np.random.default_rng(0).normal(size=(60, 3))
+        >>> weights = (lambda key, x: np.zeros(3, np.float32)), (lambda w, x: x @ w)
+        >>> own = {"data": (inputs, inputs.sum(1)), "model": weights, "optimizer": optax.sgd}
+        >>> outcome = compare(["huber"], **own, seeds=2, rates=[0.1])
+        >>> outcome.standing("huber", noise=0.0).score.mean < 0.1
+        True
     """
     return Outcome(run(planned(losses, **settings)))
 
@@ -241,6 +302,19 @@ def _require_known(settings: Iterable[str]) -> None:
         if name not in known:
             message = f"compare: no argument is called {name!r}{nearest(name, known)}"
             raise TypeError(f"{message}; it takes `losses` and {', '.join(known)}")
+
+
+def _require_absent(settings: Settings, names: Iterable[str], why: str) -> None:
+    """Refuse arguments that would change nothing beside the others."""
+    for name in names:
+        if settings.get(name) is not None:
+            raise TypeError(f"compare: leave out `{name}`: {why}")
+
+
+def _whole(name: str, value: Any, least: int) -> int:
+    _of_kind(name, value, Integral, f"a whole number of at least {least}")
+    _within(name, value, value >= least, f"at least {least}")
+    return int(value)
 
 
 def _of_kind(name: str, value: object, kind: type | tuple[type, ...], wanted: str) -> None:

@@ -57,11 +57,12 @@ def _given(adapt: Callable[..., Model]) -> Callable[[Any], Model]:
 def _made(factory: Any) -> Model:
     """The model of a class or function that makes a module."""
     takes = _takes(factory) if callable(factory) else {}
-    needed = {n for n, p in takes.items() if p.default is p.empty and p.kind not in _VARIADIC}
-    if not callable(factory) or needed - {"rngs", "key"}:
+    needed = [n for n, p in takes.items() if p.default is p.empty and p.kind not in _VARIADIC]
+    others = [name for name in needed if name not in {"rngs", "key"}]
+    if not callable(factory) or others:
+        more = f", which needs {', '.join(others)} as well: give a function of the key alone"
         message = f"compare: `model` is {_WANTED}; got {factory!r}"
-        more = f", which takes {', '.join(needed)}: give a function of the key or of `rngs` alone"
-        raise TypeError(message + (more if needed else ""))
+        raise TypeError(message + (more if others else ""))
     name = getattr(factory, "__name__", "a model of your own")
     if "rngs" in takes:
         nnx = importlib.import_module("flax.nnx")

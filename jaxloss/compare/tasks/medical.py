@@ -8,7 +8,7 @@ from sklearn.datasets import load_breast_cancer, load_diabetes
 from jaxloss.compare.tasks import metrics, sampling
 from jaxloss.compare.tasks.metrics import Metric
 from jaxloss.compare.tasks.models import linear
-from jaxloss.compare.tasks.outputs import BINARY, values
+from jaxloss.compare.tasks.outputs import BINARY, EXPLAINED, MEDIAN_ERROR, values
 from jaxloss.compare.tasks.populations import Tails
 from jaxloss.compare.tasks.task import Data, Generator, Task
 
@@ -49,15 +49,9 @@ RESIDUALS = (
 
 # The median error ranks: a few far errors, which squared error minimises, do not decide it.
 _METRICS = (
-    Metric(
-        "median_error",
-        "median absolute error",
-        metrics.median_error,
-        higher=False,
-        unit="deviations",
-    ),
+    replace(MEDIAN_ERROR, unit="deviations"),
     Metric("rank_correlation", "Spearman's rank correlation", metrics.rank_correlation),
-    Metric("r2", "share of the variance that is explained", metrics.explained),
+    EXPLAINED,
 )
 REAL = values(*_METRICS)
 

@@ -45,15 +45,15 @@ class Metric:
 
 
 def accuracy(scores: Array, labels: Array) -> Array:
-    """Share of examples whose label has the greatest score; a single score decides by its sign."""
-    decided = scores > 0 if scores.ndim == 1 else jnp.argmax(scores, axis=-1)
-    return jnp.mean(decided == labels)
+    """Share of labels that have the greatest score; a single score decides by its sign."""
+    logits, flat = _of_classes(scores, labels)
+    return jnp.mean(jnp.argmax(logits, axis=-1) == flat)
 
 
 def negative_log_likelihood(scores: Array, labels: Array) -> Array:
     """Mean negative log-likelihood of the labels, in nats, with the scores as logits."""
-    logits = _of_classes(scores)
-    return -jnp.mean(jnp.take_along_axis(jax.nn.log_softmax(logits), labels[:, None], axis=-1))
+    logits, flat = _of_classes(scores, labels)
+    return -jnp.mean(jnp.take_along_axis(jax.nn.log_softmax(logits), flat[:, None], axis=-1))
 
 
 def refinement(scores: Array, labels: Array) -> Array:
@@ -74,8 +74,9 @@ def calibration_error(scores: Array, labels: Array) -> Array:
     References:
         Naeini, Cooper & Hauskrecht (2015), doi:10.1609/aaai.v29i1.9602.
     """
-    probabilities = jax.nn.softmax(_of_classes(scores))
-    confidence, right = probabilities.max(-1), probabilities.argmax(-1) == labels
+    logits, flat = _of_classes(scores, labels)
+    probabilities = jax.nn.softmax(logits)
+    confidence, right = probabilities.max(-1), probabilities.argmax(-1) == flat
     # Bins are open below and closed above, so that a confidence of exactly 1 is in the last.
     member = jax.nn.one_hot(jnp.ceil(confidence * BINS).astype(int) - 1, BINS)
     return jnp.abs(jnp.mean(member * (confidence - right)[:, None], axis=0)).sum()
@@ -83,10 +84,10 @@ def calibration_error(scores: Array, labels: Array) -> Array:
 
 def balanced_accuracy(scores: Array, labels: Array) -> Array:
     """Mean over the classes that occur of the accuracy on each."""
-    logits = _of_classes(scores)
-    member = jax.nn.one_hot(labels, logits.shape[-1])
+    logits, flat = _of_classes(scores, labels)
+    member = jax.nn.one_hot(flat, logits.shape[-1])
     counts = member.sum(0)
-    right = jnp.sum(member * (logits.argmax(-1) == labels)[:, None], axis=0)
+    right = jnp.sum(member * (logits.argmax(-1) == flat)[:, None], axis=0)
     return jnp.sum(right / jnp.maximum(counts, 1)) / jnp.sum(counts > 0)
 
 
@@ -112,6 +113,11 @@ def coverage(predictions: Array, targets: Array) -> Array:
     return jnp.mean(targets <= predictions)
 
 
-def _of_classes(scores: Array) -> Array:
-    """Logits of all classes: a single score is the logit of class 1, and that of class 0 is 0."""
-    return jnp.stack([jnp.zeros_like(scores), scores], -1) if scores.ndim == 1 else scores
+def _of_classes(scores: Array, labels: Array) -> tuple[Array, Array]:
+    """Logits [label, class] and labels [label], of which an example may have several.
+
+    A single score for a label is the logit of class 1, and that of class 0 is 0.
+    """
+    single = scores.ndim == labels.ndim
+    logits = jnp.stack([jnp.zeros_like(scores), scores], -1) if single else scores
+    return logits.reshape(-1, logits.shape[-1]), labels.reshape(-1)

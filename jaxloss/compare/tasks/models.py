@@ -92,6 +92,21 @@ class Model:
         # A model with dropout takes a key outside of training too, and does not use it.
         return self._called(weights, inputs, jax.random.key(0), training=False)[0]
 
+    def mapped(self, function: Callable[[PyTree], PyTree]) -> "Model":
+        """The model with a function applied to its predictions."""
+
+        def init(key: Array, inputs: Array) -> tuple[PyTree, PyTree]:
+            return tuple(self.initial(key, inputs))
+
+        def apply(
+            parameters: PyTree, inputs: Array, *, state: PyTree, key: Array, training: bool
+        ) -> tuple[PyTree, PyTree]:
+            weights = Weights(parameters, state)
+            predictions, state = self._called(weights, inputs, key, training=training)
+            return function(predictions), state
+
+        return Model(init, apply, self.says)
+
     def __str__(self) -> str:
         return self.says
 

@@ -17,6 +17,7 @@ from jaxloss.core.annotations import domain_in
 from jaxloss.core.domains import (
     ArrayDomain,
     HyperDomain,
+    Image,
     Label,
     LogProbabilities,
     NonZeroReal,
@@ -133,6 +134,10 @@ def _same(x: Array) -> Array:
     return x
 
 
+def _flat(x: Array) -> Array:
+    return x.reshape(len(x), -1)
+
+
 def _as_signs(labels: Array) -> Array:
     return 2.0 * labels - 1.0
 
@@ -158,6 +163,8 @@ CALIBRATION = (
     ),
 )
 ACCURACY = Metric("accuracy", "accuracy", metrics.accuracy, factor=100, unit="points")
+MEDIAN_ERROR = Metric("median_error", "median absolute error", metrics.median_error, higher=False)
+EXPLAINED = Metric("r2", "share of the variance that is explained", metrics.explained)
 BALANCED = Metric(
     "balanced_accuracy",
     "accuracy averaged over classes",
@@ -228,3 +235,17 @@ def values(
     """The output of a regression: one real number per example, with these metrics."""
     links: Links = {Real: _same}
     return Output(says, (), links, {**links, NonZeroReal: _same}, measured, population=population)
+
+
+def numbers(shape: tuple[int, ...], *measured: Metric, says: str = "") -> Output:
+    """The output of a regression of arrays: of several numbers, or of an image.
+
+    Args:
+        shape: The shape for one example: three axes are height, width and channels.
+        *measured: The metrics; by default the median error and the explained variance.
+        says: A description of predictions and targets.
+    """
+    image: Links = {Image: _same} if len(shape) == 3 else {}
+    links: Links = {Real: _same, Vector: _flat, Point: _flat, **image}
+    says = says or f"real numbers of the shape {shape} and their targets"
+    return Output(says, shape, links, links, measured or (MEDIAN_ERROR, EXPLAINED))

@@ -57,8 +57,8 @@ def _csv(path: Path, target: str | None) -> tuple[pd.DataFrame, str]:
     sample = _beginning(path)
     separator = max(_SEPARATORS, key=lambda mark: len(_first(sample, mark)))
     names = _first(sample, separator)
-    _refuse_duplicates(path, names)
-    chosen = _chosen(path, names, target)
+    _refuse_duplicates(path.name, names)
+    chosen = column_of(names, target, path.name)
     european = separator == ";" and _COMMA_DECIMAL.search(sample)
     try:
         frame = pd.read_csv(
@@ -142,7 +142,7 @@ def _npz(path: Path, target: str | None) -> tuple[pd.DataFrame, str]:
     # A pickle in a file from a stranger runs code of his.
     with np.load(path, allow_pickle=False) as archive:
         arrays = {name: _plain(path, archive, name) for name in archive.files}
-    chosen = _chosen(path, list(arrays), target)
+    chosen = column_of(arrays, target, path.name)
     lengths = {name: x.shape[0] if x.ndim else None for name, x in arrays.items()}
     if len(set(lengths.values())) > 1 or arrays[chosen].ndim == 0:
         shapes = ", ".join(f"{name!r}: {x.shape}" for name, x in arrays.items())
@@ -178,21 +178,38 @@ def _columns(arrays: Mapping[str, NDArray[Any]], target: str) -> Iterable[pd.Dat
         yield pd.DataFrame(flat, columns=names)
 
 
-def _chosen(path: Path, names: list[str], target: str | None) -> str:
-    if target is not None and target.strip() in names:
-        return target.strip()
-    columns = f"the columns of {path.name} are {quoted(names)}"
-    if target is None:
+def select(frame: pd.DataFrame, target: str | None) -> tuple[pd.DataFrame, str]:
+    """A copy of a table with plain names of columns, and the name of the target among them.
+
+    Raises:
+        ValueError: Two columns have one name, or none is the target.
+    """
+    names = [str(name).strip() for name in frame.columns]
+    _refuse_duplicates("the table", names)
+    return frame.set_axis(names, axis="columns"), column_of(names, target, "the table")
+
+
+def column_of(names: Iterable[str], wanted: str | None, where: str) -> str:
+    """The name of a column, if there is one of that name.
+
+    Raises:
+        ValueError: There is none.
+    """
+    every = list(names)
+    if wanted is not None and wanted.strip() in every:
+        return wanted.strip()
+    columns = f"the columns of {where} are {quoted(every)}"
+    if wanted is None:
         message = f"the name of the target is missing; {columns}"
         raise ValueError(message)
-    near = alike(target, names)
+    near = alike(wanted, every)
     hint = f"; the nearest are {quoted(near)}" if near else ""
-    message = f"no column is called {target!r}{hint}; {columns}"
+    message = f"no column is called {wanted!r}{hint}; {columns}"
     raise ValueError(message)
 
 
-def _refuse_duplicates(path: Path, names: list[str]) -> None:
+def _refuse_duplicates(where: str, names: list[str]) -> None:
     twice = [name for name, count in Counter(names).items() if count > 1]
     if twice:
-        message = f"{path.name} has several columns of the same name: {quoted(twice)}"
+        message = f"{where} has several columns of the same name: {quoted(twice)}"
         raise ValueError(message)

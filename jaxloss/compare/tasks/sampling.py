@@ -30,6 +30,39 @@ def split(examples: int, generator: Generator, classes: Values | None = None) ->
     return DataSplit(training, validation, test)
 
 
+def split_groups(groups: Values, generator: Generator) -> DataSplit:
+    """Draw a split of about three, one and one fifths, of which no two parts share a group.
+
+    Groups differ in size and parts must not, as the arrays of all seeds are stacked: of the groups
+    that fill a part some examples are left out at random.
+
+    Args:
+        groups: The group of each example.
+        generator: The source of the split.
+
+    Raises:
+        ValueError: The groups are so large that less than a fifth would be left to train on.
+    """
+    _, index, counts = np.unique(groups, return_inverse=True, return_counts=True)
+    fifth = len(groups) // 5
+    training = len(groups) - 2 * (fifth + int(counts.max()) - 1)
+    if training < fifth or not fifth:
+        message = f"one of {len(counts)} groups has {counts.max()} of {len(groups)} examples, too "
+        raise ValueError(f"compare: {message}many for parts that do not share it")
+    order = generator.permutation(len(counts))
+    ends = np.cumsum(counts[order])  # examples in the groups up to each
+    tested = np.searchsorted(ends, fifth) + 1
+    validated = np.searchsorted(ends, ends[tested - 1] + fifth) + 1
+    place = np.argsort(order)[index]
+    sizes = {(validated, len(counts)): training, (tested, validated): fifth, (0, tested): fifth}
+    return DataSplit(
+        *[
+            np.sort(generator.permutation(np.flatnonzero((start <= place) & (place < end)))[:size])
+            for (start, end), size in sizes.items()
+        ]
+    )
+
+
 def take(inputs: Values, targets: Values, index: DataSplit) -> Data:
     """Return the examples with these indices as data, all training examples being eligible."""
     return Data(
@@ -71,8 +104,8 @@ def flipped(labels: Values, rate: float, generator: Generator) -> Values:
     classes, index = np.unique(labels, return_inverse=True)
     # Wrong labels are drawn for all examples, so that those of two rates are the same where both
     # change a label.
-    shift = generator.integers(1, len(classes), size=len(labels))
-    wrong = classes[(index + shift) % len(classes)]
+    shift = generator.integers(1, len(classes), size=labels.shape)
+    wrong = classes[(index.reshape(labels.shape) + shift) % len(classes)]
     return np.where(_some(labels, rate, generator), wrong, labels).astype(labels.dtype)
 
 
@@ -110,4 +143,4 @@ def batches(eligible: Values, size: int, epochs: int, generator: Generator) -> V
 
 def _some(values: Values, rate: float, generator: Generator) -> Values:
     """Mask of a random fraction of the values; a greater rate includes those of a smaller one."""
-    return generator.permutation(len(values)) < round(rate * len(values))
+    return generator.permutation(values.size).reshape(values.shape) < round(rate * values.size)

@@ -14,9 +14,8 @@ import jaxloss as jl
 from jaxloss.compare.tasks import sampling
 from jaxloss.compare.tasks.metrics import Metric
 from jaxloss.compare.tasks.models import Layer, Model
-from jaxloss.compare.tasks.outputs import Links, Output
+from jaxloss.compare.tasks.outputs import numbers
 from jaxloss.compare.tasks.task import Data, Generator, Task
-from jaxloss.core.domains import Image, Point, Real, Vector
 
 SIDE = 16
 RADIUS = 2
@@ -132,16 +131,6 @@ def _squares(image: NDArray[Any]) -> NDArray[Any]:
     return whole.swapaxes(1, 2).reshape(-1, SIDE, SIDE)
 
 
-def _flat(images: Array) -> Array:
-    return images.reshape(len(images), -1)
-
-
-def _same(images: Array) -> Array:
-    return images
-
-
-_LINKS: Links = {Real: _same, Image: _same, Vector: _flat, Point: _flat}
-
 SUPER_RESOLUTION = Task(
     name="super-resolution",
     title="photographs at twice the resolution",
@@ -154,15 +143,11 @@ SUPER_RESOLUTION = Task(
     draw=draw,
     corrupt=salt_and_pepper,
     model=upsampler(),
-    output=Output(
+    output=numbers(
+        (SIDE, SIDE, 1),
+        Metric("psnr", "peak signal-to-noise ratio", peak_ratio, unit="dB"),
+        Metric("ssim", "structural similarity", similarity, factor=100, unit="points"),
         says="a picture and its target, in grey from 0 to 1",
-        shape=(SIDE, SIDE, 1),
-        predictions=_LINKS,
-        targets=_LINKS,
-        metrics=(
-            Metric("psnr", "peak signal-to-noise ratio", peak_ratio, unit="dB"),
-            Metric("ssim", "structural similarity", similarity, factor=100, unit="points"),
-        ),
     ),
     reference="squared_error",
     contenders=(

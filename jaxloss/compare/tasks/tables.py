@@ -1,9 +1,7 @@
 """A table of one's own as a task: classes or a real number, from whatever its other columns are."""
 
 import hashlib
-import math
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +12,8 @@ from sklearn.model_selection import train_test_split
 
 from jaxloss.compare.tasks import sampling
 from jaxloss.compare.tasks.columns import MAX_CATEGORIES, Inputs, usable_columns
-from jaxloss.compare.tasks.digits import JANOCHA
-from jaxloss.compare.tasks.medical import MARGINS, REAL, RESIDUALS, TEMPERATURES
-from jaxloss.compare.tasks.models import perceptron
-from jaxloss.compare.tasks.outputs import BINARY, Output, classes
-from jaxloss.compare.tasks.reading import quoted, read_table
+from jaxloss.compare.tasks.kinds import Kind
+from jaxloss.compare.tasks.reading import column_of, quoted, read_table, select
 from jaxloss.compare.tasks.targets import Target, recognise_target
 from jaxloss.compare.tasks.task import Data, DataSplit, Generator, Task
 
@@ -27,9 +22,6 @@ from jaxloss.compare.tasks.task import Data, DataSplit, Generator, Task
 MAX_ROWS = 20_000
 MAX_ENTRIES = 8_000_000
 MAX_WIDTH = 10_000
-
-_LARGE = 5_000  # rows from which batches are of 256 and not of 64
-_MIN_STEPS = 300
 
 
 @dataclass(frozen=True)
@@ -40,11 +32,13 @@ class TableSource:
         inputs: The feature columns.
         target: The target column.
         size: The number of rows that a seed uses.
+        groups: The group of each row, none of which is in two parts; None without groups.
     """
 
     inputs: Inputs
     target: Target
     size: int
+    groups: NDArray[Any] | None = None
 
     def __call__(self, generator: Generator) -> Data:
         """Draw the data of a seed, stratified by classes.
@@ -53,9 +47,11 @@ class TableSource:
         """
         rows, splits = generator.spawn(2)
         chosen = self._chosen(rows)
-        index = DataSplit(
-            *[chosen[part] for part in sampling.split(self.size, splits, self._of(chosen))]
-        )
+        if self.groups is None:
+            split = sampling.split(self.size, splits, self._of(chosen))
+        else:
+            split = sampling.split_groups(self.groups, splits)
+        index = DataSplit(*[chosen[part] for part in split])
         targets = DataSplit(*[self.target.values[part] for part in index])
         return Data(
             inputs=self.inputs.prepared(index),
@@ -80,78 +76,47 @@ class TableSource:
         return self.target.values[rows] if self.target.names else None
 
 
-@dataclass(frozen=True)
-class _Kind:
-    """The settings of a task that depend on its target: two classes, several, or real numbers."""
-
-    output: Output
-    noise: str
-    corrupt: Callable[[NDArray[Any], float, Generator], NDArray[Any]]
-    reference: str
-    contenders: tuple[str, ...]
-    worst: float
-    control: str | None = None
-
-    @classmethod
-    def of(cls, target: Target) -> "_Kind":
-        if not target.names:
-            return cls(
-                REAL, "gross outliers", sampling.contaminated, "squared_error", RESIDUALS, 0.3
-            )
-        noise, change = "wrong labels", sampling.flipped
-        if len(target.names) == 2:
-            return cls(BINARY, noise, change, "cross_entropy", MARGINS, 0.3, TEMPERATURES)
-        several = classes(len(target.names))
-        return cls(several, noise, change, "cross_entropy", JANOCHA, 0.4, TEMPERATURES)
-
-
-def table(path: Path, target: str | None = None) -> Task:
-    """Make a task of a CSV or NPZ file: predict one column or array from all others.
+def table(
+    data: Path | str | pd.DataFrame, target: str | None = None, groups: str | None = None
+) -> Task:
+    """Make a task of a table or a file of one: predict one column or array from all others.
 
     Args:
-        path: The file. A CSV file is in UTF-8, with names in its first line; in an NPZ file all
-            arrays are as long as the target, and all axes but the first are flattened.
+        data: The table, or its file. A CSV file is in UTF-8, with names in its first line; in an
+            NPZ file all arrays are as long as the target, and all axes but the first are flattened.
         target: The name of the column or array.
+        groups: The name of a column: no two parts share one of its values. It is no input.
 
     Raises:
         ValueError: The file cannot be read, or has no such target; the target is missing or
             constant almost everywhere, or has too many classes; no feature column is usable.
     """
-    frame, name = read_table(Path(path), target)
+    if isinstance(data, pd.DataFrame):
+        label, (frame, name) = "a table", select(data, target)
+    else:
+        label, (frame, name) = Path(data).name, read_table(Path(data), target)
     column = frame.pop(name)
+    together = None if groups is None else frame.pop(column_of(frame.columns, groups, label))
     most = min(MAX_ROWS, MAX_ENTRIES // max(_widest(frame), 1))
     recognised = recognise_target(column, name, most)
     inputs, notes = usable_columns(frame.iloc[recognised.rows])
     _require_usable(inputs, name, notes)
     source = TableSource(inputs, recognised, min(most, len(recognised.rows)))
-    kind = _Kind.of(recognised)
-    sentences = [_question(source, name, Path(path)), _division(source), *recognised.notes, *notes]
-    # Larger batches for larger tables, whose steps would otherwise grow in number with the rows.
-    batch = 64 if source.size < _LARGE else 256
-    return Task(
-        name=Path(path).name,
-        title=f"{name} of {Path(path).name}",
-        story=" ".join(sentences),
-        noise=kind.noise,
+    if together is not None:
+        source = replace(source, groups=_groups(together.iloc[recognised.rows], source))
+    kind = Kind.of_classes(len(recognised.names)) if recognised.names else Kind.of_numbers()
+    origin = f"{label} ({_digest(data)})"
+    apart = [f"No two parts share a value of {groups!r}."] if groups else []
+    division = [_question(source, name, origin), _division(source), *apart]
+    task = kind.task(
+        name=label,
+        title=f"{name} of {label}",
+        story=" ".join([*division, *recognised.notes, *notes]),
         draw=source,
-        corrupt=kind.corrupt,
-        model=perceptron(kind.output.shape),
-        output=kind.output,
-        reference=kind.reference,
-        contenders=kind.contenders,
-        control=kind.control,
-        levels=(0.0, kind.worst),
-        # A test part is a third of a training part, and seeds that sample rows share fewer of them.
-        overlap=source.size / len(recognised.rows) / 3,
-        batch=batch,
-        epochs=_epochs(source.size * 3 // 5, batch),
+        examples=source.size * 3 // 5,
     )
-
-
-def _epochs(examples: int, batch: int) -> int:
-    """The number of epochs, from 10 to 100, that makes at least 300 steps if possible."""
-    steps = max(examples // batch, 1)
-    return min(max(math.ceil(_MIN_STEPS / steps), 10), 100)
+    # A test part is a third of a training part, and seeds that sample rows share fewer of them.
+    return replace(task, overlap=source.size / len(recognised.rows) / 3)
 
 
 def _widest(frame: pd.DataFrame) -> int:
@@ -170,14 +135,31 @@ def _require_usable(inputs: Inputs, name: str, notes: list[str]) -> None:
         raise ValueError(message)
 
 
-def _question(source: TableSource, name: str, path: Path) -> str:
+def _groups(column: "pd.Series[Any]", source: TableSource) -> NDArray[np.intp]:
+    """The groups as indices; rows without one are each a group."""
+    if source.size < len(column):
+        message = f"{len(column)} rows with groups are too many, at most {source.size} can be had"
+        raise ValueError(message)
+    codes, names = pd.factorize(column)
+    return np.where(codes < 0, len(names) + np.arange(len(codes)), codes)
+
+
+def _digest(data: Path | str | pd.DataFrame) -> str:
+    """A checksum, by which the report and `--resume` know the data and not only their name."""
+    if isinstance(data, pd.DataFrame):
+        content: Any = pd.util.hash_pandas_object(data, index=False).to_numpy().tobytes()
+        digest = hashlib.sha256(content)
+    else:
+        with Path(data).open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256")
+    return f"SHA-256 {digest.hexdigest()[:12]}…"
+
+
+def _question(source: TableSource, name: str, origin: str) -> str:
     """A sentence on target and features, and for real targets on the unit of errors."""
     names, values = source.target.names, source.target.values
-    with path.open("rb") as file:
-        # The report, and `--resume`, thereby know the data and not only the name of their file.
-        digest = hashlib.file_digest(file, "sha256").hexdigest()[:12]
     columns = source.inputs.values.shape[1]
-    origin = f"from {columns} other column{'s' * (columns > 1)} of {path.name} (SHA-256 {digest}…)"
+    origin = f"from {columns} other column{'s' * (columns > 1)} of {origin}"
     if names:
         kinds = f"{len(names)} classes ({quoted(names)})"
         return f"Which of {kinds} {name!r} is, {origin}."

@@ -1,6 +1,10 @@
 """Models, optimizers, metrics and data of one's own, compared in about ten lines each."""
 
 import functools
+import json
+import re
+import shlex
+from pathlib import Path
 
 import equinox as eqx
 import flax.linen as nn
@@ -16,11 +20,12 @@ from sklearn.datasets import load_digits
 from sklearn.metrics import f1_score
 
 import jaxloss as jl
+from jaxloss.__main__ import main
 from jaxloss.compare import Data, DataSplit, Metric, Model, compare
 from jaxloss.compare.comparison import planned
 from jaxloss.compare.sweep.program import CompiledSweep
 from jaxloss.compare.sweep.run import run
-from jaxloss.compare.tasks import sampling
+from jaxloss.compare.tasks import loading, sampling
 from jaxloss.compare.tasks.frameworks import adapted
 from jaxloss.compare.tasks.optimizers import Optimizer
 
@@ -29,6 +34,58 @@ IMAGES = (IMAGES[:600] / 16).astype(np.float32).reshape(-1, 8, 8, 1)
 LABELS = LABELS[:600]
 LOSSES = ["brier", "generalized_cross_entropy(q=[0.3, 0.7])", "softmax_focal"]
 FEW = {"data": (IMAGES, LABELS), "seeds": 2, "epochs": 15}
+
+
+# as the README has it
+
+
+@pytest.mark.slow
+def test_the_example_of_the_readme_runs_on_the_command_line(tmp_path, monkeypatch):
+    text = (Path(__file__).parents[1] / "README.md").read_text().partition("### Your own model")[2]
+    file, command = re.findall(r"```(?:python|console)\n(.*?)```", text, re.DOTALL)[:2]
+    monkeypatch.chdir(tmp_path)
+    Path("mine.py").write_text(file)
+    parts = {"x_train": IMAGES[:400, ..., 0], "y_train": LABELS[:400]}
+    np.savez("mnist.npz", **parts, x_test=IMAGES[400:, ..., 0], y_test=LABELS[400:])
+    few = ["--seeds", "2", "--epochs", "2", "--rates", "0.01"]
+    assert main([*shlex.split(command)[1:], *few]) == 0
+    assert json.loads(Path("report/plan.json").read_text())["model"] == "CNN"
+    assert "top2" in Path("report/report.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["--model", "mine.py:CNN"], "mine.py cannot be imported: No module named 'mine'"),
+        (["--model", "optax:adams"], "optax has no 'adams'; the nearest are adam"),
+        (["--model", "optax:adam"], "`model` is a module of Flax Linen; .*which needs learning_r"),
+        (["--model", "optax"], "'optax' is to name a module and what is in it"),
+        (["--optimizer", "adamm"], "optax has no optimizer called 'adamm'; the nearest are adam"),
+        (["--optimizer", "adamw(weigth_decay=1)"], "takes no 'weigth_decay'; the nearest are wei"),
+        (["--optimizer", "adamw(weight_decay=x)"], "is to name an optimizer, as adamw"),
+        (["--optimizer", "adamw(0.1)"], "is to name an optimizer, as adamw"),
+        (["--optimizer", "adamw("], "is to name an optimizer, as adamw"),
+        (["--optimizer", "chain"], "optax has no optimizer called 'chain'"),
+        (["--metric", "acuracy"], "no metric of digits is called 'acuracy'; the nearest are acc"),
+        (["--metric", "sklearn.metrics:f1_score"], "`better` says whether 'higher' or 'lower'"),
+        (["--groups", "who"], "--groups COLUMN are of --data FILE"),
+    ],
+)
+def test_a_name_that_leads_nowhere_is_refused(words, says, tmp_path, capsys):
+    assert main(["compare", *words, "--out", str(tmp_path / "none")]) == 2
+    assert re.search(says, capsys.readouterr().err)
+
+
+def test_an_optimizer_in_text_is_that_of_optax():
+    for text, ours in (
+        ("sgd(momentum=0.9, nesterov=True)", optax.sgd(0.1, momentum=0.9, nesterov=True)),
+        ("adam", optax.adam(0.1)),
+        ("sgd(learning_rate=0.5)", optax.chain(optax.sgd(0.5), optax.scale(0.1))),
+        ("optax:sgd", optax.sgd(0.1)),
+    ):
+        theirs = loading.optimizer(text)(0.1)
+        found = (each.update(2.0, each.init(1.0), 1.0)[0] for each in (ours, theirs))
+        assert float(next(found)) == pytest.approx(float(next(found)))
 
 
 # what a framework makes
@@ -110,8 +167,7 @@ def test_a_model_of_any_framework_is_compared_with_an_optimizer_of_its_own(model
     outcome = compare(LOSSES, model=model, optimizer=optimizer, rates=rates, **FEW)
     scores = {standing.loss: standing.score.mean for standing in outcome.rankings[0.0]}
     assert set(LOSSES) < set(scores)
-    assert min(scores.values()) > 0.6
-    assert scores["cross_entropy"] > 0.8
+    assert min(scores.values()) > 0.6  # by chance it is 0.1
     chosen = {standing.rate for standing in outcome.rankings[0.0]}
     assert chosen <= set(rates)
 
@@ -129,15 +185,13 @@ STATEFUL = {
 def test_statistics_of_batches_follow_the_training_and_are_kept_out_of_it(model):
     """After many batches of one kind the running statistics are theirs: both ways agree."""
     model, x = adapted(model), jnp.asarray(IMAGES[:64])
-    weights = model.initial(jax.random.key(0), x)
+    weights = model.initial(jax.random.key(0), 3 * jnp.asarray(IMAGES[64:128]))
     before = model.predict(weights, x)
 
-    @jax.jit
-    def seen(weights):
+    def seen(_, weights):
         return weights._replace(state=model.train(weights, x, jax.random.key(1))[1])
 
-    for _ in range(400):
-        weights = seen(weights)
+    weights = jax.jit(lambda weights: jax.lax.fori_loop(0, 2000, seen, weights))(weights)
     after = model.predict(weights, x)
     assert float(jnp.abs(after - before).max()) > 0.1
     if model.says not in {"Convolutions", "Transformer"}:  # those have dropout as well

@@ -68,8 +68,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     fraction = _number(float, 0, below=1)
     what = parser.add_argument_group("what is compared")
     what.add_argument("--task", default="digits", metavar="NAME", help="default: %(default)s")
-    what.add_argument("--data", type=Path, metavar="FILE", help="your own .csv or .npz as the task")
+    what.add_argument("--data", type=Path, metavar="FILE", help="your own table, arrays or images")
     what.add_argument("--target", metavar="COLUMN", help="what to predict from the rest of --data")
+    what.add_argument("--groups", metavar="COLUMN", help="what no two parts of --data may share")
     what.add_argument("--imbalance", type=_number(float, 0, above=True, below=1), metavar="RATIO")
     what.add_argument("--loss", action="append", default=[], metavar="EXPRESSION", help="repeat it")
     what.add_argument("--reference", metavar="EXPRESSION", help="what the others are compared with")
@@ -78,8 +79,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     how.add_argument(
         "--noise", type=fraction, nargs="+", metavar="FRACTION", help="levels of noise"
     )
-    how.add_argument("--rates", type=positive, nargs="+", metavar="RATE", help="Adam's, to try")
+    how.add_argument("--model", metavar="MODULE:NAME", help="your own, as mine.py:cnn")
+    how.add_argument(
+        "--optimizer", metavar="TEXT", help="of optax, as 'sgd(momentum=0.9)'; or yours"
+    )
+    how.add_argument("--metric", metavar="NAME", help="of the task; or yours, as mine.py:score")
+    how.add_argument("--better", choices=("higher", "lower"), help="values of your own --metric")
+    how.add_argument("--rates", type=positive, nargs="+", metavar="RATE", help="to try")
     how.add_argument("--epochs", type=whole, metavar="N", help="passes over the training part")
+    how.add_argument("--batch", type=whole, metavar="N", help="examples in a step")
+    how.add_argument("--at-once", type=whole, metavar="N", help="networks trained at the same time")
     how.add_argument("--temperatures", type=positive, nargs="+", metavar="T", help="to try, too")
     how.add_argument("--thorough", action="store_true", help="30 seeds, 4 levels, 5 temperatures")
     where = parser.add_argument_group("where")
@@ -98,7 +107,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Compare, print and write; returns the exit code."""
     try:  # scikit-learn and others come with the extra alone
-        from jaxloss.compare.session import Destination, execute, task
+        from jaxloss.compare.session import Destination, execute, loaded
         from jaxloss.compare.sweep import devices
     except ModuleNotFoundError as error:
         return _fail(f"{error.name} is not installed; pip install 'jaxloss[compare]'", 1)
@@ -106,9 +115,8 @@ def run(arguments: argparse.Namespace) -> int:
         _complete(arguments)
         if arguments.coordinator:
             devices.join(arguments.coordinator, arguments.processes, arguments.process_id)
-        asked = task(arguments.task, arguments.data, arguments.target, arguments.imbalance)
         to = Destination(arguments.out, command(arguments), arguments.resume, arguments.json)
-        execute(arguments.loss, to, task=asked, **options(arguments))
+        execute(arguments.loss, to, **loaded(options(arguments)))
     except BrokenPipeError:
         raise  # whoever reads what is printed has seen enough
     except OSError as error:  # as of a full disk; what is in the folder is not trained again
@@ -125,15 +133,17 @@ def run(arguments: argparse.Namespace) -> int:
 def command(arguments: argparse.Namespace) -> str:
     """The command line that reproduces the results: all that changes them, and the folder."""
     words = ["jaxloss", "compare"]
-    for name in ("task", "data", "target", "imbalance", "loss", "reference", *_GRID, "out"):
-        value = getattr(arguments, name)
-        if value not in (None, [], _DEFAULTS.get(name)):
-            words += _option(name, value)
+    for name in ("loss", *_SETTINGS, "out"):
+        if _is_given(arguments, name):
+            words += _option(name, getattr(arguments, name))
     return shlex.join(words + (["--thorough"] if arguments.thorough else []))
 
 
 # Options that are arguments of `planned`, by the same names.
-_GRID = ("seeds", "noise", "rates", "epochs", "temperatures")
+_SETTINGS = (
+    *("task", "data", "target", "groups", "imbalance", "reference", "seeds", "noise", "model"),
+    *("optimizer", "metric", "better", "rates", "epochs", "batch", "at_once", "temperatures"),
+)
 _DEFAULTS = {"task": "digits", "out": Path("report")}
 
 
@@ -141,13 +151,14 @@ def _option(name: str, value: Any) -> list[str]:
     if name == "loss":
         return [word for each in value for word in ("--loss", each)]
     values = value if isinstance(value, list) else [value]
-    return [f"--{name}", *(f"{x:g}" if isinstance(x, float) else str(x) for x in values)]
+    words = [f"{x:g}" if isinstance(x, float) else str(x) for x in values]
+    return [f"--{name.replace('_', '-')}", *words]
 
 
 def _complete(arguments: argparse.Namespace) -> None:
     """Refuse options that contradict each other."""
-    if arguments.target and not arguments.data:
-        message = "--target COLUMN is one of --data FILE"
+    if not arguments.data and (arguments.target or arguments.groups):
+        message = "--target COLUMN and --groups COLUMN are of --data FILE"
         raise ValueError(message)
     if arguments.data and arguments.task != "digits":
         message = f"--data is a task of its own: leave out --task {arguments.task}"
@@ -185,9 +196,12 @@ def _number(
 
 def options(arguments: argparse.Namespace) -> dict[str, Any]:
     """The arguments of `planned` that were given, or that --thorough stands for."""
-    given = {name: getattr(arguments, name) for name in (*_GRID, "reference")}
-    chosen = {name: value for name, value in given.items() if value is not None}
+    chosen = {name: getattr(arguments, name) for name in _SETTINGS if _is_given(arguments, name)}
     return (THOROUGH if arguments.thorough else {}) | chosen
+
+
+def _is_given(arguments: argparse.Namespace, name: str) -> bool:
+    return getattr(arguments, name) not in (None, [], _DEFAULTS.get(name))
 
 
 def _fail(message: str, code: int) -> int:

@@ -22,6 +22,7 @@ from jaxloss.compare.sweep.records import Store
 from jaxloss.compare.sweep.results import Results, spelled
 from jaxloss.compare.sweep.run import run
 from jaxloss.compare.tasks.assembly import task_of, with_metric, with_model
+from jaxloss.compare.tasks.imbalance import imbalanced
 from jaxloss.compare.tasks.optimizers import Optimizer
 from jaxloss.compare.tasks.registry import find
 from jaxloss.compare.tasks.task import Task
@@ -111,6 +112,8 @@ class Settings(TypedDict, total=False):
         target: The column of a table that is predicted.
         groups: The group of each example of a pair, or the column of a table that has it: no two of
             the training, validation and test parts share one.
+        imbalance: The rarest class is so many times as frequent in training as the commonest, a
+            number in (0, 1].
         model: A module of Flax Linen; a transformed function of Haiku; a class, or a function of
             `rngs`, that makes a module of Flax NNX; a class, or a function of `key`, that makes one
             of Equinox; a pair `(init, apply)` or a `Model`. By default that of the task.
@@ -135,6 +138,7 @@ class Settings(TypedDict, total=False):
     data: Any
     target: str | None
     groups: Any
+    imbalance: float | None
     model: Any
     optimizer: Any
     metric: Any
@@ -190,6 +194,8 @@ def _task(losses: Any, settings: Settings) -> Task:
         named = settings.get("task", "digits")
         task = find(named) if isinstance(named, str) else named
         _of_kind("task", task, Task, "a name or a Task")
+    if (ratio := settings.get("imbalance")) is not None:
+        task = imbalanced(task, ratio)
     if "batch" in settings:
         task = replace(task, batch=_whole("batch", settings["batch"], 1))
     if settings.get("optimizer") is not None:

@@ -4,7 +4,7 @@ import dataclasses
 import json
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,10 +16,7 @@ from jaxloss.compare.report import markdown, page, report_model, terminal, wordi
 from jaxloss.compare.report.figures.panels import page_figures
 from jaxloss.compare.statistics.standings import Standing
 from jaxloss.compare.sweep import devices
-from jaxloss.compare.tasks.imbalance import imbalanced
-from jaxloss.compare.tasks.registry import find
-from jaxloss.compare.tasks.tables import table
-from jaxloss.compare.tasks.task import Task
+from jaxloss.compare.tasks.loading import load, metric, optimizer
 from jaxloss.files import write
 
 
@@ -49,7 +46,10 @@ def execute(losses: Sequence[str], to: Destination, **settings: Unpack[Settings]
         LostError: Another process has died.
     """
     start = time.perf_counter()
-    plan = planned(losses, **settings)
+    try:
+        plan = planned(losses, **settings)
+    except TypeError as error:  # of a model or a metric that is none: no fault of the program
+        raise ValueError(str(error)) from error
     # One process writes and prints; the others only train their share.
     quiet = to.json or not devices.is_coordinator()
     with claimed(to.folder) if devices.is_coordinator() else nullcontext():
@@ -61,14 +61,14 @@ def execute(losses: Sequence[str], to: Destination, **settings: Unpack[Settings]
             _write(outcome, to, start)
 
 
-def task(name: str, data: Path | None, target: str | None, imbalance: float | None) -> Task:
-    """Return the task of this name or of a data file, with an imbalance of classes if given.
+def loaded(texts: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments of `compare` for those of the command line.
 
     Raises:
-        ValueError: No task has that name, or the file cannot be read as one.
+        ValueError: No model, optimizer or metric has the name that is given for one.
     """
-    chosen = table(data, target) if data else find(name)
-    return imbalanced(chosen, imbalance) if imbalance else chosen
+    read = {"model": load, "optimizer": optimizer, "metric": metric}
+    return {name: read.get(name, lambda x: x)(value) for name, value in texts.items()}
 
 
 def _write(outcome: Outcome, to: Destination, start: float) -> None:

@@ -18,8 +18,8 @@
 #
 # `jaxloss compare` trains the same small network with several losses and says which differences are
 # real. This notebook drives it from Python on a small grid of scikit-learn's digits, and reads what
-# comes out: the learning rate that each loss needs, paired differences with intervals, what "not
-# significant" means, how much is temperature or rounding, and what wrong labels do.
+# comes out: the learning rate that each loss needs, paired differences with intervals, what the
+# verdicts mean, how much is temperature or rounding, and what wrong labels do.
 
 # %%
 import matplotlib.pyplot as plt
@@ -122,28 +122,35 @@ panels[0].set_yticks(range(len(losses)), losses)
 figure.supxlabel("accuracy less that of cross-entropy, points; filled: significant", fontsize=10)
 
 # %% [markdown]
-# ## What "not significant" says
+# ## What the verdicts say
 #
-# It says that chance could have made this difference, not that there is none. Two things make it
-# hard to be significant here, and both are deserved.
+# "better" and "worse" are shown by a test, "same" by an interval within the margin of half a point.
+# "open" says that chance could have made this difference, not that there is none.
 #
 # Many comparisons are made at once, and of twenty comparisons of equal losses one would look real
-# by luck. Intervals and p-values are corrected for their number (Bonferroni, Holm): a false claim
-# anywhere in this notebook is to be as rare as 5 %.
+# by luck. Intervals and p-values are corrected alike (Bonferroni), so that a false claim anywhere
+# in this notebook is as rare as 5 %.
 #
-# And the seeds split *one* data set again and again. Their training parts overlap, so they are not
-# independent, and what varies over them is less than what would vary over new digits. Nadeau and
-# Bengio (2003, doi:10.1023/A:1024068626366) replace the variance of the mean, s² / n, by
-# s² (1 / n + test / training). More seeds narrow the first term only. So the report also says how
-# many seeds would show a difference of this size, and where none would:
+# And the seeds split *one* data set again and again. A claim *on this data* is about other seeds
+# with the same digits. One *on new data* is about other digits, as to which the seeds are
+# correlated: Nadeau and Bengio (2003, doi:10.1023/A:1024068626366) replace the variance of the
+# mean, s² / n, by s² (1 / n + test / training). For networks, whose own randomness is larger, a
+# seventh of the last term is the most that was measured. The probabilities are those of Benavoli
+# et al. (2017): that the loss is better on new data by more than the margin.
 
 # %%
-print("in points                  difference       p   seeds   verdict")
+print("in points                  difference       p   P(better)   verdict")
 for name in losses:
     standing = outcome.standing(name, 0.6)
     comparison = standing.to_reference
     numbers = f"{100 * comparison.difference.mean:10.2f} {comparison.p:8.2g}"
-    print(f"{name:26} {numbers} {comparison.seeds or 'none':>7}   {standing.verdict}")
+    print(f"{name:26} {numbers} {comparison.probabilities.better:10.2f}   {standing.verdict}")
+
+# %% [markdown]
+# The report begins with the decision that follows:
+
+# %%
+print(outcome.decision)
 
 # %% [markdown]
 # ## Temperature is not a better loss, and rounding is no loss at all
@@ -151,10 +158,10 @@ for name in losses:
 # A network can scale its logits, so cross-entropy of 2 z has the same minimum as cross-entropy of
 # z. But training starts elsewhere and stops before the minimum, and that shows. So a loss that
 # beats cross-entropy is compared with cross-entropy at its best temperature too, and one that loses
-# to it with the same at its worst: "better" and "worse" are then differences from both. Where the
-# interval shows that a difference is no more than temperature, the verdict is "temperature"; where
-# neither is shown, it is "open". The Cauchy-Schwarz divergence to a label *is* half of
-# cross-entropy at half the temperature, and Adam does not see the half.
+# to it with the same at its worst: the difference is "more than temperature" where it is shown
+# there as well, "no more than temperature" where the interval shows that, and "open" where neither
+# is shown. The Cauchy-Schwarz divergence to a label *is* half of cross-entropy at half the
+# temperature, and Adam does not see the half.
 
 # %%
 control = outcome.plan.lineup.control

@@ -253,6 +253,7 @@ def written(tmp_path_factory):
 def test_the_folder_holds_page_text_and_rows(written):
     folder, printed = written
     names = {"plan.json", "report.html", "report.md", "results.csv", "results.jsonl"}
+    names |= {"decision.json", "rankings.tex", "figures"}
     assert {path.name for path in folder.iterdir()} == names
     assert "brier" in printed
     table, rows = pd.read_csv(folder / "results.csv"), (folder / "results.jsonl").read_text()

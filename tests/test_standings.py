@@ -9,20 +9,28 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from scipy import stats
-from statsmodels.stats.multitest import multipletests
 
 import jaxloss as jl
 from jaxloss.compare.report import wording
-from jaxloss.compare.statistics import estimates
 from jaxloss.compare.statistics.choice import Choice, choose, edges, rounded
-from jaxloss.compare.statistics.estimates import ALPHA, Comparison, Estimate
+from jaxloss.compare.statistics.decision import Ground, decide
+from jaxloss.compare.statistics.estimates import ALPHA, Estimate, PairedTest
 from jaxloss.compare.statistics.power import Resolution
-from jaxloss.compare.statistics.standings import MARGIN, MORE, NO_MORE, OPEN, analyse
+from jaxloss.compare.statistics.scores import Level, Temperatures
+from jaxloss.compare.statistics.standings import (
+    MORE,
+    NETWORK_SHARE,
+    NO_MORE,
+    OPEN,
+    analyse,
+    analyse_levels,
+)
 from jaxloss.compare.sweep.contenders import REPLICATE_SUFFIX, Contender, Lineup
 from jaxloss.compare.sweep.expression import Variant
 from jaxloss.compare.sweep.plan import Plan
 from jaxloss.compare.sweep.results import Grid, Results
 from jaxloss.compare.tasks.digits import DIGITS
+from jaxloss.compare.tasks.models import Linear
 
 REFERENCE, CONTROL = "cross_entropy", "control"
 OBJECTIVE = jl.Objective(jl.squared_error)
@@ -138,47 +146,56 @@ def test_a_standing_tells_what_was_chosen_and_its_estimates():
     assert (found.variant, found.rate_index, found.rate) == (0, 1, 0.1)
     assert found.hyperparameters == {"q": 1.0}
     assert found.at_edge == ("learning rate",)
-    assert found.score == found.measures[METRIC.name] == Estimate.of(BASE + WOBBLE, 1 / 3)
+    assert found.score == found.measures[METRIC.name] == Estimate.of(BASE + WOBBLE)
     assert found.speed.mean == pytest.approx((BASE + WOBBLE).mean() - 0.05)
     assert found.to_reference.difference.mean == pytest.approx(WOBBLE.mean())
     assert found.to_control is None
     assert analysis.temperature_range == (None,)
 
 
-def test_all_comparisons_of_the_run_are_one_family(generator):
+def test_all_differences_to_the_reference_are_one_family(generator):
     names = (REFERENCE, "tempered", "other", CONTROL)
     grids = {name: _grid(generator.normal(0.8, 0.1, (1, 2, 1, SEEDS))) for name in names}
     replicate = _grid(generator.normal(0.8, 0.1, (1, 2, 1, SEEDS)))
     analysis = analyse(_results(grids, tempered=(REFERENCE, "tempered"), replicate=replicate))
-    pairs = [("tempered", 0), ("tempered", 3), ("other", 0), (CONTROL, 0)]
-    assert analysis.comparisons == 8
-    raw, found, intervals = [], [], []
-    for level, (name, opponent) in itertools.product(range(2), pairs):
-        ours, theirs = (grids[x].test[0, level, 0, :, -1] for x in (name, names[opponent]))
-        t = (ours - theirs).mean() / (stats.tstd(ours - theirs) * np.sqrt(1 / SEEDS + 1 / 3))
-        raw.append(2 * stats.t.sf(abs(t), SEEDS - 1))
+    assert analysis.comparisons == 6  # three at each level; those to a temperature come second
+    for level, name, opponent in itertools.product(range(2), names[1:], (REFERENCE, CONTROL)):
         standing = analysis.standing(name, level)
-        compared = standing.to_control if opponent else standing.to_reference
-        found.append(compared.p)
-        intervals.append((compared.difference, (ours - theirs).mean() / t))
-    assert found == pytest.approx(list(multipletests(raw, method="holm")[1]))
-    for difference, error in intervals:
-        expected = stats.t.interval(1 - 0.05 / 8, SEEDS - 1, difference.mean, error)
-        assert difference.interval == pytest.approx(expected)
+        compared = standing.to_reference if opponent == REFERENCE else standing.to_control
+        if compared is None:
+            assert name != "tempered"
+            continue
+        ours, theirs = (grids[x].test[0, level, 0, :, -1] for x in (name, opponent))
+        expected = stats.ttest_rel(ours, theirs)
+        assert compared.p == pytest.approx(min(1, 6 * expected.pvalue))
+        ends = tuple(expected.confidence_interval(1 - 0.05 / 6))
+        assert compared.difference.interval == pytest.approx(ends)
+        # A network has its share of the correction on new data.
+        error = stats.tstd(ours - theirs) * np.sqrt(1 / SEEDS + NETWORK_SHARE / 3)
+        assert compared.on_new_data.error == pytest.approx(error)
     for level in range(2):
         assert [s.loss for s in analysis.levels[level] if s.to_control] == ["tempered"]
         assert analysis.standing(REFERENCE, level).to_reference is None
         assert REFERENCE + REPLICATE_SUFFIX not in [s.loss for s in analysis.levels[level]]
         ours, theirs = (g.test[0, level, 0, :, -1] for g in (replicate, grids[REFERENCE]))
-        expected = Comparison.of((ours, theirs), overlap=1 / 3, level=ALPHA, higher=True)
-        assert analysis.floor[level] == expected
-    deviations = [c.deviation for s in sum(analysis.levels, ()) for c in _both(s)]
-    expected = Resolution(np.median(deviations), 1 / 3, 0.05 / 8, 100)
-    assert analysis.resolution == expected
+        assert analysis.floor[level].p == pytest.approx(stats.ttest_rel(ours, theirs).pvalue)
+    deviations = [s.to_reference.deviation for s in sum(analysis.levels, ()) if s.to_reference]
+    assert analysis.resolution == Resolution(np.median(deviations), 0.05 / 6)
 
 
-def _both(standing):
-    return [c for c in (standing.to_reference, standing.to_control) if c]
+def test_a_convex_model_has_the_whole_correction_and_fresh_data_have_none():
+    grids = {REFERENCE: _grid(BASE), "other": _grid(BASE + WOBBLE)}
+    linear = dataclasses.replace(_task(), model=Linear())
+    overlaps = [
+        analyse(_results(grids, task=task)).test.overlap
+        for task in (_task(), linear, _task(overlap=0.0))
+    ]
+    assert overlaps == pytest.approx([NETWORK_SHARE / 3, 1 / 3, 0.0])
+
+
+def test_twins_count_once_in_the_family():
+    grids = {name: _grid(BASE) for name in (REFERENCE, "brier", "chebyshev", "expectation")}
+    assert analyse(_results(grids)).comparisons == 2
 
 
 def test_the_echo_is_compared_at_the_choice_of_the_reference():
@@ -187,8 +204,8 @@ def test_the_echo_is_compared_at_the_choice_of_the_reference():
     analysis = analyse(_results({REFERENCE: reference}, replicate=replicate))
     assert analysis.standing(REFERENCE, 0).rate_index == 1
     assert analysis.floor[0].difference.mean == pytest.approx(WOBBLE.mean())
-    assert analysis.comparisons == 0
-    assert analysis.resolution.table() == {}
+    assert analysis.comparisons == 1  # of none
+    assert np.isnan(analysis.resolution.least(SEEDS))
 
 
 @pytest.mark.parametrize(
@@ -215,11 +232,12 @@ def test_the_best_mean_comes_first_and_what_failed_last(higher, order):
 def test_a_reference_or_a_control_that_failed_explains_nothing():
     failed, up = _grid(np.full(SEEDS, np.nan)), _grid(BASE + 0.2 + WOBBLE)
     analysis = analyse(_results({REFERENCE: failed, "other": up}))
-    assert [s.verdict for s in analysis.levels[0]] == ["not significant", "reference"]
+    assert [s.verdict for s in analysis.levels[0]] == ["open", "reference"]
     grids = {REFERENCE: _grid(BASE), "other": up, CONTROL: failed}
     analysis = analyse(_results(grids, tempered=("other",)))
     assert analysis.temperature_range == ((0.0, 0.0),)
-    assert [s.verdict for s in analysis.levels[0]] == ["open", "reference", "failed"]
+    assert [s.verdict for s in analysis.levels[0]] == ["better", "reference", "failed"]
+    assert analysis.standing("other", 0).temperature == OPEN
     assert analysis.standing("other", 0).to_control.failed
 
 
@@ -244,8 +262,8 @@ def test_the_worst_temperature_is_the_one_that_validates_worst_the_reference_amo
     up = down | {CONTROL: _grid(BASE + 0.1)}
     analysis = analyse(_results(up, tempered=("other",)))
     found = analysis.standing("other", 0)
-    assert found.to_worst == found.to_reference  # one comparison, and counted once
-    assert analysis.comparisons == 3
+    assert found.to_worst == found.to_reference
+    assert analysis.comparisons == 2
 
 
 def test_what_is_infinite_failed_as_what_is_not_a_number():
@@ -264,50 +282,155 @@ def test_verdicts(higher):
     shift = lambda size, wobble: _grid(BASE + sign * (size + wobble))
     # the control's temperatures reach from 0.05 worse to 0.05 better, where it stands
     variants = sign * (np.array([-0.05, 0.05])[:, None] + np.roll(WOBBLE, 1) / 4)
+    expected = {
+        "noisy": ("open", None),
+        "equal": ("same", None),
+        "significant and small": ("same", None),
+        "alone up": ("better", None),
+        "alone down": ("worse", None),
+        "less than the control": ("better", NO_MORE),
+        "as the control": ("better", NO_MORE),
+        "perhaps more": ("better", OPEN),
+        "more than the control": ("better", MORE),
+        "within": ("worse", NO_MORE),
+        "twin": ("worse", NO_MORE),
+        "perhaps beyond": ("worse", OPEN),
+        "beyond": ("worse", MORE),
+    }
     grids = {
-        REFERENCE: _grid(BASE),
         "noisy": shift(0.005, 30 * WOBBLE),
-        "margin up": shift(0.04, WOBBLE),
-        "margin down": shift(-0.04, WOBBLE),
+        "equal": shift(0.0, WOBBLE / 2),
+        "significant and small": shift(0.003, WOBBLE / 4),
+        "alone up": shift(0.04, WOBBLE),
+        "alone down": shift(-0.04, WOBBLE),
         "less than the control": shift(0.04, WOBBLE),
-        "as the control": shift(0.0501, WOBBLE),
-        "perhaps more": shift(0.072, 7 * WOBBLE),
+        "as the control": shift(0.0501, WOBBLE / 2),
+        "perhaps more": shift(0.06, 7 * WOBBLE),
         "more than the control": shift(0.2, WOBBLE),
         "within": shift(-0.04, WOBBLE),
         "twin": _grid(BASE + variants[0]),
         "perhaps beyond": shift(-0.072, 7 * WOBBLE),
         "beyond": shift(-0.2, WOBBLE),
-        CONTROL: _grid((BASE + variants)[:, None, None]),
     }
-    tempered = (REFERENCE, *list(grids)[4:-1])
-    analysis = analyse(_results(grids, tempered=tempered, task=_task(higher=higher)))
-    assert {s.loss: s.verdict for s in analysis.levels[0]} == {
-        REFERENCE: "reference",
-        "noisy": "not significant",
-        "margin up": "better",
-        "margin down": "worse",
-        "less than the control": "temperature",
-        "as the control": "temperature",
-        "perhaps more": "open",
-        "more than the control": "better",
-        "within": "temperature",
-        "twin": "temperature",
-        "perhaps beyond": "open",
-        "beyond": "worse",
-        CONTROL: "temperature",
-    }
-    asked = {"temperature": NO_MORE, "open": OPEN, "better": MORE, "worse": MORE}
-    for standing in analysis.levels[0]:
-        alone = standing.loss.startswith("margin")  # of no temperature
-        assert standing.temperature == (None if alone else asked.get(standing.verdict))
-        assert standing.margin == pytest.approx(0.01 * BASE.mean())
+    everyone = {REFERENCE: _grid(BASE), **grids, CONTROL: _grid((BASE + variants)[:, None, None])}
+    tempered = (REFERENCE, *list(grids)[5:])
+    analysis = analyse(_results(everyone, tempered=tempered, task=_task(higher=higher)))
+    expected |= {REFERENCE: ("reference", None), CONTROL: ("better", NO_MORE)}
+    assert {s.loss: (s.verdict, s.temperature) for s in analysis.levels[0]} == expected
+    assert analysis.standing("significant and small", 0).to_reference.significant
+    assert {s.margin for s in analysis.levels[0]} == {0.005}  # half a point
 
 
 def test_without_a_control_a_temperature_explains_nothing():
     grids = {REFERENCE: _grid(BASE), "other": _grid(BASE + 0.2 + WOBBLE)}
     analysis = analyse(_results(grids, tempered=(REFERENCE, "other")))
     assert analysis.standing("other", 0).verdict == "better"
+    assert analysis.standing("other", 0).temperature is None
     assert analysis.comparisons == 1
+
+
+def test_a_margin_is_half_a_point_or_two_percent_or_as_given():
+    grids = {REFERENCE: _grid(BASE), "other": _grid(BASE + 0.01 + WOBBLE / 4)}
+    error = dataclasses.replace(_task().output.metric, unit="mg", factor=1, higher=False)
+    task = dataclasses.replace(
+        _task(), output=dataclasses.replace(_task().output, metrics=(error,))
+    )
+    margins = [
+        analyse(results, margin=margin).levels[0][0].margin
+        for results, margin in (
+            (_results(grids), None),
+            (_results(grids), 2),
+            (_results(grids, task=task), None),
+            (_results(grids, task=task), 0.1),
+        )
+    ]
+    assert margins == pytest.approx([0.005, 0.02, 0.02 * BASE.mean(), 0.1])
+    verdicts = [analyse(_results(grids), margin=m).standing("other", 0).verdict for m in (0.5, 2.0)]
+    assert verdicts == ["better", "same"]
+
+
+# the decision
+
+
+def _decided(grids, **options):
+    (advice,) = decide(analyse(_results({REFERENCE: _grid(BASE), **grids}, **options)))
+    return advice.use.loss, advice.ground, advice.likeliest and advice.likeliest.loss
+
+
+@pytest.mark.parametrize("higher", [True, False])
+def test_the_decision_is_for_the_best_that_is_shown_to_be_better_else_for_the_reference(higher):
+    sign = 1 if higher else -1
+    shift = lambda size, wobble: _grid(BASE + sign * (size + wobble))
+    better, more = shift(0.05, WOBBLE), shift(0.07, WOBBLE)
+    noisy, likely = shift(0.0, 20 * WOBBLE), shift(0.01, 20 * WOBBLE)
+    below, small = shift(-0.1, WOBBLE), shift(0.002, WOBBLE / 4)
+    failed, task = _grid(BASE * np.nan), _task(higher=higher)
+    decided = lambda **grids: _decided(grids, task=task)
+    assert decided(a=better, b=more, c=noisy) == ("b", Ground.BETTER, None)
+    assert decided(a=noisy, b=likely, c=below) == (REFERENCE, Ground.UNDECIDED, "b")
+    assert decided(a=small, b=below) == (REFERENCE, Ground.NONE_BETTER, None)
+    assert decided(a=small, b=failed) == (REFERENCE, Ground.NONE_BETTER, None)
+    everyone = {REFERENCE: failed, "a": better, "b": more}
+    assert _decided(everyone, task=task) == ("b", Ground.REFERENCE_FAILED, None)
+    assert _decided(dict.fromkeys([REFERENCE, "a"], failed))[1] == Ground.FAILED
+
+
+# simulations
+
+
+def _level(scores, best=None):
+    """A level of these scores [contender, seed], the first being the reference's."""
+    named = {REFERENCE: scores[0]} | {f"loss {i}": x for i, x in enumerate(scores[1:])}
+    if best is None:
+        return Level("", np.nan, named)
+    return Level("", np.nan, named, CONTROL, frozenset(named), Temperatures(best, best))
+
+
+_RUNS = [100, pytest.param(2000, marks=pytest.mark.slow)]
+
+
+def _at_most(errors, runs):
+    return errors / runs <= ALPHA + 2 * np.sqrt(ALPHA * (1 - ALPHA) / runs)
+
+
+@pytest.mark.parametrize("runs", _RUNS)
+def test_of_equal_contenders_hardly_any_run_says_that_one_is_better_or_worse(generator, runs):
+    errors, seeds = 0, 8
+    for _ in range(runs):
+        luck = generator.normal(size=seeds)
+        levels = [_level(luck + generator.normal(size=(13, seeds))) for _ in range(2)]
+        analysis = analyse_levels(levels, METRIC, REFERENCE, overlap=0.0, margin=1e-3)
+        errors += any(s.verdict in {"better", "worse"} for x in analysis.levels for s in x)
+    assert _at_most(errors, runs)
+
+
+@pytest.mark.parametrize("gain", [0.0, 2.0])
+@pytest.mark.parametrize("runs", _RUNS)
+def test_a_temperature_is_neither_outdone_nor_taken_for_an_explanation_without_evidence(
+    generator, runs, gain
+):
+    """Contenders are `gain` deviations above the best temperature, which is 4 above 1."""
+    errors, seeds = 0, 8
+    wrong = MORE if gain == 0 else NO_MORE
+    for _ in range(runs):
+        scores = generator.normal(size=(7, seeds)) + np.array([0] + [4 + gain] * 6)[:, None]
+        level = _level(scores, best=4 + generator.normal(size=seeds))
+        analysis = analyse_levels([level], METRIC, REFERENCE, overlap=0.0, margin=10.0)
+        errors += any(s.temperature == wrong for s in analysis.levels[0])
+    assert _at_most(errors, runs)
+
+
+@pytest.mark.parametrize("runs", _RUNS)
+def test_what_is_called_the_same_is_within_the_margin(generator, runs):
+    errors, seeds, margin = 0, 8, 0.5
+    for _ in range(runs):
+        beyond = np.array([0] + [1.01 * margin] * 12)[:, None]
+        scores = beyond + 0.1 * generator.normal(size=(13, seeds))
+        analysis = analyse_levels(
+            [_level(scores)], METRIC, REFERENCE, overlap=0.0, margin=margin * METRIC.factor
+        )
+        errors += any(s.verdict == "same" for s in analysis.levels[0])
+    assert _at_most(errors, runs)
 
 
 # words
@@ -346,56 +469,54 @@ def listing(sentence, words):
 @settings(max_examples=50, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 @given(runs())
 def test_words_are_entailed_by_the_numbers_beside_them(results):
-    with pytest.MonkeyPatch.context() as patch:  # how many seeds would do takes most of the time
-        patch.setattr(estimates, "seeds_to_resolve", lambda *_: None)
-        require_entailed(results)
-
-
-def require_entailed(results):
     analysis, plan = analyse(results), results.plan
-    said, control = wording.findings(results, analysis), plan.lineup.control
+    sentences, control = wording.findings(analysis), plan.lineup.control
     higher = plan.task.output.metric.higher
+    assert "not significant" not in " ".join(sentences)
     for index, ranking in enumerate(analysis.levels):
-        where = wording.level_name(plan, index)
-        (summary,) = (x for x in said if x.startswith(f"At {where}") and "temperature" not in x)
-        others = [s for s in ranking if s.to_reference]
-        significant = [s for s in others if s.to_reference.p < ALPHA]
-        sides = {
-            "better": {s.loss for s in significant if _good(s.to_reference, higher=higher)},
-            "worse": {s.loss for s in significant if not _good(s.to_reference, higher=higher)},
-        }
-        for word, losses in sides.items():
-            assert listing(summary, f"significantly {word} than {REFERENCE}") == losses
-        assert ("no difference" in summary) == (not significant and "failed" not in summary)
-        rest = [s for s in others if s not in significant and np.isfinite(s.score.mean)]
-        assert ("other differences are not significant" in summary) == bool(rest and significant)
-        assert all(s.to_reference.p >= ALPHA for s in rest)
+        where = wording.at(analysis, index).capitalize()
+        (summary,) = (x for x in sentences if x.startswith(f"{where}, by"))
+        others = [s for s in ranking if s.to_reference and np.isfinite(s.score.mean)]
+        expected = {word: set() for word in ("better", "worse", "same", "open")}
+        for standing in others:
+            expected[_shown(standing, higher=higher)].add(standing.loss)
+        if "failed to train" in summary:
+            assert np.isnan(analysis.standing(REFERENCE, index).score.mean)
+            continue
+        for word, losses in expected.items():
+            says = {"same": "the same within [^:]*", "open": "open"}.get(word, f"{word} than [^:]*")
+            assert listing(summary, says) == losses
         shown = {words: set() for words in (MORE, NO_MORE, OPEN)}
-        for standing in significant:
+        for standing in others:
             words = wording.verdict(standing)
-            assert words.startswith("better" if standing.loss in sides["better"] else "worse")
-            if standing.loss == control:
+            assert words.startswith(standing.verdict)
+            if standing.loss not in expected["better"] | expected["worse"]:
+                assert words == standing.verdict
+            elif standing.loss == control:
                 assert words.endswith(NO_MORE)
             elif control and plan.lineup[standing.loss].tempered:
-                expected = _beside_temperature(results, analysis, index, standing, higher=higher)
-                assert words.endswith(f", {expected}")
-                shown[expected].add(standing.loss)
+                beside = _beside_temperature(results, analysis, index, standing, higher=higher)
+                assert words.endswith({OPEN: "temperature open"}.get(beside, f", {beside}"))
+                shown[beside].add(standing.loss)
             else:
-                assert words in {"better", "worse"}
-        for standing in others:
-            if standing not in significant:
-                assert wording.verdict(standing) in {"not significant", "failed to train"}
-        told = " ".join(x for x in said if "temperature alone moves" in x and f"At {where}" in x)
+                assert re.fullmatch("(better|worse) on (this|new) data", words)
+        told = " ".join(x for x in sentences if f"{where}, temperature alone moves" in x)
         for words, losses in shown.items():
             assert listing(told, f"{words.capitalize()}(?:, [^:]*)?") == losses
 
 
-def _good(compared, *, higher):
-    return (compared.difference.mean > 0) == higher
+def _shown(standing, *, higher):
+    """What the interval of a difference shows."""
+    low, high = standing.to_reference.difference.interval
+    if -standing.margin <= low and high <= standing.margin:
+        return "same"
+    if not (low > 0 or high < 0):
+        return "open"
+    return "better" if (low > 0) == higher else "worse"
 
 
 def _beside_temperature(results, analysis, level, standing, *, higher):
-    """What the rows say, found anew: which temperatures there are, and the interval."""
+    """What the rows say, computed once more: which temperatures there are, and the interval."""
     side = np.sign(standing.to_reference.difference.mean)
     good = (side > 0) == higher
     grids, sign = results.grids, 1 if higher else -1
@@ -405,11 +526,10 @@ def _beside_temperature(results, analysis, level, standing, *, higher):
     known = [x for x in worth if np.isfinite(x)]
     grid, variant = at[worth.index(max(known) if good else min(known))] if known else at[0]
     tests = [g.test[v, level, 0, :, -1] for g, v in ((grids[standing.loss], 0), (grid, variant))]
-    overlap, alpha = results.plan.task.overlap, ALPHA / analysis.comparisons
-    found = Comparison.of(tuple(tests), overlap=overlap, level=alpha, higher=higher)
+    found = PairedTest(higher, analysis.comparisons)(*tests)
     beside = standing.to_temperature
     assert beside.difference.mean == pytest.approx(found.difference.mean, nan_ok=True)
     if beside.p < ALPHA and side * found.difference.mean > 0:
         return MORE
     end = max(side * end for end in found.difference.interval)
-    return NO_MORE if end <= MARGIN * abs(ours.test[0, level, 0, :, -1].mean()) else OPEN
+    return NO_MORE if end <= standing.margin else OPEN

@@ -2,12 +2,14 @@
 
 Four parts, each of which imports only those before it: `tasks` (data, models and metrics), `sweep`
 (training, as one program), `statistics` (model selection and tests) and `report` (words, figures,
-pages).
+pages). `judge` gives the last two for the scores of one's own training runs.
 """
 
 from jaxloss.compare.comparison import Outcome as Outcome
 from jaxloss.compare.comparison import Settings as Settings
 from jaxloss.compare.comparison import compare as compare
+from jaxloss.compare.judgement import Judgement as Judgement
+from jaxloss.compare.judgement import judge as judge
 from jaxloss.compare.tasks.metrics import Metric as Metric
 from jaxloss.compare.tasks.models import Model as Model
 from jaxloss.compare.tasks.optimizers import Optimizer as Optimizer

@@ -13,6 +13,11 @@ from typing import Any, TypedDict, Unpack
 import pandas as pd
 
 from jaxloss.compare.folder import PLAN, ROWS, TABLE, claimed
+from jaxloss.compare.report import report_model, terminal
+from jaxloss.compare.report.figures.panels import page_figures
+from jaxloss.compare.report.folder import write_report
+from jaxloss.compare.report.headline import headline
+from jaxloss.compare.report.summary import summary
 from jaxloss.compare.statistics.standings import Analysis, Standing, analyse
 from jaxloss.compare.statistics.theory import TheoryPrediction, predictions
 from jaxloss.compare.sweep import devices
@@ -56,6 +61,46 @@ class Outcome:
     def predictions(self) -> list[TheoryPrediction]:
         """The predictions of theory for the contenders at the strongest noise."""
         return predictions(self.results, self.analysis)
+
+    @property
+    def decision(self) -> str:
+        """Which loss to use, by how much it is better, and how sure that is, in a sentence."""
+        return headline(self.analysis)
+
+    @property
+    def summary(self) -> dict[str, Any]:
+        """The decision, the rankings and the plan as JSON values."""
+        contents = report_model.of_run(self.results, self.analysis)
+        return {**summary(self.analysis, contents), **self.plan.identity}
+
+    def __repr__(self) -> str:
+        return terminal.text(report_model.of_run(self.results, self.analysis))
+
+    def report(self, folder: str | Path) -> None:
+        """Write the rows and all files of the report: page, Markdown, LaTeX, JSON and figures.
+
+        Raises:
+            OSError: A file cannot be written; it is as it was.
+            ValueError: The folder cannot be made, or a run writes into it.
+        """
+        self.write(Path(folder))
+        self.write_report(Path(folder))
+
+    def write_report(
+        self, folder: Path, command: str = "", seconds: float = math.nan
+    ) -> report_model.ReportModel:
+        """Write the files of the report, and return its contents.
+
+        Args:
+            folder: The folder.
+            command: The command line that reproduces the run, if there is one.
+            seconds: The duration of the run, if it is known.
+        """
+        contents = report_model.of_run(
+            self.results, self.analysis, self.predictions, command, seconds
+        )
+        write_report(folder, contents, page_figures(self.results, self.analysis), self.summary)
+        return contents
 
     @property
     def rankings(self) -> dict[float, tuple[Standing, ...]]:

@@ -1,8 +1,5 @@
 """One run of the command: announce, train with a progress bar, print, write the folder."""
 
-import dataclasses
-import json
-import math
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
@@ -11,13 +8,11 @@ from pathlib import Path
 from typing import Any, Unpack
 
 from jaxloss.compare.comparison import Outcome, Settings, planned, run_plan
-from jaxloss.compare.folder import PAGE, TEXT, claimed
-from jaxloss.compare.report import markdown, page, report_model, terminal, wording
-from jaxloss.compare.report.figures.panels import page_figures
-from jaxloss.compare.statistics.standings import Standing
+from jaxloss.compare.folder import claimed
+from jaxloss.compare.report import terminal
+from jaxloss.compare.report.folder import to_json
 from jaxloss.compare.sweep import devices
 from jaxloss.compare.tasks.loading import load, metric, optimizer
-from jaxloss.files import write
 
 
 @dataclass(frozen=True)
@@ -73,43 +68,10 @@ def loaded(texts: Mapping[str, Any]) -> dict[str, Any]:
 
 def _write(outcome: Outcome, to: Destination, start: float) -> None:
     """Write and print everything but the rows, which `run_plan` has written already."""
-    results, analysis, folder = outcome.results, outcome.analysis, to.folder
-    outcome.write_table(folder)  # before theory and figures, which take seconds
-    predictions, seconds = outcome.predictions, time.perf_counter() - start
-    report = report_model.build(results, analysis, predictions, to.command, seconds)
-    figures = page_figures(results, analysis)
-    write(folder / PAGE, page.render(report, figures))
-    write(folder / TEXT, markdown.render(report))
+    outcome.write_table(to.folder)  # before theory and figures, which take seconds
+    report = outcome.write_report(to.folder, to.command, time.perf_counter() - start)
     if to.json:
-        # Strictly JSON: Python would write NaN, which other parsers refuse.
-        print(json.dumps(summary(outcome), allow_nan=False))
+        print(to_json(outcome.summary))
     else:
-        terminal.show(results, analysis)
-        terminal.finish(folder, time.perf_counter() - start)
-
-
-def summary(outcome: Outcome) -> dict[str, Any]:
-    """The outcome as JSON values; numbers that are not finite are null, as JSON has no NaN."""
-    ranked = [
-        {
-            "noise": noise,
-            "ranking": [{**dataclasses.asdict(s), **_words(s)} for s in level],
-        }
-        for noise, level in outcome.rankings.items()
-    ]
-    findings = wording.findings(outcome.results, outcome.analysis)
-    whole = {**outcome.plan.identity, "levels": ranked, "findings": findings}
-    cleaned: dict[str, Any] = _finite(whole)
-    return cleaned
-
-
-def _words(standing: Standing) -> dict[str, str | None]:
-    return {"verdict": standing.verdict, "temperature": standing.temperature}
-
-
-def _finite(x: Any) -> Any:
-    if isinstance(x, dict):
-        return {name: _finite(value) for name, value in x.items()}
-    if isinstance(x, (list, tuple)):
-        return [_finite(value) for value in x]
-    return None if isinstance(x, float) and not math.isfinite(x) else x
+        terminal.show(report)
+        terminal.finish(to.folder, time.perf_counter() - start)

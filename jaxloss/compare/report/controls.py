@@ -2,24 +2,19 @@
 
 from collections.abc import Iterator
 
-from jaxloss.compare.report.quantities import capital, listed, percent
-from jaxloss.compare.statistics.standings import MARGIN, Analysis
+from jaxloss.compare.report.quantities import capital, listed
+from jaxloss.compare.report.wording import margin
+from jaxloss.compare.statistics.standings import Analysis
 from jaxloss.compare.sweep.plan import Plan
 
 _PAIRING = (
-    "Data, noise, initial weights and the order of the batches depend on the seed only: every "
-    "objective meets the same, and differences are taken seed by seed."
-)
-# d_z, and not a d over the deviation of scores: it is what the paired test and its power depend on.
-_EFFECT = (
-    "The effect is the mean difference over the deviation of the differences from seed to seed "
-    "(Cohen's d_z). The seeds named with it are how many would show a difference of the size that "
-    "was measured, in four of five runs."
+    "Data, noise, initial weights and the order of the batches depend on the seed only: they are "
+    "the same for every objective, and differences are taken seed by seed."
 )
 
 
 def controls(plan: Plan, analysis: Analysis) -> Iterator[tuple[str, str]]:
-    """Yield the controls as pairs of a term and its explanation."""
+    """Yield the controls of a run as pairs of a term and its explanation."""
     yield "Data", plan.task.story
     yield "Noise", _noise(plan)
     yield "Model and training", _training(plan)
@@ -28,15 +23,56 @@ def controls(plan: Plan, analysis: Analysis) -> Iterator[tuple[str, str]]:
     if plan.lineup.control:
         yield "Temperature", _temperature(plan)
     yield "Noise floor", _floor(plan)
-    yield "Corrections", f"{_corrections(analysis)} {_overlap(plan)}"
-    yield "Effect size and seeds", _EFFECT
+    yield from tests(analysis)
+
+
+def tests(analysis: Analysis) -> Iterator[tuple[str, str]]:
+    """Yield what the tests are, and what their claims hold for."""
+    yield "Tests", _tests(analysis)
+    yield "Margin", _margin(analysis)
+    yield "Claims", _claims(analysis)
+
+
+def _tests(analysis: Analysis) -> str:
+    return (
+        "Differences are tested by Student's paired t-test. Intervals and p-values are corrected "
+        f"by Bonferroni for the {analysis.comparisons} differences to {analysis.reference}: all "
+        "intervals hold together with 95 % confidence, and p is below 0.05 where an interval lies "
+        "on one side of 0. Objectives that differ by a factor only count once."
+    )
+
+
+def _margin(analysis: Analysis) -> str:
+    sizes = listed(dict.fromkeys(margin(analysis, level) for level in range(len(analysis.levels))))
+    return (
+        f"Differences up to {sizes} count as none: “same” is a difference whose interval is within "
+        "the margin, “open” one that is neither shown nor excluded. P(better), P(same) and "
+        "P(worse) are the probabilities that the difference is above, within and below the margin, "
+        "by the Bayesian t-test of Benavoli et al. (2017); P(best) is that of the highest place. "
+        "They are not corrected for the number of objectives."
+    )
+
+
+def _claims(analysis: Analysis) -> str:
+    here = "A claim on this data is about all other seeds with these data, and "
+    overlap = analysis.test.overlap
+    if overlap is None:
+        return f"{here}says nothing about other data; the probabilities are on this data."
+    if not overlap:
+        return "Each seed draws new data, so every claim is on new data: about all other data sets."
+    return (
+        f"{here}one on new data about other data sets of this kind, as the probabilities are. The "
+        "seeds split one data set; as to others they are correlated, and the variance of their "
+        f"mean is s² (1/n + {overlap:.2g}). For convex models the last term is Nadeau and Bengio's "
+        "(2003), a bound; for networks it is the most that was measured on simulated data sets."
+    )
 
 
 def _noise(plan: Plan) -> str:
     return (
         f"The stated fraction of targets is {plan.task.noise}, in the training and in the "
-        "validation part: who has spoilt targets has no clean ones to tune on. Test data are "
-        "clean. What is spoilt at a lower level is spoilt alike at every higher one."
+        "validation part: there are no clean targets to tune on. Test data are clean. Targets that "
+        "are corrupted at a lower level are corrupted in the same way at every higher one."
     )
 
 
@@ -48,8 +84,9 @@ def _training(plan: Plan) -> str:
 
 
 def _tuning(plan: Plan) -> str:
+    rates = listed(f"{rate:g}" for rate in plan.rates)
     return (
-        f"For each objective and level of noise, the learning rate ({_rates(plan)}) and the "
+        f"For each objective and level of noise, the learning rate ({rates}) and the "
         "hyper-parameters that were given as ranges are those of the best "
         f"{plan.task.output.metric.says} on validation data, averaged over seeds: never chosen by "
         "a loss, and never on test data."
@@ -59,41 +96,18 @@ def _tuning(plan: Plan) -> str:
 def _temperature(plan: Plan) -> str:
     reference = plan.lineup.reference
     return (
-        f"{plan.lineup.control} is {reference} with a temperature of its own. What is "
-        f"significantly better than {reference} is compared with that too, and what is worse with "
-        f"{reference} at the temperature that does worst, both as validation data say. It is “more "
-        "than temperature” where that difference is significant as well, and to the same side; “no "
-        "more than temperature” where the interval of that difference ends below "
-        f"{percent(MARGIN)} of the score of {reference}; and “open” where neither is shown."
+        f"{plan.lineup.control} is {reference} with a tuned temperature. What is better than "
+        f"{reference} is compared with that too, and what is worse with {reference} at the "
+        "temperature that does worst, both by validation data. It is “more than temperature” where "
+        "that difference is significant as well, and to the same side; “no more than temperature” "
+        "where the interval of that difference ends below the margin; and “open” where neither is "
+        "shown."
     )
 
 
 def _floor(plan: Plan) -> str:
     return (
         f"{plan.lineup.reference} is trained twice, the second time with each batch in reverse "
-        "order: the same sums, rounded otherwise. What differs between the two is no property of "
+        "order: the same sums, rounded otherwise. The difference between the two is no property of "
         "a loss."
     )
-
-
-def _corrections(analysis: Analysis) -> str:
-    return (
-        "The p-values are those of paired t-tests, corrected by Holm for the "
-        f"{analysis.comparisons} comparisons of this run; the intervals of the differences hold "
-        "for all of them at once with 95 % confidence. “Not significant” means p ≥ 0.05: chance "
-        "may explain it."
-    )
-
-
-def _overlap(plan: Plan) -> str:
-    if not plan.task.overlap:
-        return "Each seed draws data anew, so the seeds are independent."
-    return (
-        "All seeds split one set of data, so they are not independent: their variance is enlarged "
-        "as Nadeau and Bengio (2003) propose, and no number of seeds shows an arbitrarily small "
-        "difference."
-    )
-
-
-def _rates(plan: Plan) -> str:
-    return listed(f"{rate:g}" for rate in plan.rates)

@@ -3,14 +3,14 @@
 import re
 from collections.abc import Sequence
 
-from jaxloss.compare.report.report_model import ReportModel
+from jaxloss.compare.report.report_model import HEADERS, ReportModel
 from jaxloss.compare.report.templates import fill
 
 
 def render(report: ReportModel) -> str:
     """Render the report as Markdown, with tables in GitHub's syntax."""
     filters = {"plain": plain, "row": row}
-    return fill("report.md.jinja", html=False, filters=filters, report=report)
+    return fill("report.md.jinja", html=False, filters=filters, report=report, headers=HEADERS)
 
 
 def plain(text: str) -> str:

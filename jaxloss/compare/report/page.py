@@ -1,5 +1,6 @@
 """The report as one self-contained HTML file."""
 
+import re
 from collections.abc import Iterable
 
 from markupsafe import Markup, escape
@@ -9,6 +10,8 @@ from jaxloss.compare.report.figures.style import LEVEL_COLOURS
 from jaxloss.compare.report.quantities import NOTHING, name_parts
 from jaxloss.compare.report.report_model import ReportModel
 from jaxloss.compare.report.templates import fill
+
+_UNIT = re.compile(r"(?<=\d) (?=%)|(?<=[<>=)]) (?=[<>\d])")  # the spaces of "40 %" and "p < 0.1"
 
 
 def render(report: ReportModel, page_figures: Iterable[PageFigure]) -> str:
@@ -26,5 +29,6 @@ def render(report: ReportModel, page_figures: Iterable[PageFigure]) -> str:
 
 
 def breakable(name: str) -> Markup:
-    """Escape a name and allow line breaks between its parts."""
-    return Markup("<wbr>").join(escape(part) for part in name_parts(name))
+    """Escape a text and allow line breaks between the parts of its names, but within no number."""
+    tied = _UNIT.sub("\N{NO-BREAK SPACE}", name)
+    return Markup("<wbr>").join(escape(part) for part in name_parts(tied))

@@ -7,18 +7,19 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from jaxloss.compare.statistics.estimates import ALPHA, Comparison, Estimate
-from jaxloss.compare.statistics.power import MAX_SEEDS
-from jaxloss.compare.tasks.metrics import Metric
+from jaxloss.compare.statistics.estimates import ALPHA, Estimate
+from jaxloss.compare.statistics.scores import Measure
+from jaxloss.compare.statistics.standings import Standing
 
 NOTHING = "\N{EM DASH}"
 _LEAST_P = 0.001  # below it, digits of a p-value rest on the far tail of an assumed distribution
+_SURE = 0.99  # beyond it, digits of a probability rest on that tail as well
 _MOST_DECIMALS = 5
 _USUAL_DECIMALS = 2
 _QUARTER = 0.25
 _LARGE = 1e6
 # A name breaks after "_", "=", ",", "*" and space, and after the "(" of a call.
-_BREAK = re.compile(r"(?<=[_=,* ])(?=\S)|(?<=\w\()(?=\S)")
+_BREAK = re.compile(r"(?<=[_=,* ])(?=\S)|(?<=\w\w\()(?=\S)")
 
 
 @dataclass(frozen=True)
@@ -30,11 +31,11 @@ class NumberFormat:
         decimals: The digits after the point; above five, numbers are written with exponents.
     """
 
-    metric: Metric
+    metric: Measure
     decimals: int
 
     @classmethod
-    def of(cls, metric: Metric, estimates: Iterable[Estimate]) -> "NumberFormat":
+    def of(cls, metric: Measure, estimates: Iterable[Estimate]) -> "NumberFormat":
         """Choose the decimals such that all but the least standard errors show two digits.
 
         The least quarter is ignored: a contender that hardly varies would otherwise give all others
@@ -103,16 +104,31 @@ def p_value(p: float) -> str:
     return f"p = {next(x for x in written if (float(x) < ALPHA) == (p < ALPHA))}"
 
 
-def effect(comparison: Comparison) -> str:
-    """Format Cohen's d_z of paired differences."""
-    if math.isnan(comparison.effect):
+def probability(p: float) -> str:
+    """Format a probability with two digits, which is neither 0 nor 1."""
+    if not math.isfinite(p):
         return NOTHING
-    return minus(f"{comparison.effect:+.2f}").replace("inf", "\N{INFINITY}")
+    return "> 0.99" if p > _SURE else "< 0.01" if p < 1 - _SURE else f"{p:.2f}"
 
 
-def seeds(count: int | None) -> str:
-    """Format the number of seeds that would show a difference; None is more than 1000."""
-    return f"> {MAX_SEEDS:,} seeds" if count is None else f"{count:,} seeds"
+def used_name(standing: Standing) -> str:
+    """The name of a contender with what was chosen in the place of what was tried.
+
+    Of `huber(delta=0.1..10)` it is `huber(delta=0.3162)`.
+    """
+    name = standing.loss
+    for parameter, value in standing.hyperparameters.items():
+        tried = rf"\b{re.escape(parameter)}=(\[[^\]]*\]|[^,()]*\.\.[^,()]*)"
+        name = re.sub(tried, f"{parameter}={value:g}", name)
+    return name
+
+
+def setting(standing: Standing) -> str:
+    """The learning rate, and the hyper-parameters that the name of a contender does not hold."""
+    named = used_name(standing)
+    others = {n: v for n, v in standing.hyperparameters.items() if f"{n}={v:g}" not in named}
+    rate = "" if math.isnan(standing.rate) else f"rate {standing.rate:g}"
+    return ", ".join(part for part in (rate, hyperparameter_text(others)) if part)
 
 
 def hyperparameter_text(hyperparameters: Mapping[str, float]) -> str:

@@ -1,6 +1,7 @@
 """The contents of a report as strings, which the page, the tables and the terminal show."""
 
 import importlib.metadata
+import math
 import platform
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -8,16 +9,43 @@ from dataclasses import dataclass
 import jax
 
 import jaxloss as jl
-from jaxloss.compare.report import quantities, wording
-from jaxloss.compare.report.controls import controls
-from jaxloss.compare.report.quantities import NOTHING, NumberFormat, p_value
-from jaxloss.compare.statistics.estimates import Comparison
-from jaxloss.compare.statistics.standings import Analysis, Standing
+from jaxloss.compare.report import wording
+from jaxloss.compare.report.code import code
+from jaxloss.compare.report.controls import controls, tests
+from jaxloss.compare.report.headline import headline
+from jaxloss.compare.report.quantities import (
+    NOTHING,
+    NumberFormat,
+    capital,
+    hyperparameter_text,
+    p_value,
+    percent,
+    probability,
+)
+from jaxloss.compare.statistics.decision import decide
+from jaxloss.compare.statistics.standings import NO_MORE, OPEN, Analysis, Standing
 from jaxloss.compare.statistics.theory import TheoryPrediction
 from jaxloss.compare.sweep.results import Results
 
 # Versions that may change numbers: the compiler, the optimizer, the data and the tests.
-_PACKAGES = ("jax", "jaxlib", "optax", "numpy", "scipy", "scikit-learn", "statsmodels")
+_PACKAGES = ("jax", "jaxlib", "optax", "numpy", "scipy", "scikit-learn")
+
+HEADERS = (
+    "#",
+    "objective",
+    "hyper-parameters",
+    "rate",
+    "score",
+    "difference",
+    "95 % interval, corrected",
+    "on new data",
+    "corrected p",
+    "P(better)",
+    "P(same)",
+    "P(worse)",
+    "P(best)",
+    "verdict",
+)
 
 
 @dataclass(frozen=True)
@@ -26,16 +54,25 @@ class Line:
 
     rank: str
     loss: str
+    hyperparameters: str
+    rate: str
     score: str
     difference: str
     interval: str
-    effect: str
+    on_new_data: str
     p: str
-    kind: str
+    better: str
+    same: str
+    worse: str
+    best: str
     verdict: str
-    rate: str
-    hyperparameters: str
-    seeds: str
+    kind: str
+
+    @property
+    def cells(self) -> tuple[str, ...]:
+        """The cells in the order of `HEADERS`."""
+        *cells, _ = vars(self).values()
+        return tuple(cells)
 
 
 @dataclass(frozen=True)
@@ -56,10 +93,38 @@ class Table:
 
 
 @dataclass(frozen=True)
+class Section:
+    """Tables under a heading, with a sentence on how to read them."""
+
+    title: str
+    text: str
+    tables: tuple[Table, ...]
+
+
+@dataclass(frozen=True)
+class Origin:
+    """The origin of the scores: a run that can be repeated.
+
+    Attributes:
+        command: The command line that reproduces the run.
+        seconds: The duration of the run.
+        seeds: The seeds of the run.
+        versions: The versions of packages, and the devices, by name.
+    """
+
+    command: str
+    seconds: str
+    seeds: str
+    versions: dict[str, str]
+
+
+@dataclass(frozen=True)
 class ReportModel:
     """The contents of a report.
 
     Attributes:
+        decision: Which loss to use, in a sentence.
+        code: The chosen objective as Python; empty where it is not known.
         title: The number of objectives and the task.
         lead: A sentence on what was done.
         reference: The name of the reference.
@@ -69,17 +134,13 @@ class ReportModel:
         findings: Sentences on the results.
         warnings: Sentences on what to distrust.
         rankings: The ranking at each level of noise.
-        speed: The table of the speed of learning.
-        measures: The tables of further metrics, one per level of noise; empty if there are none.
-        temperature: The tables of differences to the tempered reference, one per level of noise.
-        theory: The table of theory's predictions; None where the task has none.
+        sections: Further tables.
         controls: The experimental controls: pairs of a term and its explanation.
-        command: The command line that reproduces the run.
-        seconds: The duration of the run.
-        seeds: The seeds of the run.
-        versions: The versions of packages, and the devices, by name.
+        origin: How to repeat the run; None for scores that were given.
     """
 
+    decision: str
+    code: str
     title: str
     lead: str
     reference: str
@@ -89,23 +150,38 @@ class ReportModel:
     findings: tuple[str, ...]
     warnings: tuple[str, ...]
     rankings: tuple[Ranking, ...]
-    speed: Table
-    measures: tuple[Table, ...]
-    temperature: tuple[Table, ...]
-    theory: Table | None
+    sections: tuple[Section, ...]
     controls: tuple[tuple[str, str], ...]
-    command: str
-    seconds: str
-    seeds: str
-    versions: dict[str, str]
+    origin: Origin | None
 
 
-def build(
+def of_scores(analysis: Analysis) -> ReportModel:
+    """Build the contents of the report of given scores."""
+    form, count = wording.number_format(analysis), len(analysis.levels[0])
+    return ReportModel(
+        decision=headline(analysis),
+        code="",
+        title=f"{count} objectives by {form.metric.says}",
+        lead="Does the objective change the score, and is the difference more than chance?",
+        reference=analysis.reference,
+        metric=form.heading,
+        unit=form.metric.unit,
+        direction=form.direction,
+        findings=tuple(wording.findings(analysis)),
+        warnings=tuple(wording.warnings(analysis)),
+        rankings=rankings(analysis),
+        sections=(),
+        controls=tuple(tests(analysis)),
+        origin=None,
+    )
+
+
+def of_run(
     results: Results,
     analysis: Analysis,
-    predictions: Sequence[TheoryPrediction],
-    command: str,
-    seconds: float,
+    predictions: Sequence[TheoryPrediction] = (),
+    command: str = "",
+    seconds: float = math.nan,
 ) -> ReportModel:
     """Build the contents of the report of a run.
 
@@ -113,42 +189,40 @@ def build(
         results: The results of the run.
         analysis: The analysis of the results.
         predictions: The predictions of theory.
-        command: The command line that reproduces the run.
-        seconds: The duration of the run.
+        command: The command line that reproduces the run; empty for a run from Python.
+        seconds: The duration of the run; NaN where it is not known.
     """
-    plan, form = results.plan, wording.number_format(results, analysis)
+    plan, form = results.plan, wording.number_format(analysis)
+    untuned = ("A single learning rate was given, so none was tuned.",)
+    general = of_scores(analysis)
     return ReportModel(
-        title=f"{len(analysis.levels[0])} objectives on {plan.task.title}",
-        lead=f"One small model, trained {plan.networks:,} times: does the objective change its "
-        f"{form.metric.says}, and is the difference more than chance, temperature or rounding?",
-        reference=plan.lineup.reference,
-        metric=form.heading,
-        unit=form.metric.unit,
-        direction=form.direction,
-        findings=tuple(wording.findings(results, analysis)),
-        warnings=tuple(wording.warnings(results, analysis)),
-        rankings=rankings(results, analysis),
-        speed=_speed(results, analysis),
-        measures=tuple(_measures(results, analysis)),
-        temperature=tuple(_temperature(results, analysis, form)),
-        theory=_theory(results, predictions, form),
-        controls=tuple(controls(plan, analysis)),
-        command=command,
-        seconds=f"{seconds:.0f}",
-        seeds=f"0 to {plan.seeds - 1}",
-        versions=versions(),
+        **vars(general)
+        | {
+            "code": _code(results, analysis),
+            "title": f"{len(analysis.levels[0])} objectives on {plan.task.title}",
+            "lead": f"One small model, trained {plan.networks:,} times: does the objective change "
+            f"its {form.metric.says}, and is the difference more than chance, temperature or "
+            "rounding?",
+            "findings": (*general.findings, *wording.twins(results, analysis)),
+            "warnings": (untuned if len(plan.rates) == 1 else ()) + general.warnings,
+            "sections": tuple(_sections(results, analysis, predictions)),
+            "controls": tuple(controls(plan, analysis)),
+            "origin": Origin(
+                command=command or "jaxloss.compare.compare(...)",
+                seconds="" if math.isnan(seconds) else f"{seconds:.0f}",
+                seeds=f"0 to {plan.seeds - 1}",
+                versions=versions(),
+            ),
+        }
     )
 
 
-def rankings(results: Results, analysis: Analysis) -> tuple[Ranking, ...]:
+def rankings(analysis: Analysis) -> tuple[Ranking, ...]:
     """Format the ranking at each level of noise."""
-    form = wording.number_format(results, analysis)
+    form = wording.number_format(analysis)
     return tuple(
-        Ranking(
-            wording.level_name(results.plan, level),
-            tuple(_line(rank, standing, form) for rank, standing in enumerate(ranking, 1)),
-        )
-        for level, ranking in enumerate(analysis.levels)
+        Ranking(name, tuple(_line(rank, standing, form) for rank, standing in enumerate(level, 1)))
+        for name, level in zip(analysis.names, analysis.levels, strict=True)
     )
 
 
@@ -164,75 +238,115 @@ def versions() -> dict[str, str]:
     }
 
 
+def _code(results: Results, analysis: Analysis) -> str:
+    """The objective recommended at the strongest noise as code."""
+    chosen = decide(analysis)[-1].use
+    objective = results.plan.lineup[chosen.loss].variants[chosen.variant].objective
+    return code(objective, chosen.rate)
+
+
 def _line(rank: int, standing: Standing, form: NumberFormat) -> Line:
     # A failed contender has a comparison, of NaN; its line shows dashes instead.
     compared = None if standing.verdict == "failed" else standing.to_reference
+    new = compared.on_new_data if compared else None
+    chances = compared.probabilities if compared else None
     return Line(
         rank=str(rank),
         loss=standing.loss,
+        hyperparameters=hyperparameter_text(standing.hyperparameters) or NOTHING,
+        rate=NOTHING if math.isnan(standing.rate) else f"{standing.rate:g}",
         score=form.estimate(standing.score),
         difference=form.estimate(compared.difference, signed=True) if compared else NOTHING,
         interval=form.interval(compared.difference) if compared else NOTHING,
-        effect=quantities.effect(compared) if compared else NOTHING,
+        on_new_data=form.interval(new) if new else NOTHING,
         p=p_value(compared.p) if compared else NOTHING,
-        kind=standing.verdict.replace(" ", "-"),
+        better=probability(chances.better) if chances else NOTHING,
+        same=probability(chances.same) if chances else NOTHING,
+        worse=probability(chances.worse) if chances else NOTHING,
+        best=probability(standing.best),
         verdict=wording.verdict(standing),
-        rate=f"{standing.rate:g}",
-        hyperparameters=quantities.hyperparameter_text(standing.hyperparameters) or NOTHING,
-        seeds=_seeds(compared),
+        # What temperature may explain is no property of the loss, and is not coloured as one.
+        kind="doubtful" if standing.temperature in {NO_MORE, OPEN} else standing.verdict,
     )
 
 
-def _seeds(compared: Comparison | None) -> str:
-    # Without a difference, or a deviation, there is no number of seeds that would show it.
-    known = compared is not None and compared.deviation > 0 and compared.difference.mean
-    return quantities.seeds(compared.seeds) if compared and known else NOTHING
+def _sections(
+    results: Results, analysis: Analysis, predictions: Sequence[TheoryPrediction]
+) -> Iterator[Section]:
+    """Yield the further tables that the results allow."""
+    yield Section(
+        "Speed of learning",
+        "On test data: the area under the learning curve, at what was chosen for the end of "
+        "training.",
+        (_speed(analysis),),
+    )
+    measures = tuple(_measures(results, analysis))
+    if measures:
+        text = "On clean test data after training, at what was chosen: none of these was tuned."
+        yield Section("Further measures", text, measures)
+    temperature = tuple(_temperature(analysis))
+    if temperature:
+        yield Section(
+            "Temperature",
+            f"The differences to {analysis.reference} as it is, and to the same with another "
+            "temperature: its best for what is better, its worst for what is worse, by validation "
+            "data.",
+            temperature,
+        )
+    if predictions:
+        yield Section(
+            "What theory predicts",
+            "Of a whole population with the strongest noise: where the expected loss is least, "
+            "over predictions and not over networks. A network with few examples may do better or "
+            "worse than its minimum.",
+            (_theory(results, analysis, predictions),),
+        )
 
 
-def _speed(results: Results, analysis: Analysis) -> Table:
-    metric = results.plan.task.output.metric
+def _speed(analysis: Analysis) -> Table:
+    metric = analysis.metric
     form = NumberFormat.of(metric, (s.speed for ranking in analysis.levels for s in ranking))
-    levels = range(len(results.plan.noise))
+    levels = range(len(analysis.levels))
+    # Tables over all levels are in the order of the strongest noise, as the figures are.
     rows = tuple(
-        (loss, *(form.estimate(analysis.standing(loss, level).speed) for level in levels))
-        for loss in _names(analysis)
+        (s.loss, *(form.estimate(analysis.standing(s.loss, level).speed) for level in levels))
+        for s in analysis.levels[-1]
     )
-    headers = ("objective", *(wording.level_name(results.plan, level) for level in levels))
-    return Table(f"{quantities.capital(form.heading)}, averaged over all epochs", headers, rows)
+    title = f"{capital(form.heading)}, averaged over all epochs"
+    return Table(title, ("objective", *analysis.names), rows)
 
 
 def _measures(results: Results, analysis: Analysis) -> Iterator[Table]:
     # The first metric is in the rankings.
-    further = results.plan.task.output.metrics[1:]
-    if not further:
-        return
     forms = [
         NumberFormat.of(
             metric, (s.measures[metric.name] for ranking in analysis.levels for s in ranking)
         )
-        for metric in further
+        for metric in results.plan.task.output.metrics[1:]
     ]
+    if not forms:
+        return
     headers = ("objective", *(f"{form.heading} ({form.direction})" for form in forms))
-    for level, ranking in enumerate(analysis.levels):
+    for name, ranking in zip(analysis.names, analysis.levels, strict=True):
         rows = tuple(
             (s.loss, *(form.estimate(s.measures[form.metric.name]) for form in forms))
             for s in ranking
         )
-        yield Table(wording.level_name(results.plan, level), headers, rows)
+        yield Table(name, headers, rows)
 
 
-def _temperature(results: Results, analysis: Analysis, form: NumberFormat) -> Iterator[Table]:
-    lineup = results.plan.lineup
+def _temperature(analysis: Analysis) -> Iterator[Table]:
+    form = wording.number_format(analysis)
     headers = (
         "objective",
-        f"to {lineup.reference}",
+        f"to {analysis.reference}",
         "to the same at its",
         "difference",
-        "95 % interval",
+        "95 % interval, corrected",
         "corrected p",
         "shown",
     )
-    for level, ranking in enumerate(analysis.levels):
+    for name, ranking in zip(analysis.names, analysis.levels, strict=True):
         rows = tuple(
             (
                 s.loss,
@@ -247,22 +361,14 @@ def _temperature(results: Results, analysis: Analysis, form: NumberFormat) -> It
             if s.to_reference and (beside := s.to_temperature)
         )
         if rows:
-            yield Table(wording.level_name(results.plan, level), headers, rows)
+            yield Table(name, headers, rows)
 
 
-def _theory(
-    results: Results, predictions: Sequence[TheoryPrediction], form: NumberFormat
-) -> Table | None:
-    if not predictions:
-        return None
+def _theory(results: Results, analysis: Analysis, predictions: Sequence[TheoryPrediction]) -> Table:
+    form = wording.number_format(analysis)
     rows = tuple(
         (p.loss, p.says, f"{form.estimate(p.standing.score)}, {wording.verdict(p.standing)}")
         for p in predictions
     )
-    noise = f"{quantities.percent(predictions[0].noise)} {results.plan.task.noise}"
+    noise = f"{percent(predictions[0].noise)} {results.plan.task.noise}"
     return Table(noise, ("objective", "its minimum", f"measured {form.heading}"), rows)
-
-
-def _names(analysis: Analysis) -> list[str]:
-    # Tables over all levels are in the order of the strongest noise, as the figures are.
-    return [standing.loss for standing in analysis.levels[-1]]

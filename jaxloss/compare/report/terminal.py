@@ -1,5 +1,6 @@
-"""Output on the terminal: the plan, progress, rankings, findings and the place of the report."""
+"""Output on the terminal: the plan, progress, the decision, rankings and findings."""
 
+import io
 import textwrap
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -12,30 +13,27 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
-from jaxloss.compare.report import report_model, wording
 from jaxloss.compare.report.quantities import NOTHING, hyperparameter_text, percent, wrapped
-from jaxloss.compare.statistics.standings import Analysis
+from jaxloss.compare.report.report_model import Line, Ranking, ReportModel
 from jaxloss.compare.sweep.contenders import Contender
 from jaxloss.compare.sweep.expression import Variant
 from jaxloss.compare.sweep.plan import Plan, Unit
-from jaxloss.compare.sweep.results import Results
 
-_SIGNIFICANT = {"better", "worse", "temperature", "open"}
 _STYLES = {"better": "green", "worse": "red", "failed": "red", "reference": ""}
-_VERDICT_WIDTH, _NARROWEST = 16, 12  # characters
-_TIE = "\N{NO-BREAK SPACE}"  # "p = 0.03" stays on one line
-_OTHERS = 2 + _VERDICT_WIDTH + 12  # the rank, the verdict and the gaps between columns
+_VERDICT_WIDTH, _NARROWEST = 19, 12  # characters
+_OTHERS = 2 + _VERDICT_WIDTH + 14  # the rank, the verdict and the gaps between columns
+_TEXT_WIDTH = 100
+_TABLE_FROM = 76  # columns; below it there is no room for names beside the numbers
 
 
 def announce(plan: Plan) -> None:
     """Print the plan: how many networks are about to be trained."""
     noise = ", ".join(percent(level) for level in plan.noise)
-    Console().print(
+    _plain(
+        Console(),
         f"{plan.task.title}: {plan.networks:,} networks of {len(plan.lineup.contenders)} "
         f"objectives ({len(plan.units)} with their hyper-parameters) x {plan.seeds} seeds x "
         f"{len(plan.rates)} learning rates, {noise} {plan.task.noise}, {plan.epochs} epochs",
-        highlight=False,
-        markup=False,
     )
 
 
@@ -62,40 +60,57 @@ def progress(plan: Plan, *, quiet: bool = False) -> Iterator[Callable[[Unit], No
         yield lambda unit: bar.update(task, advance=1, description=_unit(*unit))
 
 
-def show(results: Results, analysis: Analysis) -> None:
-    """Print the ranking at each level of noise, the findings and the warnings."""
+def show(report: ReportModel) -> None:
+    """Print the decision, the ranking at each level of noise, the findings and the warnings."""
     console = Console()
-    for ranking in report_model.rankings(results, analysis):
-        console.print()
-        console.print(_table(ranking, console.width))
-    metric = wording.number_format(results, analysis)
-    note = (
-        f"{metric.heading} on clean test data ({metric.direction}) and its paired difference to "
-        f"{results.plan.lineup.reference}, ± standard errors; tests corrected by Holm."
-    )
-    console.print(note, style="dim", highlight=False, markup=False)
+    _rankings(console, report)
     console.print()
-    for sentence in wording.findings(results, analysis):
-        console.print(f"- {sentence}", highlight=False, markup=False)
-    for warning in wording.warnings(results, analysis):
+    for sentence in report.findings:
+        _plain(console, f"- {sentence}")
+    for warning in report.warnings:
         console.print(f"[yellow]warning:[/yellow] {escape(warning)}", highlight=False)
+
+
+def text(report: ReportModel) -> str:
+    """The decision and the rankings as plain text."""
+    file = io.StringIO()
+    _rankings(Console(file=file, width=_TEXT_WIDTH), report)
+    return "\n".join(line.rstrip() for line in file.getvalue().splitlines())
 
 
 def finish(folder: Path, seconds: float) -> None:
     """Print where the files are and how long the run took."""
-    Console().print(
-        f"\nWrote {folder / 'report.html'}, report.md, results.csv and results.jsonl in "
-        f"{seconds:.0f} s.",
-        highlight=False,
-        markup=False,
+    _plain(
+        Console(),
+        f"\nWrote {folder / 'report.html'}, report.md, decision.json, rankings.tex, figures, "
+        f"results.csv and results.jsonl in {seconds:.0f} s.",
     )
+
+
+def _rankings(console: Console, report: ReportModel) -> None:
+    console.print(report.decision, style="bold", highlight=False, markup=False)
+    for ranking in report.rankings:
+        console.print()
+        if console.width >= _TABLE_FROM:
+            console.print(_table(ranking, console.width))
+        else:
+            _list(console, ranking)
+    note = (
+        f"{report.metric} on test data ({report.direction}), and its paired difference to "
+        f"{report.reference}, ± standard errors; tests corrected for all comparisons."
+    )
+    console.print(note, style="dim", highlight=False, markup=False)
+
+
+def _plain(console: Console, text: str) -> None:
+    console.print(text, highlight=False, markup=False)
 
 
 def _unit(contender: Contender, variant: Variant) -> str:
     return f"{contender.name} {hyperparameter_text(variant.hyperparameters)}"
 
 
-def _table(ranking: report_model.Ranking, width: int) -> Table:
+def _table(ranking: Ranking, width: int) -> Table:
     """The table of a ranking for this width: names are wrapped, numbers are not."""
     table = Table(
         title=Text(ranking.level),
@@ -106,28 +121,44 @@ def _table(ranking: report_model.Ranking, width: int) -> Table:
     )
     table.add_column("#", justify="right", no_wrap=True)
     table.add_column("objective", overflow="fold")
-    for header in ("rate", "score", "difference"):
+    for header in ("rate", "score", "difference", "P(better)"):
         table.add_column(header, justify="right", no_wrap=True)
     table.add_column("verdict", no_wrap=True)
-    columns = zip(*map(_numbers, ranking.lines), strict=True)
+    columns = zip(("", "", "", "P(better)"), *map(_numbers, ranking.lines), strict=True)
     # Rich would shorten numbers, which must stay whole: names get what width is left.
     numbers = [len(max(column, key=len)) for column in columns]
-    room = width - sum(numbers) - _OTHERS
+    left = max(width - sum(numbers) - _OTHERS, _NARROWEST)
     for line in ranking.lines:
         style = "bold" if line.kind == "reference" else ""
-        table.add_row(*_cells(line, max(room, _NARROWEST)), style=style)
+        verdict = Text(
+            textwrap.fill(line.verdict, _VERDICT_WIDTH), style=_STYLES.get(line.kind, "dim")
+        )
+        numbers_of_line = map(Text, _numbers(line))
+        table.add_row(Text(line.rank), _name(line, left), *numbers_of_line, verdict, style=style)
     return table
 
 
-def _cells(line: report_model.Line, room: int) -> Iterator[Text]:
+def _list(console: Console, ranking: Ranking) -> None:
+    """Print a ranking without columns, for a narrow terminal."""
+    console.print(ranking.level, style="italic", highlight=False, markup=False)
+    for line in ranking.lines:
+        console.print(Text(f"{line.rank}. ").append(_name(line, console.width - 4)))
+        rate, score, difference, better = _numbers(line)
+        known = {"score": score, "difference": difference, "P(better)": better, "rate": rate}
+        for name, number in known.items():
+            if number != NOTHING:
+                _plain(console, f"   {name} {number}")
+        console.print(_verdict(line, f"   {line.verdict}"))
+
+
+def _name(line: Line, width: int) -> Text:
     tuned = f"\n{line.hyperparameters}" if line.hyperparameters != NOTHING else ""
-    yield Text(line.rank)
-    yield Text(wrapped(line.loss, room)).append(tuned, style="dim")
-    yield from (Text(cell) for cell in _numbers(line))
-    p = f", {line.p.replace(' ', _TIE)}" if line.kind in _SIGNIFICANT else ""
-    verdict = textwrap.fill(line.verdict + p, _VERDICT_WIDTH)
-    yield Text(verdict, style=_STYLES.get(line.kind, "dim"))
+    return Text(wrapped(line.loss, width)).append(tuned, style="dim")
 
 
-def _numbers(line: report_model.Line) -> tuple[str, str, str]:
-    return line.rate, line.score, line.difference
+def _verdict(line: Line, text: str) -> Text:
+    return Text(text, style=_STYLES.get(line.kind, "dim"))
+
+
+def _numbers(line: Line) -> tuple[str, str, str, str]:
+    return line.rate, line.score, line.difference, line.better

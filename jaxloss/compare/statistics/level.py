@@ -1,4 +1,4 @@
-"""The results at one level of noise, with the choices that validation data make there."""
+"""The scores of a run at one level of noise, with the choices that validation data make there."""
 
 import math
 from collections.abc import Mapping
@@ -7,13 +7,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from jaxloss.compare.statistics.choice import Choice, choose, choose_each, validation_scores
-from jaxloss.compare.statistics.estimates import Comparison, Estimate, Floats
+from jaxloss.compare.statistics.choice import Choice, choose, choose_each, edges, validation_scores
+from jaxloss.compare.statistics.estimates import Estimate, Floats
+from jaxloss.compare.statistics.scores import Level, Setting, Temperatures
 from jaxloss.compare.sweep.results import Results
 
 
-class Opponent(NamedTuple):
-    """The other side of a comparison: a contender's networks of one variant and learning rate."""
+class Networks(NamedTuple):
+    """A contender's networks of one variant and learning rate."""
 
     name: str
     choice: Choice
@@ -41,91 +42,92 @@ class NoiseLevel:
         # Were the replicate tuned by itself, its difference to the reference might be one of rates.
         return cls(results, index, {**choices, lineup.replicate: choices[lineup.reference]})
 
-    def curves(self, loss: str, choice: Choice | None = None) -> Floats:
-        """The metric on test data, [seed, epoch], at the contender's choice unless one is given.
+    def scores(self) -> Level:
+        """The test scores of the chosen networks, and those of the reference's temperatures."""
+        plan = self.results.plan
+        names = [c.name for c in plan.lineup.contenders if not c.replicate]
+        others = [c for c in plan.lineup.contenders if c.tempered and c.name != plan.lineup.control]
+        return Level(
+            kind=plan.task.noise,
+            noise=plan.noise[self.index],
+            scores={name: self._scores(self._chosen(name)) for name in names},
+            control=plan.lineup.control,
+            tempered=frozenset(contender.name for contender in others),
+            temperatures=self._temperatures,
+            temperature_range=self._temperature_range,
+            replicate=self._scores(self._chosen(plan.lineup.replicate)),
+            settings={name: self._setting(name) for name in names},
+        )
 
-        Infinite values are NaN, as in rows that were read from a file.
-        """
-        variant, rate = choice or self.choices[loss]
-        curves = self.results.grids[loss].test[variant, self.index, rate]
-        # Rows have null for both NaN and infinity, so that results read from them would differ.
-        return np.where(np.isfinite(curves), curves, np.nan)
-
-    def score(self, loss: str) -> Estimate:
-        """The metric on test data after training."""
-        return self._estimate(self.curves(loss)[:, -1])
-
-    def speed(self, loss: str) -> Estimate:
-        """The mean over epochs of the metric on test data."""
-        return self._estimate(self.curves(loss).mean(axis=-1))
-
-    def measures(self, loss: str) -> dict[str, Estimate]:
-        """All metrics on test data after training, by name."""
-        variant, rate = self.choices[loss]
-        by_name = self.results.grids[loss].measures
-        return {m: self._estimate(x[variant, self.index, rate]) for m, x in by_name.items()}
-
-    def chosen(self, loss: str) -> Opponent:
-        """A contender at its choice, as an opponent."""
-        return Opponent(loss, self.choices[loss])
-
-    def compared(self, loss: str, opponent: Opponent, alpha: float) -> Comparison:
-        """The paired comparison with an opponent, at level alpha."""
-        return Comparison.of(
-            (self.curves(loss)[:, -1], self.curves(*opponent)[:, -1]),
-            overlap=self.results.plan.task.overlap,
-            level=alpha,
-            higher=self.results.plan.task.output.metric.higher,
+    def _setting(self, loss: str) -> Setting:
+        plan, choice, grid = self.results.plan, self.choices[loss], self.results.grids[loss]
+        variant, rate = choice
+        by_name = grid.measures.items()
+        return Setting(
+            variant=variant,
+            hyperparameters=plan.lineup[loss].variants[variant].hyperparameters,
+            rate_index=rate,
+            rate=plan.rates[rate],
+            at_edge=edges(plan, loss, choice),
+            speed=Estimate.of(self._curves(self._chosen(loss)).mean(axis=-1)),
+            measures={m: Estimate.of(x[variant, self.index, rate]) for m, x in by_name},
         )
 
     @property
-    def worst(self) -> Opponent | None:
-        """The reference at the temperature, 1 included, with the worst validation score.
+    def _temperatures(self) -> Temperatures | None:
+        """The reference at its best and its worst temperature, 1 included, by validation data.
 
-        Each temperature has its own best rate, and failed ones are left out. None without a
-        control.
-        """
-        if self.results.plan.lineup.control is None:
-            return None
-        reference = self.chosen(self.results.plan.lineup.reference)
-        # A failed temperature, of score -inf, would always be the worst.
-        known = [
-            x for x in (reference, *self._temperatures) if self._validation_score(x) > -math.inf
-        ]
-        return min(known, key=self._validation_score, default=reference)
-
-    @property
-    def temperature_range(self) -> tuple[float, float] | None:
-        """The least and greatest mean difference that a temperature makes to the reference.
-
-        The range includes 0. Each temperature has its own best rate, and failed ones are left out.
-        None without a control.
+        Each temperature has its own best rate, and failed ones are left out.
         """
         lineup = self.results.plan.lineup
         if lineup.control is None:
             return None
-        ours = np.stack([self.curves(*each)[:, -1].mean() for each in self._temperatures])
-        means = ours - self.curves(lineup.reference)[:, -1].mean()
+        reference = self._chosen(lineup.reference)
+        # A failed temperature, of score -inf, would always be the worst.
+        known = [x for x in (reference, *self._each_temperature) if self._validation(x) > -math.inf]
+        worst = min(known, key=self._validation, default=reference)
+        return Temperatures(self._scores(self._chosen(lineup.control)), self._scores(worst))
+
+    @property
+    def _temperature_range(self) -> tuple[float, float] | None:
+        """The least and greatest mean difference that a temperature makes; 0 is within."""
+        lineup = self.results.plan.lineup
+        if lineup.control is None:
+            return None
+        ours = np.stack([self._scores(each).mean() for each in self._each_temperature])
+        means = ours - self._scores(self._chosen(lineup.reference)).mean()
         known = [0.0, *means[np.isfinite(means)].tolist()]
         return min(known), max(known)
 
     @property
-    def _temperatures(self) -> list[Opponent]:
+    def _each_temperature(self) -> list[Networks]:
         """The reference at each of its other temperatures, with the best rate of each."""
         control = self.results.plan.lineup.control
         if control is None:
             return []
-        higher = self.results.plan.task.output.metric.higher
-        each = choose_each(self.results.grids[control], self.index, higher=higher)
-        return [Opponent(control, choice) for choice in each]
+        each = choose_each(self.results.grids[control], self.index, higher=self._higher)
+        return [Networks(control, choice) for choice in each]
 
-    def _validation_score(self, opponent: Opponent) -> float:
-        """The validation score of an opponent: higher is better."""
-        grid, higher = (
-            self.results.grids[opponent.name],
-            self.results.plan.task.output.metric.higher,
-        )
-        return float(validation_scores(grid, self.index, higher=higher)[opponent.choice])
+    def _chosen(self, loss: str) -> Networks:
+        return Networks(loss, self.choices[loss])
 
-    def _estimate(self, sample: Floats) -> Estimate:
-        return Estimate.of(sample, self.results.plan.task.overlap)
+    def _scores(self, networks: Networks) -> Floats:
+        """The metric on test data after training, [seed]."""
+        return self._curves(networks)[:, -1]
+
+    def _curves(self, networks: Networks) -> Floats:
+        """The metric on test data, [seed, epoch]; infinite values are NaN, as in stored rows."""
+        name, (variant, rate) = networks
+        curves = self.results.grids[name].test[variant, self.index, rate]
+        # Rows have null for both NaN and infinity, so that results read from them would differ.
+        return np.where(np.isfinite(curves), curves, np.nan)
+
+    def _validation(self, networks: Networks) -> float:
+        """The validation score of networks: higher is better."""
+        grid = self.results.grids[networks.name]
+        scores = validation_scores(grid, self.index, higher=self._higher)
+        return float(scores[networks.choice])
+
+    @property
+    def _higher(self) -> bool:
+        return self.results.plan.task.output.metric.higher

@@ -4,10 +4,10 @@ import functools
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from jaxloss.compare.report import wording
 from jaxloss.compare.report.figures import loss_curves, plots
 from jaxloss.compare.report.figures.style import VARIABLES, WIDTH, Ordinate, colour, svg
 from jaxloss.compare.report.quantities import capital, wrapped
@@ -22,11 +22,15 @@ class Panel(NamedTuple):
 
     Attributes:
         title: The title; "" where that of the figure suffices.
+        name: Its name, as that of a file.
         svg: The SVG element. It is made here, of escaped text, so the page does not escape it.
+        linear: The same on a linear scale, if the reader can choose.
     """
 
     title: str
+    name: str
     svg: str
+    linear: str = ""
 
 
 class PageFigure(NamedTuple):
@@ -47,9 +51,7 @@ class PageFigure(NamedTuple):
 
 def page_figures(results: Results, analysis: Analysis) -> Iterator[PageFigure]:
     """Yield all figures that the results allow, in the order of the page."""
-    yield differences(results, analysis)
-    if len(results.plan.noise) > 1:
-        yield robustness(results, analysis)
+    yield from score_figures(analysis)
     yield learning(results, analysis)
     if len(results.plan.rates) > 1:
         yield rates(results, analysis)
@@ -58,47 +60,55 @@ def page_figures(results: Results, analysis: Analysis) -> Iterator[PageFigure]:
     yield losses(results, analysis)
 
 
-def differences(results: Results, analysis: Analysis) -> PageFigure:
-    """The figure of the differences to the reference at all levels of noise."""
-    lineup, metric = results.plan.lineup, results.plan.task.output.metric
+def score_figures(analysis: Analysis) -> Iterator[PageFigure]:
+    """Yield the figures that need nothing but scores."""
+    yield differences(analysis)
+    if len(analysis.levels) > 1 and np.isfinite(analysis.noise).all():
+        yield robustness(analysis)
 
-    def draw(figure: Figure) -> None:
-        levels = len(results.plan.noise)
+
+def differences(analysis: Analysis) -> PageFigure:
+    """The figure of the differences to the reference at all levels of noise."""
+    metric = analysis.metric
+
+    def draw(figure: Figure, *, linear: bool) -> None:
+        levels = len(analysis.levels)
         names = [wrapped(s.loss, plots.NAME_WIDTH) for s in analysis.levels[0]]
         lines = sum(name.count("\n") + 1 for name in names)
         # A level has a title and ticks, a gap between contenders, and the lines of their names.
         figure.set_size_inches(WIDTH, levels * (0.7 + 0.08 * len(names) + 0.14 * lines))
         every = figure.subplots(levels, 1, squeeze=False, sharex=True)[:, 0]
         for level, axes in enumerate(every):
-            plots.draw_differences(axes, results, analysis, level)
-        plots.scale_differences(every[-1], results, analysis)
+            plots.draw_differences(axes, analysis, level)
+        if not linear:
+            plots.scale_differences(every[-1], analysis)
         unit = f", {metric.unit}" if metric.unit else ""
         every[-1].set_xlabel(f"difference in {metric.says}{unit}")
 
-    title = f"Differences to {lineup.reference}"
+    title = f"Differences to {analysis.reference}"
     better = "right" if metric.higher else "left"
     caption = (
         "Mean difference with its interval, corrected for all comparisons of this page. "
-        f"Further {better} is better. Filled: significant, and not open to be temperature alone. "
-        "Where differences are of very different sizes, the scale is logarithmic further out."
+        f"Further {better} is better. Filled: shown to be better or worse, by more than a "
+        "temperature may do. Where differences are of very different sizes, the logarithmic scale "
+        "is linear about 0."
     )
-    return PageFigure(title, (Panel("", svg("differences", title, draw)),), caption)
+    return PageFigure(title, (_toggled("differences", title, draw),), caption)
 
 
-def robustness(results: Results, analysis: Analysis) -> PageFigure:
+def robustness(analysis: Analysis) -> PageFigure:
     """The figure of scores against noise."""
 
-    def draw(figure: Figure) -> None:
+    def draw(figure: Figure, *, linear: bool) -> None:
         figure.set_size_inches(WIDTH, 3.4)
-        plots.draw_robustness(figure.subplots(), results, analysis)
+        plots.draw_robustness(figure.subplots(), analysis, linear=linear)
 
     caption = (
         "Scores at what was chosen for each level. Named: the reference, the best at each level, "
         "and the last at the strongest; thin: all others."
     )
-    marked = plots.highlighted(results, analysis)
-    keys = tuple((VARIABLES[shade], name) for name, shade in marked.items())
-    panel = Panel("", svg("robustness", "Score against noise", draw))
+    keys = tuple((VARIABLES[shade], name) for name, shade in plots.highlighted(analysis).items())
+    panel = _toggled("robustness", "Score against noise", draw)
     return PageFigure("Robustness", (panel,), caption, keys)
 
 
@@ -113,7 +123,7 @@ def learning(results: Results, analysis: Analysis) -> PageFigure:
         f"{capital(ordinate.label)}, on test data after each epoch, at what was chosen; dashed, "
         f"{results.plan.lineup.reference} at its own. {_reading(ordinate)}"
     )
-    return _by_contender(results, analysis, "Learning curves", "epoch", one, caption)
+    return _by_contender(analysis, "Learning curves", "epoch", one, caption)
 
 
 def rates(results: Results, analysis: Analysis) -> PageFigure:
@@ -128,7 +138,7 @@ def rates(results: Results, analysis: Analysis) -> PageFigure:
         "dot is what was chosen, on validation data. A loss that needs its rate just so has a "
         "narrow optimum."
     )
-    return _by_contender(results, analysis, "Learning rate", "learning rate", one, caption)
+    return _by_contender(analysis, "Learning rate", "learning rate", one, caption)
 
 
 def hyperparameters(results: Results, analysis: Analysis) -> PageFigure:
@@ -146,7 +156,7 @@ def hyperparameters(results: Results, analysis: Analysis) -> PageFigure:
         f"each value. {_reading(ordinate)} The dot is what was chosen, on validation data."
     )
     title = "Hyper-parameters"
-    return PageFigure(title, _panels("hyperparameter", draw), caption, _level_keys(results))
+    return PageFigure(title, _panels("hyperparameter", draw), caption, _level_keys(analysis))
 
 
 def losses(results: Results, analysis: Analysis) -> PageFigure:
@@ -162,9 +172,9 @@ def losses(results: Results, analysis: Analysis) -> PageFigure:
     profiles = loss_curves.profiles(results, analysis)
     draw = [(loss, functools.partial(one, profile=profile)) for loss, profile in profiles.items()]
     caption = (
-        "Solid, what one example costs; dashed, how hard it pulls: each scaled to 1, at the "
+        "Solid, what one example costs; dashed, its derivative: each scaled to 1, at the "
         "hyper-parameters chosen at the strongest noise, all else that is predicted being 0. A "
-        "loss whose slope vanishes far from the target lets go of an example that looks wrong."
+        "loss whose derivative vanishes far from the target ignores an example that looks wrong."
     )
     return PageFigure(title, _panels("shape", draw), caption)
 
@@ -179,7 +189,6 @@ def tuned_panels(results: Results, analysis: Analysis) -> list[tuple[str, str]]:
 
 
 def _by_contender(
-    results: Results,
     analysis: Analysis,
     title: str,
     label: str,
@@ -194,7 +203,7 @@ def _by_contender(
 
     names = [standing.loss for standing in analysis.levels[-1]]
     draw = [(loss, functools.partial(labelled, loss=loss)) for loss in names]
-    return PageFigure(title, _panels(label.replace(" ", "-"), draw), caption, _level_keys(results))
+    return PageFigure(title, _panels(label.replace(" ", "-"), draw), caption, _level_keys(analysis))
 
 
 def _panels(kind: str, draw: Sequence[tuple[str, Callable[[Axes], None]]]) -> tuple[Panel, ...]:
@@ -204,17 +213,24 @@ def _panels(kind: str, draw: Sequence[tuple[str, Callable[[Axes], None]]]) -> tu
         figure.set_size_inches(_PANEL)
         one(figure.subplots())
 
-    return tuple(
-        Panel(title, svg(f"{kind}-{index}", f"{title}, {kind}", functools.partial(fill, one=one)))
-        for index, (title, one) in enumerate(draw)
-    )
+    def panel(index: int, title: str, one: Callable[[Axes], None]) -> Panel:
+        name = f"{kind}-{index}"
+        return Panel(title, name, svg(name, f"{title}, {kind}", functools.partial(fill, one=one)))
+
+    return tuple(panel(index, *each) for index, each in enumerate(draw))
 
 
-def _level_keys(results: Results) -> tuple[tuple[str, str], ...]:
-    return tuple(
-        (VARIABLES[colour(level)], wording.level_name(results.plan, level))
-        for level in range(len(results.plan.noise))
-    )
+def _toggled(name: str, title: str, draw: Callable[..., None]) -> Panel:
+    """A panel as it is drawn, and on a linear scale if that is different."""
+    drawn = svg(name, title, functools.partial(draw, linear=False))
+    other, scale = "-linear", ", linear scale"
+    linear = svg(f"{name}{other}", f"{title}{scale}", functools.partial(draw, linear=True))
+    same = linear.replace(scale, "").replace(other, "") == drawn
+    return Panel("", name, drawn, "" if same else linear)
+
+
+def _level_keys(analysis: Analysis) -> tuple[tuple[str, str], ...]:
+    return tuple((VARIABLES[colour(level)], name) for level, name in enumerate(analysis.names))
 
 
 def _reading(ordinate: Ordinate) -> str:

@@ -15,21 +15,23 @@ from jaxloss.compare.report.figures.style import (
     PAPER,
     Ordinate,
     colour,
+    tooltip,
 )
 from jaxloss.compare.report.quantities import minus, wrapped
 from jaxloss.compare.statistics.estimates import Estimate
-from jaxloss.compare.statistics.standings import Analysis, Standing
+from jaxloss.compare.statistics.standings import MORE, Analysis, Standing
 from jaxloss.compare.sweep.results import Floats, Results
 
 NAME_WIDTH = 27  # characters of a name beside the axes, before it is wrapped
-_CLAIMS = {"better", "worse"}  # verdicts that temperature does not explain
+_CLAIMS = {"better", "worse"}
 _LOG_FROM = 3.0  # ratio of the ends from which an axis is logarithmic
 _MAX_TICKS = 6  # on each side of 0
 
 
-def draw_differences(axes: Axes, results: Results, analysis: Analysis, level: int) -> None:
+def draw_differences(axes: Axes, analysis: Analysis, level: int) -> None:
     """Draw the paired difference of each contender to the reference, with its interval."""
-    metric, ranking = results.plan.task.output.metric, analysis.levels[level]
+    metric, ranking = analysis.metric, analysis.levels[level]
+    form = wording.number_format(analysis)
     names = [wrapped(standing.loss, NAME_WIDTH) for standing in ranking]
     heights = np.asarray([0.4 + 0.6 * len(name.splitlines()) for name in names])
     rows = np.cumsum(heights) - heights / 2
@@ -40,24 +42,27 @@ def draw_differences(axes: Axes, results: Results, analysis: Analysis, level: in
         if standing.to_reference.failed:
             axes.text(0, row, " failed to train", va="center", color=MUTED)
             continue
-        difference, claimed = standing.to_reference.difference, standing.verdict in _CLAIMS
+        difference = standing.to_reference.difference
+        claimed = standing.verdict in _CLAIMS and standing.temperature in {None, MORE}
         ends = metric.factor * np.asarray(difference.interval)
-        axes.plot(ends, [row, row], color=colour(level), solid_capstyle="butt")
+        shown = f"{form.estimate(difference, signed=True)}, {wording.verdict(standing)}"
+        gid = tooltip(f"{standing.loss}: {shown}")
+        axes.plot(ends, [row, row], color=colour(level), solid_capstyle="butt", gid=gid)
         fill = colour(level) if claimed else PAPER
         mean = metric.factor * difference.mean
-        axes.plot(mean, row, "o", color=colour(level), mfc=fill, ms=6, mew=1.4)
+        axes.plot(mean, row, "o", color=colour(level), mfc=fill, ms=6, mew=1.4, gid=gid)
     axes.axvline(0, color=MUTED, lw=1, zorder=0)
     axes.set(yticks=rows, yticklabels=names)
     axes.tick_params(axis="y", length=0, labelcolor=INK)
     axes.set_ylim(heights.sum(), 0)
     axes.grid(visible=False, axis="y")
     axes.spines["left"].set_visible(False)
-    axes.set_title(wording.level_name(results.plan, level), loc="left")
+    axes.set_title(analysis.names[level], loc="left")
 
 
-def scale_differences(axes: Axes, results: Results, analysis: Analysis) -> None:
+def scale_differences(axes: Axes, analysis: Analysis) -> None:
     """Scale the abscissa of differences: linear about 0, logarithmic beyond if they vary much."""
-    factor = results.plan.task.output.metric.factor
+    factor = analysis.metric.factor
     known = [factor * np.asarray(d.interval) for d in _differences(analysis)]
     ends = np.abs(np.asarray([ends for ends in known if np.isfinite(ends).all()]).ravel())
     if not ends.size or not ends.max():
@@ -88,7 +93,8 @@ def draw_learning(
     for level in range(len(results.plan.noise)):
         for name, width, dashes in ((results.plan.lineup.reference, 0.9, DASHED), (loss, 1.6, "-")):
             curve = ordinate.of(learning_curve(results, analysis.standing(name, level), level))
-            axes.plot(epochs, curve, color=colour(level), lw=width, ls=dashes)
+            gid = tooltip(f"{name}, {analysis.names[level]}")
+            axes.plot(epochs, curve, color=colour(level), lw=width, ls=dashes, gid=gid)
             ordinate.mark_failures(axes, epochs[-1:], curve[-1:])
     axes.xaxis.set_major_locator(MaxNLocator(4, integer=True))
     ordinate.set(axes)
@@ -130,38 +136,36 @@ def draw_hyperparameter(
     axes.minorticks_off()
 
 
-def draw_robustness(axes: Axes, results: Results, analysis: Analysis) -> None:
+def draw_robustness(axes: Axes, analysis: Analysis, *, linear: bool = False) -> None:
     """Draw the mean scores against the noise, with the best and the reference highlighted."""
-    plan, levels = results.plan, range(len(results.plan.noise))
+    levels = range(len(analysis.levels))
     names = [standing.loss for standing in analysis.levels[-1]]
     scores = {n: np.asarray([analysis.standing(n, v).score.mean for v in levels]) for n in names}
-    ordinate = Ordinate(plan.task.output.metric, scores.values())
-    marked = highlighted(results, analysis)
+    ordinate = Ordinate(analysis.metric, scores.values(), linear=linear)
+    marked = highlighted(analysis)
     for name in names:
-        y = ordinate.of(scores[name])
         shade = marked.get(name, MUTED)
-        width, order, label = (2.2, 3, name) if name in marked else (0.8, 2, None)
+        width, order = (2.2, 3) if name in marked else (0.8, 2)
         axes.plot(
-            [100 * noise for noise in plan.noise],
-            y,
+            [100 * noise for noise in analysis.noise],
+            ordinate.of(scores[name]),
             color=shade,
             lw=width,
             zorder=order,
             marker="o",
             ms=2 * width,
-            label=label,
+            gid=tooltip(name),
         )
     ordinate.set(axes)
-    axes.set(xlabel=f"{plan.task.noise}, percent", ylabel=ordinate.label)
+    axes.set(xlabel=f"{analysis.kind}, percent", ylabel=ordinate.label)
 
 
-def highlighted(results: Results, analysis: Analysis) -> dict[str, str]:
+def highlighted(analysis: Analysis) -> dict[str, str]:
     """The highlighted contenders with their colours: the reference, the best and the last."""
-    reference = results.plan.lineup.reference
     best = [next(iter(ranking)).loss for ranking in analysis.levels]
     finite = [s.loss for s in analysis.levels[-1] if np.isfinite(s.score.mean)]
-    others = [name for name in dict.fromkeys([*best, *finite[-1:]]) if name != reference]
-    return {reference: INK} | dict(zip(others, LEVEL_COLOURS, strict=False))
+    others = [n for n in dict.fromkeys([*best, *finite[-1:]]) if n != analysis.reference]
+    return {analysis.reference: INK} | dict(zip(others, LEVEL_COLOURS, strict=False))
 
 
 def tuned(results: Results, loss: str) -> dict[str, list[float]]:

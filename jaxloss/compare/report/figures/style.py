@@ -15,7 +15,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocato
 from numpy.typing import NDArray
 
 from jaxloss.compare.report.quantities import minus
-from jaxloss.compare.tasks.metrics import Metric
+from jaxloss.compare.statistics.scores import Measure
 
 # The colours of the page in its light theme. In the SVG they become variables of the style sheet,
 # so that figures follow the reader's theme.
@@ -51,6 +51,7 @@ _STYLE: dict[Any, Any] = {
     "ytick.labelsize": 8.5,
     "lines.linewidth": 1.6,
 }
+_TOOLTIP = "tooltip: "
 _LEAST_COMPLEMENT = 0.1  # percent: an accuracy of 100 % has no logarithm of its complement
 _CUT_FACTOR = 4.0  # the way from the best value to the cut, over that to the median
 _NARROW = 4.0  # ratio of the ends up to which a logarithmic axis has evenly spaced ticks
@@ -66,16 +67,23 @@ class Ordinate:
         metric: The metric.
         pooled: The values to show.
         cut: Whether the axis ends before values that are far worse than most.
+        linear: Whether the axis is linear throughout.
     """
 
     def __init__(
-        self, metric: Metric, pooled: Iterable[NDArray[np.float64]], *, cut: bool = False
+        self,
+        metric: Measure,
+        pooled: Iterable[NDArray[np.float64]],
+        *,
+        cut: bool = False,
+        linear: bool = False,
     ) -> None:
         self.metric, self.cut = metric, cut
-        self.complement = metric.higher and metric.unit == "points"
+        self.complement = metric.higher and metric.unit == "points" and not linear
         values = np.concatenate([np.ravel(self.of(part)) for part in pooled])
         values = values[np.isfinite(values)]
-        self.logarithmic = bool(self.complement or (not metric.higher and (values > 0).all()))
+        positive = not metric.higher and not linear and (values > 0).all()
+        self.logarithmic = bool(self.complement or positive)
         self.ends = self._ends(values) if values.size else (0.1, 1.0)
 
     @property
@@ -144,6 +152,19 @@ def svg(name: str, title: str, draw: Callable[[Figure], None]) -> str:
     return _inline(buffer.getvalue(), name, html.escape(title))
 
 
+def tooltip(text: str) -> str:
+    """The id of an artist that shows a text when the pointer is over it."""
+    return f"{_TOOLTIP}{text}"
+
+
+def standalone(inline: str) -> str:
+    """Turn an inline SVG element into a file of its own, with the colours of the light theme."""
+    for shade, variable in VARIABLES.items():
+        inline = inline.replace(f"var(--{variable})", shade)
+    inline = inline.replace("var(--sans)", "sans-serif")
+    return inline.replace("<svg ", '<svg xmlns="http://www.w3.org/2000/svg" ', 1)
+
+
 def colour(level: int) -> str:
     """The colour of the level of noise with this index."""
     return LEVEL_COLOURS[level % len(LEVEL_COLOURS)]
@@ -157,6 +178,8 @@ def _inline(source: str, name: str, title: str) -> str:
     """
     body = source[source.index("<svg") :]
     body = re.sub(r"<(metadata|style)\b.*?</\1>", "", body, flags=re.DOTALL)
+    # A title within a group is what browsers show under the pointer, without a script.
+    body = re.sub(rf'<g id="{_TOOLTIP}([^"]*)">', r"<g><title>\1</title>", body)
     body = re.sub(r"\bid=\"", f'id="{name}-', body)
     body = re.sub(r"(url\(#|href=\"#)", rf"\g<1>{name}-", body).replace("xlink:href", "href")
     # Sizes stay as drawn, the family becomes that of the page.

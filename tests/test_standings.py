@@ -110,7 +110,12 @@ def test_the_choice_is_blind_to_test_data(generator):
         for name in (REFERENCE, "other", CONTROL)
     }
     shuffled = {
-        name: dataclasses.replace(g, test=generator.permuted(g.test)) for name, g in grids.items()
+        name: dataclasses.replace(
+            g,
+            test=generator.permuted(g.test),
+            measures={METRIC.name: generator.permuted(g.measures[METRIC.name])},
+        )
+        for name, g in grids.items()
     }
     first, second = analyse(_results(grids)), analyse(_results(shuffled))
     for level, name in itertools.product(range(2), grids):
@@ -347,6 +352,25 @@ def test_a_margin_is_half_a_point_or_two_percent_or_as_given():
     assert margins == pytest.approx([0.005, 0.02, 0.02 * BASE.mean(), 0.1])
     verdicts = [analyse(_results(grids), margin=m).standing("other", 0).verdict for m in (0.5, 2.0)]
     assert verdicts == ["better", "same"]
+
+
+def test_another_metric_may_be_tested_at_what_the_first_has_chosen(generator):
+    nll = dataclasses.replace(METRIC, name="nll", higher=False, factor=1, unit="nats")
+    output = dataclasses.replace(_task().output, metrics=(METRIC, nll))
+    grids = {}
+    for name in (REFERENCE, "other"):
+        first, second = generator.random((2, 1, 1, 3, SEEDS))
+        grid = _grid(first)
+        grids[name] = dataclasses.replace(grid, measures={METRIC.name: first, "nll": second})
+    results = _results(grids, task=dataclasses.replace(_task(), output=output))
+    analysis, usual = analyse(results, "nll"), analyse(results)
+    assert analysis.metric == nll
+    for name, grid in grids.items():
+        standing = analysis.standing(name, 0)
+        assert standing.rate == usual.standing(name, 0).rate
+        assert standing.score == Estimate.of(grid.measures["nll"][0, 0, standing.rate_index])
+    with pytest.raises(ValueError, match=r"`metric` 'nlll' is none of .*; the nearest are nll;"):
+        analyse(results, "nlll")
 
 
 # the decision

@@ -3,7 +3,6 @@
 import dataclasses
 import itertools
 
-import baycomp
 import numpy as np
 import pytest
 from scipy import stats
@@ -141,6 +140,7 @@ def test_lower_is_better_only_turns_the_judgement(generator):
 @pytest.mark.parametrize("rope", [0.0, 0.3, 2.0])
 @pytest.mark.parametrize(("seeds", "runs"), [(8, 2), (10, 1), (30, 3)])
 def test_the_probabilities_are_those_of_baycomp(generator, seeds, runs, rope):
+    baycomp = pytest.importorskip("baycomp")
     ours, theirs = generator.normal((0.5, 0), 1, (seeds, 2)).T
     # baycomp's folds are disjoint: k of them have an overlap of 1 / (k - 1).
     found = _compared(ours, theirs, overlap=1 / (seeds / runs - 1), margin=rope).probabilities

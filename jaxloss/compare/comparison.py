@@ -5,7 +5,7 @@ import json
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from numbers import Integral
+from numbers import Integral, Real
 from pathlib import Path
 from types import NoneType
 from typing import Any, TypedDict, Unpack
@@ -43,9 +43,15 @@ class Outcome:
 
     Attributes:
         results: Every trained network, as rows and as arrays.
+        metric: The name of the metric that is tested; by default the task's first, which selects
+            hyper-parameters in any case.
+        margin: The size up to which a difference counts as none, in displayed units; by default
+            half a point, or 2 % of the reference's score where that is not in percent.
     """
 
     results: Results
+    metric: str | None = None
+    margin: float | None = None
 
     @property
     def plan(self) -> Plan:
@@ -55,12 +61,22 @@ class Outcome:
     @functools.cached_property
     def analysis(self) -> Analysis:
         """The rankings with their statistical tests, computed from the rows alone."""
-        return analyse(self.results)
+        return analyse(self.results, self.metric, self.margin)
 
     @functools.cached_property
     def predictions(self) -> list[TheoryPrediction]:
         """The predictions of theory for the contenders at the strongest noise."""
         return predictions(self.results, self.analysis)
+
+    def judged(self, metric: str | None = None, margin: float | None = None) -> "Outcome":
+        """The same results by another metric or with another margin; see the attributes.
+
+        Raises:
+            ValueError: The task has no such metric.
+        """
+        other = replace(self, metric=metric, margin=margin)
+        _ = other.analysis  # refuses an unknown metric here
+        return other
 
     @property
     def decision(self) -> str:
@@ -258,7 +274,10 @@ def _task(losses: Any, settings: Settings) -> Task:
 
 
 def compare(
-    losses: Iterable[LossLike] | Mapping[str, LossLike] = (), **settings: Unpack[Settings]
+    losses: Iterable[LossLike] | Mapping[str, LossLike] = (),
+    *,
+    margin: float | None = None,
+    **settings: Unpack[Settings],
 ) -> Outcome:
     """Train a network with each loss, many times over, and test which differences are real.
 
@@ -272,6 +291,8 @@ def compare(
             task's targets, as a function of `Objective` gives one value per example; a mapping
             names them. By default those that the task suggests. Objectives and functions are taken
             as they are: only their learning rate is tuned, and no temperature is tried.
+        margin: The size up to which a difference counts as none, in displayed units; by default
+            half a point, or 2 % of the reference's score where that is not in percent.
         **settings: The task or the data, the model, the reference and the grid; see `Settings`.
 
     Raises:
@@ -289,7 +310,8 @@ def compare(
         >>> outcome.standing("huber", noise=0.0).score.mean < 0.1
         True
     """
-    return Outcome(run(planned(losses, **settings)))
+    require_margin(margin)
+    return Outcome(run(planned(losses, **settings)), margin=margin)
 
 
 def run_plan(
@@ -344,6 +366,13 @@ def _require_same(plan: Plan, folder: Path) -> None:
         differ = f"{', '.join(named)} {'differs' if len(named) == 1 else 'differ'}"
         message = f"{folder} holds another run: its {differ}; {anew}"
         raise ValueError(message)
+
+
+def require_margin(margin: float | None) -> None:
+    """Refuse a margin that is no number of at least 0."""
+    if margin is not None:
+        _of_kind("margin", margin, Real, "a number of at least 0")
+        _within("margin", margin, 0 <= margin < math.inf, "a number of at least 0")
 
 
 def _require_known(settings: Iterable[str]) -> None:

@@ -1,11 +1,18 @@
 """The first line of a report: which loss to use, by how much, and how sure that is."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 
-from jaxloss.compare.report.quantities import capital, listed, probability, setting, used_name
+from jaxloss.compare.report.quantities import (
+    NumberFormat,
+    listed,
+    probability,
+    setting,
+    used_name,
+)
 from jaxloss.compare.report.wording import at, margin, number_format
 from jaxloss.compare.statistics.decision import Advice, Ground, decide
-from jaxloss.compare.statistics.standings import NO_MORE, OPEN, Analysis
+from jaxloss.compare.statistics.standings import NO_MORE, OPEN, Analysis, Standing
 
 _LIKELY = 0.5
 _TEMPERATURE = {
@@ -21,86 +28,95 @@ def headline(analysis: Analysis) -> str:
     before the others.
     """
     advice = decide(analysis)
-    better = [each for each in reversed(advice) if each.ground is Ground.BETTER]
-    clauses = [
-        *_better(analysis, better),
-        *_worse_elsewhere(analysis, better),
-        *_undecided(analysis, advice),
-        *_failed(analysis, advice),
-        *_none_better(analysis, advice),
+    by_ground = {ground: [x for x in advice if x.ground is ground] for ground in Ground}
+    clauses = _Clauses(analysis, number_format(analysis))
+    better = by_ground[Ground.BETTER][::-1]
+    others = [
+        *clauses.worse(dict.fromkeys(each.use.loss for each in better)),
+        *map(clauses.reference_failed, by_ground[Ground.REFERENCE_FAILED]),
+        *map(clauses.all_failed, by_ground[Ground.FAILED]),
+        *map(clauses.undecided, by_ground[Ground.UNDECIDED]),
+        *clauses.none_better(by_ground[Ground.NONE_BETTER]),
     ]
-    opening = "" if better or advice[0].ground is Ground.FAILED else f"Keep {analysis.reference}: "
-    return f"{opening}{'; '.join(clauses)}."
+    if better:
+        return f"Use {'; use '.join(clauses.better(better))}{''.join(f'; {x}' for x in others)}."
+    keeps = any(each.use.to_reference is None for each in advice) and not by_ground[Ground.FAILED]
+    return f"{f'Keep {analysis.reference}: ' if keeps else ''}{'; '.join(others)}."
 
 
-def _better(analysis: Analysis, better: list[Advice]) -> Iterator[str]:
-    said = ""
-    for advice in better:
-        name, compared = _name(advice), advice.use.to_reference
+@dataclass(frozen=True)
+class _Clauses:
+    """The clauses of the sentence.
+
+    Attributes:
+        analysis: The analysis.
+        form: The format of its numbers.
+    """
+
+    analysis: Analysis
+    form: NumberFormat
+
+    def better(self, advice: Iterable[Advice]) -> Iterator[str]:
+        """Yield the recommended losses, each with its gain at every level where it is the best."""
+        by_name: dict[str, list[str]] = {}
+        for each in advice:
+            known = setting(each.use)
+            name = f"{used_name(each.use)}{f' ({known})' if known else ''}"
+            by_name.setdefault(name, []).append(self._gain(each.use, each.level))
+        yield from (f"{name}: {' and '.join(gains)}" for name, gains in by_name.items())
+
+    def worse(self, losses: Iterable[str]) -> Iterator[str]:
+        """Yield where these losses are shown to be worse than the reference."""
+        for loss in losses:
+            for level in range(len(self.analysis.levels)):
+                standing = self.analysis.standing(loss, level)
+                if standing.verdict == "worse" and standing.to_reference:
+                    size = abs(standing.to_reference.difference.mean)
+                    loses = f"{loss} is worse by {self.form.difference(size, signed=False)}"
+                    yield f"{self._where(level)}{loses}"
+
+    def undecided(self, advice: Advice) -> str:
+        """The loss that is likeliest to be better, where none is shown to be."""
+        where, likeliest = self._where(advice.level), advice.likeliest
+        compared = likeliest and likeliest.to_reference
+        if not (likeliest and compared) or compared.probabilities.better < _LIKELY:
+            return f"{where}no other objective is likely to be better"
+        return (
+            f"{where}none is shown to be better, likeliest {used_name(likeliest)} "
+            f"({self._gain(likeliest, None)})"
+        )
+
+    def none_better(self, advice: Iterable[Advice]) -> Iterator[str]:
+        """Yield where no loss is better by the margin."""
+        by_margin: dict[str, list[int]] = {}
+        for each in advice:
+            by_margin.setdefault(margin(self.analysis, each.level), []).append(each.level)
+        for size, levels in by_margin.items():
+            where = listed(at(self.analysis, level) for level in levels)
+            yield f"{where} nothing beats {self.analysis.reference} by {size}".lstrip()
+
+    def reference_failed(self, advice: Advice) -> str:
+        """The best of the others, where the reference failed."""
+        where, use = self._where(advice.level), advice.use
+        score = self.form.difference(use.score.mean, signed=False)
+        best = f"{used_name(use)} ({self.form.metric.says} {score})"
+        return f"{where}{self.analysis.reference} failed to train, and the best is {best}"
+
+    def all_failed(self, advice: Advice) -> str:
+        """Where no loss trained."""
+        return f"{self._where(advice.level)}every objective failed to train"
+
+    def _gain(self, standing: Standing, level: int | None) -> str:
+        """The difference to the reference with its probability, and what temperature explains."""
+        compared = standing.to_reference
         if compared is None:
-            continue
-        form = number_format(analysis)
-        use = "and" if name == said else f"use {name}:" if said else f"Use {name}:"
-        what = "" if said else f" of {form.metric.says}"
-        gain = f"{form.difference(compared.difference.mean)}{what} {at(analysis, advice.level)}"
-        sure = f"P(better) {probability(compared.probabilities.better)}"
-        temperature = _TEMPERATURE.get(advice.use.temperature or "", "")
-        yield f"{use} {gain.rstrip()}, {sure}{temperature}"
-        said = name
+            return ""
+        where = "" if level is None else f" {at(self.analysis, level)}".rstrip()
+        return (
+            f"{self.form.difference(compared.difference.mean)} of {self.form.metric.says}{where}, "
+            f"P(better) {probability(compared.probabilities.better)}"
+            + _TEMPERATURE.get(standing.temperature or "", "")
+        )
 
-
-def _worse_elsewhere(analysis: Analysis, better: list[Advice]) -> Iterator[str]:
-    """Where a recommended loss is shown to be worse than the reference."""
-    form = number_format(analysis)
-    for loss in dict.fromkeys(each.use.loss for each in better):
-        for level in range(len(analysis.levels)):
-            standing = analysis.standing(loss, level)
-            if standing.to_reference and standing.verdict == "worse":
-                size = form.difference(abs(standing.to_reference.difference.mean), signed=False)
-                yield f"{at(analysis, level)} {loss} is worse by {size}".lstrip()
-
-
-def _undecided(analysis: Analysis, advice: tuple[Advice, ...]) -> Iterator[str]:
-    form = number_format(analysis)
-    for each in advice:
-        compared = each.likeliest and each.likeliest.to_reference
-        if not (each.likeliest and compared):
-            continue
-        where, chance = at(analysis, each.level), compared.probabilities.better
-        if chance < _LIKELY:
-            yield (
-                f"{where} nothing is likely to beat {analysis.reference}, P(better) at most "
-                f"{probability(chance)}"
-            ).lstrip()
-        else:
-            yield (
-                f"{where} nothing is shown to beat {analysis.reference}; likeliest is "
-                f"{used_name(each.likeliest)} ({form.difference(compared.difference.mean)}, "
-                f"P(better) {probability(chance)})"
-            ).lstrip()
-
-
-def _none_better(analysis: Analysis, advice: tuple[Advice, ...]) -> Iterator[str]:
-    levels = [each.level for each in advice if each.ground is Ground.NONE_BETTER]
-    if levels:
-        where = listed(at(analysis, level) for level in levels)
-        sizes = listed(dict.fromkeys(margin(analysis, level) for level in levels))
-        yield f"{where} nothing beats {analysis.reference} by {sizes}".lstrip()
-
-
-def _failed(analysis: Analysis, advice: tuple[Advice, ...]) -> Iterator[str]:
-    for each in advice:
-        if each.ground is Ground.REFERENCE_FAILED:
-            where, form = at(analysis, each.level), number_format(analysis)
-            score = form.difference(each.use.score.mean, signed=False)
-            yield (
-                f"{where} {analysis.reference} failed to train, and the best is {_name(each)} "
-                f"({form.metric.says} {score})"
-            ).lstrip()
-        if each.ground is Ground.FAILED:
-            yield capital(f"{at(analysis, each.level)} every objective failed to train".lstrip())
-
-
-def _name(advice: Advice) -> str:
-    name, known = used_name(advice.use), setting(advice.use)
-    return f"{name} ({known})" if known else name
+    def _where(self, level: int) -> str:
+        return f"{at(self.analysis, level)} ".lstrip()

@@ -278,7 +278,7 @@ def _sections(
         "Speed of learning",
         "On test data: the area under the learning curve, at what was chosen for the end of "
         "training.",
-        (_speed(analysis),),
+        (_speed(results, analysis),),
     )
     measures = tuple(_measures(results, analysis))
     if measures:
@@ -303,8 +303,8 @@ def _sections(
         )
 
 
-def _speed(analysis: Analysis) -> Table:
-    metric = analysis.metric
+def _speed(results: Results, analysis: Analysis) -> Table:
+    metric = results.plan.task.output.metric
     form = NumberFormat.of(metric, (s.speed for ranking in analysis.levels for s in ranking))
     levels = range(len(analysis.levels))
     # Tables over all levels are in the order of the strongest noise, as the figures are.
@@ -317,12 +317,12 @@ def _speed(analysis: Analysis) -> Table:
 
 
 def _measures(results: Results, analysis: Analysis) -> Iterator[Table]:
-    # The first metric is in the rankings.
     forms = [
         NumberFormat.of(
             metric, (s.measures[metric.name] for ranking in analysis.levels for s in ranking)
         )
-        for metric in results.plan.task.output.metrics[1:]
+        for metric in results.plan.task.output.metrics
+        if metric.name != analysis.metric.name  # which is in the rankings
     ]
     if not forms:
         return

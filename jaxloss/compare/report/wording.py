@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 
 from jaxloss.compare.report.quantities import NumberFormat, capital, listed, p_value
 from jaxloss.compare.statistics.estimates import Estimate
+from jaxloss.compare.statistics.scores import Measure
 from jaxloss.compare.statistics.standings import MORE, NO_MORE, OPEN, Analysis, Standing
 from jaxloss.compare.statistics.twins import TWINS
 from jaxloss.compare.sweep.results import Floats, Results
@@ -65,7 +66,7 @@ def at(analysis: Analysis, level: int) -> str:
 
 def twins(results: Results, analysis: Analysis) -> list[str]:
     """A sentence on each pair of equivalent objectives: how far apart rounding has driven them."""
-    sentences = []
+    sentences, metric = [], results.plan.task.output.metric
     for (first, second), reason in TWINS.items():
         one, other = _networks(results, first), _networks(results, second)
         if one is not None and other is not None:
@@ -73,7 +74,7 @@ def twins(results: Results, analysis: Analysis) -> list[str]:
             gaps = list(_gaps(analysis, first, one - other))
             sentences.append(
                 f"{reason}. The two should tie; at the learning rate that was chosen for {first} "
-                f"they differ by {_by_level(analysis, gaps)}, which is rounding."
+                f"they differ by {_by_level(analysis, metric, gaps)}, which is rounding."
             )
     return sentences
 
@@ -163,13 +164,12 @@ def _floor(analysis: Analysis) -> Iterator[str]:
     if gaps:
         yield (
             f"{analysis.reference} repeated with batches in reverse order differs by "
-            f"{_by_level(analysis, gaps)}: rounding alone does that."
+            f"{_by_level(analysis, analysis.metric, gaps)}: rounding alone does that."
         )
 
 
-def _by_level(analysis: Analysis, gaps: Sequence[Estimate]) -> str:
+def _by_level(analysis: Analysis, metric: Measure, gaps: Sequence[Estimate]) -> str:
     """Differences at each level of noise, each with digits of its own, as it may be very small."""
-    metric = analysis.metric
     return listed(
         f"{NumberFormat.of(metric, [gap]).estimate(gap, signed=True)} {metric.unit}".rstrip()
         + f" {at(analysis, level)}".rstrip()

@@ -27,20 +27,25 @@ class NoiseLevel:
     Attributes:
         results: The results of the run.
         index: The index of the level.
+        metric: The name of the metric that is tested.
         choices: The variant and rate of each contender; the replicate has those of the reference.
     """
 
     results: Results
     index: int
+    metric: str
     choices: Mapping[str, Choice]
 
     @classmethod
-    def of(cls, results: Results, index: int) -> "NoiseLevel":
-        """Select a variant and rate for each contender at the level with this index."""
+    def of(cls, results: Results, index: int, metric: str) -> "NoiseLevel":
+        """Select a variant and rate for each contender at the level with this index.
+
+        The first metric of the task selects them, whichever is tested.
+        """
         lineup, higher = results.plan.lineup, results.plan.task.output.metric.higher
         choices = {n: choose(grid, index, higher=higher) for n, grid in results.grids.items()}
         # Were the replicate tuned by itself, its difference to the reference might be one of rates.
-        return cls(results, index, {**choices, lineup.replicate: choices[lineup.reference]})
+        return cls(results, index, metric, {**choices, lineup.replicate: choices[lineup.reference]})
 
     def scores(self) -> Level:
         """The test scores of the chosen networks, and those of the reference's temperatures."""
@@ -69,7 +74,7 @@ class NoiseLevel:
             rate_index=rate,
             rate=plan.rates[rate],
             at_edge=edges(plan, loss, choice),
-            speed=Estimate.of(self._curves(self._chosen(loss)).mean(axis=-1)),
+            speed=self._speed(loss),
             measures={m: Estimate.of(x[variant, self.index, rate]) for m, x in by_name},
         )
 
@@ -112,15 +117,15 @@ class NoiseLevel:
         return Networks(loss, self.choices[loss])
 
     def _scores(self, networks: Networks) -> Floats:
-        """The metric on test data after training, [seed]."""
-        return self._curves(networks)[:, -1]
-
-    def _curves(self, networks: Networks) -> Floats:
-        """The metric on test data, [seed, epoch]; infinite values are NaN, as in stored rows."""
+        """The tested metric on test data after training, [seed]."""
         name, (variant, rate) = networks
-        curves = self.results.grids[name].test[variant, self.index, rate]
-        # Rows have null for both NaN and infinity, so that results read from them would differ.
-        return np.where(np.isfinite(curves), curves, np.nan)
+        return _finite(self.results.grids[name].measures[self.metric][variant, self.index, rate])
+
+    def _speed(self, loss: str) -> Estimate:
+        """The mean over epochs of the task's first metric on test data."""
+        variant, rate = self.choices[loss]
+        curves = self.results.grids[loss].test[variant, self.index, rate]
+        return Estimate.of(curves.mean(axis=-1))
 
     def _validation(self, networks: Networks) -> float:
         """The validation score of networks: higher is better."""
@@ -131,3 +136,8 @@ class NoiseLevel:
     @property
     def _higher(self) -> bool:
         return self.results.plan.task.output.metric.higher
+
+
+def _finite(scores: Floats) -> Floats:
+    # Rows have null for both NaN and infinity, so that results read from them would differ.
+    return np.where(np.isfinite(scores), scores, np.nan)

@@ -15,6 +15,7 @@ from jaxloss.compare.statistics.scores import Level, Measure, Setting
 from jaxloss.compare.statistics.twins import distinct
 from jaxloss.compare.sweep.results import Results
 from jaxloss.compare.tasks.models import Linear
+from jaxloss.hints import nearest
 
 # Differences up to the margin count as none: half a point, or a share of the reference's score.
 MARGIN_POINTS, MARGIN_SHARE = 0.5, 0.02
@@ -146,21 +147,37 @@ class Analysis:
         return self.test.comparisons
 
 
-def analyse(results: Results, margin: float | None = None) -> Analysis:
+def analyse(results: Results, metric: str | None = None, margin: float | None = None) -> Analysis:
     """Rank the contenders of a run, and test their differences to the reference.
 
     Args:
         results: The results of the run.
+        metric: The name of the metric that is tested; by default the task's first.
         margin: The size up to which a difference counts as none, in displayed units; by default
             half a point, or 2 % of the reference's score where that is not in percent.
+
+    Raises:
+        ValueError: The task has no such metric.
     """
     task = results.plan.task
-    levels = [NoiseLevel.of(results, index).scores() for index in range(len(results.plan.noise))]
+    named = {each.name: each for each in task.output.metrics}
+    tested = task.output.metric.name if metric is None else metric
+    if tested not in named:
+        message = f"`metric` {tested!r} is none of the task's{nearest(tested, named)}"
+        raise ValueError(f"{message}; they are {', '.join(named)}")
+    levels = [
+        NoiseLevel.of(results, index, tested).scores() for index in range(len(results.plan.noise))
+    ]
     # The correction is right for convex models, or a bound: all that varies with their seeds is the
     # split. Where seeds draw data of their own, the overlap is 0.
     share = 1.0 if isinstance(task.model, Linear) else NETWORK_SHARE
-    metric, reference = task.output.metric, results.plan.lineup.reference
-    return analyse_levels(levels, metric, reference, overlap=share * task.overlap, margin=margin)
+    return analyse_levels(
+        levels,
+        named[tested],
+        results.plan.lineup.reference,
+        overlap=share * task.overlap,
+        margin=margin,
+    )
 
 
 def analyse_levels(

@@ -334,7 +334,7 @@ def test_a_number_out_of_range_is_refused_with_what_is_needed(words, capsys):
     [
         (),
         ("--loss", "huber(delta=0.1..10)", "--loss", "brier", "--noise", "0", "0.25"),
-        ("--task", "engel", "--seeds", "3", "--rates", "0.001", "--epochs", "7"),
+        ("--task", "engel", "--margin", "0.3", "--seeds", "3", "--rates", "0.001", "--epochs", "7"),
         ("--data", "my table.csv", "--target", "a b", "--groups", "c", "--out", "else where"),
         ("--model", "a.py:cnn", "--optimizer", "adamw(weight_decay=0.1)", "--batch", "8"),
         ("--metric", "a:score", "--better", "lower", "--at-once", "3", "--target", "digits"),

@@ -30,7 +30,7 @@ from jaxloss.compare.sweep.expression import Variant
 from jaxloss.compare.sweep.plan import Plan
 from jaxloss.compare.sweep.results import Grid, Results
 from jaxloss.compare.tasks.digits import DIGITS
-from jaxloss.compare.tasks.models import Linear
+from jaxloss.compare.tasks.registry import TASKS
 
 REFERENCE, CONTROL = "cross_entropy", "control"
 OBJECTIVE = jl.Objective(jl.squared_error)
@@ -190,12 +190,14 @@ def test_all_differences_to_the_reference_are_one_family(generator):
 
 def test_a_convex_model_has_the_whole_correction_and_fresh_data_have_none():
     grids = {REFERENCE: _grid(BASE), "other": _grid(BASE + WOBBLE)}
-    linear = dataclasses.replace(_task(), model=Linear())
+    linear = dataclasses.replace(_task(), convex=True)
     overlaps = [
         analyse(_results(grids, task=task)).test.overlap
         for task in (_task(), linear, _task(overlap=0.0))
     ]
     assert overlaps == pytest.approx([NETWORK_SHARE / 3, 1 / 3, 0.0])
+    assert analyse(_results(grids, task=_task(overlap=None))).test.overlap is None
+    assert all(task.convex == ("linear" in str(task.model)) for task in TASKS.values())
 
 
 def test_twins_count_once_in_the_family():

@@ -17,10 +17,12 @@ Every loss gets the same data, noise, initial weights and batches, seed by seed,
 to the reference are paired. Its learning rate, and every hyper-parameter that is given as a range,
 is chosen on validation data. Cross-entropy with a temperature of its own shows which differences
 are differences of scale; the reference repeated with other roundings shows the noise floor. What
-chance may explain is called "not significant".
+chance may explain is called "open". The first line says which loss to use, by how much it is
+better, and how sure that is.
 
-The folder OUT receives report.html (one self-contained page), report.md, results.csv and
-results.jsonl (one row for each trained network, with its curves).
+The folder OUT receives report.html (one self-contained page), report.md, decision.json,
+rankings.tex, figures, results.csv and results.jsonl (one row for each trained network, with its
+curves).
 """
 
 EPILOG = """\
@@ -74,6 +76,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     what.add_argument("--imbalance", type=_number(float, 0, above=True, below=1), metavar="RATIO")
     what.add_argument("--loss", action="append", default=[], metavar="EXPRESSION", help="repeat it")
     what.add_argument("--reference", metavar="EXPRESSION", help="what the others are compared with")
+    what.add_argument(
+        "--margin", type=_number(float, 0), metavar="SIZE", help="differences that count as none"
+    )
     how = parser.add_argument_group("how")
     how.add_argument("--seeds", type=_number(int, 2), metavar="N", help="repetitions (default: 8)")
     how.add_argument(
@@ -115,7 +120,9 @@ def run(arguments: argparse.Namespace) -> int:
         _complete(arguments)
         if arguments.coordinator:
             devices.join(arguments.coordinator, arguments.processes, arguments.process_id)
-        to = Destination(arguments.out, command(arguments), arguments.resume, arguments.json)
+        to = Destination(
+            arguments.out, command(arguments), arguments.resume, arguments.json, arguments.margin
+        )
         execute(arguments.loss, to, **loaded(options(arguments)))
     except BrokenPipeError:
         raise  # whoever reads what is printed has seen enough
@@ -133,7 +140,7 @@ def run(arguments: argparse.Namespace) -> int:
 def command(arguments: argparse.Namespace) -> str:
     """The command line that reproduces the results: all that changes them, and the folder."""
     words = ["jaxloss", "compare"]
-    for name in ("loss", *_SETTINGS, "out"):
+    for name in ("loss", "margin", *_SETTINGS, "out"):
         if _is_given(arguments, name):
             words += _option(name, getattr(arguments, name))
     return shlex.join(words + (["--thorough"] if arguments.thorough else []))

@@ -7,8 +7,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
+from jaxloss.compare.report.folder import FILES
+
 PLAN, ROWS, TABLE = "plan.json", "results.jsonl", "results.csv"
-PAGE, TEXT = "report.html", "report.md"
 LOCK = ".lock"
 _ANOTHER = "give another folder by --out"
 
@@ -76,7 +77,7 @@ def _require_files(folder: Path) -> None:
 
     The error comes before training, not hours later when the report is written.
     """
-    for name in (PLAN, ROWS, TABLE, PAGE, TEXT):
+    for name in (PLAN, ROWS, TABLE, *FILES):
         if (folder / name).is_dir():
             message = f"{folder / name} is a folder where a file is to be written; {_ANOTHER}"
             raise ValueError(message)

@@ -24,12 +24,14 @@ class Destination:
         command: The command line that reproduces the run, for the report.
         resume: Whether to continue the folder's interrupted run.
         json: Whether to print the outcome as JSON and nothing else.
+        margin: The size up to which a difference counts as none; None for the usual one.
     """
 
     folder: Path
     command: str
     resume: bool = False
     json: bool = False
+    margin: float | None = None
 
 
 def execute(losses: Sequence[str], to: Destination, **settings: Unpack[Settings]) -> None:
@@ -53,7 +55,7 @@ def execute(losses: Sequence[str], to: Destination, **settings: Unpack[Settings]
         with terminal.progress(plan, quiet=quiet) as done, devices.reraise_lost_peer():
             outcome = run_plan(plan, to.folder, resume=to.resume, done=done)
         if devices.is_coordinator():
-            _write(outcome, to, start)
+            _write(outcome.judged(margin=to.margin), to, start)
 
 
 def loaded(texts: Mapping[str, Any]) -> dict[str, Any]:

@@ -12,13 +12,10 @@ from jaxloss.compare.report.figures.style import standalone
 from jaxloss.compare.report.report_model import ReportModel
 from jaxloss.files import write
 
-PAGE, TEXT, DECISION, PAPER, FIGURES = (
-    "report.html",
-    "report.md",
-    "decision.json",
-    "rankings.tex",
-    "figures",
-)
+PAGE, TEXT = "report.html", "report.md"
+DECISION, PAPER = "decision.json", "rankings.tex"
+FILES = PAGE, TEXT, DECISION, PAPER
+FIGURES = "figures"
 
 
 def write_report(

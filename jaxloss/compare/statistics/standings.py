@@ -14,7 +14,6 @@ from jaxloss.compare.statistics.power import Resolution
 from jaxloss.compare.statistics.scores import Level, Measure, Setting
 from jaxloss.compare.statistics.twins import distinct
 from jaxloss.compare.sweep.results import Results
-from jaxloss.compare.tasks.models import Linear
 from jaxloss.hints import nearest
 
 # Differences up to the margin count as none: half a point, or a share of the reference's score.
@@ -170,12 +169,12 @@ def analyse(results: Results, metric: str | None = None, margin: float | None = 
     ]
     # The correction is right for convex models, or a bound: all that varies with their seeds is the
     # split. Where seeds draw data of their own, the overlap is 0.
-    share = 1.0 if isinstance(task.model, Linear) else NETWORK_SHARE
+    share = 1.0 if task.convex else NETWORK_SHARE
     return analyse_levels(
         levels,
         named[tested],
         results.plan.lineup.reference,
-        overlap=share * task.overlap,
+        overlap=None if task.overlap is None else share * task.overlap,
         margin=margin,
     )
 

@@ -80,6 +80,7 @@ ENGEL = Task(
     draw=draw,
     corrupt=sampling.contaminated,
     model=linear(),  # as in Koenker & Bassett's analysis of these data
+    convex=True,
     output=values(*METRICS, population=Numbers(covering)),
     reference=f"pinball(quantile={QUANTILE})",
     contenders=(

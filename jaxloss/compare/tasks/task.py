@@ -58,7 +58,10 @@ class Task:
         levels: The noise levels of a default run.
         rates: The learning rates of a default run.
         overlap: Test over training examples where seeds split one data set; times the share that a
-            seed draws of a larger one; 0 where each seed has new data.
+            seed draws of a larger one; 0 where each seed has new data; None where all seeds share
+            the parts, so that nothing can be claimed on new data.
+        convex: Whether the model is linear, so that a convex loss has the same minimum for all
+            initial weights, and seeds differ in nothing but their data.
         optimizer: The optimizer, a function of the learning rate.
         batch: The number of examples per step.
         epochs: The number of passes over the training part in a default run.
@@ -79,7 +82,8 @@ class Task:
     # Three decades in steps of about √10: losses differ in the scale of their gradients, and Adam's
     # best rate still depends on the loss.
     rates: tuple[float, ...] = (3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 3e-1)
-    overlap: float = 1 / 3
+    overlap: float | None = 1 / 3
+    convex: bool = False
     optimizer: Optimizer = ADAM
     batch: int = 64
     epochs: int = 20

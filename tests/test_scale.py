@@ -12,7 +12,8 @@ from devices import on_eight_devices
 from jax import lax
 
 from jaxloss.bench import scale
-from jaxloss.bench.hlo_traffic import HloProgram, received
+from jaxloss.bench.hlo import HloProgram
+from jaxloss.bench.hlo_traffic import received
 from jaxloss.bench.topologies import devices_of
 
 LENGTH, AXIS, BYTES = 96, "devices", 4 * 96
@@ -45,7 +46,7 @@ PROGRAMS = {
 @on_eight_devices
 def test_traffic_is_what_theory_says(name):
     function, expected = PROGRAMS[name]
-    assert received(text_of(function), 8) == expected
+    assert received(HloProgram(text_of(function)), 8) == expected
 
 
 def text_of(function):
@@ -58,12 +59,16 @@ def text_of(function):
 
 @on_eight_devices
 def test_of_the_branches_of_a_condition_the_dearest_counts():
-    assert received(text_of(under_a_condition), 8) == 2 * BYTES
+    assert received(HloProgram(text_of(under_a_condition)), 8) == 2 * BYTES
 
 
+@on_eight_devices
 def test_a_loop_that_nobody_counted_is_not_guessed():
+    more = lambda x: lax.psum(jnp.sum(x), AXIS) < 1
+    step = lambda x: x + lax.ppermute(x, AXIS, RING)
+    program = HloProgram(text_of(lambda x: lax.while_loop(more, step, x)))
     with pytest.raises(ValueError, match="how often a loop runs"):
-        HloProgram("", 8).trips("%state), condition=%none, body=%step")
+        received(program, 8)
 
 
 @on_eight_devices

@@ -1,4 +1,4 @@
-"""The bytes that a device receives from others in a compiled program, read from its HLO text.
+"""The bytes that a device receives from others in one run of a compiled program.
 
 A device receives 2 (n - 1) / n of what is reduced over n devices, (n - 1) / n of what is gathered,
 n - 1 times its own part of what is reduced and scattered, and all of what is permuted: as in a
@@ -6,16 +6,9 @@ ring, which moves least (Patarasu & Yuan 2009, doi:10.1016/j.jpdc.2008.09.002). 
 counts as often as it runs, and of a conditional the branch that receives most.
 """
 
-import re
 from collections.abc import Callable, Mapping
 
-_BITS = re.compile(r"\b(pred|bf16|[a-z]\d+)\w*\[([\d,]*)\]")
-_HEADING = re.compile(r"^(ENTRY )?%?([\w.-]+) \(.*\{$")
-_INSTRUCTION = re.compile(r"^\s+(?:ROOT )?%?[\w.-]+ = (.*?)\s([a-z][a-z\d-]*)\((.*)$")
-_CALLED = re.compile(r"\b(?:calls|to_apply|body|\w+_computations?)=\{?((?:%[\w.-]+(?:, )?)+)")
-_CONDITION = re.compile(r"\bcondition=%([\w.-]+)")
-_TRIPS = re.compile(r'"known_trip_count":\{"n":"(\d+)"\}')
-_CONSTANT = re.compile(r"\bs32\[\]\S* constant\((\d+)\)")
+from jaxloss.bench.hlo import HloProgram, Instruction, size
 
 # Bytes received over bytes of the result, for n devices. The result of a reduce-scatter is the part
 # of one device.
@@ -28,79 +21,39 @@ _SHARES: Mapping[str, Callable[[int], float]] = {
 }
 
 
-def received(text: str, devices: int) -> float:
+def received(program: HloProgram, devices: int) -> float:
     """The bytes that each device receives in one run of the program.
 
     Args:
-        text: What `compiled.as_text()` gives; its collectives are over all devices.
+        program: The program, whose collectives are over all devices.
         devices: How many there are.
+
+    Raises:
+        ValueError: There are collectives in a loop that may run any number of times.
     """
-    program = HloProgram(text, devices)
-    return program.of_computation(program.entry)
 
+    def of_computation(name: str) -> float:
+        return sum(map(of_instruction, program.computations[name]))
 
-class HloProgram:
-    """The computations of a program by name, each a list of lines."""
-
-    def __init__(self, text: str, devices: int) -> None:
-        """Cut the text into computations."""
-        self.devices, self.entry, self.lines = devices, "", dict[str, list[str]]()
-        name = ""
-        for line in text.splitlines():
-            if heading := _HEADING.match(line):
-                name = heading[2]
-                self.lines[name] = []
-                self.entry = name if heading[1] else self.entry
-            elif name:
-                self.lines[name].append(line)
-
-    def of_computation(self, name: str) -> float:
-        """The bytes received in one run of a computation."""
-        return sum(map(self.of_line, self.lines[name]))
-
-    def of_line(self, line: str) -> float:
-        """The bytes received by an instruction and by all that it calls."""
-        instruction = _INSTRUCTION.match(line)
-        if instruction is None:
-            return 0.0
-        kind, operation, rest = instruction.groups()
+    def of_instruction(instruction: Instruction) -> float:
         # Of an asynchronous collective, `-done` counts, which has the type of the result, and
         # `-start` does not.
-        share = _SHARES.get(operation.removesuffix("-done"))
+        share = _SHARES.get(instruction.operation.removesuffix("-done"))
         if share is not None:
-            return share(self.devices) * _bytes(kind)
-        called = [name.strip(" %") for x in _CALLED.findall(rest) for name in x.split(",")]
-        inner = [self.of_computation(name) for name in called if name in self.lines]
-        if operation == "conditional":
+            return share(devices) * size(instruction.kind)
+        inner = [of_computation(name) for name in instruction.called]
+        if instruction.operation == "conditional":
             return max(inner, default=0.0)
         # A loop without collectives need not say how often it runs.
-        return sum(inner) * (self.trips(rest) if operation == "while" and any(inner) else 1)
+        loops = instruction.operation == "while" and any(inner)
+        return sum(inner) * (_trips(program, instruction) if loops else 1)
 
-    def trips(self, rest: str) -> int:
-        """How often a loop runs: as XLA annotates it, or else the bound in its condition.
-
-        Raises:
-            ValueError: It has no annotation, and not exactly one constant in its condition.
-        """
-        if known := _TRIPS.search(rest):
-            return int(known[1])
-        condition = _CONDITION.search(rest)
-        lines = self.lines.get(condition[1], []) if condition else []
-        bounds = [int(bound) for line in lines for bound in _CONSTANT.findall(line)]
-        if len(bounds) != 1:
-            message = f"how often a loop runs cannot be told from: {rest}"
-            raise ValueError(message)
-        return bounds[0]
+    return of_computation(program.entry)
 
 
-def _bytes(kind: str) -> float:
-    """The size of an array, or of all in a tuple."""
-    return sum(map(_array_bytes, _BITS.findall(kind)))
-
-
-def _array_bytes(array: tuple[str, str]) -> float:
-    name, shape = array
-    size = 8 if name == "pred" else int(re.sub(r"\D", "", name))  # of bits: bf16, s32, f8...
-    for length in filter(None, shape.split(",")):
-        size *= int(length)
-    return size / 8
+def _trips(program: HloProgram, loop: Instruction) -> int:
+    trips = program.trips(loop)
+    if trips is None:
+        message = f"how often a loop runs cannot be told from: {loop.rest}"
+        raise ValueError(message)
+    return trips

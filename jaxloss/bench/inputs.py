@@ -66,6 +66,23 @@ def draw(case: Case) -> dict[str, np.ndarray]:
     }
 
 
+def shaped(case: Case) -> dict[str, np.ndarray]:
+    """Arrays like those of `draw` in shape and dtype, of zeros that take no memory.
+
+    Raises:
+        ValueError: The shape does not fit the loss.
+    """
+    domains = find(case.loss).signature.arrays
+    return {
+        name: np.broadcast_to(_zero(domain), shape)
+        for (name, domain), shape in zip(domains.items(), fitting(case), strict=True)
+    }
+
+
+def _zero(domain: ArrayDomain) -> np.ndarray:
+    return np.zeros((), np.int32 if domain.accepts == ("integer",) else np.float32)
+
+
 def moving(loss: Loss[...]) -> list[str]:
     """The arrays that a gradient is taken in: predictions, all embeddings, or the whole head."""
     if _is_head(loss):

@@ -20,6 +20,8 @@ from jaxloss.peers.peer import Peer
 _optax, _keras, _torch = (partial(Peer, library) for library in ("optax", "keras", "torch"))
 _tokamax, _plain = partial(Peer, "tokamax"), partial(Peer, "plain")
 
+Setting = tuple[tuple[str, Any], ...]  # hyper-parameters of ours, by name
+
 # They precede those of `jaxloss.peers`: of a library's calls of one loss, the first is measured.
 ROWS = (
     _torch("cross_entropy(logits, labels)", f"{LABELLED}(logits, labels)"),
@@ -63,6 +65,15 @@ ROWS = (
         "linear_softmax_cross_entropy_loss(hidden, labels, weight, reduction='mean')",
         f"{HEAD}(hidden, weight, bias, labels)",
     ),
+    _optax(
+        "softmax_cross_entropy(logits, "
+        "smooth_labels(jax.nn.one_hot(labels, logits.shape[-1]), 0.1))",
+        f"{LABELLED}(logits, labels, label_smoothing=0.1)",
+    ),
+    _optax(
+        f"{LABELLED}(logits, labels) + 1e-4 * jnp.square(jax.nn.logsumexp(logits, axis=-1))",
+        f"{LABELLED}(logits, labels, z_loss=1e-4)",
+    ),
     _plain("symmetric_info_nce(first, second)", "symmetric_info_nce(first, second)"),
     _plain("siglip(first, second)", "siglip(first, second)"),
     _plain("lovasz_hinge(scores, labels)", "lovasz_hinge(scores, labels)"),
@@ -81,13 +92,13 @@ class Match:
 
     peer: Peer
     names: tuple[str, ...]
-    hyperparameters: tuple[tuple[str, Any], ...]
+    hyperparameters: Setting
 
 
-def matches(loss: str) -> dict[str, Match]:
-    """One call of each library at the same hyper-parameters: those at which most can be called."""
+def matches(loss: str, setting: Setting | None = None) -> dict[str, Match]:
+    """One call of each library at these hyper-parameters: by default those that most have."""
     found = [match for peer in (*ROWS, *PEERS) if (match := _match(peer, loss))]
-    settings = dict.fromkeys(match.hyperparameters for match in found)
+    settings = [setting] if setting else dict.fromkeys(match.hyperparameters for match in found)
     sets = [
         {match.peer.library: match for match in reversed(found) if match.hyperparameters == setting}
         for setting in settings

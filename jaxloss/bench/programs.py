@@ -56,11 +56,17 @@ class Question:
     hyperparameters: Mapping[str, Any]
 
     @classmethod
-    def of(cls, case: Case, dtype: str, quantity: str) -> "Question":
+    def of(
+        cls,
+        case: Case,
+        dtype: str,
+        quantity: str,
+        arrays: Callable[[Case], Arrays] = inputs.draw,
+    ) -> "Question":
         """The question about a case, at the hyper-parameters that the peers have too."""
         match = next(iter(peers.matches(case.loss).values()), None)
         hyperparameters = dict(match.hyperparameters) if match else {}
-        return cls(case, dtype, quantity == "gradient", inputs.draw(case), hyperparameters)
+        return cls(case, dtype, quantity == "gradient", arrays(case), hyperparameters)
 
     @property
     def spelled(self) -> str:
@@ -74,51 +80,103 @@ class Question:
         return inputs.moving(inputs.find(self.case.loss))
 
 
+@dataclass(frozen=True)
+class Program:
+    """What JAX compiles of an implementation.
+
+    Attributes:
+        call: What is computed, as its users write it.
+        step: The value, or the value and its gradient in the first argument.
+        moved: The arrays that the gradient is taken in, by name.
+        held: The other arrays.
+        dtype: Of all arrays that are no integers.
+    """
+
+    call: str
+    step: Callable[[Any, Any], Any]
+    moved: Arrays
+    held: Arrays
+    dtype: str
+
+    @classmethod
+    def of(
+        cls, call: str, mean: Mean, question: Question, arrays: Arrays, moving: Sequence[str]
+    ) -> "Program":
+        """The program of a mean of arrays by name."""
+
+        def value(moved: Mapping[str, Array], held: Mapping[str, Array]) -> Array:
+            return mean(**moved, **held)
+
+        step = jax.value_and_grad(value) if question.gradient else value
+        moved = {name: arrays[name] for name in moving}
+        held = {name: array for name, array in arrays.items() if name not in moved}
+        return cls(call, step, moved, held, question.dtype)
+
+    def arguments(self, make: Callable[..., Any]) -> tuple[Any, Any]:
+        """The arguments of the step, each made of an array and its dtype."""
+
+        def made(array: np.ndarray) -> Any:
+            return make(array, self.dtype if array.dtype == np.float32 else array.dtype)
+
+        arguments: tuple[Any, Any] = jax.tree.map(made, (self.moved, self.held))
+        return arguments
+
+
 def ours(question: Question) -> Implementation:
     """The mean of our objective, compiled."""
-    loss, names = inputs.find(question.case.loss), list(question.arrays)
+    return _compiled(our_program(question))
 
-    def mean(**arrays: Array) -> Array:
+
+def our_program(question: Question) -> Program:
+    """The mean of our objective, weighted where `weights` are among the arrays."""
+    loss = inputs.find(question.case.loss)
+    names = [name for name in question.arrays if name != "weights"]
+
+    def mean(weights: Array | None = None, **arrays: Array) -> Array:
         *predictions, target = (arrays[name] for name in names)
         given = (tuple(predictions), target) if predictions else ((target,), None)
-        value: Array = Objective(loss, **question.hyperparameters)(*given)
+        value: Array = Objective(loss, **question.hyperparameters)(*given, weights=weights)
         return value
 
-    return _compiled(question.spelled, mean, question, question.arrays, question.moving)
+    return Program.of(question.spelled, mean, question, question.arrays, question.moving)
 
 
 def peer(question: Question, match: Match) -> Implementation:
     """The mean of a peer's call."""
-    renamed = dict(zip(question.arrays, match.names, strict=True))
-    arrays = {renamed[name]: array for name, array in question.arrays.items()}
-    arrays = peers.with_derived(arrays, match.peer.call)
-    moving = [renamed[name] for name in question.moving]
+    arrays, moving = _of_peer(question, match)
+    if match.peer.library == "torch":
+        functions = libraries.namespace(match.peer.library)
+        return _eager(match.peer.call, functions, question, arrays, moving)
+    return _compiled(peer_program(question, match))
+
+
+def peer_program(question: Question, match: Match) -> Program:
+    """The mean of the call of a peer that JAX compiles."""
+    arrays, moving = _of_peer(question, match)
     code = compile(match.peer.call, "<peers>", "eval")
     functions = libraries.namespace(match.peer.library)
-    if match.peer.library == "torch":
-        return _eager(match.peer.call, functions, question, arrays, moving)
 
     def mean(**arrays: Array) -> Array:
         return jnp.mean(eval(code, functions, arrays))  # a row of our own table of peers
 
-    return _compiled(match.peer.call, mean, question, arrays, moving)
+    return Program.of(match.peer.call, mean, question, arrays, moving)
 
 
-def _compiled(
-    call: str, mean: Mean, question: Question, arrays: Arrays, moving: Sequence[str]
-) -> Implementation:
+def _of_peer(question: Question, match: Match) -> tuple[Arrays, list[str]]:
+    """The arrays as a peer names them, and those that the gradient is taken in."""
+    renamed = dict(zip(question.arrays, match.names, strict=True))
+    arrays = {renamed[name]: array for name, array in question.arrays.items()}
+    moving = [renamed[name] for name in question.moving]
+    return peers.with_derived(arrays, match.peer.call), moving
+
+
+def _compiled(program: Program) -> Implementation:
     """One that JAX lowers and compiles here, each step with its time."""
-    held = {name: _narrowed(array, question.dtype) for name, array in arrays.items()}
-    moved = {name: held.pop(name) for name in moving}
-
-    def value(moved: Mapping[str, Array], held: Mapping[str, Array]) -> Array:
-        return mean(**moved, **held)
-
-    step = jax.value_and_grad(value) if question.gradient else value
+    moved, held = program.arguments(jnp.asarray)
 
     def build() -> tuple[Any, float]:
         jax.clear_caches()  # or the traces of functions that were called before are found again
-        lowered = jax.jit(step).lower(moved, held)
+        lowered = jax.jit(program.step).lower(moved, held)
         between = time.perf_counter()
         return lowered.compile(), between
 
@@ -126,7 +184,7 @@ def _compiled(
     compiled, between = build()
     end, memory = time.perf_counter(), compiled.memory_analysis()
     return Implementation(
-        call,
+        program.call,
         # A call of JAX returns before the result is there.
         run=lambda: jax.block_until_ready(compiled(moved, held)),
         build=build,
@@ -136,10 +194,6 @@ def _compiled(
         read=memory.argument_size_in_bytes if memory else 0,
         written=memory.output_size_in_bytes if memory else 0,
     )
-
-
-def _narrowed(array: np.ndarray, dtype: str) -> Array:
-    return jnp.asarray(array, dtype if array.dtype == np.float32 else array.dtype)
 
 
 def _eager(

@@ -13,6 +13,7 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding
 
 import jaxloss as jl
+from jaxloss.bench.hlo import HloProgram
 from jaxloss.bench.hlo_traffic import received
 from jaxloss.bench.topologies import devices_of
 from jaxloss.core.loss import Loss
@@ -99,10 +100,10 @@ def load(step: Step, devices: Sequence[Any]) -> Load:
         in_specs=specs,
         out_specs=(_EVERYWHERE, specs[: step.moving]),
     )
-    program: Any = jax.jit(function).lower(*[x.on(mesh) for x in step.arguments]).compile()
-    memory = program.memory_analysis()
+    compiled: Any = jax.jit(function).lower(*[x.on(mesh) for x in step.arguments]).compile()
+    memory, program = compiled.memory_analysis(), HloProgram(compiled.as_text())
     held = memory.argument_size_in_bytes + memory.output_size_in_bytes
-    return Load(held + memory.temp_size_in_bytes, received(program.as_text(), mesh.size))
+    return Load(held + memory.temp_size_in_bytes, received(program, mesh.size))
 
 
 def table(topology: str) -> Iterator[str]:

@@ -10,7 +10,17 @@ from typing import Any
 
 import jax
 
-from jaxloss.bench import goals, inputs, libraries, measure, processes, programs, report
+from jaxloss.bench import (
+    accelerators,
+    goals,
+    inputs,
+    libraries,
+    measure,
+    processes,
+    programs,
+    report,
+)
+from jaxloss.bench.accelerators import Entry
 from jaxloss.bench.cases import CASES, HEAD, HEAVY, QUICK, Case
 from jaxloss.bench.clock import Pace
 from jaxloss.bench.goals import Goal
@@ -76,6 +86,30 @@ def bench(request: Request, *, as_json: bool) -> None:
         print(json.dumps(whole))
     elif wanted:
         print(f"\n{report.goal_table(judgements)}")
+
+
+def count(accelerator: str, request: Request, *, as_json: bool) -> None:
+    """Print what programs of the cases that are requested take on an accelerator.
+
+    Without cases they are those of `accelerators.ENTRIES`.
+
+    Raises:
+        ValueError: The request cannot be met.
+    """
+    if "torch" in request.peers:
+        message = "torch runs its calls one by one, so that there is no program to be compiled"
+        raise ValueError(message)
+    peers = _peers(request.peers or accelerators.PEERS, libraries.installed())
+    entries: Iterable[Entry] = accelerators.ENTRIES
+    if request.losses or request.cases:
+        cases = chosen(request.losses, request.cases, quick=False)
+        entries = itertools.starmap(Entry, itertools.product(cases, request.dtypes))
+    counts = accelerators.counts(accelerator, entries, peers)
+    if as_json:
+        print(json.dumps(accelerators.plainly(counts)))
+        return
+    for line in accelerators.table(counts):
+        print(line, flush=True)
 
 
 @contextmanager

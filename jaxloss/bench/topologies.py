@@ -1,5 +1,6 @@
 """Devices to compile for, present or not: parts of this CPU, TPUs, GPUs."""
 
+import os
 import re
 from collections.abc import Sequence
 from typing import Any
@@ -52,6 +53,7 @@ def devices_of(topology: str, most: int) -> Sequence[Any]:
         jax.config.update("jax_num_cpu_devices", most)
         return jax.devices("cpu")
     gpus = _GPUS.fullmatch(topology)
+    jax.config.update("jax_platforms", "cpu")  # or JAX looks for a driver, or asks for a TPU
     try:
         return _gpus(*gpus.groups()) if gpus else _tpus(topology)
     except (RuntimeError, ValueError, NotImplementedError) as error:
@@ -61,11 +63,12 @@ def devices_of(topology: str, most: int) -> Sequence[Any]:
 
 
 def _tpus(topology: str) -> Sequence[Any]:
+    # libtpu lets one process in at a time, as a chip does; compiling takes no chip.
+    os.environ.setdefault("ALLOW_MULTIPLE_LIBTPU_LOAD", "1")
     return list(topologies.get_topology_desc(topology, "tpu").devices)
 
 
 def _gpus(hosts: str, each: str) -> Sequence[Any]:
-    jax.config.update("jax_platforms", "cpu")  # or JAX looks for a driver
     shape = f"1x{hosts}x{each}"
     found = topologies.get_topology_desc("", "cuda", target_config=_H100, topology=shape)
     return list(found.devices)

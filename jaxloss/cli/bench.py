@@ -1,8 +1,12 @@
 """The options of `jaxloss bench`, and what it does with them."""
 
 import argparse
+from typing import TYPE_CHECKING
 
 from jaxloss.cli.failure import fail
+
+if TYPE_CHECKING:
+    from jaxloss.bench.session import Request
 
 DESCRIPTION = """\
 Measure losses on this hardware, each beside the same computation in every other library that is
@@ -23,6 +27,7 @@ examples:
   jaxloss bench --case huber@1000x4 --dtype bfloat16
   jaxloss bench --case linear_head@4096x512x32768 --peer optax --memory
   jaxloss bench --goals softmax-value head         rows of the table of goals, met or missed
+  jaxloss bench --programs h100                    what programs take on a GPU, without one
   GLIBC_TUNABLES=glibc.malloc.hugetlb=1 jaxloss bench      with huge pages, on Linux
 
 cases:
@@ -42,6 +47,7 @@ QUANTITIES = ("value", "gradient", "eager", "compile")
 _BY_ITSELF: dict[str, tuple[str, tuple[str, ...]]] = {
     "list": ("lists the cases and goals, and measures nothing", ()),
     "scale": ("compiles programs of its own, and runs none", ()),
+    "programs": ("compiles, and runs nothing", ("loss", "case", "peer", "dtype", "json")),
     "goals": ("measures what its rows name", ("peer", "quick", "repeats", "json")),
 }
 
@@ -76,6 +82,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "512, of a TPU as v5p:8x8x8, with libtpu, or of H100s as h100:64x8 (hosts, GPUs of each), "
         "with jax[cuda12]",
     )
+    how.add_argument(
+        "--programs",
+        metavar="ACCELERATOR",
+        help="what value and gradient take there, compiled and not run: kernels, bytes moved and "
+        "these over inputs and outputs, bytes of temporaries, conditions, trips of loops, on a TPU "
+        "the cycles that its compiler estimates; h100 (with jax-cuda12-plugin and jax-cuda12-pjrt, "
+        "without a GPU), v5e (with libtpu), or a topology as of --scale",
+    )
     how.add_argument("--list", action="store_true", help="list the cases and goals, and end")
     how.add_argument("--json", action="store_true", help="print all as JSON, nothing else")
 
@@ -91,24 +105,32 @@ def run(arguments: argparse.Namespace) -> int:
         elif arguments.scale:
             for line in scale.table(arguments.scale):
                 print(line, flush=True)
+        elif arguments.programs:
+            session.count(arguments.programs, _request(arguments), as_json=arguments.json)
         else:
-            request = session.Request(
-                losses=arguments.loss or (),
-                cases=arguments.case or (),
-                peers=arguments.peer or (),
-                dtypes=arguments.dtype or DTYPES[:1],
-                quantities=arguments.quantity or QUANTITIES[:2],
-                goals=arguments.goals,
-                quick=arguments.quick,
-                repeats=arguments.repeats,
-                memory=arguments.memory,
-            )
-            session.bench(request, as_json=arguments.json)
+            session.bench(_request(arguments), as_json=arguments.json)
     except ValueError as error:
         return fail("jaxloss bench: error", error)
     except KeyboardInterrupt:
         return 130  # 128 + SIGINT, as shells have it
     return 0
+
+
+def _request(arguments: argparse.Namespace) -> "Request":
+    """What is asked for, with what stands in where nothing is."""
+    from jaxloss.bench.session import Request
+
+    return Request(
+        losses=arguments.loss or (),
+        cases=arguments.case or (),
+        peers=arguments.peer or (),
+        dtypes=arguments.dtype or DTYPES[:1],
+        quantities=arguments.quantity or QUANTITIES[:2],
+        goals=arguments.goals,
+        quick=arguments.quick,
+        repeats=arguments.repeats,
+        memory=arguments.memory,
+    )
 
 
 def _refuse_unread(arguments: argparse.Namespace) -> None:

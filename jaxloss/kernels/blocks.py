@@ -169,7 +169,7 @@ class Sweep:
     of_block: OfBlock
     cut: Cut
 
-    def dtype_of(self, inputs: Inputs) -> jnp.dtype:
+    def dtype_of(self, inputs: Inputs) -> Any:
         """The type of the values, by a trace of one block, which is traced anyway."""
 
         def of_first(inputs: Inputs) -> Array:

@@ -26,7 +26,8 @@ def moments(x: Array) -> tuple[Moments, Callable[[Array, Array], Array]]:
         of_columns = _averaged_vjp(mean_gradient, variance_gradient, mean, down[0], WIDTH)
         gradient = _averaged_vjp(*of_columns, down[0], x, HEIGHT)[0]
         # Behind the barrier XLA computes it once, not again in each fusion that uses it.
-        return lax.optimization_barrier(gradient)
+        once: Array = lax.optimization_barrier(gradient)
+        return once
 
     return (mean, variance), pull
 

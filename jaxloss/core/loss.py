@@ -205,7 +205,8 @@ class Loss(Generic[P]):
             cast[0] = nan_gradient(cast[0], valid)
         value = self._value(cast, numbers)
         inside = expand_trailing(valid, value.ndim)
-        return jnp.where(inside, nan_gradient(value, inside & ~jnp.isnan(value)), jnp.nan)
+        known = inside if signature.elementwise else inside & ~jnp.isnan(value)
+        return jnp.where(inside, nan_gradient(value, known), jnp.nan)
 
     def _count_elements(
         self, where: Array | None, arrays: Sequence[Array]

@@ -11,7 +11,7 @@ from jax.sharding import AxisType, NamedSharding, PartitionSpec
 import jaxloss as jl
 from jaxloss.kernels import pairwise
 from jaxloss.kernels.contrastive import ElementBlock, Local, PlacedPairs
-from jaxloss.kernels.pairwise import LOG_ADD_EXP, SUM, BlockShape, fold_pairs
+from jaxloss.kernels.pairwise import LOG_ADD_EXP, SUM, budget_of, fold_pairs
 
 pytestmark = pytest.mark.slow
 
@@ -195,18 +195,12 @@ def test_partial_sums_do_not_depend_on_where_blocks_end():
         logsumexp = jax.nn.logsumexp
         return logsumexp(number(rows, columns), axis=1), None
 
-    for size in (
-        BlockShape(13, 7),
-        BlockShape(4, 7),
-        BlockShape(13, 2),
-        BlockShape(5, 3),
-        BlockShape(1, 1),
-    ):
-        found = fold(sums, x, y, SUM, size)
+    for memory in (13 * 7 * 4, 13 * 6 * 4, 100, 60, 4):  # from a single block to single pairs
+        found = fold(sums, x, y, SUM, budget_of(memory))
         np.testing.assert_allclose(found[0], x * y.sum(), rtol=1e-5)
         np.testing.assert_allclose(found[1], y * x.sum(), rtol=1e-5)
     whole, blocks = (
-        fold(logs, x, y[:6], LOG_ADD_EXP, BlockShape(*size))[0] for size in ((13, 6), (3, 2))
+        fold(logs, x, y[:6], LOG_ADD_EXP, budget_of(memory))[0] for memory in (13 * 6 * 4, 24)
     )
     np.testing.assert_allclose(blocks, whole, rtol=1e-6)
 
@@ -218,7 +212,7 @@ def test_columns_may_come_in_any_blocks_with_their_places():
 
     @jax.jit
     def reduced(scale, first, second):
-        pairs = PlacedPairs(Local(BlockShape(4, 4)), first, second)
+        pairs = PlacedPairs(Local(budget_of(64)), first, second)
         logits = lambda pairs, scale: pairs.cosines * scale
         return pairs.match_and_negatives_logsumexp(logits, scale, columns=True)
 

@@ -62,14 +62,12 @@ def product(rows: Array, weight: Array, axis: int, like: Array | None = None) ->
 
 
 def rows_gradient(gradient: Array, head: Affine, *, tied: bool) -> Array:
-    """The gradient in the rows, from that in their logits."""
-    gradient = as_factor(gradient, head.weight)
+    """The gradient in the rows, from that in their logits, `as_factor`."""
     return product(gradient, head.weight.astype(gradient.dtype), 0 if tied else 1, head.rows)
 
 
 def add_weight_gradient(total: Array, gradient: Array, rows: Array, *, tied: bool) -> Array:
-    """The total plus the gradient in the weight of these rows, from that in their logits."""
-    gradient = as_factor(gradient, rows)
+    """The total plus the gradient in the weight of these rows, from that in logits, `as_factor`."""
     pair = rows.astype(gradient.dtype), gradient
     return add_product(total, *(reversed(pair) if tied else pair))
 

@@ -9,14 +9,29 @@ second derivatives differentiate the pass itself.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
+from itertools import starmap
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jax import Array
 
-from jaxloss.heads.affine import Affine, add_weight_gradient, bias_gradient, rows_gradient
-from jaxloss.kernels.chunking import Blocks, PyTree, count_of, rematerialized
+from jaxloss.heads.affine import (
+    Affine,
+    add_weight_gradient,
+    as_factor,
+    bias_gradient,
+    rows_gradient,
+)
+from jaxloss.kernels.chunking import (
+    Blocks,
+    PyTree,
+    Sizes,
+    by_platform,
+    cond_but_on_tpu,
+    count_of,
+    rematerialized,
+)
 from jaxloss.numerics import computing_dtype, zero_if_weightless
 from jaxloss.numerics.active import activity, none_active, only, with_active
 from jaxloss.numerics.shard_map_axes import Axes, axes_of, sum_but_over, vary
@@ -57,12 +72,12 @@ class FusedChunkedLoss:
 
     Attributes:
         values: The loss of each token, of logits, other arrays and hyper-parameters.
-        at_once: The number of tokens in a chunk.
+        at_once: The numbers of tokens in a chunk.
         tied: Whether the weight is `[classes, features]`.
     """
 
     values: Callable[..., Array]
-    at_once: int
+    at_once: Sizes[int]
     tied: bool
 
     def total(self, inputs: HeadInputs) -> Array:
@@ -86,12 +101,19 @@ class FusedChunkedLoss:
 
     def _value_and_gradients(self, inputs: PyTree, active: PyTree) -> tuple[Array, HeadInputs]:
         """The sum, and the gradients in what is active."""
+        found: tuple[Array, HeadInputs] = by_platform(
+            partial(self._by_chunks, active), self.at_once, inputs
+        )
+        return found
+
+    def _by_chunks(self, active: PyTree, at_once: int, inputs: PyTree) -> tuple[Array, HeadInputs]:
+        """The same by chunks of so many tokens."""
         dtype, axes = computing_dtype(inputs.heads[0].bias), self._axes(inputs)
         inputs = _varied(inputs, axes)
         shared = only(_shared(active), _shared(inputs))
         start = jax.tree.map(lambda x: jax.lax.full_like(x, 0, dtype), shared)
         step = rematerialized(partial(self._step, inputs, active))
-        blocks = Blocks.of_at_most(count_of(inputs.rows()), self.at_once)
+        blocks = Blocks.of_at_most(count_of(inputs.rows()), at_once)
         features, others, weights, counted = blocks.split(inputs.rows())
         rows = features, others, weights, counted & blocks.present()
         zero = vary(jnp.zeros((), dtype), axes)
@@ -106,7 +128,7 @@ class FusedChunkedLoss:
         """The axes of a mesh that the sum varies over, as the carry of a scan has to at once."""
         if not axes_of(inputs):
             return frozenset()
-        few = inputs.with_rows(jax.tree.map(lambda x: x[: self.at_once], inputs.rows()))
+        few = inputs.with_rows(jax.tree.map(lambda x: x[: self.at_once.cpu], inputs.rows()))
         return axes_of(jax.eval_shape(partial(self._gradients, none_active(few)), few)[0])
 
     def _step(
@@ -117,8 +139,8 @@ class FusedChunkedLoss:
         added, (logits, others, hyper, weights) = self._if_counted(inputs, active)
         items = list(zip(active.heads, inputs.heads, logits, strict=True))
         features = [
-            rows_gradient(gradient, head, tied=self.tied) if wanted.rows else None
-            for wanted, head, gradient in items
+            rows_gradient(factor, head, tied=self.tied) if wanted.rows else None
+            for wanted, head, (factor, _) in items
         ]
         head_sums = [self._add(sums, *item) for sums, item in zip(head_sums, items, strict=True)]
         hyper_sums = jax.tree.map(jnp.add, hyper_sums, hyper)
@@ -135,7 +157,9 @@ class FusedChunkedLoss:
         def none(inputs: PyTree) -> PyTree:
             return jax.tree.map(_zeros, jax.eval_shape(gradients, inputs))
 
-        chunk: tuple[Array, PyTree] = jax.lax.cond(jnp.any(inputs.counted), gradients, none, inputs)
+        chunk: tuple[Array, PyTree] = cond_but_on_tpu(
+            jnp.any(inputs.counted), gradients, none, inputs
+        )
         return chunk
 
     def _gradients(self, active: PyTree, inputs: PyTree) -> tuple[Array, PyTree]:
@@ -153,19 +177,26 @@ class FusedChunkedLoss:
             return jnp.sum(values * factors), values
 
         gradients, values = jax.grad(total, has_aux=True)(only(differentiated, arguments))
+        # Narrow already here: no kernel of a GPU reaches across the condition around this.
+        heads = zip(active.heads, inputs.heads, gradients[0], strict=True)
+        of_logits = tuple(starmap(_factor_and_bias_gradient, heads))
         # The gradient in a weight is the value, which is therefore 0 where it is masked.
         finite = zero_if_weightless(inputs.weights, jnp.where(inputs.counted, values, 0))
         value = jnp.sum(finite * inputs.weights)
-        return value, (*gradients, finite if active.weights else None)
+        return value, (of_logits, *gradients[1:], finite if active.weights else None)
 
-    def _add(self, sums: PyTree, wanted: Affine, head: Affine, gradient: Array) -> PyTree:
+    def _add(self, sums: PyTree, wanted: Affine, head: Affine, of_logits: PyTree) -> PyTree:
         """The gradients in weight and bias, if wanted, plus those of these tokens."""
-        weight, bias = sums
+        (weight, bias), (factor, of_bias) = sums, of_logits
         if wanted.weight:
-            weight = add_weight_gradient(weight, gradient, head.rows, tied=self.tied)
-        if wanted.bias:
-            bias = bias + bias_gradient(gradient, head.bias)
-        return weight, bias
+            weight = add_weight_gradient(weight, factor, head.rows, tied=self.tied)
+        return weight, bias + of_bias if wanted.bias else bias
+
+
+def _factor_and_bias_gradient(wanted: Affine, head: Affine, gradient: Array) -> PyTree:
+    """The gradient in logits as a factor of products, if wanted, and the sum of it for the bias."""
+    factor = as_factor(gradient, head.weight) if wanted.rows or wanted.weight else None
+    return factor, bias_gradient(gradient, head.bias) if wanted.bias else None
 
 
 def _shared(inputs: HeadInputs) -> PyTree:

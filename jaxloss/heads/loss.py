@@ -18,7 +18,7 @@ from jaxloss.core.signature import Signature
 from jaxloss.heads.affine import Affine
 from jaxloss.heads.fused import FusedChunkedLoss, HeadInputs
 from jaxloss.heads.online_softmax import Tile
-from jaxloss.kernels.chunking import BUFFERS, PyTree, map_by_chunks, tokens_at_once
+from jaxloss.kernels.chunking import BUFFERS, PyTree, Sizes, map_by_chunks, tokens_at_once
 from jaxloss.numerics import computing_dtype, divide
 from jaxloss.numerics.broadcasting import broadcast_prefix
 
@@ -49,17 +49,19 @@ class ChunkPolicy:
         """The sizes as the keyword arguments of a maker."""
         return {"tokens": self.tokens, "memory": self.memory}
 
-    def at_once(self, heads: Sequence[Affine]) -> int:
+    def at_once(self, heads: Sequence[Affine]) -> Sizes[int]:
         """The number of tokens in a chunk."""
+        if self.tokens:
+            return Sizes(self.tokens, self.tokens)
         sizes = [head.weight.size for head in heads]
         features = max(head.rows.shape[-1] for head in heads)
         classes = sum(sizes) // max(features, 1)
         itemsize = computing_dtype(*heads[0]).itemsize
-        return self.tokens or tokens_at_once(classes, features, itemsize, self.memory)
+        return tokens_at_once(classes, features, itemsize, self.memory)
 
     def tile(self, heads: Sequence[Affine]) -> Tile | None:
         """Tokens and classes at once, if too few tokens of all classes fit into the memory."""
-        if self.memory is None or self.at_once(heads) >= _FEWEST:
+        if self.memory is None or self.at_once(heads).cpu >= _FEWEST:
             return None
         itemsize = computing_dtype(*heads[0]).itemsize
         return Tile(_TILE, max(1, self.memory // (BUFFERS * itemsize * _TILE)))
@@ -180,7 +182,9 @@ class HeadLoss(Loss[...]):
         )
 
 
-def map_logits(values: Callable[..., Any], inputs: HeadInputs, at_once: int, *, tied: bool) -> Any:
+def map_logits(
+    values: Callable[..., Any], inputs: HeadInputs, at_once: Sizes[int], *, tied: bool
+) -> Any:
     """The function of each token's logits, which are computed again in the backward pass."""
     heads = [head.with_wide_weight() for head in inputs.heads]
 

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from jaxloss.heads.affine import Affine
-from jaxloss.kernels.chunking import PyTree, map_by_chunks
+from jaxloss.kernels.chunking import PyTree, Sizes, map_by_chunks
 from jaxloss.numerics import at_label, divide, is_label, logsumexp, poison, soft_cap, weighted
 from jaxloss.numerics.logistic import softplus
 from jaxloss.numerics.softmax import Parts, below, lowest
@@ -134,7 +134,7 @@ class Tile:
             existing = jnp.where(column < end - first, bounded, -jnp.inf)
             return OnlineSoftmax.of(existing, labels - first.astype(labels.dtype), class_weights)
 
-        return before.combine(map_by_chunks(of_chunk, rows, self.tokens)), None
+        return before.combine(map_by_chunks(of_chunk, rows, Sizes(self.tokens, self.tokens))), None
 
     def _tiles(self, head: Affine, hyper: Mapping[str, Any], total: int, *, tied: bool) -> PyTree:
         """Weights, biases, class weights and first class of each tile; the number of classes."""

@@ -6,7 +6,8 @@ tree. A loop over blocks of them holds what is computed of one block at a time.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal, Self
+from functools import partial
+from typing import Any, Generic, Literal, NamedTuple, Self, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -15,11 +16,16 @@ from jax import Array
 from jaxloss.numerics.sizes import is_known
 
 PyTree = Any
+Size = TypeVar("Size")
 
 # Bytes of the buffers of a chunk. The benchmark of heads, 4096 tokens by 128256 classes, may hold
 # 200 MB of temporaries in all (`jaxloss.bench.goals`): this leaves a tenth for all else.
 _LEAST_MEMORY = 180_000_000
 _MANY = 512  # tokens, from which on a chunk is a power of two
+# Off the CPU a chunk has more tokens, in 5 % of the 80 GB of an H100: each reads the weight twice,
+# and reads and writes its gradient. 8192 tokens of 2048 features in bfloat16, and 128256 classes,
+# move 90 GB on an H100 in chunks of 512 tokens, and 37 in these (`jaxloss bench --programs h100`).
+_ACCELERATOR_TOKENS, _ACCELERATOR_MEMORY = 4096, 2**32
 BUFFERS = 2  # the logits and their gradient
 
 
@@ -86,10 +92,49 @@ def count_of(tree: PyTree) -> int:
     return count
 
 
-def map_by_chunks(of_chunk: Callable[[PyTree], PyTree], rows: PyTree, at_once: int) -> PyTree:
+class Sizes(NamedTuple, Generic[Size]):
+    """The size of a block on a CPU, where it stays in the cache, and on a GPU or TPU."""
+
+    cpu: Size
+    elsewhere: Size
+
+
+def by_platform(function: Callable[..., PyTree], sizes: Sizes[Any], *operands: PyTree) -> PyTree:
+    """The function of the size that the platform has, which is known when it is lowered."""
+    cpu, elsewhere = (partial(function, size) for size in sizes)
+    if sizes.cpu == sizes.elsewhere:
+        return cpu(*operands)
+    return jax.lax.platform_dependent(*operands, cpu=cpu, default=elsewhere)
+
+
+def cond_but_on_tpu(
+    condition: Array,
+    function: Callable[..., PyTree],
+    otherwise: Callable[..., PyTree],
+    *operands: PyTree,
+) -> PyTree:
+    """The one function or, where the condition is false, the other; on a TPU always the one.
+
+    There a condition keeps what is around it from fusing: a head of 8192 x 128256 logits takes a
+    fifth longer by the compiler's estimate (`jaxloss bench --programs v5e`).
+    """
+    return jax.lax.platform_dependent(
+        *operands,
+        tpu=function,
+        default=lambda *operands: jax.lax.cond(condition, function, otherwise, *operands),
+    )
+
+
+def map_by_chunks(
+    of_chunk: Callable[[PyTree], PyTree], rows: PyTree, at_once: Sizes[int]
+) -> PyTree:
     """The function of the rows, so many at once, computed again in the backward pass."""
-    blocks = Blocks.of_at_most(count_of(rows), at_once)
-    return blocks.join(jax.lax.map(rematerialized(of_chunk), blocks.split(rows)))
+
+    def mapped(at_once: int, rows: PyTree) -> PyTree:
+        blocks = Blocks.of_at_most(count_of(rows), at_once)
+        return blocks.join(jax.lax.map(rematerialized(of_chunk), blocks.split(rows)))
+
+    return by_platform(mapped, at_once, rows)
 
 
 def rematerialized(of_block: Callable[..., PyTree]) -> Callable[..., PyTree]:
@@ -102,13 +147,18 @@ def rematerialized(of_block: Callable[..., PyTree]) -> Callable[..., PyTree]:
     return jax.checkpoint(of_block, prevent_cse=False)
 
 
-def tokens_at_once(classes: int, features: int, itemsize: int, memory: int | None) -> int:
+def tokens_at_once(classes: int, features: int, itemsize: int, memory: int | None) -> Sizes[int]:
     """The number of tokens that fit; of many a power of two, which leaves no odd rest.
 
-    By default the chunk takes half the memory of the weight's gradient: each chunk costs a pass
-    over that gradient, which the products of few tokens would be too short to outweigh.
+    By default the chunk takes half the memory of the weight's gradient on a CPU: each chunk costs a
+    pass over that gradient, which the products of few tokens would be too short to outweigh.
     """
     token = BUFFERS * itemsize * max(classes, 1)
     budget = memory or max(_LEAST_MEMORY, features * classes * itemsize // 2)
-    fitting = max(budget // token, 1)
-    return fitting if fitting < _MANY else 1 << (fitting.bit_length() - 1)
+    fitting = _even(budget // token)
+    more = min(_ACCELERATOR_TOKENS, _even(_ACCELERATOR_MEMORY // token))
+    return Sizes(fitting, fitting if memory else max(fitting, more))
+
+
+def _even(tokens: int) -> int:
+    return max(tokens, 1) if tokens < _MANY else 1 << (tokens.bit_length() - 1)

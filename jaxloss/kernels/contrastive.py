@@ -16,18 +16,17 @@ import jax.numpy as jnp
 from jax import Array
 from jax.custom_derivatives import SymbolicZero
 
+from jaxloss.kernels.matmul import inner_products
 from jaxloss.kernels.pairwise import (
     LOG_ADD_EXP,
     SUM,
-    BlockShape,
-    block_shape,
+    Budget,
     fold_pairs,
-    map_pairs,
+    map_rows,
     vmap_sets,
 )
 from jaxloss.numerics import divide, log_softmax, logsumexp, unit
 from jaxloss.numerics.broadcasting import fit_mask
-from jaxloss.numerics.elementary import inner_products
 
 PyTree = Any
 Hyper = tuple[Any, ...]  # hyper-parameters, in the order in which the formula takes them
@@ -166,13 +165,13 @@ class Placement(Protocol):
 class Local:
     """All elements are here, and a block of pairs is held at a time; derivatives of any order."""
 
-    block_shape: BlockShape
+    budget: Budget
 
     def sums(
         self, of_blocks: OfBlocks, hyper: Hyper, first: ElementBlock, second: ElementBlock
     ) -> tuple[PyTree, PyTree]:
         """Sums over all blocks of what a function gives for the rows and the columns of one."""
-        return fold_pairs(partial(of_blocks, hyper), first, second, SUM, self.block_shape)
+        return fold_pairs(partial(of_blocks, hyper), first, second, SUM, self.budget)
 
     def log_sums(
         self, log_sums: LogSums, hyper: Hyper, first: ElementBlock, second: ElementBlock
@@ -181,7 +180,7 @@ class Local:
 
         def primal(hyper: Hyper, first: ElementBlock, second: ElementBlock) -> Any:
             of_blocks = partial(log_sums.of_blocks, hyper)
-            return fold_pairs(of_blocks, first, second, LOG_ADD_EXP, self.block_shape)
+            return fold_pairs(of_blocks, first, second, LOG_ADD_EXP, self.budget)
 
         # Differentiated as it is, the loop over blocks would keep every partial log-sum.
         differentiable = jax.custom_jvp(primal)
@@ -312,13 +311,12 @@ def over_matched_sets(
     What the second set has further than the first matches none of it.
     """
 
-    def of_set(memory: int, first: Array, second: Array, where: Array) -> Array:
+    def of_set(budget: Budget, first: Array, second: Array, where: Array) -> Array:
         def elements(vectors: Array) -> ElementBlock:
             positions = jnp.arange(1, vectors.shape[0] + 1)
             return ElementBlock(vectors, positions, positions, fit_mask(where, vectors.shape))
 
-        placement = Local(block_shape(first, second, memory))
-        return formula(PlacedPairs(placement, elements(first), elements(second)))
+        return formula(PlacedPairs(Local(budget), elements(first), elements(second)))
 
     return vmap_sets(of_set, unit(first), unit(second), where)
 
@@ -334,9 +332,9 @@ def over_grouped_set(
     def of_rows(rows: ElementBlock, columns: ElementBlock) -> Array:
         return formula(RowPairs(PairBlock.of(rows, columns)))
 
-    def of_set(memory: int, vectors: Array, labels: Array, where: Array) -> Array:
+    def of_set(budget: Budget, vectors: Array, labels: Array, where: Array) -> Array:
         elements = ElementBlock(vectors, jnp.arange(1, labels.shape[0] + 1), labels, where)
-        values: Array = map_pairs(of_rows, elements, elements, memory=memory)
+        values: Array = map_rows(of_rows, elements, elements, budget)
         return values
 
     return vmap_sets(of_set, unit(vectors), labels, where)

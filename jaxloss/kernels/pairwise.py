@@ -15,16 +15,28 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from jaxloss.kernels.chunking import Blocks, PyTree, count_of, rematerialized
+from jaxloss.kernels.chunking import (
+    Blocks,
+    PyTree,
+    Sizes,
+    by_platform,
+    count_of,
+    rematerialized,
+)
 from jaxloss.numerics.elementary import as_array
 from jaxloss.numerics.shard_map_axes import axes_of, vary
 from jaxloss.numerics.sizes import is_known
 
+Budget = Sizes[int]  # bytes of a block, of one number for each of its pairs
 OfBlock = Callable[[PyTree, PyTree], tuple[PyTree, PyTree]]
 
 # Bytes of one number for each pair of a block; a gradient makes several such matrices. Those of
 # 8192 x 8192 pairs stay below 16 MiB together (tests/test_pairwise.py), and not 256 MiB each.
 _LEAST_MEMORY = 2**21
+# On GPUs and TPUs each block is some kernels, so there are few: memory is 80 GB on an H100, 16 on a
+# TPU v5e. In blocks for a CPU, CLIP of 8192 x 8192 pairs is 2,800 kernels on an H100, and 30 in one
+# (`jaxloss bench --programs h100`).
+_ACCELERATOR_MEMORY = 2**29
 _SINGLE = 4  # bytes
 # A block may have this part of the bytes of the largest array of a set: little beside the set and
 # its gradient, which are held anyway.
@@ -58,7 +70,7 @@ class BlockShape(NamedTuple):
 
 
 def vmap_sets(of_set: Callable[..., Array], *sets: Array) -> Array:
-    """A function of the bytes of a block and of one set, mapped over all leading axes.
+    """A function of the budget of a block and of one set, mapped over all leading axes.
 
     The last array has the shape of the sets and of their elements. Under `vmap` a block of each
     set is held at the same time, so they share the memory of one.
@@ -68,14 +80,20 @@ def vmap_sets(of_set: Callable[..., Array], *sets: Array) -> Array:
         of_set = _mapped(of_set)
     count = math.prod(shape)
     at_once = max(1, count) if is_known(count) else 1
-    return of_set(max(1, _memory(sets) // at_once), *sets)
+    budget = budget_of(_memory(sets))
+    return of_set(Sizes(*(max(1, memory // at_once) for memory in budget)), *sets)
+
+
+def budget_of(memory: int) -> Budget:
+    """Blocks of so many bytes on a CPU, and larger ones elsewhere."""
+    return Sizes(memory, max(memory, _ACCELERATOR_MEMORY))
 
 
 def _mapped(of_set: Callable[..., Array]) -> Callable[..., Array]:
-    return lambda memory, *sets: jax.vmap(partial(of_set, memory))(*sets)
+    return lambda budget, *sets: jax.vmap(partial(of_set, budget))(*sets)
 
 
-def block_shape(first: PyTree, second: PyTree, memory: int) -> BlockShape:
+def _block_shape(first: PyTree, second: PyTree, memory: int) -> BlockShape:
     """The shape of blocks that hold one number for each pair in so many bytes."""
     counts = count_of(first), count_of(second)
     numbers = max(1, memory // _itemsize(first, second))
@@ -86,18 +104,31 @@ def block_shape(first: PyTree, second: PyTree, memory: int) -> BlockShape:
 
 
 def fold_pairs(
-    of_block: OfBlock, first: PyTree, second: PyTree, monoid: Monoid, shape: BlockShape
+    of_block: OfBlock, first: PyTree, second: PyTree, monoid: Monoid, budget: Budget
 ) -> tuple[PyTree, PyTree]:
     """The results of a function of blocks for each row and each column, combined over all blocks.
 
     Either set is a tree of arrays, an element along the first axis of each. The last block is
     filled up with zeros, which must not change the results of elements of the other set.
     """
-    if count_of(first) <= shape.rows and count_of(second) <= shape.columns:
+    shapes = [_block_shape(first, second, memory) for memory in budget]
+    if shapes[0] == (count_of(first), count_of(second)):
         return of_block(first, second)
+    folded: tuple[PyTree, PyTree] = by_platform(
+        partial(_fold, of_block, monoid), Sizes(*shapes), first, second
+    )
+    return folded
+
+
+def _fold(
+    of_block: OfBlock, monoid: Monoid, shape: BlockShape, first: PyTree, second: PyTree
+) -> tuple[PyTree, PyTree]:
+    """The same in blocks of this shape."""
+    again: OfBlock = rematerialized(of_block)
+    if shape == (count_of(first), count_of(second)):
+        return again(first, second)
     row_blocks, column_blocks = _blocks_of(first, shape.rows), _blocks_of(second, shape.columns)
     rows, columns = row_blocks.split(first, "constant"), column_blocks.split(second, "constant")
-    again = rematerialized(of_block)
     one_block = (jax.tree.map(lambda x: x[0], x) for x in (rows, columns))
     no_row, no_column = identities_like(monoid, jax.eval_shape(of_block, *one_block))
 
@@ -138,7 +169,8 @@ def map_pairs(
             masks and positions are further arrays: `(vectors, labels, jnp.arange(count))`.
         second: Likewise the other set, of any number of elements. It may be the same.
         memory: The bytes of one number for each pair that is held at once, at least those of one
-            row; by default 2 MiB, or a quarter of the bytes of `second` if that is more.
+            row; by default 2 MiB on a CPU and 512 MiB elsewhere, or a quarter of the bytes of
+            `second` if that is more.
 
     Returns:
         What `of_rows` gives for all of `first`. Derivatives of any order and mode pass through, in
@@ -170,17 +202,37 @@ def map_pairs(
         message = f"`of_rows` is a function of some rows and of `second`, got {of_rows!r}"
         raise TypeError(f"map_pairs: {message}")
     first, second = _elements("first", first), _elements("second", second)
-    numbers = (_memory(second) if memory is None else _checked(memory)) // _itemsize(first, second)
+    if memory is None:
+        return map_rows(of_rows, first, second, budget_of(_memory(second)))
+    size = _checked(memory)
+    return map_rows(of_rows, first, second, Sizes(size, size))
+
+
+def map_rows(
+    of_rows: Callable[[PyTree, PyTree], PyTree], first: PyTree, second: PyTree, budget: Budget
+) -> PyTree:
+    """The same for sets of arrays, of which a block has this budget."""
+
+    def checked(first: PyTree, second: PyTree) -> PyTree:
+        return _as_many("what `of_rows` gives", of_rows(first, second), count_of(first))
+
     count, others = count_of(first), count_of(second)
-    if not is_known(count, others) or count * others <= numbers:
-        return _as_many("what `of_rows` gives", of_rows(first, second), count)
-    rows = max(1, numbers // others)
-    again, blocks = rematerialized(of_rows), _blocks_of(first, rows)
+    if not is_known(count, others):
+        return checked(first, second)
+    numbers = [memory // _itemsize(first, second) for memory in budget]
+    if count * others <= numbers[0]:
+        return checked(first, second)
+    rows = Sizes(*(min(count, max(1, number // others)) for number in numbers))
+    return by_platform(partial(_map_blocks, checked), rows, first, second)
 
-    def of_block(block: PyTree) -> PyTree:
-        return _as_many("what `of_rows` gives", again(block, second), count_of(block))
 
-    return blocks.join(jax.lax.map(of_block, blocks.split(first)))
+def _map_blocks(
+    of_rows: Callable[[PyTree, PyTree], PyTree], at_once: int, first: PyTree, second: PyTree
+) -> PyTree:
+    again, blocks = rematerialized(of_rows), _blocks_of(first, at_once)
+    if blocks.count == 1:
+        return again(first, second)
+    return blocks.join(jax.lax.map(lambda block: again(block, second), blocks.split(first)))
 
 
 def identities_like(monoid: Monoid, results: PyTree) -> PyTree:

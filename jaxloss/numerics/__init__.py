@@ -7,7 +7,6 @@ from jaxloss.numerics.elementary import abs_zero_grad as abs_zero_grad
 from jaxloss.numerics.elementary import as_argument as as_argument
 from jaxloss.numerics.elementary import as_array as as_array
 from jaxloss.numerics.elementary import computing_dtype as computing_dtype
-from jaxloss.numerics.elementary import cosines as cosines
 from jaxloss.numerics.elementary import divide as divide
 from jaxloss.numerics.elementary import divide_by_temperature as divide_by_temperature
 from jaxloss.numerics.elementary import expm1 as expm1

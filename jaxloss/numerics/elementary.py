@@ -174,20 +174,6 @@ def unit(x: Array) -> Array:
     return jnp.where(largest == 0, 0, quotient(scaled, length))
 
 
-def cosines(x: Array, y: Array) -> Array:
-    """Cosine of each row of `x` with each row of `y`, shape `[..., rows of x, rows of y]`."""
-    return inner_products(unit(x), unit(y))
-
-
-def inner_products(x: Array, y: Array) -> Array:
-    """Those of each row of `x` with each row of `y`, shape `[..., rows of x, rows of y]`.
-
-    Accelerators may by default round the factors to a few digits; a temperature magnifies that.
-    """
-    highest = jax.lax.Precision.HIGHEST
-    return jnp.einsum("...if,...jf->...ij", x, y, precision=highest)
-
-
 def over_largest(x: Array) -> tuple[Array, Array]:
     """X over its largest magnitude, a constant of the derivative; ones for the zero vector."""
     # A constant, as what callers compute does not depend on it: its derivatives would cancel.

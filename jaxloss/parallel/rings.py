@@ -19,7 +19,7 @@ from jaxloss.kernels.pairwise import (
     LOG_ADD_EXP,
     SUM,
     Monoid,
-    block_shape,
+    budget_of,
     fold_pairs,
     identities_like,
 )
@@ -28,7 +28,7 @@ PyTree = Any
 Meeting = Callable[[PyTree, PyTree], tuple[PyTree, PyTree]]
 
 # Bytes of one number for each pair of a block: of the elements that meet on a device, whose number
-# depends on the mesh, only so many pairs are held at a time.
+# depends on the mesh, only so many pairs are held at a time on a CPU.
 _MEMORY = 2**22
 
 
@@ -187,5 +187,4 @@ def _by_blocks(
     of_blocks: OfBlocks, monoid: Monoid, hyper: Hyper, first: ElementBlock, second: ElementBlock
 ) -> tuple[PyTree, PyTree]:
     """The function for all elements that meet on a device, a block of pairs at a time."""
-    shape = block_shape(first, second, _MEMORY)
-    return fold_pairs(partial(of_blocks, hyper), first, second, monoid, shape)
+    return fold_pairs(partial(of_blocks, hyper), first, second, monoid, budget_of(_MEMORY))

@@ -253,11 +253,12 @@ def test_the_gradient_needs_a_fraction_of_the_memory():
 def test_tokens_at_once_by_default():
     from jaxloss.kernels.chunking import tokens_at_once
 
-    assert tokens_at_once(2**14, 1, 4, None) == 1024
-    assert tokens_at_once(128256, 512, 4, None) == 175
-    assert tokens_at_once(128256, 4096, 4, None) == 1024
-    assert tokens_at_once(0, 0, 4, None) == 2**24
-    assert tokens_at_once(1000, 512, 4, 8_000) == 1
+    assert tokens_at_once(2**14, 1, 4, None) == (1024, 4096)
+    assert tokens_at_once(128256, 512, 4, None) == (175, 4096)
+    assert tokens_at_once(128256, 4096, 4, None) == (1024, 4096)
+    assert tokens_at_once(2**20, 512, 4, None) == (128, 512)
+    assert tokens_at_once(0, 0, 4, None) == (2**24, 2**24)
+    assert tokens_at_once(1000, 512, 4, 8_000) == (1, 1)
 
 
 @pytest.mark.parametrize("label", [-1, CLASSES, FEATURES + CLASSES])

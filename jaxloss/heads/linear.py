@@ -71,8 +71,9 @@ def linear_head(
             `softmax_cross_entropy_with_integer_labels` or `crammer_singer`.
         tokens: How many tokens are processed at once, >= 1.
         memory: How many bytes the logits and their gradient may take at once, >= 1, in place of
-            `tokens`. By default 180 MB, or half of what the gradient of the weight takes if that
-            is more. Where few tokens are too wide,
+            `tokens`. By default on a CPU 180 MB, or half of what the gradient of the weight takes
+            if that is more; elsewhere what 4096 tokens take, up to 4.3 GB. Where few tokens are too
+            wide,
             `softmax_cross_entropy_with_integer_labels` goes through some classes at a time too, at
             one product more and a copy of the weight; other losses see one token at least.
 

@@ -1,16 +1,21 @@
 """Tables of one's own: a task that can be trained on, or an error that says why not."""
 
 import dataclasses
+import gzip
+import io
+import unicodedata
 import zipfile
 
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 from sklearn.datasets import load_iris
 from sklearn.linear_model import LogisticRegression
 
 from jaxloss.compare.sweep.expression import parse_expression
 from jaxloss.compare.tasks import columns, tables
+from jaxloss.compare.tasks.assembly import task_of
 from jaxloss.compare.tasks.medical import REAL
 from jaxloss.compare.tasks.tables import table
 from jaxloss.compare.tasks.task import DataSplit
@@ -359,7 +364,209 @@ def test_arrays_are_flattened(tmp_path):
     np.testing.assert_array_equal(task.draw.target.values, y[:, 0])
 
 
+# In which form.
+
+TABLES = {
+    "mine.tsv": lambda frame, path: frame.to_csv(path, sep="\t", index=False),
+    "mine.csv.gz": lambda frame, path: frame.to_csv(path, index=False),
+    "mine.TSV.GZ": lambda frame, path: frame.to_csv(
+        path, sep="\t", index=False, compression="gzip"
+    ),
+    "mine.parquet": lambda frame, path: frame.to_parquet(path),
+    "mine.jsonl": lambda frame, path: frame.to_json(path, orient="records", lines=True),
+    "mine.npz": lambda frame, path: np.savez(
+        path, **{name: frame[name].to_numpy(str if name == "city" else float) for name in frame}
+    ),
+    "mine.npy": lambda frame, path: np.save(
+        path,
+        np.array(
+            list(frame.itertuples(index=False)), [("x", "f8"), ("city", "U9"), ("real", "f8")]
+        ),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_a_table_is_the_same_in_every_form(csv, frame, name, tmp_path):
+    frame = frame[["x", "city", "real"]]
+    TABLES[name](frame, tmp_path / name)
+    plain, read = (draw(table(path, "real")) for path in (csv(frame), tmp_path / name))
+    for a, b in zip((*plain.inputs, *plain.targets), (*read.inputs, *read.targets), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
+
+
+def test_a_table_may_be_a_frame(csv, frame):
+    ours, theirs = table(frame, "real"), table(csv(frame), "real")
+    for a, b in zip(draw(ours).inputs, draw(theirs).inputs, strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert "a table (SHA-256" in ours.story
+    assert table(frame.rename(columns={"x": 7}), "7").output is REAL
+    changed = frame.assign(x=frame.x + 1)
+    assert table(changed, "real").story != ours.story
+
+
+def test_columns_of_an_array_are_called_by_their_numbers(tmp_path):
+    np.save(tmp_path / "mine.npy", np.random.default_rng(0).normal(size=(50, 4)))
+    assert shapes(draw(table(tmp_path / "mine.npy", "3")))[0] == (30, 3)
+
+
+@pytest.mark.parametrize("form", ["NFC", "NFD"])
+def test_a_letter_with_a_mark_is_one_however_it_is_written(csv, frame, form):
+    named = frame.rename(columns={"real": unicodedata.normalize(form, "größe")})
+    for wanted in ("NFC", "NFD"):
+        assert table(csv(named), unicodedata.normalize(wanted, "größe")).output is REAL
+
+
+@pytest.mark.parametrize(
+    ("entries", "numbers"),
+    [
+        (["$1,234.50", "$5", "-$7.25"], [1234.5, 5, -7.25]),
+        (["€ 12", "€ 1,000", "€ 3.5"], [12, 1000, 3.5]),
+        (["3.4%", "5 %", "-10%"], [3.4, 5, -10]),
+        (["1,234", "12", "1,234,567.5"], [1234, 12, 1234567.5]),
+        (["3.4%", "0.034", "5%"], None),  # of one unit or of two?
+        (["$5", "€5", "$6"], None),
+        (["1,5", "2,25", "3"], None),  # a comma for a point, or between what?
+        (["1,2345", "12", "13"], None),
+    ],
+)
+def test_amounts_and_shares_are_numbers_where_they_are_of_one_kind(entries, numbers):
+    found, missing = columns.as_numbers(pd.Series([*entries, None]))
+    assert missing == 0
+    if numbers is None:
+        assert found.dropna().tolist() == entries
+    else:
+        assert found.dropna().tolist() == numbers
+
+
+# Arrays and images.
+
+
+@pytest.fixture
+def pictures(tmp_path):
+    """A folder of fifteen images in each of two classes, the one dark and the other bright."""
+
+    def write(folder=tmp_path / "pictures", count=15, size=(6, 5), mode="L"):
+        for name, level in (("bright", 200), ("dark", 30)):
+            (folder / name).mkdir(parents=True)
+            for i in range(count):
+                pixel = level + i if mode == "L" else (level, level + i, 0)
+                Image.new(mode, (size[0] + i % 2, size[1]), pixel).save(folder / name / f"{i}.png")
+        return folder
+
+    return write
+
+
+def own(path):
+    return task_of(path, None, None, standardise=False)
+
+
+def test_a_folder_of_images_for_each_class_is_a_task(pictures):
+    folder = pictures()
+    (folder / "dark" / "notes.txt").write_text("no image")
+    task = own(folder)
+    data = draw(task)
+    assert shapes(data)[0] == (18, 5, 6, 1)
+    assert task.name == "pictures"
+    assert task.output.shape == ()
+    for images, labels in zip(data.inputs, data.targets, strict=True):
+        np.testing.assert_array_equal(images.mean((1, 2, 3)) < 0.5, labels == 1)
+        assert 0 < images.min() < images.max() < 1
+
+
+def test_parts_of_a_folder_of_images_stay_apart(pictures, tmp_path):
+    for part, count in (("train", 20), ("Test", 7)):
+        pictures(tmp_path / "parts" / part, count, mode="RGB")
+    assert [x[1:] for x in shapes(draw(own(tmp_path / "parts")))[:3]] == [(5, 6, 3)] * 3
+    assert [len(x) for x in draw(own(tmp_path / "parts")).targets] == [32, 8, 14]
+
+
+def test_data_sets_are_read_as_keras_keeps_them(tmp_path):
+    r, path = np.random.default_rng(0), tmp_path / "mnist.npz"
+    x = r.integers(0, 256, size=(70, 4, 4), dtype=np.uint8)
+    y = np.resize(np.arange(10, dtype=np.uint8), 70)
+    np.savez(path, x_train=x[:50], y_train=y[:50], x_test=x[50:], y_test=y[50:])
+    task = own(path)
+    assert task.output.shape == (10,)
+    np.testing.assert_allclose(draw(task).inputs.test, x[50:] / 255, rtol=1e-6)
+    np.testing.assert_array_equal(draw(task, 1).targets.test, y[50:])
+    np.savez(path, x=x, y=y[:, None])
+    assert shapes(draw(own(path)))[0] == (42, 4, 4)
+
+
+def test_a_folder_without_images_of_two_classes_says_so(pictures, tmp_path):
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(ValueError, match="empty' has images in 0 folders; one for each class"):
+        own(tmp_path / "empty")
+    folder = pictures()
+    for content in (b"", b"GIF89a", (folder / "dark" / "1.png").read_bytes()[:45]):
+        (folder / "dark" / "0.png").write_bytes(content)
+        with pytest.raises(ValueError, match=r"the image '.*0.png' cannot be read"):
+            own(folder)
+
+
 # What cannot be had.
+
+GOOD = b"x\ty\n" + b"".join(b"%d\t%d\n" % (i, i * i) for i in range(30))
+PARQUET = io.BytesIO()
+pd.DataFrame({"x": range(30), "y": range(30)}).to_parquet(PARQUET)
+NESTED = io.BytesIO()
+pd.DataFrame({"x": [[1, 2]] * 30, "y": range(30)}).to_parquet(NESTED)
+NPY = io.BytesIO()
+np.save(NPY, np.zeros((30, 3)))
+CUBE = io.BytesIO()
+np.save(CUBE, np.zeros((30, 3, 3)))
+PICKLED = io.BytesIO()
+np.save(PICKLED, np.array([{}, None]), allow_pickle=True)
+LINES = b'{"x": 1, "y": 2}\n' * 30
+
+MALFORMED = [
+    ("mine.tsv", b"", "mine.tsv is empty"),
+    ("mine.tsv", b"x,y\n" + b"1,2\n" * 30, "no column is called 'y'; .* are 'x,y'"),
+    ("mine.tsv", GOOD + b"1\t2\t3\n", "no CSV file in UTF-8: .*line 32, saw 3"),
+    ("mine.tsv", GOOD + b"7\n", "mine.tsv, line 32: 1 fields in place of 2"),
+    ("mine.tsv", GOOD.replace(b"x", b"y"), "several columns of the same name: 'y'"),
+    ("mine.csv.gz", b"", "mine.csv.gz is empty"),
+    ("mine.csv.gz", GOOD, "mine.csv.gz cannot be read: Not a gzipped file"),
+    ("mine.csv.gz", gzip.compress(GOOD)[:-20], "mine.csv.gz cannot be read: "),
+    ("mine.csv.gz", gzip.compress(b"\0" * 99), "bytes of value 0"),
+    ("mine.csv.gz", gzip.compress(b""), "mine.csv.gz is empty"),
+    ("mine.csv.gz", gzip.compress(GOOD + b"\xff\t1\n"), "UTF-8: .*, in line 32; save it"),
+    ("mine.csv.gz", gzip.compress(GOOD + b"9\n"), "mine.csv.gz, line 32: 1 fields"),
+    ("mine.parquet.gz", gzip.compress(PARQUET.getvalue()), "is needed, not 'mine.parquet.gz'"),
+    ("mine.gz", gzip.compress(GOOD), "is needed, not 'mine.gz'"),
+    ("mine", GOOD, "is needed, not 'mine'"),
+    ("mine.parquet", b"", "mine.parquet is no Parquet file that can be read"),
+    ("mine.parquet", GOOD, "mine.parquet is no Parquet file that can be read"),
+    ("mine.parquet", PARQUET.getvalue()[:-30], "mine.parquet is no Parquet file"),
+    ("mine.parquet", PARQUET.getvalue()[:200], "mine.parquet is no Parquet file"),
+    ("mine.parquet", NESTED.getvalue(), "'x' in mine.parquet holds values of type ndarray"),
+    ("mine.jsonl", b"", "mine.jsonl is empty"),
+    ("mine.jsonl", b"\n \n", "mine.jsonl is empty"),
+    ("mine.jsonl", LINES + b"{", "mine.jsonl, line 31: this is no JSON object .*Expecting"),
+    ("mine.jsonl", LINES + b"[1, 2]\n", "line 31: this is no JSON object .*not a mapping"),
+    ("mine.jsonl", LINES + b"3\n", "line 31: this is no JSON object"),
+    ("mine.jsonl", b"[" * 100_000, "line 1: this is no JSON object"),
+    ("mine.jsonl", LINES + b"\xff\n", "line 31: .*is no UTF-8; save it"),
+    ("mine.jsonl", LINES + b'{"x": {"a": 1}, "y": 1}\n', "holds values of type dict"),
+    ("mine.jsonl", LINES + b'{"x": [1], "y": 1}\n', "'x' in mine.jsonl holds values of type list"),
+    ("mine.jsonl", b'{"x": 1, " x": 2, "y": 3}\n' * 30, "of the same name: 'x'"),
+    ("mine.npy", b"", "mine.npy is no NPY file that can be read"),
+    ("mine.npy", GOOD, "mine.npy is no NPY file that can be read"),
+    ("mine.npy", NPY.getvalue()[:200], "mine.npy is no NPY file that can be read"),
+    ("mine.npy", PICKLED.getvalue(), "mine.npy is no NPY file that can be read: .*pickle"),
+    ("mine.npy", CUBE.getvalue(), r"mine.npy has the shape \(30, 3, 3\); two axes are needed"),
+    ("mine.npy", NPY.getvalue(), "no column is called 'y'; the columns of mine.npy are '0', '1'"),
+    ("mine.npz", GOOD, "mine.npz is no NPZ file"),
+    ("mine.npz", NPY.getvalue(), "mine.npz is no NPZ file"),
+    ("mine.xlsx", GOOD, "is needed, not 'mine.xlsx'"),
+]
+
+
+@pytest.mark.parametrize(("name", "content", "says"), MALFORMED)
+def test_a_malformed_file_says_what_is_wrong_with_it(csv, name, content, says):
+    with pytest.raises(ValueError, match=says):
+        table(csv(content, name), "y")
 
 
 @pytest.mark.parametrize(
@@ -419,7 +626,7 @@ def test_only_the_first_columns_are_listed(csv):
 def test_no_such_file(tmp_path):
     with pytest.raises(ValueError, match=r"there is no file '.*none.csv'"):
         table(tmp_path / "none.csv", "y")
-    with pytest.raises(ValueError, match=r"ends in .csv or .npz is needed, not 'mine.xlsx'"):
+    with pytest.raises(ValueError, match=r"ends in .csv, .tsv, .* is needed, not 'mine.xlsx'"):
         table(tmp_path / "mine.xlsx", "y")
     (tmp_path / "folder.csv").mkdir()
     with pytest.raises(ValueError, match="there is no file"):
@@ -436,7 +643,7 @@ def test_no_such_file(tmp_path):
             {"x": np.zeros(9, complex), "y": np.zeros(9)},
             "'x' in mine.npz is of complex128; real numbers",
         ),
-        ({"x": np.zeros(20), "y": np.zeros((20, 3))}, r"target 'y' .* has the shape \(20, 3\)"),
+        ({"x": np.zeros(20), "y": np.zeros((20, 3))}, "'y'; the columns of mine.npz are 'x', 'y"),
         ({"x": np.zeros(20)}, "no column is called 'y'; the columns of mine.npz are 'x'"),
         ({"y": np.arange(20.0)}, "no column is left to predict 'y' from"),
         ({"x": np.arange(20), "y": np.arange(20).astype("datetime64[D]")}, "'y' is dates or times"),

@@ -17,6 +17,7 @@ from jaxloss.compare.tasks.frameworks import adapted
 from jaxloss.compare.tasks.kinds import kind_of
 from jaxloss.compare.tasks.metrics import Metric
 from jaxloss.compare.tasks.models import Model
+from jaxloss.compare.tasks.stored import stored_arrays
 from jaxloss.compare.tasks.tables import table
 from jaxloss.compare.tasks.task import Task
 from jaxloss.hints import nearest
@@ -28,7 +29,7 @@ def task_of(data: Any, target: str | None, groups: Any, *, standardise: bool) ->
     """The task of data of one's own, with a small model.
 
     Args:
-        data: A table or its file, or what `array_task` takes.
+        data: A table, a file, a folder of images, or what `array_task` takes.
         target: The column of a table that is predicted.
         groups: The column of a table, or an array, that says which examples belong together.
         standardise: Standardise arrays; tables are in any case.
@@ -37,6 +38,10 @@ def task_of(data: Any, target: str | None, groups: Any, *, standardise: bool) ->
         TypeError: It is none of these.
         ValueError: It cannot be used; the message says why.
     """
+    if isinstance(data, (str, Path)) and target is None and (stored := stored_arrays(Path(data))):
+        name = Path(data).name
+        task = array_task(stored, groups, standardise=standardise)
+        return replace(task, name=name, title=name)
     if isinstance(data, (str, Path, pd.DataFrame)):
         return table(data, target, groups)
     if target is not None:

@@ -82,8 +82,9 @@ def table(
     """Make a task of a table or a file of one: predict one column or array from all others.
 
     Args:
-        data: The table, or its file. A CSV file is in UTF-8, with names in its first line; in an
-            NPZ file all arrays are as long as the target, and all axes but the first are flattened.
+        data: The table, or its file: CSV or TSV in UTF-8 with names in the first line, also packed
+            by gzip; Parquet; JSON lines; NPZ, whose arrays are equally long; or NPY, whose columns
+            are called "0", "1", ... All axes of arrays but the first are flattened.
         target: The name of the column or array.
         groups: The name of a column: no two parts share one of its values. It is no input.
 
@@ -92,9 +93,10 @@ def table(
             constant almost everywhere, or has too many classes; no feature column is usable.
     """
     if isinstance(data, pd.DataFrame):
-        label, (frame, name) = "a table", select(data, target)
+        label, whole = "a table", data
     else:
-        label, (frame, name) = Path(data).name, read_table(Path(data), target)
+        label, whole = Path(data).name, read_table(Path(data))
+    frame, name = select(whole, target, label)
     column = frame.pop(name)
     together = None if groups is None else frame.pop(column_of(frame.columns, groups, label))
     most = min(MAX_ROWS, MAX_ENTRIES // max(_widest(frame), 1))

@@ -79,6 +79,17 @@ def test_mistakes_exit_with_2_and_a_hint(arguments, words, capsys):
     assert words in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("command", ["compare", "bench", "show"])
+def test_an_interruption_while_packages_are_imported_is_no_traceback(command, monkeypatch, capsys):
+    def interrupted(_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(f"jaxloss.cli.{command}.run", interrupted)
+    words = {"compare": [], "bench": [], "show": ["huber"]}[command]
+    assert main([command, *words]) == 130
+    assert capsys.readouterr().err == "jaxloss: interrupted\n"
+
+
 def test_help_teaches():
     """The help of the program shows what to type."""
     code = "import sys, jaxloss.__main__ as m; sys.argv[0] = 'jaxloss'; m.main(['--help'])"

@@ -542,7 +542,7 @@ def test_a_plan_that_is_none_is_refused(text, rows, tmp_path, capsys):
     (tmp_path / "plan.json").write_text(text, encoding="latin-1")
     said = resumed(tmp_path, capsys)
     assert str(tmp_path / "plan.json") in said
-    assert "begin anew without --resume, or give another folder" in said
+    assert "begin anew by --overwrite, or give another folder" in said
 
 
 def test_rows_without_a_plan_are_refused_and_not_deleted(rows, tmp_path, capsys):
@@ -590,6 +590,43 @@ def test_a_full_disk_is_said_with_the_file_and_what_to_do(tmp_path, capsys):
     assert f"{tmp_path / 'plan.json'}'; once that is mended: jaxloss compare --loss brier" in said
     assert said.rstrip().endswith("--resume")
     assert not list(tmp_path.iterdir())
+
+
+def test_a_run_is_not_replaced_without_a_word(rows, tmp_path, capsys):
+    plan, made = rows
+    kept(tmp_path, plan, [row.to_json() for row in made])
+    before = (tmp_path / "results.jsonl").read_bytes()
+    assert main(["compare", *GRID, "--out", str(tmp_path)]) == 2
+    said = capsys.readouterr().err
+    assert "holds the results of a run: go on with it by --resume, replace it by --over" in said
+    assert (tmp_path / "results.jsonl").read_bytes() == before
+    with pytest.raises(SystemExit):
+        options("--resume", "--overwrite")
+
+
+@pytest.mark.slow
+def test_a_run_grows_by_seeds_and_losses_to_what_a_larger_one_is(tmp_path, monkeypatch):
+    """Nothing is trained a second time, and the bytes are the same."""
+    folders, trained = (tmp_path / "grown", tmp_path / "whole"), []
+    real = Store.append
+
+    def append(store, new):
+        trained.append(list(new))
+        real(store, trained[-1])
+
+    monkeypatch.setattr(Store, "append", append)
+    steps = [["brier"], ["brier"], ["brier", "expectation"]]
+    for losses, seeds in zip(steps, (2, 4, 4), strict=True):
+        words = [word for loss in losses for word in ("--loss", loss)]
+        words += ["--seeds", str(seeds), "--noise", "0", "--rates", "0.01", "--epochs", "2"]
+        resume = ["--resume"] if trained else []
+        assert main(["compare", *words, *resume, "--out", str(folders[0])]) == 0
+    assert main(["compare", *words, "--out", str(folders[1])]) == 0
+    ours, theirs = ((folder / "results.jsonl").read_bytes() for folder in folders)
+    assert ours == theirs
+    networks = len(theirs.splitlines())
+    assert sum(map(len, trained)) == 2 * networks
+    assert main(["compare", *GRID, "--resume", "--out", str(folders[0])]) == 2  # fewer than there
 
 
 def test_an_outcome_is_not_written_where_a_run_writes(rows, holder, tmp_path):

@@ -31,7 +31,8 @@ examples:
   jaxloss compare --loss brier --loss tanimoto     two losses beside cross-entropy
   jaxloss compare --task diabetes --loss 'huber(delta=0.1..10)' --noise 0 0.1 0.3
   jaxloss compare --loss '0.7*cross_entropy + 0.3*brier' --loss 'expectation(temperature=[1, 2])'
-  jaxloss compare --data patients.csv --target outcome
+  jaxloss compare --data patients.csv --target outcome --groups patient
+  jaxloss compare --data mnist.npz --model mine.py:CNN --optimizer 'adamw(weight_decay=0.01)'
   jaxloss compare --task digits --thorough --out careful      and, once interrupted, --resume
 
 tasks:
@@ -47,6 +48,12 @@ losses:
   any loss of `jaxloss list` that fits the task, with hyper-parameters; `a..b` tries five values, in
   equal ratios for a positive number without an upper bound, `[a, b, c]` tries these; sums of
   losses with factors; `temperature` for losses of logits; `cross_entropy` for that of the task
+
+your own:
+  --data is a .csv, .tsv (or .gz of these), .parquet, .jsonl, .npz or .npy file with a --target, an
+  .npz file of x_train, y_train, x_test and y_test, or a folder with a folder of images per class;
+  --model, --optimizer and --metric name what a module or file has, as mine.py:CNN: a model of Flax,
+  Haiku or Equinox, a function of the learning rate, a function of predictions and targets
 
 exit codes:
   0 done   1 something is not installed   2 the request cannot be met   3 another process is gone
@@ -100,7 +107,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     where.add_argument(
         "--out", type=Path, default=Path("report"), metavar="DIR", help="%(default)s"
     )
-    where.add_argument("--resume", action="store_true", help="go on where the folder's run stopped")
+    kept = where.add_mutually_exclusive_group()
+    kept.add_argument("--resume", action="store_true", help="go on with DIR's run, or add to it")
+    kept.add_argument("--overwrite", action="store_true", help="replace DIR's run")
     where.add_argument(
         "--json", action="store_true", help="print the outcome as JSON, nothing else"
     )
@@ -121,7 +130,12 @@ def run(arguments: argparse.Namespace) -> int:
         if arguments.coordinator:
             devices.join(arguments.coordinator, arguments.processes, arguments.process_id)
         to = Destination(
-            arguments.out, command(arguments), arguments.resume, arguments.json, arguments.margin
+            arguments.out,
+            command(arguments),
+            resume=arguments.resume,
+            overwrite=arguments.overwrite,
+            json=arguments.json,
+            margin=arguments.margin,
         )
         execute(arguments.loss, to, **loaded(options(arguments)))
     except BrokenPipeError:

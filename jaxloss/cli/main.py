@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from jaxloss.cli import bench, compare, show
 from jaxloss.cli import list as listing
+from jaxloss.cli.failure import fail
 from jaxloss.cli.legible import make_legible
 
 _EPILOG = """examples:
@@ -19,11 +20,13 @@ _EPILOG = """examples:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; the exit code is 0, or 2 where the request cannot be met."""
+    """Run one command; the exit code is 0, 2 where the request cannot be met, 130 on Ctrl-C."""
     make_legible(sys.stdout, sys.stderr)  # before an hour of training, not after it
     parsed = _parser().parse_args(arguments)
     try:
         return int(parsed.run(parsed))
+    except KeyboardInterrupt:  # while packages are imported, or by a command that holds nothing
+        return fail("jaxloss", "interrupted", 130)
     except BrokenPipeError:  # the reader has seen enough, as `jaxloss list | head` has
         # The interpreter flushes standard output once more as it ends, which would fail again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

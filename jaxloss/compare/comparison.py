@@ -315,25 +315,36 @@ def compare(
 
 
 def run_plan(
-    plan: Plan, folder: Path, *, resume: bool, done: Callable[[Unit], None] = lambda _: None
+    plan: Plan,
+    folder: Path,
+    *,
+    resume: bool = False,
+    overwrite: bool = False,
+    done: Callable[[Unit], None] = lambda _: None,
 ) -> Outcome:
     """Train a plan, storing each unit's rows in a folder as soon as they exist.
 
     Args:
         plan: The plan.
         folder: An existing folder that is `claimed`. Only the coordinator writes into it.
-        resume: Keep the rows that the folder holds, and train only the missing units.
+        resume: Keep the rows that the folder holds, and train only what is missing: after an
+            interruption, or of more seeds or losses.
+        overwrite: Discard the rows that the folder holds.
         done: Called with each finished unit.
 
     Raises:
         OSError: A file cannot be written; the rows of earlier units are intact.
-        ValueError: The folder holds another plan, or unreadable rows.
+        ValueError: The folder holds another plan or unreadable rows, or rows that are neither to be
+            kept nor discarded.
     """
     if devices.is_coordinator():
         if resume:
             _require_same(plan, folder)
-        else:
+        elif overwrite:
             (folder / ROWS).unlink(missing_ok=True)  # before the plan that they do not belong to
+        elif (folder / ROWS).exists():
+            message = f"{folder} holds the results of a run: go on with it by --resume, replace it "
+            raise ValueError(f"{message}by --overwrite, or give another folder by --out")
         write(folder / PLAN, json.dumps(plan.identity, indent=1))
     return Outcome(run(plan, Store(folder / ROWS, plan), done))
 
@@ -349,7 +360,7 @@ def read_outcome(folder: Path, plan: Plan) -> Outcome:
 
 def _require_same(plan: Plan, folder: Path) -> None:
     """Refuse to resume rows of another plan, or rows without a plan beside them."""
-    kept, anew = folder / PLAN, "begin anew without --resume, or give another folder by --out"
+    kept, anew = folder / PLAN, "begin anew by --overwrite, or give another folder by --out"
     if not kept.exists():
         if (folder / ROWS).exists():
             message = f"{folder} holds {ROWS} and no {PLAN}, which says what they are of; {anew}"
@@ -361,7 +372,8 @@ def _require_same(plan: Plan, folder: Path) -> None:
         message = f"{kept} is no plan of a run ({error}); {anew}"
         raise ValueError(message) from error
     ours = json.loads(json.dumps(plan.identity))  # as the file has it: tuples are lists
-    named = [name for name in {**ours, **old} if name not in old or ours.get(name) != old[name]]
+    differing = [name for name in {**ours, **old} if name not in old or ours.get(name) != old[name]]
+    named = [name for name in differing if name not in _grown(ours, old)]
     if named:
         differ = f"{', '.join(named)} {'differs' if len(named) == 1 else 'differ'}"
         message = f"{folder} holds another run: its {differ}; {anew}"
@@ -373,6 +385,16 @@ def require_margin(margin: float | None) -> None:
     if margin is not None:
         _of_kind("margin", margin, Real, "a number of at least 0")
         _within("margin", margin, 0 <= margin < math.inf, "a number of at least 0")
+
+
+def _grown(ours: Mapping[str, Any], old: Mapping[str, Any]) -> set[str]:
+    """The settings by which a plan has all that another one has, and more."""
+    try:
+        seeds = {"seeds"} if old["seeds"] < ours["seeds"] else set()
+        losses = set(old["contenders"]) < set(ours["contenders"])
+    except (TypeError, KeyError):  # of a plan that somebody has edited
+        return set()
+    return seeds | ({"contenders", "variants"} if losses else set())
 
 
 def _require_known(settings: Iterable[str]) -> None:

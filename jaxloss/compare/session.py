@@ -22,7 +22,8 @@ class Destination:
     Attributes:
         folder: The folder that receives the files.
         command: The command line that reproduces the run, for the report.
-        resume: Whether to continue the folder's interrupted run.
+        resume: Whether to continue the folder's run.
+        overwrite: Whether to replace the folder's run.
         json: Whether to print the outcome as JSON and nothing else.
         margin: The size up to which a difference counts as none; None for the usual one.
     """
@@ -30,6 +31,7 @@ class Destination:
     folder: Path
     command: str
     resume: bool = False
+    overwrite: bool = False
     json: bool = False
     margin: float | None = None
 
@@ -53,7 +55,8 @@ def execute(losses: Sequence[str], to: Destination, **settings: Unpack[Settings]
         if not quiet:
             terminal.announce(plan)
         with terminal.progress(plan, quiet=quiet) as done, devices.reraise_lost_peer():
-            outcome = run_plan(plan, to.folder, resume=to.resume, done=done)
+            keep = {"resume": to.resume, "overwrite": to.overwrite}
+            outcome = run_plan(plan, to.folder, **keep, done=done)
         if devices.is_coordinator():
             _write(outcome.judged(margin=to.margin), to, start)
 

@@ -142,7 +142,7 @@ class Store:
                 self._require_planned(row, rows)
             except ValueError as error:
                 message = f"{self.path}, line {number}: {error}; take out that line and go on with "
-                raise ValueError(f"{message}--resume, or begin anew without it") from error
+                raise ValueError(f"{message}--resume, or begin anew by --overwrite") from error
             rows[row.unit, row.place] = row
         return list(rows.values())
 

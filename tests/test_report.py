@@ -391,6 +391,20 @@ def test_markdown_tables_have_as_many_cells_in_every_row(trained):
         assert set(table[1]) == {"---"}
 
 
+@pytest.mark.parametrize("width", [30, 40])
+def test_a_narrow_terminal_shows_every_name_and_number_whole(trained, width):
+    results, analysis = trained
+    text = printed(results, analysis, width)
+    assert max(len(line) for line in text.splitlines()) <= width
+    for ranking in report_model.rankings(analysis):
+        for line in ranking.lines:
+            spaced = text.replace("\N{NO-BREAK SPACE}", " ")
+            assert line.score in spaced
+            assert line.difference in spaced or line.difference == "—"
+            assert line.verdict.replace(" ", "") in re.sub(r"\s", "", text)
+            assert line.loss.replace(" ", "") in re.sub(r"\s", "", text)
+
+
 @pytest.mark.parametrize("width", [80, 120])
 def test_the_terminal_cuts_no_number_and_fits(trained, width):
     results, analysis = trained

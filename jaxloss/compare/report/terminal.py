@@ -22,6 +22,7 @@ from jaxloss.compare.sweep.plan import Plan, Unit
 _STYLES = {"better": "green", "worse": "red", "failed": "red", "reference": ""}
 _VERDICT_WIDTH, _NARROWEST = 19, 12  # characters
 _OTHERS = 2 + _VERDICT_WIDTH + 14  # the rank, the verdict and the gaps between columns
+_TIE = "\N{NO-BREAK SPACE}"  # "0.9 ± 0.1" stays on one line
 _TEXT_WIDTH = 100
 _TABLE_FROM = 76  # columns; below it there is no room for names beside the numbers
 
@@ -140,15 +141,17 @@ def _table(ranking: Ranking, width: int) -> Table:
 
 def _list(console: Console, ranking: Ranking) -> None:
     """Print a ranking without columns, for a narrow terminal."""
-    console.print(ranking.level, style="italic", highlight=False, markup=False)
+    _plain(console, ranking.level)
     for line in ranking.lines:
-        console.print(Text(f"{line.rank}. ").append(_name(line, console.width - 4)))
+        indent, width = " " * (len(line.rank) + 2), console.width - 1
+        names = textwrap.indent(_name(line, width - len(indent)).plain, indent)
         rate, score, difference, better = _numbers(line)
-        known = {"score": score, "difference": difference, "P(better)": better, "rate": rate}
-        for name, number in known.items():
-            if number != NOTHING:
-                _plain(console, f"   {name} {number}")
-        console.print(_verdict(line, f"   {line.verdict}"))
+        known = {"": score, "difference ": difference, "P(better) ": better, "rate ": rate}
+        numbers = [f"{name}{number}" for name, number in known.items() if number != NOTHING]
+        tied = ", ".join([*(x.replace(" ", _TIE) for x in numbers), line.verdict])
+        details = textwrap.fill(tied, width, initial_indent=indent, subsequent_indent=indent)
+        _plain(console, f"{line.rank}. {names.lstrip()}")
+        console.print(_verdict(line, details))
 
 
 def _name(line: Line, width: int) -> Text:

@@ -20,11 +20,13 @@ from jaxloss.compare.sweep.expression import Variant
 from jaxloss.compare.sweep.plan import Plan, Unit
 
 _STYLES = {"better": "green", "worse": "red", "failed": "red", "reference": ""}
-_VERDICT_WIDTH, _NARROWEST = 19, 12  # characters
-_OTHERS = 2 + _VERDICT_WIDTH + 14  # the rank, the verdict and the gaps between columns
+_VERDICT_WIDTH = 19  # characters
+_GAP = 2  # between columns
+_OTHERS = 2 + _VERDICT_WIDTH + 5  # the rank and the verdict, with the gaps about them
 _TIE = "\N{NO-BREAK SPACE}"  # "0.9 ± 0.1" stays on one line
 _TEXT_WIDTH = 100
-_TABLE_FROM = 76  # columns; below it there is no room for names beside the numbers
+# Columns from which names fit beside the numbers, and the rates as well.
+_TABLE_FROM, _RATES_FROM = 76, 96
 
 
 def announce(plan: Plan) -> None:
@@ -120,22 +122,22 @@ def _table(ranking: Ranking, width: int) -> Table:
         show_edge=False,
         padding=(0, 1, 0, 0),
     )
+    # Rich would shorten numbers, which must stay whole: names get what width is left, and more of
+    # it on a narrow terminal, which shows no rates.
+    rows = [_numbers(line) for line in ranking.lines]
+    headers = [name for name in rows[0] if width >= _RATES_FROM or name != "rate"]
+    numbers = {name: [row[name] for row in rows] for name in headers}
+    widths = [max(map(len, [name, *column])) for name, column in numbers.items()]
+    left = width - sum(widths) - _GAP * len(widths) - _OTHERS
     table.add_column("#", justify="right", no_wrap=True)
     table.add_column("objective", overflow="fold")
-    for header in ("rate", "score", "difference", "P(better)"):
+    for header in headers:
         table.add_column(header, justify="right", no_wrap=True)
     table.add_column("verdict", no_wrap=True)
-    columns = zip(("", "", "", "P(better)"), *map(_numbers, ranking.lines), strict=True)
-    # Rich would shorten numbers, which must stay whole: names get what width is left.
-    numbers = [len(max(column, key=len)) for column in columns]
-    left = max(width - sum(numbers) - _OTHERS, _NARROWEST)
-    for line in ranking.lines:
+    for line, *cells in zip(ranking.lines, *numbers.values(), strict=True):
         style = "bold" if line.kind == "reference" else ""
-        verdict = Text(
-            textwrap.fill(line.verdict, _VERDICT_WIDTH), style=_STYLES.get(line.kind, "dim")
-        )
-        numbers_of_line = map(Text, _numbers(line))
-        table.add_row(Text(line.rank), _name(line, left), *numbers_of_line, verdict, style=style)
+        verdict = _verdict(line, textwrap.fill(line.verdict, _VERDICT_WIDTH))
+        table.add_row(line.rank, _name(line, left), *cells, verdict, style=style)
     return table
 
 
@@ -145,9 +147,8 @@ def _list(console: Console, ranking: Ranking) -> None:
     for line in ranking.lines:
         indent, width = " " * (len(line.rank) + 2), console.width - 1
         names = textwrap.indent(_name(line, width - len(indent)).plain, indent)
-        rate, score, difference, better = _numbers(line)
-        known = {"": score, "difference ": difference, "P(better) ": better, "rate ": rate}
-        numbers = [f"{name}{number}" for name, number in known.items() if number != NOTHING]
+        known = {name: number for name, number in _numbers(line).items() if number != NOTHING}
+        numbers = [f"{name} {number}" for name, number in known.items()]
         tied = ", ".join([*(x.replace(" ", _TIE) for x in numbers), line.verdict])
         details = textwrap.fill(tied, width, initial_indent=indent, subsequent_indent=indent)
         _plain(console, f"{line.rank}. {names.lstrip()}")
@@ -163,5 +164,10 @@ def _verdict(line: Line, text: str) -> Text:
     return Text(text, style=_STYLES.get(line.kind, "dim"))
 
 
-def _numbers(line: Line) -> tuple[str, str, str, str]:
-    return line.rate, line.score, line.difference, line.better
+def _numbers(line: Line) -> dict[str, str]:
+    return {
+        "score": line.score,
+        "difference": line.difference,
+        "P(better)": line.better,
+        "rate": line.rate,
+    }

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 import jaxloss as jl
+from jaxloss.compare import compare
 from jaxloss.compare.report import wording
 from jaxloss.compare.statistics.choice import Choice, choose, edges, rounded
 from jaxloss.compare.statistics.decision import Ground, decide
@@ -559,3 +560,24 @@ def _beside_temperature(results, analysis, level, standing, *, higher):
         return MORE
     end = max(side * end for end in found.difference.interval)
     return NO_MORE if end <= standing.margin else OPEN
+
+
+@pytest.mark.slow
+def test_truths_about_label_noise_are_found_and_put_into_the_right_words():
+    """Zhang & Sabuncu (2018, arXiv:1805.07836): generalized cross-entropy resists wrong labels.
+
+    Brier does as well, as it is bounded; the Cauchy-Schwarz divergence is cross-entropy at another
+    temperature.
+    """
+    others = ["generalized_cross_entropy(q=[0.7, 0.8, 0.9])", "brier", "cauchy_schwarz"]
+    rates = [1e-3, 3e-3, 1e-2, 3e-2]
+    outcome = compare(others, task="mnist1d", noise=[0.4, 0.6], seeds=12, rates=rates)
+    for level in (0.4, 0.6):
+        for name in others[:2]:
+            standing = outcome.standing(name, level)
+            assert standing.verdict == "better"
+            assert standing.temperature in {MORE, OPEN}
+            assert wording.verdict(standing).startswith("better on new data")
+        assert outcome.standing("cauchy_schwarz", level).temperature != MORE
+    assert outcome.standing(others[0], 0.6).temperature == MORE
+    assert re.match(r"Use (generalized_cross_entropy\(q=0\.[789]\)|brier) ", outcome.decision)

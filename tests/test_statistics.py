@@ -252,8 +252,8 @@ def test_the_correction_is_a_bound_for_least_squares_on_splits_of_one_table():
 
 @pytest.mark.slow
 def test_networks_on_splits_of_one_data_set_need_a_small_share_of_the_correction():
-    """The claim on new data covers the mean over data sets, of which 24 are drawn."""
-    sets, seeds, size = 24, 8, 1800
+    """The claim on new data covers the mean over data sets, of which 16 are drawn."""
+    sets, seeds, size = 16, 8, 1800
     pools = [generate(size, np.random.default_rng(1000 + index)) for index in range(sets)]
     drawn = itertools.count()
 
@@ -263,7 +263,7 @@ def test_networks_on_splits_of_one_data_set_need_a_small_share_of_the_correction
         return data._replace(inputs=sampling.standardised(data.inputs, together=True))
 
     task = dataclasses.replace(MNIST1D, draw=draw, overlap=1 / 3, control=None)
-    others = ["brier", "expectation", "crammer_singer", "softmax_focal"]
+    others = ["brier", "crammer_singer", "softmax_focal"]
     plan = planned(others, task=task, seeds=sets * seeds, noise=[0.4], rates=[1e-2], epochs=15)
     drawn = itertools.count()  # the plan has drawn an example
     grids = run(plan).grids

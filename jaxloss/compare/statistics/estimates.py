@@ -84,7 +84,7 @@ class Probabilities:
 
     References:
         Benavoli, Corani, Demšar & Zaffalon (2017), Time for a change: a tutorial for comparing
-        multiple classifiers through Bayesian analysis, Journal of Machine Learning Research 18(77).
+        multiple classifiers through Bayesian analysis, arXiv:1606.04316.
     """
 
     better: float

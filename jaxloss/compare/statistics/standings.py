@@ -198,8 +198,8 @@ def analyse_levels(
         margin: As for `analyse`.
     """
     # A difference to the reference at another temperature counts only after that to the reference,
-    # as a claim on new data counts only after that on this data: tests in a fixed order need no
-    # correction for one another (Maurer, Hothorn & Lehmacher 1995).
+    # as a claim on new data counts only after that on this data. Hypotheses that are tested in a
+    # fixed order, each at the same level and only after those before it, need no correction.
     count = sum(distinct(set(level.scores) - {reference}) for level in levels)
     test = PairedTest(metric.higher, max(count, 1), overlap)
     rankings = tuple(_ranking(level, metric, reference, test, margin) for level in levels)

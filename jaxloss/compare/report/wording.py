@@ -7,8 +7,8 @@ from jaxloss.compare.report.quantities import NumberFormat, capital, listed, p_v
 from jaxloss.compare.statistics.estimates import Estimate
 from jaxloss.compare.statistics.scores import Measure
 from jaxloss.compare.statistics.standings import MORE, NO_MORE, OPEN, Analysis, Standing
-from jaxloss.compare.statistics.twins import TWINS
-from jaxloss.compare.sweep.results import Floats, Results
+from jaxloss.compare.statistics.twins import TWINS, gaps
+from jaxloss.compare.sweep.results import Results
 
 
 def verdict(standing: Standing) -> str:
@@ -66,38 +66,18 @@ def at(analysis: Analysis, level: int) -> str:
 
 def twins(results: Results, analysis: Analysis) -> list[str]:
     """A sentence on each pair of equivalent objectives: how far apart rounding has driven them."""
-    sentences, metric = [], results.plan.task.output.metric
+    sentences, metric, levels = [], results.plan.task.output.metric, range(len(analysis.levels))
     for (first, second), reason in TWINS.items():
-        one, other = _networks(results, first), _networks(results, second)
-        if one is not None and other is not None:
-            # The same rate for both: else the difference might be one of rates.
-            gaps = list(_gaps(analysis, first, one - other))
-            sentences.append(
-                f"{reason}. The two should tie; at the learning rate that was chosen for {first} "
-                f"they differ by {_by_level(analysis, metric, gaps)}, which is rounding."
-            )
+        if first in results.grids:
+            rates = [analysis.standing(first, level).rate_index for level in levels]
+            apart = gaps(results, (first, second), rates)
+            if apart is not None:
+                sentences.append(
+                    f"{reason}. The two should tie; at the learning rate that was chosen for "
+                    f"{first} they differ by {_by_level(analysis, metric, apart)}, which is "
+                    "rounding."
+                )
     return sentences
-
-
-def _networks(results: Results, name: str) -> Floats | None:
-    """Scores after training, [noise, rate, seed], of a contender or a variant of the control."""
-    if name in results.grids:
-        grid = results.grids[name].test
-        return grid[0, ..., -1] if len(grid) == 1 else None
-    control = results.plan.lineup.control
-    if control is None or name != f"{results.plan.lineup.reference}(temperature=0.5)":
-        return None
-    temperatures = [
-        v.hyperparameters.get("temperature") for v in results.plan.lineup[control].variants
-    ]
-    scores = results.grids[control].test[..., -1]
-    return scores[temperatures.index(0.5)] if 0.5 in temperatures else None
-
-
-def _gaps(analysis: Analysis, first: str, differences: Floats) -> Iterator[Estimate]:
-    """The mean differences for each level of noise, at the rate that was chosen for the first."""
-    for level, at_level in enumerate(differences):
-        yield Estimate.of(at_level[analysis.standing(first, level).rate_index])
 
 
 def _summary(analysis: Analysis, form: NumberFormat, level: int) -> str:
@@ -160,20 +140,20 @@ def _explained(analysis: Analysis, level: int) -> Iterator[str]:
 
 
 def _floor(analysis: Analysis) -> Iterator[str]:
-    gaps = [floor.difference for floor in analysis.floor if floor]
-    if gaps:
+    apart = [floor.difference for floor in analysis.floor if floor]
+    if apart:
         yield (
             f"{analysis.reference} repeated with batches in reverse order differs by "
-            f"{_by_level(analysis, analysis.metric, gaps)}: rounding alone does that."
+            f"{_by_level(analysis, analysis.metric, apart)}: rounding alone does that."
         )
 
 
-def _by_level(analysis: Analysis, metric: Measure, gaps: Sequence[Estimate]) -> str:
+def _by_level(analysis: Analysis, metric: Measure, apart: Sequence[Estimate]) -> str:
     """Differences at each level of noise, each with digits of its own, as it may be very small."""
     return listed(
         f"{NumberFormat.of(metric, [gap]).estimate(gap, signed=True)} {metric.unit}".rstrip()
         + f" {at(analysis, level)}".rstrip()
-        for level, gap in enumerate(gaps)
+        for level, gap in enumerate(apart)
     )
 
 

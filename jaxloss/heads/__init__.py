@@ -6,7 +6,6 @@ are made, reduced to their losses, and dropped.
 
 from jaxloss.heads.distillation import DistillationHead as DistillationHead
 from jaxloss.heads.distillation import distillation_head as distillation_head
-from jaxloss.heads.linear import LinearHead as LinearHead
 from jaxloss.heads.linear import linear_head as linear_head
 from jaxloss.heads.linear import tied_head as tied_head
 from jaxloss.heads.loss import HeadLoss as HeadLoss

@@ -16,6 +16,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
+from jaxloss.core.reduction import weigh
 from jaxloss.heads.affine import (
     Affine,
     add_weight_gradient,
@@ -23,6 +24,7 @@ from jaxloss.heads.affine import (
     bias_gradient,
     rows_gradient,
 )
+from jaxloss.kernels.blocks import sum_by_blocks
 from jaxloss.kernels.chunking import (
     Blocks,
     PyTree,
@@ -32,7 +34,7 @@ from jaxloss.kernels.chunking import (
     count_of,
     rematerialized,
 )
-from jaxloss.numerics import computing_dtype, zero_if_weightless
+from jaxloss.numerics import computing_dtype
 from jaxloss.numerics.active import activity, none_active, only, with_active
 from jaxloss.numerics.shard_map_axes import Axes, axes_of, sum_but_over, vary
 
@@ -168,22 +170,23 @@ class FusedChunkedLoss:
         Those in the operands of the logits follow from that in the logits by products.
         """
         logits = tuple(head.logits(tied=self.tied) for head in inputs.heads)
-        arguments = logits, inputs.others, inputs.hyper
-        differentiated = tuple(map(any, active.heads)), active.others, active.hyper
-        factors = jnp.where(inputs.counted, inputs.weights, 0)
+        arguments = logits, inputs.others, inputs.hyper, inputs.weights
+        wanted = tuple(map(any, active.heads)), active.others, active.hyper, active.weights
 
-        def total(of_active: PyTree) -> tuple[Array, Array]:
-            values = self.values(*with_active(of_active, arguments))
-            return jnp.sum(values * factors), values
+        def of_tokens(examples: PyTree, hyper: PyTree) -> Array:
+            logits, others, weights, counted = examples
+            return weigh(self.values(logits, others, hyper), weights, counted)
 
-        gradients, values = jax.grad(total, has_aux=True)(only(differentiated, arguments))
+        def total(of_active: PyTree) -> Array:
+            logits, others, hyper, weights = with_active(of_active, arguments)
+            examples = logits, others, weights, inputs.counted
+            return sum_by_blocks(of_tokens, inputs.counted.shape, examples, hyper, None)
+
+        value, gradients = jax.value_and_grad(total)(only(wanted, arguments))
         # Narrow already here: no kernel of a GPU reaches across the condition around this.
         heads = zip(active.heads, inputs.heads, gradients[0], strict=True)
         of_logits = tuple(starmap(_factor_and_bias_gradient, heads))
-        # The gradient in a weight is the value, which is therefore 0 where it is masked.
-        finite = zero_if_weightless(inputs.weights, jnp.where(inputs.counted, values, 0))
-        value = jnp.sum(finite * inputs.weights)
-        return value, (of_logits, *gradients[1:], finite if active.weights else None)
+        return value, (of_logits, *gradients[1:])
 
     def _add(self, sums: PyTree, wanted: Affine, head: Affine, of_logits: PyTree) -> PyTree:
         """The gradients in weight and bias, if wanted, plus those of these tokens."""

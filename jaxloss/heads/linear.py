@@ -1,60 +1,20 @@
 """A loss of one linear head, with a weight of its own or tied to an embedding."""
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
-import jax.numpy as jnp
 from jax import Array
 
 from jaxloss.core.derive import derive
 from jaxloss.core.facts import Facts
 from jaxloss.core.loss import Loss
-from jaxloss.heads.fused import HeadInputs
 from jaxloss.heads.loss import ChunkPolicy, HeadLoss, HeadSignature, head_arrays, others_of
-from jaxloss.heads.online_softmax import Tile
-from jaxloss.losses.classification.cross_entropy import softmax_cross_entropy_with_integer_labels
-from jaxloss.numerics import poison, weighted
-
-
-class LinearHead(HeadLoss):
-    """A loss over classes of the logits that a linear map makes, some tokens at a time."""
-
-    def __init__(self, *plan: Any, loss: Loss[...], chunk_policy: ChunkPolicy) -> None:
-        """Store the loss of the logits, beside what every head has."""
-        self.loss = loss
-        super().__init__(*plan, chunk_policy=chunk_policy)
-
-    def _sum(self, inputs: HeadInputs) -> Array:
-        if self._tile(inputs) is None:
-            return super()._sum(inputs)
-        values = jnp.where(inputs.counted, self._each(inputs), 0)
-        return jnp.sum(weighted(inputs.weights, values))
-
-    def _each(self, inputs: HeadInputs) -> Array:
-        if (tile := self._tile(inputs)) is None:
-            return super()._each(inputs)
-        (head,), (labels,), hyper = inputs.heads, inputs.others, self._checked(inputs.hyper)
-        return tile.cross_entropies(head, labels, hyper, tied=self.signature.tied)
-
-    def _tile(self, inputs: HeadInputs) -> Tile | None:
-        """The tile, where whole rows of logits are too wide and the loss has an online form."""
-        online = self.loss is softmax_cross_entropy_with_integer_labels
-        return self.chunk_policy.tile(inputs.heads) if online else None
-
-    def _checked(self, hyper: Mapping[str, Array]) -> dict[str, Array]:
-        """The hyper-parameters, NaN where they are outside their domains."""
-        domains = self.loss.signature.hyperparameters
-        return {
-            name: poison(value, jnp.all(domains[name].domain.contains(value)))
-            for name, value in hyper.items()
-            if value is not None
-        }
 
 
 def linear_head(
     loss: Loss[...], *, tokens: int | None = None, memory: int | None = None
-) -> LinearHead:
+) -> HeadLoss:
     """Make a loss of a linear head from a loss of its logits, which are never held all at once.
 
         loss(h W + b, ...),   h = hidden,   W = weight,   b = bias
@@ -72,10 +32,8 @@ def linear_head(
         tokens: How many tokens are processed at once, >= 1.
         memory: How many bytes the logits and their gradient may take at once, >= 1, in place of
             `tokens`. By default on a CPU 180 MB, or half of what the gradient of the weight takes
-            if that is more; elsewhere what 4096 tokens take, up to 4.3 GB. Where few tokens are too
-            wide,
-            `softmax_cross_entropy_with_integer_labels` goes through some classes at a time too, at
-            one product more and a copy of the weight; other losses see one token at least.
+            if that is more; elsewhere what 4096 tokens take, up to 4.3 GB. One token is there at
+            least; with few, the weight is read for short products, which take longer.
 
     Returns:
         A loss of `hidden`, shape `[..., features]`, `weight`, shape `[features, classes]`, `bias`,
@@ -115,9 +73,7 @@ def linear_head(
     return _head(linear_head, loss, ChunkPolicy(tokens, memory), tied=False)
 
 
-def tied_head(
-    loss: Loss[...], *, tokens: int | None = None, memory: int | None = None
-) -> LinearHead:
+def tied_head(loss: Loss[...], *, tokens: int | None = None, memory: int | None = None) -> HeadLoss:
     """Make a loss of a linear head whose weight is that of an embedding.
 
         loss(h Wᵀ + b, ...),   h = hidden,   W = weight,   b = bias
@@ -158,8 +114,8 @@ def tied_head(
 
 
 def _head(
-    maker: Callable[..., LinearHead], loss: Loss[...], chunk_policy: ChunkPolicy, *, tied: bool
-) -> LinearHead:
+    maker: Callable[..., HeadLoss], loss: Loss[...], chunk_policy: ChunkPolicy, *, tied: bool
+) -> HeadLoss:
     """The loss with the other arrays, the hyper-parameters, and the convexity of that of logits."""
     arrays = head_arrays(tied=tied) | others_of(maker.__name__, loss)
     signature = loss.signature
@@ -176,7 +132,7 @@ def _head(
         signature=HeadSignature(
             signature.name, arrays, signature.hyperparameters, heads=1, tied=tied
         ),
-        kind=functools.partial(LinearHead, loss=loss, chunk_policy=chunk_policy),
+        kind=functools.partial(HeadLoss, chunk_policy=chunk_policy),
         options=chunk_policy.as_options(),
     )
 

@@ -17,14 +17,13 @@ from jaxloss.core.loss import Loss
 from jaxloss.core.signature import Signature
 from jaxloss.heads.affine import Affine
 from jaxloss.heads.fused import FusedChunkedLoss, HeadInputs
-from jaxloss.heads.online_softmax import Tile
-from jaxloss.kernels.chunking import BUFFERS, PyTree, Sizes, map_by_chunks, tokens_at_once
+from jaxloss.kernels.chunking import PyTree, Sizes, map_by_chunks, tokens_at_once
 from jaxloss.numerics import computing_dtype, divide
 from jaxloss.numerics.broadcasting import broadcast_prefix
+from jaxloss.numerics.sizes import is_known
 
 _ARRAYS = 3  # of a head: hidden, weight, bias
-_FEWEST = 64  # tokens of a chunk; with fewer, the whole weight is read for few products
-_TILE = 256  # tokens of a tile, of which all classes are not there at once
+_SHORT = 128  # tokens, of which halves would be short products
 
 
 @dataclass(frozen=True)
@@ -57,14 +56,13 @@ class ChunkPolicy:
         features = max(head.rows.shape[-1] for head in heads)
         classes = sum(sizes) // max(features, 1)
         itemsize = computing_dtype(*heads[0]).itemsize
-        return tokens_at_once(classes, features, itemsize, self.memory)
-
-    def tile(self, heads: Sequence[Affine]) -> Tile | None:
-        """Tokens and classes at once, if too few tokens of all classes fit into the memory."""
-        if self.memory is None or self.at_once(heads).cpu >= _FEWEST:
-            return None
-        itemsize = computing_dtype(*heads[0]).itemsize
-        return Tile(_TILE, max(1, self.memory // (BUFFERS * itemsize * _TILE)))
+        fitting = tokens_at_once(classes, features, itemsize, self.memory)
+        tokens = heads[0].rows.shape[0]
+        if not is_known(tokens) or tokens < _SHORT:
+            return fitting
+        # In two chunks at least on a CPU, where a part of the product that is added to the gradient
+        # of the weight is held too: beside all logits that would be more than without chunks.
+        return fitting._replace(cpu=min(fitting.cpu, -(-tokens // 2)))
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from jaxloss.core.axes import refuse_misfits
-from jaxloss.heads.linear import LinearHead, linear_head
-from jaxloss.heads.loss import map_logits
+from jaxloss.heads.linear import linear_head
+from jaxloss.heads.loss import HeadLoss, map_logits
 from jaxloss.losses.classification.cross_entropy import softmax_cross_entropy_with_integer_labels
 from jaxloss.numerics import as_argument, divide_by_temperature, log_softmax, poison, weighted
 
@@ -97,7 +97,7 @@ _CROSS_ENTROPY = softmax_cross_entropy_with_integer_labels
 
 @functools.partial(jax.jit, static_argnums=0)
 def _compiled(
-    head: LinearHead, arrays: Sequence[Array], temperature: Array, where: Array | None
+    head: HeadLoss, arrays: Sequence[Array], temperature: Array, where: Array | None
 ) -> TokenLogProbabilities:
     refuse_misfits(head.__name__, head.signature.arrays, arrays)
 

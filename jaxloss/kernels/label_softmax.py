@@ -45,15 +45,17 @@ def _apart(logits: Array, labels: Array) -> Parts:
 @jax.custom_jvp
 def _exponentials(logits: Array, labels: Array) -> tuple[Array, Array, Array]:
     """exp(logit - shift), 0 for the label; the log of their sum, -inf if that is 0; the shift."""
+    # Differentiable as it is too: where a loop is differentiated twice, JAX passes the rule by.
     powers = _cleared(jnp.exp(logits), labels)
     total = jnp.sum(powers, axis=-1)
-    # A loop and no condition: of what it begins with, it makes no copy.
-    powers, total, shift, _ = lax.while_loop(
-        lambda carry: ~carry[-1],
-        lambda _: (*_shifted(logits, labels), jnp.ones((), bool)),
-        (powers, total, jnp.zeros_like(total), _is_safe(total)),
+    powers, total, shift = lax.cond(
+        _is_safe(total),
+        lambda powers, total: (powers, total, jnp.zeros_like(total)),
+        lambda *_: _shifted(logits, labels),
+        *(powers, total),
     )
-    return powers, jnp.log(total), shift
+    empty = total == 0
+    return powers, jnp.where(empty, -jnp.inf, jnp.log(jnp.where(empty, 1, total))), shift
 
 
 @_exponentials.defjvp
@@ -75,7 +77,7 @@ def _is_safe(total: Array) -> Array:
 
 def _shifted(logits: Array, labels: Array) -> tuple[Array, Array, Array]:
     """The exponentials, their sum, and the largest logit but the label's as the shift."""
-    top = jnp.max(_cleared(logits, labels, -jnp.inf), axis=-1)
+    top = lax.stop_gradient(jnp.max(_cleared(logits, labels, -jnp.inf), axis=-1))
     shift = jnp.where(top == -jnp.inf, 0, top)
     # Finite where both are +inf: then alone this is not lost in a sum of exponentials.
     finite = jnp.minimum(shift, -lowest(logits))[..., None]

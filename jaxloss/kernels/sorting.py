@@ -1,4 +1,4 @@
-"""Sorting: the order of the entries of an array, by keys or, on a CPU, by one integer each."""
+"""Sorting: the order of the entries of an array, by keys, or on CPUs and GPUs by one integer."""
 
 import jax
 import jax.numpy as jnp
@@ -21,7 +21,7 @@ def descending_order(x: Array, behind: Array | None = None) -> Array:
     if x.dtype != jnp.float32:
         return _order_by_keys(x, behind)
     order: Array = jax.lax.platform_dependent(
-        x, behind, cpu=_order_by_words, default=_order_by_keys
+        x, behind, cpu=_order_by_words, cuda=_order_by_words, default=_order_by_keys
     )
     return order
 
@@ -32,7 +32,11 @@ def _order_by_keys(x: Array, behind: Array) -> Array:
 
 
 def _order_by_words(x: Array, behind: Array) -> Array:
-    """As one 64-bit integer each: a CPU sorts several operands, or floats, far slower."""
+    """As one 64-bit integer each: a CPU sorts several operands, or floats, far slower.
+
+    On NVIDIA GPUs, XLA sorts single operands by CUB's radix sort (`SortRewriter`), which it has no
+    use for with the two keys of the other way.
+    """
     # The bits of positive floats (IEEE 754), read as integers, have the order of the floats; those
     # of negative ones, without the sign, the reverse order. So inverted positive and unsigned
     # negative bits sort in descending order; -0 is made 0 first. They are the upper half of a word.

@@ -240,9 +240,12 @@ def class_cross_entropies(logits: Array, parts: Parts) -> tuple[Array, Array]:
     """
     share, valid = 1 / logits.shape[-1], logits != -jnp.inf
     finite = jnp.minimum(logits, -lowest(logits)) - parts.shift[..., None]
-    top = jnp.maximum(parts.normaliser, lowest(logits))[..., None]
-    each = jnp.where(valid, share * (top - finite), 0)
-    return jnp.sum(each, axis=-1), jnp.sum(valid, axis=-1, dtype=logits.dtype) * share
+    # The logits are summed less the shift, beside their exponentials, and not less the normaliser,
+    # which would take a pass of its own. The mean of -log p is at least about the normaliser, so
+    # that nothing cancels.
+    excess = jnp.sum(jnp.where(valid, share * finite, 0), axis=-1)
+    count = jnp.sum(valid, axis=-1, dtype=logits.dtype) * share
+    return jnp.maximum(parts.normaliser, lowest(logits)) * count - excess, count
 
 
 def _evenly(logits: Array) -> Array:

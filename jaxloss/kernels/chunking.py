@@ -118,11 +118,9 @@ def cond_but_on_tpu(
     There a condition keeps what is around it from fusing: a head of 8192 x 128256 logits takes a
     fifth longer by the compiler's estimate (`jaxloss bench --programs v5e`).
     """
-    return jax.lax.platform_dependent(
-        *operands,
-        tpu=function,
-        default=lambda *operands: jax.lax.cond(condition, function, otherwise, *operands),
-    )
+    # Of a condition that is a constant, XLA keeps the branch.
+    decided = jax.lax.platform_dependent(condition, tpu=jnp.ones_like, default=lambda x: x)
+    return jax.lax.cond(decided, function, otherwise, *operands)
 
 
 def map_by_chunks(

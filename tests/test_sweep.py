@@ -251,7 +251,8 @@ def test_trials_differ_in_nothing_but_seed_and_noise():
     clean, noisy = np.moveaxis(drawn.targets.validation, 1, 0)
     assert (clean != noisy).mean() == pytest.approx(0.4, abs=2e-3)
     assert drawn.targets.test.shape == (2, 360)  # always clean
-    for first, second in (drawn.inputs.training, drawn.order, drawn.seed):
+    weights = drawn.weights.parameters[0].weights
+    for first, second in (drawn.inputs.training, drawn.order, weights, drawn.seed):
         assert not np.array_equal(first, second)
 
 
@@ -295,9 +296,7 @@ def test_there_is_a_row_for_each_network_and_it_is_the_array(plan, results):
 def test_a_network_is_what_a_plain_loop_trains(plan, results):
     """The vmapped, switched program against optax in a Python loop."""
     data = jax.tree.map(lambda x: jnp.asarray(x[0]), trials(plan))
-    start, _ = jax.random.split(jax.random.key(data.seed))
-    parameters = SMALL.model.initial(start, data.inputs.training).parameters
-    optimizer = optax.adam(1e-2)
+    parameters, optimizer = data.weights.parameters, optax.adam(1e-2)
     moments = optimizer.init(parameters)
     apply = SMALL.model.apply
     loss = lambda p, i: jl.expectation(

@@ -3,7 +3,7 @@
 import functools
 import logging
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -17,26 +17,9 @@ from jaxloss.compare.sweep.criteria import Criteria, Selector
 from jaxloss.compare.sweep.plan import Plan
 from jaxloss.compare.sweep.training import Measured, train
 from jaxloss.compare.sweep.trials import Trial, trials
-from jaxloss.compare.tasks.task import DataSplit
-
-# How a function of one network becomes one of several, whose arrays have a further axis in front.
-Mapper = Callable[[Callable[[Any], Any]], Callable[[Any], Any]]
 
 _LOG = logging.getLogger(__name__)
 _TOO_LARGE = "%d of the %d networks of an objective train at a time, as memory has no room for all"
-
-
-def _in_turn(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    return functools.partial(jax.lax.map, function)
-
-
-def _unrolled(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    """The values are constants of the program, which is as many times as long."""
-
-    def each(values: Iterable[Any]) -> Any:
-        return jax.tree.map(lambda *one: jnp.stack(one), *map(function, values))
-
-    return each
 
 
 @dataclass(frozen=True)
@@ -59,6 +42,11 @@ class Layout:
         return -(-min(fitting, self.plan.seeds) // count) * count
 
     @property
+    def rates(self) -> Any:
+        """The learning rates, an argument of the program: constants take longer to compile."""
+        return np.asarray(self.plan.rates, np.float32)
+
+    @property
     def workers(self) -> int:
         """The number of objectives that are trained at the same time, each by a thread.
 
@@ -69,27 +57,35 @@ class Layout:
         alone = jax.device_count() == 1 and jax.default_backend() == "cpu"
         return (os.cpu_count() or 1) if alone and self.at_once >= self.plan.cells else 1
 
-    def train(self, criteria: Criteria, selector: Selector, stacked: Trial) -> Measured:
+    def train(
+        self, criteria: Criteria, selector: Selector, rates: Array, stacked: Trial
+    ) -> Measured:
         """Train the networks of one objective, [seed, level, rate]."""
-        # The loop over rates is inside of that over levels, and this inside of that over seeds, so
-        # that inputs, which differ by the seed alone, are in memory once for each seed.
-        task, rates = self.plan.task, np.asarray(self.plan.rates, np.float32)
-        criterion, each_level = criteria.at(selector), self._mapper(self.plan.networks_per_seed)
-        each_rate = self._mapper(len(rates)) if task.optimizer.traceable else _unrolled
+        # Levels and rates are one axis: of three, a program took twice as long to compile as of two
+        # (jax 0.10.2, 2 cores). Inputs, which differ by the seed alone, are in memory once for it.
+        task, levels = self.plan.task, jnp.arange(len(self.plan.noise))
+        one = functools.partial(train, task, criteria.at(selector), selector.reverse)
 
         def of_seed(trial: Trial) -> Any:
-            def of_level(noisy: tuple[Array, Array]) -> Any:
-                at_level = trial._replace(targets=DataSplit(*noisy, trial.targets.test))
-                one = functools.partial(train, task, criterion, selector.reverse, at_level)
-                return each_rate(one)(rates)
+            if task.optimizer.traceable:
+                grid = (x.ravel() for x in jnp.meshgrid(levels, rates, indexing="ij"))
+                flat = self._each(lambda cell: one(trial, *cell), tuple(grid))
+                return jax.tree.map(lambda x: x.reshape(len(levels), -1, *x.shape[1:]), flat)
+            # Each rate is a constant of a part of the program of its own.
+            by_rate = [
+                self._each(functools.partial(one, trial, rate=r), levels) for r in self.rates
+            ]
+            return jax.tree.map(lambda *parts: jnp.stack(parts, axis=1), *by_rate)
 
-            return each_level(of_level)(trial.targets[:2])
-
-        measured: Measured = each_level(of_seed)(stacked)
+        whole = self.at_once >= self.plan.networks_per_seed
+        measured: Measured = jax.vmap(of_seed)(stacked) if whole else jax.lax.map(of_seed, stacked)
         return measured
 
-    def _mapper(self, networks: int) -> Mapper:
-        return jax.vmap if networks <= self.at_once else _in_turn
+    def _each(self, function: Callable[[Any], Any], cells: Any) -> Any:
+        """Train the networks of several cells of the grid, as many at once as may be."""
+        if self.at_once >= len(jax.tree.leaves(cells)[0]):
+            return jax.vmap(function)(cells)
+        return jax.lax.map(function, cells, batch_size=self.at_once if self.at_once > 1 else None)
 
 
 @dataclass(frozen=True)
@@ -99,12 +95,12 @@ class CompiledSweep:
     Attributes:
         layout: Which networks it trains at the same time.
         criteria: The objectives that it can train on.
-        program: The program, of a selector and of stacked trials on the devices.
+        program: The program, of a selector, rates and stacked trials on the devices.
     """
 
     layout: Layout
     criteria: Criteria
-    program: Callable[[Selector, Trial], Measured]
+    program: Callable[[Selector, Array, Trial], Measured]
 
     @classmethod
     def compiled(cls, plan: Plan) -> Self:
@@ -131,8 +127,9 @@ class CompiledSweep:
 
     def run(self, index: int, loaded: Trial, *, reverse: bool = False) -> Measured:
         """Train the networks of the objective with this index, [seed, level, rate]."""
-        selector = devices.put(self.criteria.selector(index, reverse=reverse), devices.replicated())
-        measured: Measured = jax.tree.map(np.asarray, self.program(selector, loaded))
+        selected = self.criteria.selector(index, reverse=reverse), self.layout.rates
+        selector, rates = devices.put(selected, devices.replicated())
+        measured: Measured = jax.tree.map(np.asarray, self.program(selector, rates, loaded))
         return measured
 
     @classmethod
@@ -144,7 +141,7 @@ class CompiledSweep:
         sweep = jax.shard_map(
             functools.partial(layout.train, criteria),
             mesh=apart.mesh,
-            in_specs=(everywhere.spec, apart.spec),
+            in_specs=(everywhere.spec, everywhere.spec, apart.spec),
             out_specs=apart.spec,
             check_vma=False,
         )
@@ -153,10 +150,11 @@ class CompiledSweep:
             lambda x: jax.ShapeDtypeStruct((layout.seeds, *x.shape[1:]), x.dtype, sharding=apart),
             one,
         )
-        selector = devices.put(criteria.selector(0, reverse=False), everywhere)
+        first = criteria.selector(0, reverse=False), layout.rates
+        selected = devices.put(first, everywhere)
         # Compiled before the threads of `run` start, which would otherwise each compile it. Results
         # are put on every device: each process then reads them without further communication.
-        program = jax.jit(sweep, out_shardings=everywhere).lower(selector, stacked).compile()
+        program = jax.jit(sweep, out_shardings=everywhere).lower(*selected, stacked).compile()
         sizes = program.memory_analysis()
         fields = ("argument_size_in_bytes", "output_size_in_bytes", "temp_size_in_bytes")
         used = sum(getattr(sizes, name, 0) for name in fields)

@@ -33,7 +33,12 @@ class Measured(NamedTuple):
 
 
 def train(
-    task: Task, criterion: Criterion, reverse: Array, trial: Trial, rate: Array | float
+    task: Task,
+    criterion: Criterion,
+    reverse: Array,
+    trial: Trial,
+    level: Array,
+    rate: Array | float,
 ) -> Measured:
     """Train a network, and test it after each epoch.
 
@@ -41,22 +46,23 @@ def train(
         task: The task.
         criterion: The objective.
         reverse: Whether batches are taken in reverse order.
-        trial: The trial, with the targets of one level of noise.
+        trial: The trial.
+        level: The index of the level of noise.
         rate: The learning rate.
     """
     model, optimizer, output = task.model, task.optimizer(rate), task.output
     inputs, targets = trial.inputs, trial.targets
-    start, drawn = jax.random.split(jax.random.key(trial.seed))
 
     def step(learner: Learner, batch: tuple[Array, Array]) -> tuple[Learner, None]:
-        (weights, moments), (index, key) = learner, batch
+        (weights, moments), (index, number) = learner, batch
+        key = jax.random.fold_in(jax.random.key(trial.seed), number)
         # The replicate takes each batch backwards: sums over a batch are then rounded otherwise.
         index = jnp.where(reverse, index[::-1], index)
 
         def value(parameters: Any) -> tuple[Array, Any]:
             now = weights._replace(parameters=parameters)
             predictions, state = model.train(now, inputs.training[index], key)
-            return criterion(predictions, targets.training[index]), state
+            return criterion(predictions, targets.training[level, index]), state
 
         (loss, state), gradients = jax.value_and_grad(value, has_aux=True)(weights.parameters)
         updates, moments = optimizer.update(gradients, moments, weights.parameters, value=loss)
@@ -66,13 +72,13 @@ def train(
         learner, _ = jax.lax.scan(step, learner, batches)
         return learner, output.metric(_predictions(model, learner[0], inputs.test), targets.test)
 
-    weights = model.initial(start, inputs.training[: task.batch])
-    learner = weights, optimizer.init(weights.parameters)
-    batches = trial.order, jax.random.split(drawn, trial.order.shape[:2])
+    learner = trial.weights, optimizer.init(trial.weights.parameters)
+    epochs, steps, _ = trial.order.shape
+    batches = trial.order, jnp.arange(epochs * steps).reshape(epochs, steps)
     (weights, _), curve = jax.lax.scan(epoch, learner, batches)
     validation, test = (_predictions(model, weights, part) for part in inputs[1:])
     return Measured(
-        output.metric(validation, targets.validation),
+        output.metric(validation, targets.validation[level]),
         curve,
         {metric.name: metric(test, targets.test) for metric in output.metrics},
     )

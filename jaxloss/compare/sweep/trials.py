@@ -4,14 +4,17 @@ Data and initial weights vary results markedly (Bouthillier et al. 2021, arXiv:2
 of this variance that two losses have in common on the same trial is not in their difference.
 """
 
-from collections.abc import Iterable
+import functools
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 
+from jaxloss.compare.quick_jit import quick_jit
 from jaxloss.compare.sweep.plan import Plan
 from jaxloss.compare.tasks import sampling
+from jaxloss.compare.tasks.models import Model, Weights
 from jaxloss.compare.tasks.task import DataSplit, Task
 
 
@@ -23,12 +26,14 @@ class Trial(NamedTuple):
         targets: The training and the validation part [level, example, ...]; the test part, which is
             always clean, [example, ...].
         order: The indices of the training examples of each batch, [epoch, step, example].
-        seed: The seed of the initial weights, and of what else a model draws.
+        weights: The initial weights of the model.
+        seed: The seed of what the model draws in training.
     """
 
     inputs: DataSplit
     targets: DataSplit
     order: Any
+    weights: Weights
     seed: Any
 
 
@@ -42,8 +47,10 @@ def trials(plan: Plan, seeds: Iterable[int] | None = None) -> Trial:
 def _of_seed(plan: Plan, seed: int) -> Trial:
     # Independent streams for data, weights, batches and noise: one more number drawn for the one
     # does not change the others.
-    task, (data_stream, weights, batches, *noise) = plan.task, np.random.default_rng(seed).spawn(5)
+    task, (data_stream, model, batches, *noise) = plan.task, np.random.default_rng(seed).spawn(5)
     data = task.draw(data_stream)
+    start, later = model.integers(2**32, size=2, dtype=np.uint32)
+    weights = _initial(task.model)(start, data.inputs.training[: task.batch])
     training, validation = (
         _noisy(task, part, plan.noise, int(stream.integers(2**63)))
         for part, stream in zip(data.targets[:2], noise, strict=True)
@@ -52,8 +59,19 @@ def _of_seed(plan: Plan, seed: int) -> Trial:
         data.inputs,
         DataSplit(training, validation, data.targets.test),
         sampling.batches(data.eligible, task.batch, plan.epochs, batches),
-        np.uint32(weights.integers(2**32)),
+        jax.tree.map(np.asarray, weights),
+        later,
     )
+
+
+@functools.lru_cache(maxsize=1)
+def _initial(model: Model) -> Callable[[Any, Any], Weights]:
+    """The initial weights of a model, for a seed and inputs.
+
+    In a program of their own, which need not be fast: as a part of that of the training, random
+    numbers took as long to compile as all the rest (10 s of 20, 2 cores, jax 0.10.2).
+    """
+    return quick_jit(lambda seed, inputs: model.initial(jax.random.key(seed), inputs))
 
 
 def _noisy(task: Task, targets: Any, levels: Iterable[float], seed: int) -> Any:

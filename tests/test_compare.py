@@ -283,9 +283,9 @@ def test_two_runs_give_the_same_rows_and_json_is_all_that_is_printed(written, tm
 
 @pytest.mark.slow
 def test_resuming_another_run_is_refused(written, capsys):
-    other = ["compare", *FEW, "--seeds", "3", "--resume", "--out", str(written[0])]
+    other = ["compare", *FEW, "--epochs", "3", "--resume", "--out", str(written[0])]
     assert main(other) == 2
-    assert "another run: its seeds differs" in capsys.readouterr().err
+    assert "another run: its epochs differs" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -508,10 +508,12 @@ def test_a_folder_without_images_of_two_classes_says_so(pictures, tmp_path):
 # What cannot be had.
 
 GOOD = b"x\ty\n" + b"".join(b"%d\t%d\n" % (i, i * i) for i in range(30))
-PARQUET = io.BytesIO()
-pd.DataFrame({"x": range(30), "y": range(30)}).to_parquet(PARQUET)
-NESTED = io.BytesIO()
-pd.DataFrame({"x": [[1, 2]] * 30, "y": range(30)}).to_parquet(NESTED)
+
+
+def parquet(x=range(30)):
+    return pd.DataFrame({"x": x, "y": range(30)}).to_parquet()
+
+
 NPY = io.BytesIO()
 np.save(NPY, np.zeros((30, 3)))
 CUBE = io.BytesIO()
@@ -533,14 +535,18 @@ MALFORMED = [
     ("mine.csv.gz", gzip.compress(b""), "mine.csv.gz is empty"),
     ("mine.csv.gz", gzip.compress(GOOD + b"\xff\t1\n"), "UTF-8: .*, in line 32; save it"),
     ("mine.csv.gz", gzip.compress(GOOD + b"9\n"), "mine.csv.gz, line 32: 1 fields"),
-    ("mine.parquet.gz", gzip.compress(PARQUET.getvalue()), "is needed, not 'mine.parquet.gz'"),
+    ("mine.parquet.gz", gzip.compress(GOOD), "is needed, not 'mine.parquet.gz'"),
     ("mine.gz", gzip.compress(GOOD), "is needed, not 'mine.gz'"),
     ("mine", GOOD, "is needed, not 'mine'"),
     ("mine.parquet", b"", "mine.parquet is no Parquet file that can be read"),
     ("mine.parquet", GOOD, "mine.parquet is no Parquet file that can be read"),
-    ("mine.parquet", PARQUET.getvalue()[:-30], "mine.parquet is no Parquet file"),
-    ("mine.parquet", PARQUET.getvalue()[:200], "mine.parquet is no Parquet file"),
-    ("mine.parquet", NESTED.getvalue(), "'x' in mine.parquet holds values of type ndarray"),
+    ("mine.parquet", lambda: parquet()[:-30], "mine.parquet is no Parquet file"),
+    ("mine.parquet", lambda: parquet()[:200], "mine.parquet is no Parquet file"),
+    (
+        "mine.parquet",
+        lambda: parquet([[1, 2]] * 30),
+        "'x' in mine.parquet holds values of type ndarray",
+    ),
     ("mine.jsonl", b"", "mine.jsonl is empty"),
     ("mine.jsonl", b"\n \n", "mine.jsonl is empty"),
     ("mine.jsonl", LINES + b"{", "mine.jsonl, line 31: this is no JSON object .*Expecting"),
@@ -565,6 +571,7 @@ MALFORMED = [
 
 @pytest.mark.parametrize(("name", "content", "says"), MALFORMED)
 def test_a_malformed_file_says_what_is_wrong_with_it(csv, name, content, says):
+    content = content() if callable(content) else content
     with pytest.raises(ValueError, match=says):
         table(csv(content, name), "y")
 

@@ -91,7 +91,7 @@ def test_the_decision_says_where_the_loss_is_worse_and_names_two_losses():
     second = table(BASE | {"a": shifted(-0.02), "b": shifted(0.04)}, setting="large")
     assert decision(pd.concat([first, second])) == (
         "Use b: +4.00 points of score at large, P(better) > 0.99; "
-        "use a: +3.00 points of score at small, P(better) > 0.99; "
+        "use a: +3.00 points at small, P(better) > 0.99; "
         "at large a is worse by 2.00 points."
     )
 
@@ -101,7 +101,7 @@ def test_the_decision_says_where_the_loss_is_worse_and_names_two_losses():
     [
         (
             {"a": shifted(0.005, 14)},
-            r"none is shown to be better, likeliest a \(\+0\.\d\d points .*\)",
+            r"none is shown to be better, likeliest a \(\+0\.\d\d points, .*\)",
         ),
         ({"a": shifted(-0.003, 14)}, "no other objective is likely to be better"),
         ({"a": shifted(0.001)}, "nothing beats cross_entropy by 0.5 points"),
@@ -118,6 +118,14 @@ def test_the_decision_says_where_the_loss_is_worse_and_names_two_losses():
 def test_without_a_better_loss_the_reference_stays(others, expected):
     keep = "" if "failed" in expected else "Keep cross_entropy: "
     assert re.fullmatch(rf"{keep}{expected}\.", decision(table(BASE | others)))
+
+
+def test_a_loss_that_is_best_at_two_levels_is_named_once():
+    levels = [table(BASE | {"a": shifted(x)}, noise=x * 10) for x in (0.03, 0.05)]
+    assert decision(pd.concat(levels)) == (
+        "Use a: +5.00 points of score at 50 % noise, P(better) > 0.99 "
+        "and +3.00 points at 30 % noise, P(better) > 0.99."
+    )
 
 
 def test_lower_errors_are_better_with_a_margin_of_two_percent():

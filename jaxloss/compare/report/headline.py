@@ -40,8 +40,8 @@ def headline(analysis: Analysis) -> str:
     ]
     if better:
         return f"Use {'; use '.join(clauses.better(better))}{''.join(f'; {x}' for x in others)}."
-    keeps = any(each.use.to_reference is None for each in advice) and not by_ground[Ground.FAILED]
-    return f"{f'Keep {analysis.reference}: ' if keeps else ''}{'; '.join(others)}."
+    trained = not by_ground[Ground.REFERENCE_FAILED] and not by_ground[Ground.FAILED]
+    return f"{f'Keep {analysis.reference}: ' if trained else ''}{'; '.join(others)}."
 
 
 @dataclass(frozen=True)
@@ -58,12 +58,17 @@ class _Clauses:
 
     def better(self, advice: Iterable[Advice]) -> Iterator[str]:
         """Yield the recommended losses, each with its gain at every level where it is the best."""
-        by_name: dict[str, list[str]] = {}
+        by_name: dict[str, list[Advice]] = {}
         for each in advice:
-            known = setting(each.use)
-            name = f"{used_name(each.use)}{f' ({known})' if known else ''}"
-            by_name.setdefault(name, []).append(self._gain(each.use, each.level))
-        yield from (f"{name}: {' and '.join(gains)}" for name, gains in by_name.items())
+            by_name.setdefault(used_name(each.use), []).append(each)
+        what = f" of {self.form.metric.says}"
+        for name, several in by_name.items():
+            known = listed(dict.fromkeys(filter(None, (setting(each.use) for each in several))))
+            gains = []
+            for each in several:
+                gains.append(self._gain(each.use, f"{what} {at(self.analysis, each.level)}"))
+                what = ""  # the metric is named once
+            yield f"{name}{f' ({known})' if known else ''}: {' and '.join(gains)}"
 
     def worse(self, losses: Iterable[str]) -> Iterator[str]:
         """Yield where these losses are shown to be worse than the reference."""
@@ -83,7 +88,7 @@ class _Clauses:
             return f"{where}no other objective is likely to be better"
         return (
             f"{where}none is shown to be better, likeliest {used_name(likeliest)} "
-            f"({self._gain(likeliest, None)})"
+            f"({self._gain(likeliest)})"
         )
 
     def none_better(self, advice: Iterable[Advice]) -> Iterator[str]:
@@ -106,16 +111,16 @@ class _Clauses:
         """Where no loss trained."""
         return f"{self._where(advice.level)}every objective failed to train"
 
-    def _gain(self, standing: Standing, level: int | None) -> str:
+    def _gain(self, standing: Standing, where: str = "") -> str:
         """The difference to the reference with its probability, and what temperature explains."""
         compared = standing.to_reference
         if compared is None:
             return ""
-        where = "" if level is None else f" {at(self.analysis, level)}".rstrip()
+        explained = None if standing.rescaled else standing.temperature
         return (
-            f"{self.form.difference(compared.difference.mean)} of {self.form.metric.says}{where}, "
+            f"{self.form.difference(compared.difference.mean)}{where.rstrip()}, "
             f"P(better) {probability(compared.probabilities.better)}"
-            + _TEMPERATURE.get(standing.temperature or "", "")
+            + _TEMPERATURE.get(explained or "", "")
         )
 
     def _where(self, level: int) -> str:

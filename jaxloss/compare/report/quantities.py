@@ -138,7 +138,7 @@ def hyperparameter_text(hyperparameters: Mapping[str, float]) -> str:
 
 def listed(words: Iterable[str]) -> str:
     """Enumerate words in a sentence."""
-    *others, last = words
+    *others, last = [*words] or [""]
     return f"{', '.join(others)} and {last}" if others else last
 
 

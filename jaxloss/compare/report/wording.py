@@ -160,9 +160,11 @@ def _by_level(analysis: Analysis, metric: Measure, apart: Sequence[Estimate]) ->
 def _resolution(analysis: Analysis, form: NumberFormat) -> Iterator[str]:
     """A sentence on the least difference that the run can show, and the seeds for the margin."""
     resolution, seeds = analysis.resolution, min(analysis.seeds)
-    least, wanted = resolution.least(seeds), min(ranking[0].margin for ranking in analysis.levels)
-    if not math.isfinite(least):
+    margins = [m for ranking in analysis.levels if math.isfinite(m := ranking[0].margin)]
+    least = resolution.least(seeds)
+    if not math.isfinite(least) or not margins:
         return
+    wanted = min(margins)
     enough = resolution.seeds(wanted)
     more = f"{enough:,} seeds" if enough else "more than 1,000 seeds"
     size = f"{analysis.metric.factor * wanted:.2g} {analysis.metric.unit}".rstrip()

@@ -90,8 +90,8 @@ def differences(analysis: Analysis) -> PageFigure:
     caption = (
         "Mean difference with its interval, corrected for all comparisons of this page. "
         f"Further {better} is better. Filled: shown to be better or worse, by more than a "
-        "temperature may do. Where differences are of very different sizes, the logarithmic scale "
-        "is linear about 0."
+        "temperature may do. The band is the margin. Where differences are of very different "
+        "sizes, the scale is logarithmic but for a part about 0."
     )
     return PageFigure(title, (_toggled("differences", title, draw),), caption)
 

@@ -13,6 +13,7 @@ from jaxloss.compare.report.figures.style import (
     LEVEL_COLOURS,
     MUTED,
     PAPER,
+    RULE,
     Ordinate,
     colour,
     tooltip,
@@ -51,6 +52,8 @@ def draw_differences(axes: Axes, analysis: Analysis, level: int) -> None:
         fill = colour(level) if claimed else PAPER
         mean = metric.factor * difference.mean
         axes.plot(mean, row, "o", color=colour(level), mfc=fill, ms=6, mew=1.4, gid=gid)
+    margin = metric.factor * ranking[0].margin
+    axes.axvspan(-margin, margin, color=RULE, lw=0, alpha=0.6, zorder=0)
     axes.axvline(0, color=MUTED, lw=1, zorder=0)
     axes.set(yticks=rows, yticklabels=names)
     axes.tick_params(axis="y", length=0, labelcolor=INK)

@@ -3,8 +3,8 @@
 import importlib.metadata
 import math
 import platform
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import jax
 
@@ -16,12 +16,11 @@ from jaxloss.compare.report.headline import headline
 from jaxloss.compare.report.quantities import (
     NOTHING,
     NumberFormat,
-    capital,
     hyperparameter_text,
     p_value,
-    percent,
     probability,
 )
+from jaxloss.compare.report.sections import Section, sections
 from jaxloss.compare.statistics.decision import decide
 from jaxloss.compare.statistics.standings import NO_MORE, OPEN, Analysis, Standing
 from jaxloss.compare.statistics.theory import TheoryPrediction
@@ -84,29 +83,11 @@ class Ranking:
 
 
 @dataclass(frozen=True)
-class Table:
-    """A table whose first column names the rows."""
-
-    title: str
-    headers: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-
-
-@dataclass(frozen=True)
-class Section:
-    """Tables under a heading, with a sentence on how to read them."""
-
-    title: str
-    text: str
-    tables: tuple[Table, ...]
-
-
-@dataclass(frozen=True)
 class Origin:
     """The origin of the scores: a run that can be repeated.
 
     Attributes:
-        command: The command line that reproduces the run.
+        command: The command line that reproduces the run; empty where there is none.
         seconds: The duration of the run.
         seeds: The seeds of the run.
         versions: The versions of packages, and the devices, by name.
@@ -195,25 +176,22 @@ def of_run(
     plan, form = results.plan, wording.number_format(analysis)
     untuned = ("A single learning rate was given, so none was tuned.",)
     general = of_scores(analysis)
-    return ReportModel(
-        **vars(general)
-        | {
-            "code": _code(results, analysis),
-            "title": f"{len(analysis.levels[0])} objectives on {plan.task.title}",
-            "lead": f"One small model, trained {plan.networks:,} times: does the objective change "
-            f"its {form.metric.says}, and is the difference more than chance, temperature or "
-            "rounding?",
-            "findings": (*general.findings, *wording.twins(results, analysis)),
-            "warnings": (untuned if len(plan.rates) == 1 else ()) + general.warnings,
-            "sections": tuple(_sections(results, analysis, predictions)),
-            "controls": tuple(controls(plan, analysis)),
-            "origin": Origin(
-                command=command or "jaxloss.compare.compare(...)",
-                seconds="" if math.isnan(seconds) else f"{seconds:.0f}",
-                seeds=f"0 to {plan.seeds - 1}",
-                versions=versions(),
-            ),
-        }
+    return replace(
+        general,
+        code=_code(results, analysis),
+        title=f"{len(analysis.levels[0])} objectives on {plan.task.title}",
+        lead=f"One small model, trained {plan.networks:,} times: does the objective change its "
+        f"{form.metric.says}, and is the difference more than chance, temperature or rounding?",
+        findings=(*general.findings, *wording.twins(results, analysis)),
+        warnings=(untuned if len(plan.rates) == 1 else ()) + general.warnings,
+        sections=tuple(sections(results, analysis, predictions)),
+        controls=tuple(controls(plan, analysis)),
+        origin=Origin(
+            command=command,
+            seconds="" if math.isnan(seconds) else f"{seconds:.0f}",
+            seeds=f"0 to {plan.seeds - 1}",
+            versions=versions(),
+        ),
     )
 
 
@@ -268,107 +246,3 @@ def _line(rank: int, standing: Standing, form: NumberFormat) -> Line:
         # What temperature may explain is no property of the loss, and is not coloured as one.
         kind="doubtful" if standing.temperature in {NO_MORE, OPEN} else standing.verdict,
     )
-
-
-def _sections(
-    results: Results, analysis: Analysis, predictions: Sequence[TheoryPrediction]
-) -> Iterator[Section]:
-    """Yield the further tables that the results allow."""
-    yield Section(
-        "Speed of learning",
-        "On test data: the area under the learning curve, at what was chosen for the end of "
-        "training.",
-        (_speed(results, analysis),),
-    )
-    measures = tuple(_measures(results, analysis))
-    if measures:
-        text = "On clean test data after training, at what was chosen: none of these was tuned."
-        yield Section("Further measures", text, measures)
-    temperature = tuple(_temperature(analysis))
-    if temperature:
-        yield Section(
-            "Temperature",
-            f"The differences to {analysis.reference} as it is, and to the same with another "
-            "temperature: its best for what is better, its worst for what is worse, by validation "
-            "data.",
-            temperature,
-        )
-    if predictions:
-        yield Section(
-            "What theory predicts",
-            "Of a whole population with the strongest noise: where the expected loss is least, "
-            "over predictions and not over networks. A network with few examples may do better or "
-            "worse than its minimum.",
-            (_theory(results, analysis, predictions),),
-        )
-
-
-def _speed(results: Results, analysis: Analysis) -> Table:
-    metric = results.plan.task.output.metric
-    form = NumberFormat.of(metric, (s.speed for ranking in analysis.levels for s in ranking))
-    levels = range(len(analysis.levels))
-    # Tables over all levels are in the order of the strongest noise, as the figures are.
-    rows = tuple(
-        (s.loss, *(form.estimate(analysis.standing(s.loss, level).speed) for level in levels))
-        for s in analysis.levels[-1]
-    )
-    title = f"{capital(form.heading)}, averaged over all epochs"
-    return Table(title, ("objective", *analysis.names), rows)
-
-
-def _measures(results: Results, analysis: Analysis) -> Iterator[Table]:
-    forms = [
-        NumberFormat.of(
-            metric, (s.measures[metric.name] for ranking in analysis.levels for s in ranking)
-        )
-        for metric in results.plan.task.output.metrics
-        if metric.name != analysis.metric.name  # which is in the rankings
-    ]
-    if not forms:
-        return
-    headers = ("objective", *(f"{form.heading} ({form.direction})" for form in forms))
-    for name, ranking in zip(analysis.names, analysis.levels, strict=True):
-        rows = tuple(
-            (s.loss, *(form.estimate(s.measures[form.metric.name]) for form in forms))
-            for s in ranking
-        )
-        yield Table(name, headers, rows)
-
-
-def _temperature(analysis: Analysis) -> Iterator[Table]:
-    form = wording.number_format(analysis)
-    headers = (
-        "objective",
-        f"to {analysis.reference}",
-        "to the same at its",
-        "difference",
-        "95 % interval, corrected",
-        "corrected p",
-        "shown",
-    )
-    for name, ranking in zip(analysis.names, analysis.levels, strict=True):
-        rows = tuple(
-            (
-                s.loss,
-                form.estimate(s.to_reference.difference, signed=True),
-                "best temperature" if s.to_reference.better else "worst temperature",
-                form.estimate(beside.difference, signed=True),
-                form.interval(beside.difference),
-                p_value(beside.p),
-                s.temperature or NOTHING,
-            )
-            for s in ranking
-            if s.to_reference and (beside := s.to_temperature)
-        )
-        if rows:
-            yield Table(name, headers, rows)
-
-
-def _theory(results: Results, analysis: Analysis, predictions: Sequence[TheoryPrediction]) -> Table:
-    form = wording.number_format(analysis)
-    rows = tuple(
-        (p.loss, p.says, f"{form.estimate(p.standing.score)}, {wording.verdict(p.standing)}")
-        for p in predictions
-    )
-    noise = f"{percent(predictions[0].noise)} {results.plan.task.noise}"
-    return Table(noise, ("objective", "its minimum", f"measured {form.heading}"), rows)

@@ -11,8 +11,8 @@ _TEMPERED = re.compile(r"Objective\((?:(\w+)|\w+\(\w+\))(?:, [^()]*)?, temperatu
 _NAME = re.compile(r"\b[A-Za-z_]\w*\b(?!=)")
 
 
-def code(objective: jl.Objective, rate: float) -> str:
-    """Write an objective and its optimizer as Python.
+def code(objective: jl.Objective, optimizer: str) -> str:
+    """Write an objective as Python, beside an optimizer that is Python already.
 
     Functions that are not in jaxloss are called by their names.
     """
@@ -25,7 +25,7 @@ def code(objective: jl.Objective, rate: float) -> str:
     ]
     return (
         f"import jaxloss as jl\nimport optax\n\n{''.join(notes)}objective = {qualified}\n"
-        f"optimizer = optax.adam({rate:g})\n"
+        f"optimizer = {optimizer}\n"
     )
 
 

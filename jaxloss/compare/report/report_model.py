@@ -220,7 +220,7 @@ def _code(results: Results, analysis: Analysis) -> str:
     """The objective recommended at the strongest noise as code."""
     chosen = decide(analysis)[-1].use
     objective = results.plan.lineup[chosen.loss].variants[chosen.variant].objective
-    return code(objective, chosen.rate)
+    return code(objective, f"optax.adam({chosen.rate:g})")
 
 
 def _line(rank: int, standing: Standing, form: NumberFormat) -> Line:

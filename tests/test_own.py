@@ -33,7 +33,7 @@ IMAGES, LABELS = load_digits(return_X_y=True)
 IMAGES = (IMAGES[:600] / 16).astype(np.float32).reshape(-1, 8, 8, 1)
 LABELS = LABELS[:600]
 LOSSES = ["brier", "generalized_cross_entropy(q=[0.3, 0.7])", "softmax_focal"]
-FEW = {"data": (IMAGES, LABELS), "seeds": 2, "epochs": 15}
+FEW = {"data": (IMAGES, LABELS), "seeds": 2, "epochs": 15, "batch": 32}
 
 
 # as the README has it
@@ -148,7 +148,7 @@ class Normed(eqx.Module):
 
 
 def warmed_up(rate):
-    schedule = optax.warmup_cosine_decay_schedule(0, rate, 20, 80)
+    schedule = optax.warmup_cosine_decay_schedule(0, rate, 20, 165)
     return optax.chain(optax.clip_by_global_norm(1.0), optax.adamw(schedule, weight_decay=0.01))
 
 
@@ -167,7 +167,7 @@ def test_a_model_of_any_framework_is_compared_with_an_optimizer_of_its_own(model
     outcome = compare(LOSSES, model=model, optimizer=optimizer, rates=rates, **FEW)
     scores = {standing.loss: standing.score.mean for standing in outcome.rankings[0.0]}
     assert set(LOSSES) < set(scores)
-    assert min(scores.values()) > 0.6  # by chance it is 0.1
+    assert min(scores.values()) > 0.5  # by chance it is 0.1
     chosen = {standing.rate for standing in outcome.rankings[0.0]}
     assert chosen <= set(rates)
 

@@ -487,7 +487,7 @@ def test_parts_of_ones_own_are_the_same_for_every_seed():
     np.testing.assert_array_equal(second.inputs.test, parts["test"][0])
     assert [len(x) for x in first.targets] == [40, 10, 20]
     assert not np.array_equal(first.inputs.validation, second.inputs.validation)
-    assert plan.task.overlap == 0
+    assert plan.task.overlap is None  # nothing is claimed on new data
     whole = DataSplit(part(50, 0), part(9, 2), part(20, 1))
     fixed = planned(data=whole, model=(zeros(3), lambda w, x: x @ w))
     np.testing.assert_array_equal(drawn(fixed).inputs.validation, whole.validation[0])

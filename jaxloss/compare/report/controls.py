@@ -78,7 +78,7 @@ def _noise(plan: Plan) -> str:
 
 def _training(plan: Plan) -> str:
     return (
-        f"{capital(str(plan.task.model))}; Adam at a constant rate, {plan.epochs} epochs in "
+        f"{capital(str(plan.task.model))}; {plan.task.optimizer.says}, {plan.epochs} epochs in "
         f"batches of {plan.task.batch}."
     )
 

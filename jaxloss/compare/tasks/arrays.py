@@ -109,14 +109,14 @@ def array_task(data: Any, groups: Any = None, *, standardise: bool) -> Task:
     return replace(task, levels=(0.0,), overlap=overlap)
 
 
-def _source(data: Any, groups: Any) -> tuple[Callable[[Generator], Data], str, float]:
+def _source(data: Any, groups: Any) -> tuple[Callable[[Generator], Data], str, float | None]:
     """The source of the data, a sentence on it, and the overlap of the seeds."""
     if groups is None and callable(data):
         return data, "Each seed draws new data.", 0.0
     if groups is None and isinstance(data, Mapping):
         parts = _parts(data)
         more = "" if parts.validation else "; each validates on another fifth of the training part"
-        return parts, f"The parts are the same for all seeds{more} ({_digest(*parts.test)}).", 0.0
+        return parts, f"The parts are the same for all seeds{more} ({_digest(*parts.test)}).", None
     if isinstance(data, (tuple, list)) and len(data) == 2:
         source = _pair(data, groups)
         apart = "" if groups is None else ", and no two parts share a group"

@@ -64,7 +64,7 @@ def with_model(task: Task, model: Any) -> Task:
     if predicted == (*targets.shape[1:], 1):
         # One number for each target, in an axis of its own.
         trained, predicted = trained.mapped(lambda made: made[..., 0]), targets.shape[1:]
-    task = replace(task, model=trained)
+    task = replace(task, model=trained, convex=False)
     if predicted == task.output.shape:
         return task
     kind = kind_of(predicted, targets)

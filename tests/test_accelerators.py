@@ -56,6 +56,8 @@ BOUNDS = {
         "log_cosh@16777216": {"ratio": 1.1, "kernels": 3},
         "sigmoid_binary_cross_entropy@16777216": {"ratio": 1.1, "kernels": 3},
         "softmax_cross_entropy_with_integer_labels@4096x32768": {"ratio": 2.05},
+        "softmax_cross_entropy_with_integer_labels@4096x32768 label_smoothing=0.1": {"ratio": 2.05},
+        "softmax_cross_entropy_with_integer_labels@4096x32768 z_loss=0.0001": {"ratio": 2.05},
         "dice@64x262144": {"ratio": 1.4},
         "symmetric_info_nce@8192x256": {"kernels": 40},
         "ntxent@8192x256": {"kernels": 40},
@@ -64,6 +66,7 @@ BOUNDS = {
     "v5e": {
         "sigmoid_focal@16777216": {"ratio": 1.1, "kernels": 3},
         "softmax_cross_entropy_with_integer_labels@4096x32768": {"ratio": 2.05},
+        "softmax_cross_entropy_with_integer_labels@4096x32768 label_smoothing=0.1": {"ratio": 2.05},
         "dice@64x262144": {"ratio": 1.4},
         "symmetric_info_nce@8192x256": {"kernels": 50},
         "linear_head@8192x2048x128256 bfloat16": {"moved": 25e9, "conditions": 0},

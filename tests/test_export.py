@@ -107,7 +107,7 @@ def test_one_program_gives_the_values_and_gradients_of_any_number_of_examples(ca
 
 
 @pytest.mark.parametrize("classes", [300, 1000])
-def test_cross_entropy_of_many_classes_goes_by_tiles_of_any_number_of_examples(classes):
+def test_cross_entropy_of_many_classes_takes_any_number_of_examples(classes):
     case = Case(CE)
     derived, symbols = total_of(case), export.symbolic_shape("examples, tokens")
     exported = export.export(derived)(*case.of_any_size(symbols, classes=classes))

@@ -1,7 +1,5 @@
 """Matrix products that are added to a total, by parts of it or with a sharding."""
 
-from functools import partial
-
 import jax
 import jax.numpy as jnp
 from jax import Array
@@ -37,16 +35,10 @@ def inner_products(x: Array, y: Array) -> Array:
 
     Accelerators may by default round the factors to a few digits; a temperature magnifies that.
     """
-    # NVIDIA's tensor cores have no float32; three products of TF32 parts are as good. Emulated on
-    # unit vectors of 256 numbers, over a temperature of 0.01, they are wrong by up to 8e-5, float32
-    # by 7e-5, one product of TF32 by 1e-2. On a TPU the highest precision is six of bfloat16.
-    precise = partial(jnp.einsum, "...if,...jf->...ij")
-    at_highest = partial(precise, precision=jax.lax.Precision.HIGHEST)
-    if jnp.promote_types(x.dtype, y.dtype) != jnp.float32:
-        return at_highest(x, y)
-    in_three = partial(precise, precision=jax.lax.DotAlgorithmPreset.TF32_TF32_F32_X3)
-    products: Array = jax.lax.platform_dependent(x, y, cuda=in_three, default=at_highest)
-    return products
+    # Three products of TF32 on the tensor cores of NVIDIA would be as good (`TF32_TF32_F32_X3`), but
+    # JAX 0.10 refuses to lower that for several platforms at once, as `jax.export` does.
+    highest = jax.lax.Precision.HIGHEST
+    return jnp.einsum("...if,...jf->...ij", x, y, precision=highest)
 
 
 def explicit_sharding(x: Array) -> NamedSharding | None:

@@ -35,7 +35,7 @@ def inner_products(x: Array, y: Array) -> Array:
 
     Accelerators may by default round the factors to a few digits; a temperature magnifies that.
     """
-    # Three products of TF32 on the tensor cores of NVIDIA would be as good (`TF32_TF32_F32_X3`), but
+    # On NVIDIA's tensor cores three products of TF32 would be as good (`TF32_TF32_F32_X3`), but
     # JAX 0.10 refuses to lower that for several platforms at once, as `jax.export` does.
     highest = jax.lax.Precision.HIGHEST
     return jnp.einsum("...if,...jf->...ij", x, y, precision=highest)

@@ -73,6 +73,14 @@ def test_derivatives_by_blocks_are_those_at_once(name, batch, prefix):
     close(*by_blocks_and_at_once(DERIVED[name], *arrays))
 
 
+@pytest.mark.parametrize(("batch", "prefix"), BATCHES)
+def test_blocks_of_double_precision_keep_it(batch, prefix):
+    with jax.enable_x64(True):
+        arrays = [np.asarray(x, np.float64) for x in drawn(batch, prefix)]
+        found = by_blocks_and_at_once(DERIVED["value and gradient"], *arrays)
+    close(*found, rtol=1e-12, atol=1e-14)
+
+
 @pytest.mark.parametrize("shape", [(), (3, 1), (1, 90), (1, 1)])
 def test_what_examples_share_is_read_by_each_block(shape):
     mean, targets = Case(jl.gaussian_nll).ordinary(batch=(3, 90))[::2]

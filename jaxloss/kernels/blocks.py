@@ -127,10 +127,11 @@ class Cut:
             array, part, self._begin(array, starts), allow_negative_indices=False
         )
 
-    def _begin(self, array: Array, starts: Sequence[Array]) -> list[Array | int]:
+    def _begin(self, array: Array, starts: Sequence[Array]) -> list[Array]:
+        zero = jnp.zeros((), jnp.int32)  # of the type of the others, in double precision too
         lengths = zip(starts, array.shape, self.batch, strict=False)
-        known = [start if own == whole else 0 for start, own, whole in lengths]
-        return [*known, *[0] * (array.ndim - len(known))]
+        known = [start if own == whole else zero for start, own, whole in lengths]
+        return [*known, *[zero] * (array.ndim - len(known))]
 
 
 def sum_by_blocks(

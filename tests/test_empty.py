@@ -133,7 +133,8 @@ def test_heads_of_no_tokens_or_no_features(head, reduction):
 
 def objective_of(head, reduction, bias, labels):
     """The objective of logits that are the bias."""
-    return jl.Objective(head.loss, reduction=reduction)(jnp.stack([bias] * len(labels)), labels)
+    _, (loss, *_) = head.made_by
+    return jl.Objective(loss, reduction=reduction)(jnp.stack([bias] * len(labels)), labels)
 
 
 @pytest.mark.parametrize("head", HEADS.values(), ids=HEADS)

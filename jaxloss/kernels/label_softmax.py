@@ -8,12 +8,15 @@ the ends of the range. In blocks of 4096 x 1000 / 2048 x 32768 / 512 x 128256 lo
 cores, jax 0.10.2, interleaved).
 """
 
+from collections.abc import Callable
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
 from jaxloss.kernels.blocks import are_on
-from jaxloss.numerics import softmax
+from jaxloss.numerics import log, softmax
 from jaxloss.numerics.shard_map_axes import is_on_one_device
 from jaxloss.numerics.softmax import Parts, at_label, lowest
 
@@ -23,18 +26,21 @@ _LARGEST = 40.0  # stands for the difference of an infinite logit to an infinite
 
 def apart(logits: Array, labels: Array) -> Parts:
     """The label's logit and the log-sum-exp of the others, as `numerics.softmax` has them."""
-    if not (are_on() and is_on_one_device() and logits.shape[-1]):
-        return softmax.apart(logits, labels)
-    found: Parts = lax.platform_dependent(logits, labels, cpu=_apart, default=softmax.apart)
+    found: Parts = _on_one_cpu(_apart, softmax.apart, logits, labels)
     return found
 
 
 def entry(x: Array, labels: Array) -> Array:
     """The entry of `x` at each label."""
-    if not (are_on() and is_on_one_device() and x.shape[-1]):
-        return at_label(x, labels)
-    found: Array = lax.platform_dependent(x, labels, cpu=_read, default=at_label)
+    found: Array = _on_one_cpu(_read, at_label, x, labels)
     return found
+
+
+def _on_one_cpu(special: Callable[..., Any], plain: Callable[..., Any], *arrays: Array) -> Any:
+    """By the special function on a CPU, where there are classes and nothing can be sharded."""
+    if not (are_on() and is_on_one_device() and arrays[0].shape[-1]):
+        return plain(*arrays)
+    return lax.platform_dependent(*arrays, cpu=special, default=plain)
 
 
 def _apart(logits: Array, labels: Array) -> Parts:
@@ -54,8 +60,7 @@ def _exponentials(logits: Array, labels: Array) -> tuple[Array, Array, Array]:
         lambda *_: _shifted(logits, labels),
         *(powers, total),
     )
-    empty = total == 0
-    return powers, jnp.where(empty, -jnp.inf, jnp.log(jnp.where(empty, 1, total))), shift
+    return powers, log(total), shift
 
 
 @_exponentials.defjvp

@@ -20,7 +20,7 @@ from jaxloss.losses.classification.cross_entropy import (
     softmax_cross_entropy_with_integer_labels,
     with_terms,
 )
-from jaxloss.numerics import at_label, divide
+from jaxloss.numerics import at_label, divide, log
 from jaxloss.numerics.broadcasting import Shape
 from jaxloss.numerics.softmax import Parts, apart, below
 
@@ -151,9 +151,7 @@ class Shards:
         powers = jnp.exp(here.others + below(here.shift, shift))
         # The label's logit is 0 on all devices but one, so that its sum over them is the logit.
         total, label_logit = self._sum((powers, at_label(logits, places)))
-        empty = total == 0
-        others = jnp.where(empty, -jnp.inf, jnp.log(jnp.where(empty, 1, total)))
-        return Parts(others, label_logit - shift, shift)
+        return Parts(log(total), label_logit - shift, shift)
 
     def _sum(self, numbers: Any) -> Any:
         return lax.psum(numbers, self.axis_name)

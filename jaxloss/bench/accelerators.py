@@ -49,9 +49,9 @@ class Entry:
     @property
     def name(self) -> str:
         """What tells it from others."""
-        told = [f"{name}={value}" for name, value in self.options]
-        told += ["weights"] * self.weighted + [self.dtype] * (self.dtype != "float32")
-        return " ".join([self.case.name, *told])
+        words = [f"{name}={value}" for name, value in self.options]
+        words += ["weights"] * self.weighted + [self.dtype] * (self.dtype != "float32")
+        return " ".join([self.case.name, *words])
 
 
 @dataclass(frozen=True)

@@ -227,7 +227,7 @@ def _line(rank: int, standing: Standing, form: NumberFormat) -> Line:
     # A failed contender has a comparison, of NaN; its line shows dashes instead.
     compared = None if standing.verdict == "failed" else standing.to_reference
     new = compared.on_new_data if compared else None
-    chances = compared.probabilities if compared else None
+    likely = compared.probabilities if compared else None
     return Line(
         rank=str(rank),
         loss=standing.loss,
@@ -238,9 +238,9 @@ def _line(rank: int, standing: Standing, form: NumberFormat) -> Line:
         interval=form.interval(compared.difference) if compared else NOTHING,
         on_new_data=form.interval(new) if new else NOTHING,
         p=p_value(compared.p) if compared else NOTHING,
-        better=probability(chances.better) if chances else NOTHING,
-        same=probability(chances.same) if chances else NOTHING,
-        worse=probability(chances.worse) if chances else NOTHING,
+        better=probability(likely.better) if likely else NOTHING,
+        same=probability(likely.same) if likely else NOTHING,
+        worse=probability(likely.worse) if likely else NOTHING,
         best=probability(standing.best),
         verdict=wording.verdict(standing),
         # What temperature may explain is no property of the loss, and is not coloured as one.

@@ -98,10 +98,10 @@ def _temperature(plan: Plan) -> str:
     return (
         f"{plan.lineup.control} is {reference} with a tuned temperature. What is better than "
         f"{reference} is compared with that too, and what is worse with {reference} at the "
-        "temperature that does worst, both by validation data. It is “more than temperature” where "
-        "that difference is significant as well, and to the same side; “no more than temperature” "
-        "where the interval of that difference ends below the margin; and “open” where neither is "
-        "shown."
+        "temperature that does worst, both by validation data. It is “no more than temperature” "
+        "where the interval of that difference ends below the margin; “more than temperature” "
+        "where the differences to all temperatures that were tried are significant, and to the "
+        "same side; and “open” where neither is shown."
     )
 
 

@@ -48,7 +48,7 @@ def sections(
             "Temperature",
             f"The differences to {analysis.reference} as it is, and to the same with another "
             "temperature: its best for what is better, its worst for what is worse, by validation "
-            "data.",
+            "data. The last p is the largest of those at all temperatures that were tried.",
             temperature,
         )
     if predictions:
@@ -102,6 +102,7 @@ def _temperature(analysis: Analysis) -> Iterator[Table]:
         "difference",
         "95 % interval, corrected",
         "corrected p",
+        "at every temperature",
         "shown",
     )
     for name, ranking in zip(analysis.names, analysis.levels, strict=True):
@@ -113,6 +114,7 @@ def _temperature(analysis: Analysis) -> Iterator[Table]:
                 form.estimate(beside.difference, signed=True),
                 form.interval(beside.difference),
                 p_value(beside.p),
+                p_value(s.p_of_more),
                 s.temperature or NOTHING,
             )
             for s in ranking

@@ -145,10 +145,6 @@ class Comparison:
         """Whether the difference is significant on new data as well."""
         return self.on_new_data is not None and self.on_new_data.significant
 
-    def agrees_with(self, other: "Comparison") -> bool:
-        """Whether this difference is significant and has the sign of another."""
-        return self.significant and self.better == other.better
-
     def ends_below(self, margin: float, other: "Comparison") -> bool:
         """Whether the interval ends below a margin on the side of another difference.
 

@@ -80,18 +80,19 @@ class NoiseLevel:
 
     @property
     def _temperatures(self) -> Temperatures | None:
-        """The reference at its best and its worst temperature, 1 included, by validation data.
-
-        Each temperature has its own best rate, and failed ones are left out.
-        """
+        """The reference at its temperatures, each at its own best rate, without failed ones."""
         lineup = self.results.plan.lineup
         if lineup.control is None:
             return None
         reference = self._chosen(lineup.reference)
         # A failed temperature, of score -inf, would always be the worst.
-        known = [x for x in (reference, *self._each_temperature) if self._validation(x) > -math.inf]
-        worst = min(known, key=self._validation, default=reference)
-        return Temperatures(self._scores(self._chosen(lineup.control)), self._scores(worst))
+        others = [x for x in self._each_temperature if self._validation(x) > -math.inf]
+        worst = min((reference, *others), key=self._validation)
+        return Temperatures(
+            best=self._scores(self._chosen(lineup.control)),
+            worst=self._scores(worst),
+            others=tuple(map(self._scores, others)),
+        )
 
     @property
     def _temperature_range(self) -> tuple[float, float] | None:

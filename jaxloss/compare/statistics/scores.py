@@ -57,10 +57,17 @@ class Setting:
 
 
 class Temperatures(NamedTuple):
-    """The scores [seed] of the reference at its best and worst temperature by validation data."""
+    """The scores [seed] of the reference at its temperatures.
+
+    Attributes:
+        best: At the temperature that is best by validation data.
+        worst: At the one that is worst by validation data, the reference's own included.
+        others: At each other than the reference's own.
+    """
 
     best: Floats
     worst: Floats
+    others: tuple[Floats, ...]
 
 
 @dataclass(frozen=True)
@@ -74,7 +81,7 @@ class Level:
         scores: The metric on test data by contender, [seed]; the reference is among them.
         control: The name of the reference at other temperatures, if it takes part.
         tempered: The contenders whose differences temperature may explain.
-        temperatures: The reference at its best and worst temperature; None without a control.
+        temperatures: The reference at its temperatures; None without a control.
         temperature_range: The least and greatest mean difference that temperature alone makes to
             the reference; None without a control.
         replicate: The reference repeated with other roundings; None if it was not.

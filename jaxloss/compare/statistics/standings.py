@@ -43,6 +43,8 @@ class Standing(Setting):
             this contender depends on none.
         to_worst: The paired comparison with the reference at its worst temperature, by validation
             data; None where this contender depends on none.
+        to_others: The paired comparisons with the reference at each temperature but its own; empty
+            where this contender depends on none.
         margin: The size up to which a difference counts as none.
         rescaled: Whether the contender is the control, the reference at other temperatures.
     """
@@ -53,6 +55,7 @@ class Standing(Setting):
     to_reference: Comparison | None
     to_control: Comparison | None
     to_worst: Comparison | None
+    to_others: tuple[Comparison, ...]
     margin: float
     rescaled: bool
 
@@ -78,9 +81,10 @@ class Standing(Setting):
     def temperature(self) -> str | None:
         """Whether temperature alone explains that the contender is better or worse.
 
-        "more than temperature": significant, and to the same side, against the reference at another
-        temperature too. "no more than temperature": the interval of that difference ends below the
-        margin. "open": neither. None where the question does not arise.
+        "more than temperature": significant, and to the same side, against the reference at every
+        temperature that was tried. "no more than temperature": the interval of the difference to
+        one temperature, chosen by validation data, ends below the margin. "open": neither. None
+        where the question does not arise.
         """
         compared, beside = self.to_reference, self.to_temperature
         if compared is None or self.verdict not in {"better", "worse"}:
@@ -89,7 +93,7 @@ class Standing(Setting):
             return NO_MORE
         if beside is None:
             return None
-        if beside.agrees_with(compared):
+        if self.p_of_more < ALPHA:
             return MORE
         return NO_MORE if beside.ends_below(self.margin, compared) else OPEN
 
@@ -101,6 +105,22 @@ class Standing(Setting):
         """
         compared = self.to_reference
         return self.to_control if compared is None or compared.better else self.to_worst
+
+    @property
+    def p_of_more(self) -> float:
+        """The corrected p-value of a difference to the reference at every temperature.
+
+        Validation data may name a temperature that is neither the best nor the worst, so that the
+        difference to it says nothing of the others. The largest p-value of all is a test that there
+        is a difference to each, and needs no correction for their number (Berger 1996, Likelihood
+        ratio tests and intersection-union tests, Institute of Statistics Mimeo Series 2288). A
+        difference to the other side has p = 1.
+        """
+        compared, beside = self.to_reference, self.to_temperature
+        if compared is None or beside is None:
+            return 1.0
+        every = (compared, beside, *self.to_others)
+        return max(each.p if each.better == compared.better else 1.0 for each in every)
 
 
 @dataclass(frozen=True)
@@ -262,6 +282,7 @@ def _standing(level: Level, loss: str, reference: str, test: PairedTest, best: f
         to_reference=None if loss == reference else test(ours, level.scores[reference]),
         to_control=by_temperature and test(ours, by_temperature.best),
         to_worst=by_temperature and test(ours, by_temperature.worst),
+        to_others=tuple(test(ours, x) for x in (by_temperature.others if by_temperature else ())),
         margin=test.margin,
         rescaled=loss == level.control,
     )

@@ -31,11 +31,12 @@ CASES = {name: Case(x) for name, x in LOSSES.items() if x.signature.by_blocks}
 
 
 @pytest.mark.parametrize(
-    ("name", "dtype"),
-    [(name, jnp.float32) for name in CASES]
-    + [(name, jnp.bfloat16) for name in CASES if name in OF_EACH_WRAPPER],
+    ("name", "dtype", "masked"),
+    [(name, jnp.float32, True) for name in CASES]
+    + [(name, jnp.bfloat16, False) for name in CASES if name in OF_EACH_WRAPPER],
 )
-def test_no_array_is_made_but_the_gradient(name, dtype):
+def test_no_array_is_made_but_the_gradient(name, dtype, masked):
+    """Of all predictions under a mask and weights, or of the first without."""
     case = CASES[name]
     shapes = case.of_any_size(BATCH, classes=CLASSES, elements=CLASSES)
     if shapes[0].ndim > len(BATCH):  # rows, or numbers of which each class has its own
@@ -44,16 +45,15 @@ def test_no_array_is_made_but_the_gradient(name, dtype):
     arrays = [
         jax.ShapeDtypeStruct(x.shape, x.dtype if x.dtype == jnp.int32 else dtype) for x in shapes
     ]
-    predicted = range(max(len(arrays) - 1, 1))
-    every = tuple(i for i in predicted if arrays[i].dtype == dtype)
-    masked = {"where": jax.ShapeDtypeStruct(batch, bool), "weights": jnp.ones(batch[:1])}
-    for predictions, options in (((0,), {}), (every, masked)):
-        derived = jax.value_and_grad(functools.partial(mean_of, case, *options), predictions)
-        program = jax.jit(derived).lower(*arrays, *options.values()).compile()
-        # Gradients of 16 bits are written as integers, and then copied as what they are.
-        copied = sum(2 * arrays[i].size for i in predictions) if dtype == jnp.bfloat16 else 0
-        held = program.memory_analysis().temp_size_in_bytes - copied
-        assert held <= BLOCK * LARGER.get(name, (1, None))[0]
+    every = tuple(i for i in range(max(len(arrays) - 1, 1)) if arrays[i].dtype == dtype)
+    options = {"where": jax.ShapeDtypeStruct(batch, bool), "weights": jnp.ones(batch[:1])}
+    predictions, options = (every, options) if masked else ((0,), {})
+    derived = jax.value_and_grad(functools.partial(mean_of, case, *options), predictions)
+    program = jax.jit(derived).lower(*arrays, *options.values()).compile()
+    # Gradients of 16 bits are written as integers, and then copied as what they are.
+    copied = sum(2 * arrays[i].size for i in predictions) if dtype == jnp.bfloat16 else 0
+    held = program.memory_analysis().temp_size_in_bytes - copied
+    assert held <= BLOCK * LARGER.get(name, (1, None))[0]
 
 
 def mean_of(case, *rest):

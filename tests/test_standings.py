@@ -430,7 +430,7 @@ def _level(scores, best=None):
     return Level("", np.nan, named, CONTROL, frozenset(named), Temperatures(best, best, (best,)))
 
 
-_RUNS = [100, pytest.param(2000, marks=pytest.mark.slow)]
+_RUNS = [100, pytest.param(1000, marks=pytest.mark.slow)]
 
 
 def _at_most(errors, runs):

@@ -10,13 +10,14 @@ import numpy as np
 from jax import Array
 from numpy.typing import NDArray
 
-from jaxloss.core.batch import Batch, PyTree, as_arrays
+from jaxloss.core.batch import Batch, as_arrays
 from jaxloss.core.loss import Loss
 from jaxloss.core.objective import Objective
 from jaxloss.core.signature import Signature
 from jaxloss.core.term import Term
 from jaxloss.core.validity import in_domain
 from jaxloss.numerics import computing_dtype
+from jaxloss.numerics.trees import PyTree
 
 AnyArray = NDArray[Any]
 

@@ -15,8 +15,8 @@ from jax.typing import ArrayLike
 
 from jaxloss.hints import alike
 from jaxloss.numerics import as_argument, as_array
+from jaxloss.numerics.trees import PyTree
 
-PyTree = Any
 Key = str | int
 Path = tuple[Key, ...]
 

@@ -14,13 +14,13 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from jaxloss.core.batch import PyTree
 from jaxloss.core.domains.base import Domain
 from jaxloss.core.loss import Loss
 from jaxloss.core.masking import fill
 from jaxloss.core.reduction import sum_of
 from jaxloss.numerics import computing_dtype
 from jaxloss.numerics.broadcasting import Shape
+from jaxloss.numerics.trees import PyTree
 
 _BENIGN = 0.5  # inside each usual domain: real, positive, a probability; as a label it is class 0
 

@@ -18,7 +18,6 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from jaxloss.core.axes import refuse_misfits
-from jaxloss.core.batch import PyTree
 from jaxloss.core.domains import Real, Score, Sign
 from jaxloss.core.facts import Facts
 from jaxloss.core.masking import as_mask
@@ -28,6 +27,7 @@ from jaxloss.core.validity import all_in_domain, cast_numbers
 from jaxloss.kernels.blocks import map_by_blocks, sum_by_blocks
 from jaxloss.numerics import as_array, computing_dtype, nan_gradient
 from jaxloss.numerics.broadcasting import broadcast_prefix, expand_trailing
+from jaxloss.numerics.trees import PyTree
 
 P = ParamSpec("P")
 

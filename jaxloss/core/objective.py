@@ -13,11 +13,12 @@ import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
 
-from jaxloss.core.batch import Batch, Key, PyTree, refuse_unread, throughout
+from jaxloss.core.batch import Batch, Key, refuse_unread, throughout
 from jaxloss.core.reduction import Average, Reduction, mean
 from jaxloss.core.signature import as_leaf
 from jaxloss.core.term import Term, signed
 from jaxloss.numerics import as_argument
+from jaxloss.numerics.trees import PyTree
 
 
 @jax.tree_util.register_pytree_with_keys_class

@@ -11,7 +11,7 @@ import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
 
-from jaxloss.core.batch import Batch, Path, PyTree
+from jaxloss.core.batch import Batch, Path
 from jaxloss.core.foreign import ForeignLoss, as_loss
 from jaxloss.core.loss import Loss
 from jaxloss.core.masking import as_mask, as_prefix
@@ -27,6 +27,7 @@ from jaxloss.core.reduction import (
     total,
 )
 from jaxloss.numerics.broadcasting import Shape, broadcast_prefix, fit_mask, select
+from jaxloss.numerics.trees import PyTree
 
 
 class Inputs(NamedTuple):

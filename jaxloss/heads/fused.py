@@ -27,7 +27,6 @@ from jaxloss.heads.affine import (
 from jaxloss.kernels.blocks import sum_by_blocks
 from jaxloss.kernels.chunking import (
     Blocks,
-    PyTree,
     Sizes,
     by_platform,
     cond_but_on_tpu,
@@ -37,6 +36,7 @@ from jaxloss.kernels.chunking import (
 from jaxloss.numerics import computing_dtype
 from jaxloss.numerics.active import activity, none_active, only, with_active
 from jaxloss.numerics.shard_map_axes import Axes, axes_of, sum_but_over, vary
+from jaxloss.numerics.trees import PyTree
 
 
 class HeadInputs(NamedTuple):

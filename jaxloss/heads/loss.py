@@ -17,10 +17,11 @@ from jaxloss.core.loss import Loss
 from jaxloss.core.signature import Signature
 from jaxloss.heads.affine import Affine
 from jaxloss.heads.fused import FusedChunkedLoss, HeadInputs
-from jaxloss.kernels.chunking import PyTree, Sizes, map_by_chunks, tokens_at_once
+from jaxloss.kernels.chunking import Sizes, map_by_chunks, tokens_at_once
 from jaxloss.numerics import computing_dtype, divide
 from jaxloss.numerics.broadcasting import broadcast_prefix
 from jaxloss.numerics.sizes import is_known
+from jaxloss.numerics.trees import PyTree
 
 _ARRAYS = 3  # of a head: hidden, weight, bias
 _SHORT = 128  # tokens, of which halves would be short products

@@ -20,10 +20,11 @@ from jax import Array, lax
 from jax.custom_derivatives import SymbolicZero
 
 from jaxloss.numerics import divide
-from jaxloss.numerics.active import PyTree, activity, none_active, only, with_active
+from jaxloss.numerics.active import activity, none_active, only, with_active
 from jaxloss.numerics.broadcasting import Shape, select
 from jaxloss.numerics.shard_map_axes import is_on_one_device
 from jaxloss.numerics.sizes import is_known
+from jaxloss.numerics.trees import PyTree
 
 Inputs = tuple[PyTree, PyTree]  # examples, and what they share
 OfBlock = Callable[[PyTree, PyTree], Array]

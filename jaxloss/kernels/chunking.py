@@ -14,8 +14,8 @@ import jax.numpy as jnp
 from jax import Array
 
 from jaxloss.numerics.sizes import is_known
+from jaxloss.numerics.trees import PyTree
 
-PyTree = Any
 Size = TypeVar("Size")
 
 # Bytes of the buffers of a chunk. The benchmark of heads, 4096 tokens by 128256 classes, may hold

@@ -27,8 +27,8 @@ from jaxloss.kernels.pairwise import (
 )
 from jaxloss.numerics import divide, log_softmax, logsumexp, unit
 from jaxloss.numerics.broadcasting import fit_mask
+from jaxloss.numerics.trees import PyTree
 
-PyTree = Any
 Hyper = tuple[Any, ...]  # hyper-parameters, in the order in which the formula takes them
 PairFunction = Callable[..., Array]  # of a `PairBlock` and hyper-parameters, `[rows, columns]`
 OfBlocks = Callable[[Hyper, "ElementBlock", "ElementBlock"], tuple[PyTree, PyTree]]

@@ -17,7 +17,6 @@ from jax import Array
 
 from jaxloss.kernels.chunking import (
     Blocks,
-    PyTree,
     Sizes,
     by_platform,
     count_of,
@@ -26,6 +25,7 @@ from jaxloss.kernels.chunking import (
 from jaxloss.numerics.elementary import as_array
 from jaxloss.numerics.shard_map_axes import axes_of, vary
 from jaxloss.numerics.sizes import is_known
+from jaxloss.numerics.trees import PyTree
 
 Budget = Sizes[int]  # bytes of a block, of one number for each of its pairs
 OfBlock = Callable[[PyTree, PyTree], tuple[PyTree, PyTree]]

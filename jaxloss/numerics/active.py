@@ -1,11 +1,9 @@
 """Trees of arrays of which some leaves are differentiated, and the others are held fixed."""
 
-from typing import Any
-
 import jax
 from jax.custom_derivatives import SymbolicZero
 
-PyTree = Any
+from jaxloss.numerics.trees import PyTree
 
 
 def activity(tangents: PyTree) -> PyTree:

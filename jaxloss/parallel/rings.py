@@ -23,8 +23,8 @@ from jaxloss.kernels.pairwise import (
     fold_pairs,
     identities_like,
 )
+from jaxloss.numerics.trees import PyTree
 
-PyTree = Any
 Meeting = Callable[[PyTree, PyTree], tuple[PyTree, PyTree]]
 
 # Bytes of one number for each pair of a block: of the elements that meet on a device, whose number

@@ -17,10 +17,10 @@ from jaxloss.core.reduction import Average
 from jaxloss.core.term import Term
 from jaxloss.numerics import computing_dtype
 from jaxloss.numerics.broadcasting import Shape
+from jaxloss.numerics.trees import PyTree
 from jaxloss.training.binding import Bound
 from jaxloss.training.pieces import Given, Leaves, Model, Pieces
 
-PyTree = Any
 Aux = Callable[[PyTree, PyTree], PyTree]
 
 

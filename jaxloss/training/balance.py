@@ -6,7 +6,7 @@ returns a tree like the parameters. To balance only parameters that terms share,
 by `optax.partition`, and the others to `optax.stateless` with a sum over the axis of terms.
 """
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -15,10 +15,9 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from jaxloss.numerics import computing_dtype, divide, machine_epsilon
+from jaxloss.numerics.trees import PyTree
 from jaxloss.training.gradients import gradient_transformation, gram
 from jaxloss.training.simplex import least_mixture, norm_of, product
-
-PyTree = Any
 
 
 class RandomState(NamedTuple):

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -12,8 +12,8 @@ from jax import Array
 from jaxloss.core.batch import Batch, as_arrays
 from jaxloss.core.objective import Objective
 from jaxloss.core.reduction import Average
+from jaxloss.numerics.trees import PyTree
 
-PyTree = Any
 Apply = Callable[[PyTree, PyTree], PyTree]
 
 

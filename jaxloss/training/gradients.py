@@ -16,8 +16,8 @@ from jax.sharding import NamedSharding, PartitionSpec
 
 from jaxloss.numerics import computing_dtype
 from jaxloss.numerics.broadcasting import expand_trailing
+from jaxloss.numerics.trees import PyTree
 
-PyTree = Any
 Rule = Callable[[PyTree, Any, Array | None], tuple[Array, Any]]
 
 

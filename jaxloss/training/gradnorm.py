@@ -1,7 +1,7 @@
 """GradNorm: weights of terms that are learned from how fast the terms decrease."""
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -10,9 +10,9 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from jaxloss.numerics import as_array, computing_dtype, divide, machine_epsilon
+from jaxloss.numerics.trees import PyTree
 from jaxloss.training.gradients import gradient_transformation, gram
 
-PyTree = Any
 _LEARNED = optax.adam(0.025)  # the learning rate of the paper
 
 

@@ -11,8 +11,8 @@ from jax import Array
 
 from jaxloss.kernels.chunking import Blocks, count_of
 from jaxloss.numerics import as_array
+from jaxloss.numerics.trees import PyTree
 
-PyTree = Any
 Leaves = dict[int, Array]
 Given = tuple[PyTree, ...]  # inputs, targets, masks and weights
 _ARRAYS = (jax.Array, np.ndarray, np.generic)

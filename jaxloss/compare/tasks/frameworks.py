@@ -11,7 +11,8 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from jaxloss.compare.tasks.models import FLAGS, Model, PyTree
+from jaxloss.compare.tasks.models import FLAGS, Model
+from jaxloss.numerics.trees import PyTree
 
 _WANTED = (
     "a module of Flax Linen; a transformed function of Haiku; a class or function of `rngs` that "

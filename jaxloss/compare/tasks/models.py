@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-PyTree = Any
+from jaxloss.numerics.trees import PyTree
 
 # The names of a training flag, and its value in training.
 FLAGS = {

@@ -10,8 +10,9 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from jaxloss.core.batch import PyTree, as_arrays
+from jaxloss.core.batch import as_arrays
 from jaxloss.core.objective import Objective
+from jaxloss.numerics.trees import PyTree
 
 
 @jax.tree_util.register_dataclass

@@ -11,9 +11,10 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from jaxloss.core.batch import PyTree, as_arrays
+from jaxloss.core.batch import as_arrays
 from jaxloss.numerics import as_array, computing_dtype, norm
 from jaxloss.numerics.broadcasting import Shape, expand_trailing
+from jaxloss.numerics.trees import PyTree
 
 
 def gradient_norm(critic: Callable[[PyTree], Array]) -> Callable[[PyTree], Array]:

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from math import inf
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -10,8 +9,7 @@ from jax import Array
 
 from jaxloss.core.domains import FeatureMap
 from jaxloss.core.loss import loss
-
-PyTree = Any
+from jaxloss.numerics.trees import PyTree
 
 
 @loss(convex=False, supremum=inf)

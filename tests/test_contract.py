@@ -71,6 +71,12 @@ LOGITS = jnp.zeros((3, 3))
             r"huber takes 2 arrays \(predictions, targets\)",
         ),
         (lambda: jl.huber(1.0, 2.0, 3.0), TypeError, "huber takes 2 arrays .*, got 3"),
+        (
+            lambda: jl.huber(y_true=1.0, y_pred=2.0, delta=0.5),
+            TypeError,
+            "got 0; `y_true` is called `targets`, `y_pred` is called `predictions`$",
+        ),
+        (lambda: jl.huber(1.0, targtes=2.0), TypeError, "got 1; `targtes` is called `targets`$"),
         (lambda: jl.huber(None, 2.0), TypeError, "huber: `predictions` is an array, got None"),
         (lambda: jl.huber(1.0, "b"), TypeError, "huber: `targets` is an array, got 'b'"),
         (lambda: jl.huber(1.0, 2.0, axis=-1), TypeError, "huber has no hyper-parameter `axis`"),

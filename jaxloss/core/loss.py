@@ -165,7 +165,6 @@ class Loss(Generic[P]):
         if not self.signature.by_blocks:
             values = self.values(*arrays, counted=counted, **keywords)
             return sum_of(values, weights, counted, divisor)
-        refuse_misfits(self.__name__, self.signature.arrays, arrays)
         batch = self.signature.batch_of(arrays[0].shape)
         if self.signature.elementwise and any(np.ndim(x) for x in keywords.values()):
             batch = batch[:-1]  # the last axis meets the numbers of classes, uncut

@@ -18,7 +18,7 @@ from jaxloss.core.annotations import (
 from jaxloss.core.axes import lengths
 from jaxloss.core.domains import ArrayDomain, HyperDomain
 from jaxloss.core.masking import fill
-from jaxloss.core.unknown_options import advice
+from jaxloss.core.unknown_options import advice, own_names
 from jaxloss.numerics import as_argument
 from jaxloss.numerics.broadcasting import Shape
 
@@ -127,7 +127,8 @@ class Signature:
         values = (*args, *by_name)
         if len(values) != len(names):
             wanted = f"{len(names)} arrays ({', '.join(names)})"
-            raise TypeError(f"{self.name} takes {wanted}, got {len(values)}")
+            found = f"{self.name} takes {wanted}, got {len(values)}"
+            raise TypeError(f"{found}{own_names(self, keywords)}")
         arrays = []
         for name, value in zip(names, values, strict=True):
             try:

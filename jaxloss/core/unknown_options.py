@@ -1,7 +1,7 @@
 """Advice for unknown keywords: the counterpart of an option of losses in other libraries."""
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Protocol
 
 from jaxloss.core.domains import ArrayDomain, Scale
@@ -74,6 +74,21 @@ _RENAMED = {
 }
 """Options that some losses have by another name."""
 
+_PLACES = {
+    "input": 0,
+    "inputs": 0,
+    "logits": 0,
+    "prediction": 0,
+    "predictions": 0,
+    "y_pred": 0,
+    "label": -1,
+    "labels": -1,
+    "target": -1,
+    "targets": -1,
+    "y_true": -1,
+}
+"""Where an array is given that Keras, PyTorch, optax or scikit-learn gives by this name."""
+
 _OTHER_LOSSES = {
     ("binary_cross_entropy", "from_logits"): "sigmoid_binary_cross_entropy(logits, labels)",
     ("categorical_cross_entropy", "from_logits"): "softmax_cross_entropy(logits, targets)",
@@ -116,6 +131,17 @@ def advice(signature: _Described, option: str) -> str:
         return f"; {template.format(**words)}"
     near = difflib.get_close_matches(option, signature.hyperparameters, n=1)
     return f"; did you mean `{near[0]}`?" if near else ""
+
+
+def own_names(signature: _Described, given: Iterable[str]) -> str:
+    """What arrays of other or misspelt names are called here, as the end of a message."""
+    arrays, renamed = list(signature.arrays), []
+    for name in given:
+        near = difflib.get_close_matches(name, arrays, n=1)
+        own = arrays[_PLACES[name]] if name in _PLACES else near[0] if near else None
+        if own and name not in signature.hyperparameters:
+            renamed.append(f"`{name}` is called `{own}`")
+    return f"; {', '.join(renamed)}" if renamed else ""
 
 
 def _template(signature: _Described, option: str) -> str:

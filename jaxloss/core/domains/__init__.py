@@ -9,6 +9,7 @@ no other module has a table of the names of domains.
 
 from jaxloss.core.domains.arrays import Angle as Angle
 from jaxloss.core.domains.arrays import Concentration as Concentration
+from jaxloss.core.domains.arrays import Dispersion as Dispersion
 from jaxloss.core.domains.arrays import Label as Label
 from jaxloss.core.domains.arrays import Logit as Logit
 from jaxloss.core.domains.arrays import Logits as Logits
@@ -26,7 +27,6 @@ from jaxloss.core.domains.arrays import Scores as Scores
 from jaxloss.core.domains.arrays import SharedReal as SharedReal
 from jaxloss.core.domains.arrays import Sign as Sign
 from jaxloss.core.domains.arrays import Simplex as Simplex
-from jaxloss.core.domains.arrays import Spread as Spread
 from jaxloss.core.domains.arrays import UncheckedLogits as UncheckedLogits
 from jaxloss.core.domains.arrays import Variance as Variance
 from jaxloss.core.domains.arrays import Vector as Vector

@@ -109,8 +109,8 @@ NonZeroReal = Annotated[
         edges=(1e-4, -1.0, 1e4),
     ),
 ]
-_SCALE = ArrayDomain(
-    "Spread",
+_DISPERSION = ArrayDomain(
+    "Dispersion",
     "scales or dispersions >= 0; a scalar or an axis of length 1 is shared",
     low=0.0,
     benign=1.0,
@@ -121,14 +121,16 @@ _SCALE = ArrayDomain(
 Variance = Annotated[
     Array,
     replace(
-        _SCALE, name="Variance", says="variances >= 0; a scalar or an axis of length 1 is shared"
+        _DISPERSION,
+        name="Variance",
+        says="variances >= 0; a scalar or an axis of length 1 is shared",
     ),
 ]
-Spread = Annotated[Array, _SCALE]
+Dispersion = Annotated[Array, _DISPERSION]
 Concentration = Annotated[
     Array,
     replace(
-        _SCALE,
+        _DISPERSION,
         name="Concentration",
         says="concentrations >= 0; a scalar or an axis of length 1 is shared",
         ordinary=(0.2, 5.0),

@@ -8,7 +8,7 @@ import math
 import jax.numpy as jnp
 from jax import Array
 
-from jaxloss.core.domains import Angle, Concentration, Positive, Real, Spread
+from jaxloss.core.domains import Angle, Concentration, Dispersion, Positive, Real
 from jaxloss.core.loss import loss
 from jaxloss.numerics import abs_zero_grad, quotient, reciprocal
 from jaxloss.numerics.custom_jvp import with_partials
@@ -30,7 +30,7 @@ from jaxloss.numerics.standardise import over_scale, positive_scale
     supremum=math.inf,
     elicits="median",
 )
-def laplace_nll(location: Real, scale: Spread, targets: Real) -> Array:
+def laplace_nll(location: Real, scale: Dispersion, targets: Real) -> Array:
     """Negative log-likelihood of a Laplace distribution of predicted location and scale.
 
         log(scale) + |target - location| / scale
@@ -111,7 +111,7 @@ def _length(error: Array, scale: Array, freedom: Array) -> Array:
     supremum=math.inf,
 )
 def student_t_nll(
-    location: Real, scale: Spread, targets: Real, *, degrees_of_freedom: Positive = 4.0
+    location: Real, scale: Dispersion, targets: Real, *, degrees_of_freedom: Positive = 4.0
 ) -> Array:
     """Negative log-likelihood of Student's t distribution of predicted location and scale.
 

@@ -8,7 +8,7 @@ import math
 import jax.numpy as jnp
 from jax import Array
 
-from jaxloss.core.domains import NonNegativeReal, OpenProbability, PositiveReal, Spread
+from jaxloss.core.domains import Dispersion, NonNegativeReal, OpenProbability, PositiveReal
 from jaxloss.core.loss import loss
 from jaxloss.numerics import (
     log,
@@ -70,7 +70,7 @@ def _scattered(mean: Array, dispersion: Array, targets: Array) -> Array:
     elicits="mean",
 )
 def negative_binomial_nll(
-    mean: NonNegativeReal, dispersion: Spread, targets: NonNegativeReal
+    mean: NonNegativeReal, dispersion: Dispersion, targets: NonNegativeReal
 ) -> Array:
     """Negative log-likelihood of a count under a negative binomial distribution (NB2).
 
@@ -115,7 +115,7 @@ def negative_binomial_nll(
     supremum=math.inf,
     elicits="mean",
 )
-def gamma_nll(mean: PositiveReal, dispersion: Spread, targets: PositiveReal) -> Array:
+def gamma_nll(mean: PositiveReal, dispersion: Dispersion, targets: PositiveReal) -> Array:
     """Negative log-likelihood of a positive target under a gamma distribution of predicted mean.
 
         k (q - log(q)) + log Γ(k) - k log(k),   q = target / mean,   k = 1 / dispersion

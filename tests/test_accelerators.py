@@ -62,6 +62,7 @@ BOUNDS = {
         "symmetric_info_nce@8192x256": {"kernels": 40},
         "ntxent@8192x256": {"kernels": 40},
         "linear_head@8192x2048x128256 bfloat16": {"moved": 40e9},
+        "ctc@16x200x32": {"kernels": 1500, "conditions": 0},
     },
     "v5e": {
         "sigmoid_focal@16777216": {"ratio": 1.1, "kernels": 3},

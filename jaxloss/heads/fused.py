@@ -29,7 +29,7 @@ from jaxloss.kernels.chunking import (
     Blocks,
     Sizes,
     by_platform,
-    cond_but_on_tpu,
+    cond_on_some,
     count_of,
     rematerialized,
 )
@@ -159,8 +159,8 @@ class FusedChunkedLoss:
         def none(inputs: PyTree) -> PyTree:
             return jax.tree.map(_zeros, jax.eval_shape(gradients, inputs))
 
-        chunk: tuple[Array, PyTree] = cond_but_on_tpu(
-            jnp.any(inputs.counted), gradients, none, inputs
+        chunk: tuple[Array, PyTree] = cond_on_some(
+            jnp.any(inputs.counted), gradients, none, inputs, but_on=("tpu",)
         )
         return chunk
 

@@ -4,7 +4,7 @@ An element (a token, an example, a vector of a set) lies along the first axis of
 tree. A loop over blocks of them holds what is computed of one block at a time.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Generic, Literal, NamedTuple, Self, TypeVar
@@ -17,6 +17,8 @@ from jaxloss.numerics.sizes import is_known
 from jaxloss.numerics.trees import PyTree
 
 Size = TypeVar("Size")
+Carry = TypeVar("Carry")
+Frame = TypeVar("Frame")
 
 # Bytes of the buffers of a chunk. The benchmark of heads, 4096 tokens by 128256 classes, may hold
 # 200 MB of temporaries in all (`jaxloss.bench.goals`): this leaves a tenth for all else.
@@ -27,6 +29,8 @@ _MANY = 512  # tokens, from which on a chunk is a power of two
 # move 90 GB on an H100 in chunks of 512 tokens, and 37 in these (`jaxloss bench --programs h100`).
 _ACCELERATOR_TOKENS, _ACCELERATOR_MEMORY = 4096, 2**32
 BUFFERS = 2  # the logits and their gradient
+ACCELERATORS = ("cuda", "rocm", "tpu")
+_STEPS = 8  # of a scan in one trip of its loop, off the CPU
 
 
 @dataclass(frozen=True)
@@ -107,20 +111,45 @@ def by_platform(function: Callable[..., PyTree], sizes: Sizes[Any], *operands: P
     return jax.lax.platform_dependent(*operands, cpu=cpu, default=elsewhere)
 
 
-def cond_but_on_tpu(
+def cond_on_some(
     condition: Array,
     function: Callable[..., PyTree],
     otherwise: Callable[..., PyTree],
     *operands: PyTree,
+    but_on: Sequence[str],
 ) -> PyTree:
-    """The one function or, where the condition is false, the other; on a TPU always the one.
+    """The one function or, where the condition is false, the other; on some always the one.
 
-    There a condition keeps what is around it from fusing: a head of 8192 x 128256 logits takes a
-    fifth longer by the compiler's estimate (`jaxloss bench --programs v5e`).
+    On a TPU a condition keeps what is around it from fusing: a head of 8192 x 128256 logits takes a
+    fifth longer by the compiler's estimate (`jaxloss bench --programs v5e`). On a GPU the host may
+    wait for it.
     """
     # Of a condition that is a constant, XLA keeps the branch.
-    decided = jax.lax.platform_dependent(condition, tpu=jnp.ones_like, default=lambda x: x)
+    decided = jax.lax.platform_dependent(
+        condition, default=lambda x: x, **dict.fromkeys(but_on, jnp.ones_like)
+    )
     return jax.lax.cond(decided, function, otherwise, *operands)
+
+
+def scan_frames(
+    step: Callable[[Carry, Any], tuple[Carry, Frame]],
+    start: Carry,
+    frames: PyTree,
+    *,
+    reverse: bool = False,
+) -> tuple[Carry, Frame]:
+    """`jax.lax.scan` of small steps: off the CPU eight of them in one trip of the loop.
+
+    Most of the time of such a loop on a GPU are launches of kernels. Value and gradient of `ctc` of
+    200 frames are 6,500 of them in single steps, 1,300 in eight, and 1,000 in sixteen, which take
+    two and a half times as long to compile (`jaxloss bench --programs h100`).
+    """
+
+    def scanned(unroll: int, start: Carry, frames: PyTree) -> PyTree:
+        return jax.lax.scan(step, start, frames, reverse=reverse, unroll=unroll)
+
+    found: tuple[Carry, Frame] = by_platform(scanned, Sizes(1, _STEPS), start, frames)
+    return found
 
 
 def map_by_chunks(

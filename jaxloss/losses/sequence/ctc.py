@@ -20,6 +20,7 @@ from jax import Array
 
 from jaxloss.core.domains import FrameCounts, FrameLogits, LabelCounts, NonNegative, SequenceLabels
 from jaxloss.core.loss import loss
+from jaxloss.kernels.chunking import ACCELERATORS, cond_on_some, scan_frames
 from jaxloss.kernels.matmul import explicit_sharding
 from jaxloss.numerics import at_label, is_label, log_softmax, quotient, reciprocal
 from jaxloss.numerics.broadcasting import select
@@ -109,11 +110,16 @@ def ctc(
     lattice = Lattice(symbols, label_counts, jnp.moveaxis(is_frame, -1, 0))
     log_likelihood = _log_likelihood(_log_emitted(log_p, symbols), lattice)
     # Above 1/2, -log p is -log1p(-(1 - p)) with the complement 1 - p computed by itself: a sum of
-    # logarithms has lost the digits of a likelihood near 1. The second pass is run only if needed.
+    # logarithms has lost the digits of a likelihood near 1. On a CPU the second pass is run only
+    # if needed; a GPU would wait for the host to know.
     likely = log_likelihood > -math.log(2)
     zeros = jnp.zeros_like(log_likelihood)
-    complement = jax.lax.cond(
-        jnp.any(likely), _complement_probability, lambda *_: zeros, jnp.exp(log_p), lattice
+    complement: Array = cond_on_some(
+        jnp.any(likely),
+        _complement_probability,
+        lambda *_: zeros,
+        *(jnp.exp(log_p), lattice),
+        but_on=ACCELERATORS,
     )
     nll = jnp.where(likely, -jnp.log1p(-jnp.where(likely, complement, 0)), -log_likelihood)
     return jnp.where(log_likelihood == -jnp.inf, infeasible, nll)
@@ -157,7 +163,7 @@ def _forward(emitted: Pair, lattice: Lattice) -> tuple[Array, tuple[Pair, Pair],
     impossible = jnp.full_like(lattice.labels, -jnp.inf, emitted[0].dtype)
     no_scale = jnp.zeros_like(lattice.label_count, impossible.dtype)
     start = jnp.where(_is_start(lattice), 0, impossible), impossible, no_scale
-    (blank, label, scale), passed = jax.lax.scan(step, start, (*emitted, lattice.is_frame))
+    (blank, label, scale), passed = scan_frames(step, start, (*emitted, lattice.is_frame))
     to_blank, to_label = (_shares(*pair) for pair in _sources(*passed, lattice))
     end = at_label(blank, lattice.label_count), at_label(_before(label), lattice.label_count)
     shares = tuple(_frame_shares(lattice.is_frame, pair) for pair in (to_blank, to_label))
@@ -191,7 +197,7 @@ def _backward(shares: tuple[Pair, Pair], end: Pair, lattice: Lattice) -> Pair:
     last = is_label(lattice.label_count, lattice.labels)
     at_blank, before = (jnp.where(last, share[..., None], 0) for share in end)
     start = at_blank, _shifted(before, -1, 0)
-    posteriors: Pair = jax.lax.scan(step, start, shares, reverse=True)[1]
+    posteriors: Pair = scan_frames(step, start, shares, reverse=True)[1]
     return posteriors
 
 
@@ -216,7 +222,7 @@ def _complement_probability(p: Array, lattice: Lattice) -> Array:
     start = _is_start(lattice).astype(p.dtype)
     frames = (blank_p, label_p, *wrong, lattice.is_frame)
     none = jnp.zeros_like(lattice.label_count, p.dtype)
-    (blank, label, ended), _ = jax.lax.scan(step, (start, jnp.zeros_like(start), none), frames)
+    (blank, label, ended), _ = scan_frames(step, (start, jnp.zeros_like(start), none), frames)
     # Paths that match so far, but have not reached the last label, are other sequences too.
     unfinished = ~is_label(lattice.label_count, lattice.labels)
     shorter = jnp.where(unfinished, blank + _shifted(label, 1, 0), 0)

@@ -71,7 +71,7 @@ def weighted_cross_entropy(x: Array, positive: Array, negative: Array) -> Array:
 
 
 @with_partials(
-    lambda _, x, gamma: _focused_slopes(x, gamma)[0],
+    lambda _, x, gamma: _focal_softplus_derivative(x, gamma),
     lambda _, x, gamma: _focused_by_gamma(x, gamma),
 )
 def focal_softplus(x: Array, gamma: ArrayLike) -> Array:
@@ -81,7 +81,7 @@ def focal_softplus(x: Array, gamma: ArrayLike) -> Array:
 
 
 @with_partials(
-    lambda _, x, positive, negative, gamma: _focused_pull(x, positive, negative, gamma),
+    lambda _, x, positive, negative, gamma: _focal_derivative(x, positive, negative, gamma),
     lambda _, x, positive, __, gamma: zero_if_weightless(positive, focal_softplus(-x, gamma)),
     lambda _, x, __, negative, gamma: zero_if_weightless(negative, focal_softplus(x, gamma)),
     lambda _, x, positive, negative, gamma: (
@@ -90,11 +90,31 @@ def focal_softplus(x: Array, gamma: ArrayLike) -> Array:
 )
 def focal_cross_entropy(x: Array, positive: Array, negative: Array, gamma: ArrayLike) -> Array:
     """The sum positive focused(-x) + negative focused(x), for factors >= 0; 0 wins likewise."""
-    near = _near(x)
-    wrong, right = _softpluses(near)
-    falling = right * jnp.exp(wrong * jnp.negative(gamma)) + jnp.maximum(near - x, 0)
-    rising = wrong * jnp.exp(right * jnp.negative(gamma)) + jnp.maximum(x - near, 0)
-    return weighted(positive, falling) + weighted(negative, rising)
+    # By the size of x: few intermediate arrays, of which a GPU would hold those of many uses.
+    of_wrong = jnp.where(x > 0, negative, positive)
+    of_right = jnp.where(x > 0, positive, negative)
+    size = jnp.where(x > 0, x, -x)
+    far = _near(size)
+    rest = jnp.log1p(jnp.exp(-far))
+    likely = jnp.exp(rest * jnp.negative(gamma))
+    unlikely = likely * jnp.exp(far * jnp.negative(gamma))
+    wrong = (far + rest) * likely + (size - far)
+    return weighted(of_wrong, wrong) + of_right * (rest * unlikely)
+
+
+def _focal_derivative(x: Array, positive: Array, negative: Array, gamma: ArrayLike) -> Array:
+    """The derivative in x: for x < 0 by the mirror image, whose derivative has the other sign."""
+    of_wrong = jnp.where(x > 0, negative, positive)
+    of_right = jnp.where(x > 0, positive, negative)
+    far = _near(jnp.where(x > 0, x, -x))  # not |x|, whose derivative at 0 is of no side
+    decay = jnp.exp(-far)
+    rest = jnp.log1p(decay)
+    chance = 1 / (1 + decay)
+    other = decay * chance
+    rising = chance + (far + rest) * other * gamma
+    falling = jnp.exp(far * jnp.negative(gamma)) * (other + rest * chance * gamma)
+    derivative = jnp.exp(rest * jnp.negative(gamma)) * (of_wrong * rising - of_right * falling)
+    return jnp.where(x > 0, derivative, -derivative)
 
 
 def _rest(x: Array) -> Array:
@@ -136,19 +156,12 @@ def _focused(near: Array, gamma: ArrayLike) -> Array:
     return wrong * jnp.exp(right * jnp.negative(gamma))
 
 
-def _focused_slopes(x: Array, gamma: ArrayLike) -> tuple[Array, Array]:
-    """The slopes of `focal_softplus` at x and at -x."""
+def _focal_softplus_derivative(x: Array, gamma: ArrayLike) -> Array:
+    """The derivative of `focal_softplus`."""
     near = _near(x)
     (wrong, right), (chance, other) = _softpluses(near), _chances(near)
-    return (
-        jnp.exp(right * jnp.negative(gamma)) * (chance + wrong * other * gamma),
-        jnp.exp(wrong * jnp.negative(gamma)) * (other + right * chance * gamma),
-    )
-
-
-def _focused_pull(x: Array, positive: Array, negative: Array, gamma: ArrayLike) -> Array:
-    rising, falling = _focused_slopes(x, gamma)
-    return negative * rising - positive * falling
+    derivative: Array = jnp.exp(right * jnp.negative(gamma)) * (chance + wrong * other * gamma)
+    return derivative
 
 
 def _focused_by_gamma(x: Array, gamma: ArrayLike) -> Array:

@@ -85,13 +85,20 @@ _STIRLING = (
 def stirling_remainder(b: Array) -> Array:
     """The excess log Γ(x) - (x - 1/2) log x + x - log(2π) / 2 at x = 1 / b, for b >= 0.
 
-    Gudermann's steps lead from x to x + 8, where the asymptotic series has all digits.
+    Gudermann's steps lead from x to where the asymptotic series has all digits.
     """
-    # A step from x to x + 1 adds (x + 1/2) log(1 + 1/x) - 1 = mean_excess(1/x). From 8 on, the
-    # first term that the series lacks, 0.18 / x^17, is below 1e-16.
-    steps = jnp.stack([quotient(b, 1 + j * b) for j in range(8)])
-    last = quotient(b, 1 + 8 * b)
-    return jnp.sum(mean_excess(steps), axis=0) + last * polynomial(last * last, _STIRLING)
+    # A step from x to x + 1 adds (x + 1/2) log(1 + 1/x) - 1 = mean_excess(1/x). One by one: of all
+    # in one array a GPU would hold that, eight times as large as the inputs.
+    *steps, last = _gudermann_steps(b)
+    return sum(map(mean_excess, steps), last * polynomial(last * last, _STIRLING))
+
+
+def _gudermann_steps(b: Array) -> list[Array]:
+    """1 / x, 1 / (x + 1) and so on at x = 1 / b, to where the series `_STIRLING` has all digits."""
+    # The first term that it lacks is 0.18 / x^17: from 8 on 8e-17, and 1e-9 from 3 on, where the
+    # remainder itself is 0.03; nearer to x = 0, where that is larger, as much is nothing.
+    count = 8 if machine_epsilon(b) < _BETWEEN_EPSILONS else 3
+    return [quotient(b, 1 + j * b) for j in range(count + 1)]
 
 
 def log_rising(count: Array, step: Array) -> Array:
@@ -114,19 +121,22 @@ def log_rising_excess(count: Array, step: Array) -> Array:
     That is half a logarithm and a difference of two `stirling_remainder`. Each of Gudermann's
     steps and each power of the series is subtracted by itself: the count is a factor of them all.
     """
-    count, step = jnp.broadcast_arrays(count, step)
-    steps, counts = jnp.stack([quotient(step, 1 + j * step) for j in range(8)]), count[None]
-    shares = quotient(counts * steps, 1 + (counts + 1) * steps)
-    gaps = log1p_over_rate(shares, steps) + jnp.log1p(shares * steps) / 2
-    gaps -= counts * jnp.log1p(quotient(steps, 1 + counts * steps))
-    last = quotient(step, 1 + 8 * step)
+    *steps, last = _gudermann_steps(step)
     after = quotient(last, 1 + count * last)
     divided, power, mixed = jnp.zeros_like(after), after, jnp.ones_like(after)
     for coefficient in _STIRLING:
         divided += coefficient * mixed  # (last^n - after^n) / (last - after) for odd n
         mixed = mixed * last * last + power * (last + after)
         power *= after * after
-    return -jnp.log1p(step * count) / 2 - jnp.sum(gaps, axis=0) - count * last * after * divided
+    series = -jnp.log1p(step * count) / 2 - count * last * after * divided
+    return series - sum(_gap(count, each) for each in steps)
+
+
+def _gap(count: Array, step: Array) -> Array:
+    """`mean_excess` of the step less that after so many counts, with the count as a factor."""
+    share = quotient(count * step, 1 + (count + 1) * step)
+    gap: Array = log1p_over_rate(share, step) + jnp.log1p(share * step) / 2
+    return gap - count * jnp.log1p(quotient(step, 1 + count * step))
 
 
 def log_i0e(x: Array) -> Array:

@@ -16,6 +16,7 @@ import subprocess
 import sys
 import time
 
+import made_up
 import numpy as np
 import pandas as pd
 import pytest
@@ -25,10 +26,11 @@ import jaxloss as jl
 from jaxloss.__main__ import main
 from jaxloss.cli import compare as command_line
 from jaxloss.compare import Outcome, compare, folder
-from jaxloss.compare.comparison import SEEDS, planned, read_outcome
+from jaxloss.compare.comparison import budget_of, planned, read_outcome, run_plan
 from jaxloss.compare.folder import claimed
 from jaxloss.compare.sweep.expression import parse_expression
-from jaxloss.compare.sweep.records import Record, Store
+from jaxloss.compare.sweep.plan import LEAST_SEEDS, Phase
+from jaxloss.compare.sweep.records import Store
 from jaxloss.compare.sweep.results import Results
 from jaxloss.compare.tasks import sampling
 from jaxloss.compare.tasks.metrics import Metric, median_error
@@ -88,12 +90,18 @@ def noisy():
     "twins", [("cauchy_schwarz", "cross_entropy(temperature=0.5)"), ("expectation", "chebyshev")]
 )
 def test_losses_that_are_the_same_up_to_scale_differ_by_no_more_than_roundings(noisy, twins):
-    one, other = (noisy.results.grids[name].test for name in twins)
-    assert np.abs(one - other).mean() < 0.01
-    floor = [
-        noisy.results.grids[name].test for name in ("cross_entropy", noisy.plan.lineup.replicate)
-    ]
-    assert np.abs(one - other).mean() < 5 * np.abs(floor[0] - floor[1]).mean() + 0.003
+    for level in range(2):
+        one, other = (
+            {
+                (x.rate, seed): score
+                for x in noisy.results.tried(name, level)
+                for seed, score in x.test.items()
+            }
+            for name in twins
+        )
+        apart = [abs(one[at] - other[at]) for at in set(one) & set(other)]
+        assert len(apart) >= 4
+        assert np.mean(apart) < 0.01
 
 
 @pytest.mark.slow
@@ -173,7 +181,8 @@ def test_losses_objectives_and_expressions_take_part_side_by_side():
     assert isinstance(outcome, Outcome)
     assert {"mixed", "brier", "text"} < {s.loss for s in outcome.rankings[0.0]}
     table = outcome.frame()
-    assert len(table) == outcome.plan.networks
+    assert len(table) == len(outcome.results.rows)
+    # What was chosen of all but the replicate, with one of the temperatures.
     assert table.chosen.sum() == 2 * len(outcome.rankings[0.0])
     with pytest.raises(KeyError):
         outcome.standing("nobody", 0.0)
@@ -190,6 +199,9 @@ def test_losses_objectives_and_expressions_take_part_side_by_side():
         ({"task": "digit"}, "digits"),
         ({"losses": "hubr"}, "huber"),
         ({"temperatures": [-1.0]}, "`temperatures` is positive numbers"),
+        ({"budget": 0}, "`budget` is a positive number of seconds, .* got 0"),
+        ({"budget": "soon"}, "`budget` is a positive number of seconds, or a text such as '60s'"),
+        ({"budget": "1..5s"}, "`budget`"),
     ],
 )
 def test_a_bad_argument_is_named(options, says):
@@ -211,6 +223,8 @@ def test_a_bad_argument_is_named(options, says):
         ({"metric": 3}, "`metric` is the name of one, a `Metric`, or a function"),
         ({"metric": jl.brier, "better": "lower"}, "`metric` is none of the losses"),
         ({"at_once": 0.5}, "`at_once` is a whole number of at least 1"),
+        ({"budget": [60]}, "`budget` is a positive number of seconds"),
+        ({"budget": "60s", "seeds": 3}, "leave out `seeds`: a `budget` says how long to test"),
         ({"seeds": "3"}, "`seeds` is a whole number of at least 2, got '3'"),
         ({"epochs": 2.5}, "`epochs` is a whole number of at least 1, got 2.5"),
         ({"noise": 0.1}, "`noise` is a sequence of numbers, got 0.1"),
@@ -257,7 +271,10 @@ def test_the_folder_holds_page_text_and_rows(written):
     assert {path.name for path in folder.iterdir()} == names
     assert "brier" in printed
     table, rows = pd.read_csv(folder / "results.csv"), (folder / "results.jsonl").read_text()
-    assert len(table) == len(rows.splitlines()) == 2 * 2 * (1 + 2 + 1 + 4)
+    # On each of two seeds and levels: reference, loss, replicate and four temperatures.
+    assert sum(table.phase == "test") == 2 * 2 * (1 + 1 + 1 + 4)
+    # The reference and its temperatures on six seeds, of two temperatures of the loss both.
+    assert len(table) == len(rows.splitlines()) == 2 * (2 * 7 + 6 * (1 + 4 + 2))
 
 
 @pytest.mark.slow
@@ -334,6 +351,7 @@ def test_a_number_out_of_range_is_refused_with_what_is_needed(words, capsys):
     [
         (),
         ("--loss", "huber(delta=0.1..10)", "--loss", "brier", "--noise", "0", "0.25"),
+        ("--budget", "90s", "--loss", "brier"),
         ("--task", "engel", "--margin", "0.3", "--seeds", "3", "--rates", "0.001", "--epochs", "7"),
         ("--data", "my table.csv", "--target", "a b", "--groups", "c", "--out", "else where"),
         ("--model", "a.py:cnn", "--optimizer", "adamw(weight_decay=0.1)", "--batch", "8"),
@@ -348,7 +366,9 @@ def test_the_command_in_the_report_gives_the_same_arguments(words):
 
 
 def test_thorough_is_a_default_that_other_options_override():
-    assert command_line.options(options("--thorough", "--seeds", "4"))["seeds"] == 4
+    seeds = command_line.options(options("--thorough", "--seeds", "4"))
+    assert (seeds["seeds"], "budget" in seeds) == (4, False)
+    assert command_line.options(options("--thorough"))["budget"] == "30min"
     assert command_line.options(options("--thorough"))["temperatures"] == (0.25, 0.5, 1, 2, 4)
     assert command_line.options(options()) == {}
 
@@ -364,10 +384,18 @@ def test_help_names_every_task():
     assert all(name in command_line.EPILOG for name in TASKS)
 
 
-def test_help_names_how_many_repetitions_there_are_by_default(capsys):
+def test_help_names_how_long_a_run_takes_by_default(capsys):
     with pytest.raises(SystemExit):
         main(["compare", "--help"])
-    assert f"repetitions (default: {SEEDS})" in capsys.readouterr().out
+    assert f"(default: {budget_of({}):g}s)" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("given", "seconds"),
+    [(90, 90), (0.5, 0.5), ("60s", 60), (" 5 min", 300), ("1.5h", 5400), ("7", 7)],
+)
+def test_a_budget_is_a_number_of_seconds_or_a_text(given, seconds):
+    assert budget_of({"budget": given}) == seconds
 
 
 def test_a_folder_that_cannot_be_made_is_said_before_anything_is_trained(tmp_path, capsys):
@@ -456,21 +484,15 @@ def test_of_two_runs_at_once_in_one_folder_one_is_refused_and_the_other_loses_no
     refused = next(text for run, text in zip(runs, said, strict=True) if run.returncode)
     assert f"another run writes into {tmp_path}" in refused
     plan = planned([FEW[1]], seeds=2, rates=[0.01], epochs=2)
-    assert len(read_outcome(tmp_path, plan).results.rows) == plan.networks
+    assert read_outcome(tmp_path, plan).results.seeds == 2
 
 
 @pytest.fixture(scope="module")
 def rows():
     """A plan and rows of it that nobody trained."""
     plan = planned(["brier"], seeds=2, noise=[0.0], rates=[0.01], epochs=2)
-    names = [metric.name for metric in plan.task.output.metrics]
-    made = [
-        Record(contender.name, dict(variant.hyperparameters), 0.0, 0.01, seed, 0.5, [0.4, 0.5], m)
-        for contender, variant in plan.units
-        for seed in range(plan.seeds)
-        for m in [dict.fromkeys(names, 0.5)]
-    ]
-    return plan, made
+    results, _ = made_up.run(plan, lambda _: [0.4, 0.5])
+    return plan, list(results.rows)
 
 
 GRID = ("--loss", "brier", "--seeds", "2", "--noise", "0", "--rates", "0.01", "--epochs", "2")
@@ -500,6 +522,10 @@ DAMAGES = {
     "no seed": lambda line: line.replace('"seed"', '"sead"'),
     "another seed": lambda line: re.sub('"seed": .', '"seed": 7', line),
     "a seed that is there": lambda line: re.sub('"seed": .', '"seed": 0', line),
+    "no phase": lambda line: line.replace('"phase": "tuning", ', ""),
+    "another phase": lambda line: line.replace('"tuning"', '"testing"'),
+    "no level of the plan": lambda line: line.replace('"noise": 0.0', '"noise": 0.1'),
+    "another hyper-parameter": lambda line: line.replace("{}", '{"q": 0.5}'),
     "another loss": lambda line: line.replace("brier", "huber").replace("cross_", "x_"),
     "a short curve": lambda line: line.replace("[0.4, 0.5]", "[0.5]"),
     "words": lambda line: line.replace("[0.4, 0.5]", '["a", "b"]'),
@@ -522,9 +548,10 @@ def test_a_resumed_run_names_the_file_the_line_and_what_to_do(rows, tmp_path, ca
     plan, made = rows
     kept(tmp_path, plan, [row.to_json() for row in made])
     file = tmp_path / "results.jsonl"
-    file.write_bytes(file.read_bytes().replace(b"brier", b"br\xffer", 1))
+    before, _, after = file.read_bytes().rpartition(b"cross_entropy")
+    file.write_bytes(before + b"cross_\xffentropy" + after)
     said = resumed(tmp_path, capsys)
-    assert f"{file}, line 3: this is no row of a run (UnicodeDecodeError" in said
+    assert f"{file}, line {len(made)}: this is no row of a run (UnicodeDecodeError" in said
     assert "take out that line and go on with --resume, or begin anew" in said
 
 
@@ -532,7 +559,6 @@ def test_rows_that_are_whole_are_read_and_a_last_line_that_was_cut_off_is_left_o
     plan, made = rows
     kept(tmp_path, plan, [*(row.to_json() for row in made), made[0].to_json()[:50]])
     assert read_outcome(tmp_path, plan).results.rows == tuple(made)
-    assert Store(tmp_path / "results.jsonl", plan).read() == made
 
 
 @pytest.mark.parametrize("text", ["", "{", "null", "[3]", "3", '"text"', "\xff", '{"task": "dig'])
@@ -553,8 +579,15 @@ def test_rows_without_a_plan_are_refused_and_not_deleted(rows, tmp_path, capsys)
 
 
 def test_a_plan_of_another_run_is_refused_by_what_differs(rows, tmp_path, capsys):
-    kept(tmp_path, dataclasses.replace(rows[0], seeds=3), [])
-    assert "another run: its seeds differs; begin anew" in resumed(tmp_path, capsys)
+    kept(tmp_path, dataclasses.replace(rows[0], epochs=3), [])
+    assert "another run: its epochs differs; begin anew" in resumed(tmp_path, capsys)
+
+
+def test_fewer_seeds_than_there_are_rows_of_are_refused(rows, tmp_path):
+    plan, made = rows
+    kept(tmp_path, plan, [row.to_json() for row in made])
+    with pytest.raises(ValueError, match="has the seed 1, of 1 that are asked for"):
+        read_outcome(tmp_path, dataclasses.replace(plan, seeds=1))
 
 
 @contextlib.contextmanager
@@ -604,29 +637,50 @@ def test_a_run_is_not_replaced_without_a_word(rows, tmp_path, capsys):
         options("--resume", "--overwrite")
 
 
-@pytest.mark.slow
-def test_a_run_grows_by_seeds_and_losses_to_what_a_larger_one_is(tmp_path, monkeypatch):
-    """Nothing is trained a second time, and the bytes are the same."""
-    folders, trained = (tmp_path / "grown", tmp_path / "whole"), []
-    real = Store.append
+def lucky(network):
+    """Scores of which nothing is known but that equal networks have equal ones."""
+    return made_up.noise(network, 2, paired=False)
 
-    def append(store, new):
-        trained.append(list(new))
-        real(store, trained[-1])
 
-    monkeypatch.setattr(Store, "append", append)
-    steps = [["brier"], ["brier"], ["brier", "expectation"]]
-    for losses, seeds in zip(steps, (2, 4, 4), strict=True):
-        words = [word for loss in losses for word in ("--loss", loss)]
-        words += ["--seeds", str(seeds), "--noise", "0", "--rates", "0.01", "--epochs", "2"]
-        resume = ["--resume"] if trained else []
-        assert main(["compare", *words, *resume, "--out", str(folders[0])]) == 0
-    assert main(["compare", *words, "--out", str(folders[1])]) == 0
-    ours, theirs = ((folder / "results.jsonl").read_bytes() for folder in folders)
-    assert ours == theirs
-    networks = len(theirs.splitlines())
-    assert sum(map(len, trained)) == 2 * networks
-    assert main(["compare", *GRID, "--resume", "--out", str(folders[0])]) == 2  # fewer than there
+STEPS = [
+    ({"losses": ["brier"], "seeds": 2}, 0.0),
+    ({"losses": ["brier"], "seeds": 5}, 0.0),
+    ({"losses": ["brier"]}, 0.0),  # at least 8 seeds
+    ({"losses": ["brier", "huber(delta=0.1..10)"]}, 0.0),
+    ({"losses": ["brier", "huber(delta=0.1..10)"]}, 4.0),
+]
+
+
+def test_a_run_grows_by_seeds_losses_and_time_to_what_a_larger_one_is(tmp_path):
+    """No network is trained a second time, and the bytes are the same."""
+    grid, trained = {"noise": [0.0, 0.4], "rates": [1e-3, 1e-2, 0.1], "epochs": 2}, []
+    (tmp_path / "grown").mkdir()
+    for index, (options, until) in enumerate(STEPS):
+        plan = planned(**options, **grid)
+        with made_up.replaced(lucky) as programs:
+            outcome = run_plan(plan, tmp_path / "grown", resume=index > 0, until=until)
+        trained += [network for program in programs for network in program.trained]
+    assert len(set(trained)) == len(trained) == len(outcome.results.rows)
+    assert outcome.results.seeds == LEAST_SEEDS + made_up.MadeUp.seeds
+    (tmp_path / "whole").mkdir()
+    whole = planned(STEPS[-1][0]["losses"], seeds=outcome.results.seeds, **grid)
+    with made_up.replaced(lucky):
+        run_plan(whole, tmp_path / "whole")
+    for name in ("results.jsonl", "plan.json"):
+        ours, theirs = ((tmp_path / path / name).read_bytes() for path in ("grown", "whole"))
+        assert ours == theirs
+
+
+def test_tuning_and_tests_share_no_network_and_all_contenders_their_seeds():
+    plan = planned(["brier", "huber(delta=0.1..10)"], seeds=3, rates=[1e-3, 1e-2, 0.1], epochs=2)
+    results, _ = made_up.run(plan, lucky)
+    seeds = {}
+    for row in results.rows:
+        if row.phase is Phase.TEST:
+            seeds.setdefault((row.loss, row.noise, row.point), []).append(row.seed)
+    assert set(map(tuple, seeds.values())) == {(0, 1, 2)}
+    per_level = 1 + 2 + 1 + 4  # reference, losses, replicate and temperatures
+    assert len(seeds) == 2 * per_level
 
 
 def test_an_outcome_is_not_written_where_a_run_writes(rows, holder, tmp_path):

@@ -241,10 +241,14 @@ def test_a_table_that_cannot_be_judged_is_refused_by_name(frame, options, messag
 # the choice as code
 
 
+def variants(plan):
+    return [each for c in plan.lineup.contenders for each in c.expression.variants]
+
+
 @pytest.mark.parametrize("task", ["digits", "mnist1d", "diabetes", "breast_cancer", "engel"])
 def test_the_choice_is_code_that_gives_the_objective(task):
     plan = planned(task=task, temperatures=[0.5])
-    for _, variant in plan.units:
+    for variant in variants(plan):
         names, text = {}, code(variant.objective, "optax.adam(0.003)")
         exec(text, names)
         pasted, wanted = names["objective"], repr(variant.objective)
@@ -257,7 +261,7 @@ def test_the_choice_is_code_that_gives_the_objective(task):
 
 def test_sums_and_temperatures_are_code_too():
     plan = planned(["0.7*brier + 0.3*cross_entropy(temperature=2)", "hinge(margin=0.5)"])
-    texts = [code(variant.objective, "optax.adam(0.01)") for _, variant in plan.units]
+    texts = [code(variant.objective, "optax.adam(0.01)") for variant in variants(plan)]
     assert (
         "objective = 0.7 * jl.Objective(jl.brier) + 0.3 * jl.Objective("
         "jl.with_temperature(jl.softmax_cross_entropy_with_integer_labels), temperature=2.0)\n"

@@ -23,7 +23,7 @@ import jaxloss as jl
 from jaxloss.__main__ import main
 from jaxloss.compare import Data, DataSplit, Metric, Model, compare
 from jaxloss.compare.comparison import planned
-from jaxloss.compare.sweep.program import CompiledSweep
+from jaxloss.compare.sweep.program import Sweep
 from jaxloss.compare.sweep.run import run
 from jaxloss.compare.tasks import loading, sampling
 from jaxloss.compare.tasks.frameworks import adapted
@@ -168,8 +168,6 @@ def test_a_model_of_any_framework_is_compared_with_an_optimizer_of_its_own(model
     scores = {standing.loss: standing.score.mean for standing in outcome.rankings[0.0]}
     assert set(LOSSES) < set(scores)
     assert min(scores.values()) > 0.5  # by chance it is 0.1
-    chosen = {standing.rate for standing in outcome.rankings[0.0]}
-    assert chosen <= set(rates)
 
 
 STATEFUL = {
@@ -288,10 +286,12 @@ def trained(**options):
 
 @pytest.mark.slow
 def test_networks_are_the_same_however_many_train_at_once():
-    every = trained(at_once=8).rows
-    for at_once in (1, 2, 4):
+    every = {row.network: row.test for row in trained(at_once=8).rows}
+    for at_once in (1, 3):
         rows = trained(at_once=at_once).rows
-        found = [(a.test, b.test) for a, b in zip(rows, every, strict=True)]
+        # Where two rates do alike, the one or the other is chosen.
+        found = [(row.test, every[row.network]) for row in rows if row.network in every]
+        assert len(found) >= 2 * 2 * 2 * 2  # the first round
         np.testing.assert_allclose(*zip(*found, strict=True), atol=0.01)
 
 
@@ -300,10 +300,11 @@ def test_as_many_train_at_once_as_memory_holds_and_that_is_logged(monkeypatch, c
     from jaxloss.compare.sweep import devices
 
     plan = planned(["brier"], model=(of_weights, lambda w, x: x @ w), rates=[0.01, 0.1], **PLAIN)
-    assert CompiledSweep.compiled(plan).layout.at_once == plan.cells == 4
+    usual = Sweep(plan).lanes
     monkeypatch.setattr(devices, "memory", lambda: 1 << 20)
-    assert CompiledSweep.compiled(plan).layout.at_once < 4
-    assert "of the 4 networks of an objective train at a time, as memory" in caplog.text
+    less = Sweep(plan).lanes
+    assert less < usual
+    assert f"{less} networks train at a time in place of" in caplog.text
 
 
 @pytest.mark.slow

@@ -9,6 +9,7 @@ import re
 from html.parser import HTMLParser
 from pathlib import Path
 
+import made_up
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
@@ -22,9 +23,6 @@ from jaxloss.compare.statistics.standings import analyse
 from jaxloss.compare.statistics.theory import TheoryPrediction
 from jaxloss.compare.sweep.contenders import Lineup
 from jaxloss.compare.sweep.plan import Plan
-from jaxloss.compare.sweep.records import Record
-from jaxloss.compare.sweep.results import Results
-from jaxloss.compare.sweep.run import run
 from jaxloss.compare.tasks.digits import DIGITS
 from jaxloss.compare.tasks.metrics import Metric, median_error
 from jaxloss.compare.tasks.outputs import BINARY, values
@@ -35,9 +33,21 @@ COMMAND = "jaxloss compare --loss 'brier' --seeds 2"
 
 @pytest.fixture(scope="module")
 def trained():
-    """A small run of what is real: two losses, one over a range, beside the reference."""
-    lineup = Lineup.of(DIGITS, ["brier", RANGED])
-    results = run(Plan(DIGITS, lineup, 2, (0.0, 0.4), (1e-3, 1e-2), 2))
+    """A run of two losses, one over a range, beside the reference."""
+
+    def score(network):
+        (*hyper, rate), level = network.point, network.noise
+        peak = 0.9 - 0.1 * level - 0.05 * abs(np.log10(rate / 3e-3))
+        curve = peak - sum(hyper) / 100 + 0.01 * made_up.noise(network, 3, paired=False)
+        return curve - [0.2, 0.1, 0]
+
+    return analysed(["brier", RANGED], score=score, rates=(1e-3, 1e-2))
+
+
+def analysed(losses, score, noise=(0.0, 0.4), rates=(1e-3, 1e-2), task=DIGITS):
+    """The results of a run with made-up curves of three epochs, and their analysis."""
+    plan = Plan(task, Lineup.of(task, losses), noise, rates, 3, 6)
+    results, _ = made_up.run(plan, score)
     return results, analyse(results)
 
 
@@ -49,25 +59,15 @@ def trained_page(trained):
 def made(
     task=DIGITS, given=("brier", "tanimoto"), noise=(0.0, 0.4), rates=(1e-3, 1e-2), score=None
 ):
-    """Results of 6 seeds and 3 epochs that were not trained but made up."""
-    plan = Plan(task, Lineup.of(task, given), 6, noise, rates, 3)
-    generator = np.random.default_rng(0)
-    score = score or (lambda _, level, rate: 0.9 - 0.1 * level - 10 * abs(rate - 1e-3))
-    rows = []
-    for contender, variant in plan.units:
-        for level, noisy in enumerate(noise):
-            for rate in rates:
-                for seed in range(plan.seeds):
-                    curve = (
-                        score(contender.name, level, rate) + generator.normal(0, 0.01, 3)
-                    ).tolist()
-                    measures = {m.name: curve[-1] / 3 for m in task.output.metrics}
-                    measures[task.output.metric.name] = curve[-1]
-                    known = dict(variant.hyperparameters)
-                    of = contender.name, known, noisy, rate, seed
-                    rows.append(Record(*of, curve[-1], curve, measures))
-    results = Results.of(plan, rows)
-    return results, analyse(results)
+    """A run whose scores are those of a function of loss, level and rate, but for noise."""
+    usual = lambda _, level, rate: 0.9 - 0.1 * level - 10 * abs(rate - 1e-3)
+
+    def curve(network):
+        level, rate = noise.index(network.noise), network.point[-1]
+        drawn = made_up.noise(network, 3, paired=False)
+        return (score or usual)(network.loss, level, rate) + 0.01 * drawn
+
+    return analysed(given, curve, noise, rates, task)
 
 
 def failing(loss, *_):
@@ -289,7 +289,7 @@ def test_the_page_can_be_heard(trained_page):
 @pytest.mark.slow
 def test_the_page_says_how_to_find_it_again(trained_page):
     text = "".join(Page(trained_page).text)
-    for wanted in (COMMAND, "0 to 1", "results.jsonl", "jaxlib", "validation data", "Bonferroni"):
+    for wanted in (COMMAND, "0 to 5", "results.jsonl", "jaxlib", "validation data", "Bonferroni"):
         assert wanted in text
 
 
@@ -422,10 +422,8 @@ def test_the_terminal_cuts_no_number_and_fits(trained, width):
 
 
 def test_progress_is_silent_where_nobody_watches(trained, capsys):
-    plan = trained[0].plan
-    with terminal.progress(plan) as done:
-        for unit in plan.units:
-            done(unit)
+    with terminal.progress() as done:
+        done(trained[0].rows)
     with terminal.status("waiting"):
         pass
     captured = capsys.readouterr()
@@ -433,19 +431,20 @@ def test_progress_is_silent_where_nobody_watches(trained, capsys):
     assert "\x1b" not in captured.err
 
 
-def test_progress_counts_the_units(trained, monkeypatch):
-    out, plan = io.StringIO(), trained[0].plan
+def test_progress_counts_networks_and_seeds(trained, monkeypatch):
+    out, rows = io.StringIO(), trained[0].rows
     monkeypatch.setattr(
         terminal, "Console", lambda **_: Console(file=out, force_terminal=True, width=100)
     )
-    with terminal.progress(plan) as done:
-        for unit in plan.units:
-            done(unit)
-    assert f"{len(plan.units)}/{len(plan.units)}" in out.getvalue()
+    with terminal.progress() as done:
+        done(rows[:10])
+        done(rows[10:])
+    tests = 6 * 2 * (1 + 2 + 1 + 4)
+    assert f"{len(rows) - tests} networks to tune, {tests} to test, of 6 seeds" in out.getvalue()
     out.truncate(0)
-    with terminal.progress(plan, quiet=True) as done:
-        done(plan.units[0])
-    assert "training" not in out.getvalue()
+    with terminal.progress(quiet=True) as done:
+        done(rows)
+    assert "networks" not in out.getvalue()
 
 
 def test_the_end_says_where_everything_is(capsys):
@@ -486,9 +485,10 @@ def test_the_resolution_is_told_without_any_difference_that_was_measured():
 
 
 def test_what_was_chosen_at_the_end_of_the_grid_is_warned_of():
-    results, analysis = made(rates=(1e-3, 3e-3, 1e-2))
+    results, analysis = made(score=lambda _, __, rate: 0.5 + 0.1 * np.log10(rate))
     told = " ".join(warnings(results, analysis))
-    assert "learning rate chosen for cross_entropy, brier" in told
+    assert "learning rate chosen for cross_entropy, " in told
+    assert max(row.learning_rate for row in results.rows) == 100.0  # four steps beyond
     assert "at the end of" in told
 
 
@@ -525,10 +525,10 @@ def test_a_reference_that_failed_is_said_to_have():
 
 
 def test_the_table_of_temperature_shows_what_its_verdicts_rest_on():
-    level = {"cross_entropy": 0.5, "brier": 0.7, "tanimoto": 0.51}
+    level = {"cross_entropy": 0.5, "brier": 0.7, "tanimoto": 0.53}
 
     def score(loss, *_):
-        return level.get(loss.removesuffix(" (again)"), 0.5)
+        return level.get(loss.removesuffix(" (again)"), 0.52)
 
     results, analysis = made(noise=(0.0,), rates=(1e-3,), score=score)
     text = markdown.render(report_model.of_run(results, analysis, (), COMMAND, 12.0))
@@ -550,13 +550,16 @@ def test_twins_are_compared_at_one_rate():
     results, analysis = made(given=("chebyshev", "expectation", "cauchy_schwarz"))
     told = wording.twins(results, analysis)
     assert len(told) == 2  # the control has a variant at temperature 1/2
-    rate = analysis.standing("cauchy_schwarz", 0).rate_index
-    scaled = results.plan.lineup[results.plan.lineup.control].variants
-    index = [v.hyperparameters["temperature"] for v in scaled].index(0.5)
-    ours = results.grids["cauchy_schwarz"].test[0, 0, rate, :, -1]
-    theirs = results.grids[results.plan.lineup.control].test[index, 0, rate, :, -1]
+    rate = analysis.standing("cauchy_schwarz", 0).rate
+    ours, theirs = (
+        each.test
+        for name in ("cauchy_schwarz", results.plan.lineup.control)
+        for each in results.tried(name, 0)
+        if each.rate == rate and each.hyperparameters.get("temperature", 0.5) == 0.5
+    )
+    gap = np.mean([ours[seed] - theirs[seed] for seed in set(ours) & set(theirs)])
     said = re.search(r"cauchy_schwarz they differ by (\S+) ±", told[0])
-    assert number(said[1]) == pytest.approx(100 * np.mean(ours - theirs), abs=0.06)
+    assert number(said[1]) == pytest.approx(100 * gap, abs=0.06)
 
 
 # figures
@@ -579,16 +582,15 @@ def test_differences_are_drawn_where_they_are(trained):
 
 def test_the_response_to_a_hyperparameter_is_that_of_its_best_rate(trained):
     results, analysis = trained
-    grid = results.grids[RANGED]
-    drawn = plots.response(results, RANGED, "q", 1)
-    for variant in range(5):
-        validation = grid.validation[variant, 1].mean(-1)
-        best = int(np.argmax(validation))
-        assert drawn[variant] == grid.test[variant, 1, best, :, -1].mean()
+    drawn, mean = plots.response(results, RANGED, "q", 1), lambda x: np.mean([*x.values()])
+    for q, score in drawn.items():
+        tried = [x for x in results.tried(RANGED, 1) if x.hyperparameters == {"q": q}]
+        assert score == mean(max(tried, key=lambda each: mean(each.validation)).test)
     assert plots.tuned(results, "brier") == {}
     axes = Figure().subplots()
     plots.draw_hyperparameter(axes, results, analysis, RANGED, "q")
-    assert lines(axes)[0][0].tolist() == plots.tuned(results, RANGED)["q"]
+    assert list(drawn) in [at.tolist() for at, _ in lines(axes)]
+    assert {0.2, 0.35, 0.5, 0.65, 0.8} < set(plots.tuned(results, RANGED)["q"])
 
 
 def test_networks_that_failed_are_crosses_at_the_bad_end():
@@ -597,6 +599,7 @@ def test_networks_that_failed_are_crosses_at_the_bad_end():
     plots.draw_rates(axes, results, analysis, "brier")
     crosses = [x for x in axes.lines if x.get_marker() == "x" and len(x.get_xdata())]
     assert [list(x.get_xdata()) for x in crosses] == [[1e-2], [1e-2]]
+    assert min(lines(axes)[0][0]) < 1e-3  # beyond the end at which the best was
 
 
 def test_the_shape_of_cross_entropy_is_that_of_its_formula(trained):

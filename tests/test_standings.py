@@ -13,7 +13,6 @@ from scipy import stats
 import jaxloss as jl
 from jaxloss.compare import compare
 from jaxloss.compare.report import wording
-from jaxloss.compare.statistics.choice import Choice, choose, edges, rounded
 from jaxloss.compare.statistics.decision import Ground, decide
 from jaxloss.compare.statistics.estimates import ALPHA, Estimate, PairedTest
 from jaxloss.compare.statistics.power import Resolution
@@ -27,9 +26,10 @@ from jaxloss.compare.statistics.standings import (
     analyse_levels,
 )
 from jaxloss.compare.sweep.contenders import REPLICATE_SUFFIX, Contender, Lineup
-from jaxloss.compare.sweep.expression import Variant
+from jaxloss.compare.sweep.expression import Expression
+from jaxloss.compare.sweep.halving import mean_scores
 from jaxloss.compare.sweep.plan import Plan
-from jaxloss.compare.sweep.results import Grid, Results
+from jaxloss.compare.sweep.results import Chosen, Results
 from jaxloss.compare.tasks.digits import DIGITS
 from jaxloss.compare.tasks.registry import TASKS
 
@@ -45,93 +45,58 @@ def _task(*, higher=True, overlap=1 / 3):
     return dataclasses.replace(DIGITS, output=output, overlap=overlap)
 
 
-def _grid(test, validation=None):
-    """Of one or two last epochs, from metrics [variant, noise, rate, seed] or with fewer axes."""
-    test, validation = _spread(test), _spread(test if validation is None else validation)
-    curve = lambda x: np.stack([x - 0.1, x], -1)
-    return Grid(validation, curve(test), {METRIC.name: test})
+def _tested(scores, validation=None, *, higher=True, measures=None, **chosen):
+    """What was tested, of these scores [seed] of the last of two epochs."""
+    scores = np.asarray(scores, float)
+    known = {"hyperparameters": {}, "rate": 0.1} | chosen
+    return Chosen(
+        measures={METRIC.name: scores} | (measures or {}),
+        curves=np.stack([scores - 0.1, scores], -1),
+        validation=mean_scores([scores if validation is None else validation], higher=higher)[0],
+        **known,
+    )
 
 
-def _spread(x):
-    x = np.asarray(x, float)
-    return x.reshape((1,) * (4 - x.ndim) + x.shape)
+def _results(scores, tempered=(), temperatures=(), task=None, replicate=None, tested=None):
+    """A run of these scores by contender, [seed] or [level, seed].
 
-
-def _results(grids, tempered=(), values=None, task=None, replicate=None):
-    """A run with these grids; `values` are the hyper-parameters of the variants, by contender."""
-    first = grids[REFERENCE]
-    grids = {**grids, REFERENCE + REPLICATE_SUFFIX: replicate or first}
-    contenders = []
-    for name, grid in grids.items():
-        given = (values or {}).get(name, [{"x": float(i)} for i in range(len(grid.test))])
-        variants = tuple(Variant(hyper if len(given) > 1 else {}, OBJECTIVE) for hyper in given)
-        control = name == CONTROL
-        contenders.append(
-            Contender(name, variants, control or name in tempered, name.endswith(REPLICATE_SUFFIX))
+    Those of the control are by temperature; each may be a pair with its validation scores.
+    """
+    task = task or _task()
+    higher = task.output.metric.higher
+    again = scores[REFERENCE] if replicate is None else replicate
+    scores = {**scores, REFERENCE + REPLICATE_SUFFIX: again}
+    names = [*scores, *([CONTROL] if len(temperatures) else [])]
+    contenders = tuple(
+        Contender(
+            name,
+            Expression((), lambda _: OBJECTIVE, tempered=name in {CONTROL, *tempered}),
+            replicate=name.endswith(REPLICATE_SUFFIX),
         )
-    lineup = Lineup(tuple(contenders), REFERENCE, CONTROL if CONTROL in grids else None)
-    _, levels, rates, seeds, epochs = first.test.shape
-    noise, steps = tuple(np.arange(levels) / 10), tuple(10.0 ** np.arange(-rates, 0))
-    return Results(Plan(task or _task(), lineup, seeds, noise, steps, epochs), (), grids)
+        for name in names
+    )
+    lineup = Lineup(contenders, REFERENCE, names[-1] if len(temperatures) else None)
+    levels, seeds = np.atleast_2d(scores[REFERENCE]).shape
+    plan = Plan(task, lineup, tuple(np.arange(levels) / 10), (0.1,), 2, seeds)
+    each = {
+        (name, level): _tested(x, higher=higher)
+        for name, rows in scores.items()
+        for level, x in enumerate(np.atleast_2d(rows))
+    }
+    pairs = [x if isinstance(x, tuple) else (x, x) for x in temperatures]
+    by_level = {
+        level: [
+            _tested(np.atleast_2d(x)[level], np.atleast_2d(v)[level], higher=higher)
+            for x, v in pairs
+        ]
+        for level in (range(levels) if pairs else ())
+    }
+    return Results(plan, (), each | (tested or {}), by_level)
 
 
 @pytest.fixture
 def generator():
     return np.random.default_rng(0)
-
-
-# choice
-
-
-def test_the_choice_is_the_best_mean_over_seeds_after_training_by_direction():
-    grid = _grid([[[[0.9, 0.1], [0.6, 0.7]]], [[[0.5, 0.7], [0.3, 0.2]]]])
-    assert choose(grid, 0, higher=True) == Choice(0, 1)  # means 0.5, 0.65; 0.6, 0.25
-    assert choose(grid, 0, higher=False) == Choice(1, 1)
-
-
-def test_ties_go_to_the_least_rate_then_to_the_first_variant():
-    assert choose(_grid([[[[0.1], [0.6]]], [[[0.6], [0.1]]]]), 0, higher=True) == Choice(1, 0)
-    assert choose(_grid([[[[0.6], [0.1]]], [[[0.6], [0.6]]]]), 0, higher=True) == Choice(0, 0)
-    thirds = [[0.1, 0.2, 0.3], [0.3, 0.2, 0.1 + 1e-9]]  # equal but for rounding
-    assert choose(_grid(thirds), 0, higher=True) == Choice(0, 0)
-    small = 1e-9 * np.array([[1.0], [1.1]])  # rounding is relative to the metric's size
-    assert choose(_grid(small), 0, higher=True) == Choice(0, 1)
-
-
-@pytest.mark.parametrize("higher", [True, False])
-def test_what_diverged_is_chosen_last(higher):
-    grid = _grid([[np.nan, np.nan], [-1.0, np.nan], [5.0, 5.0], [np.inf, 0.0]])
-    assert choose(grid, 0, higher=higher) == Choice(0, 2)
-    assert choose(_grid(np.full((3, 2), np.nan)), 0, higher=higher) == Choice(0, 0)
-
-
-def test_the_choice_is_blind_to_test_data(generator):
-    grids = {
-        name: _grid(*generator.random((2, 3, 2, 5, SEEDS)))
-        for name in (REFERENCE, "other", CONTROL)
-    }
-    shuffled = {
-        name: dataclasses.replace(
-            g,
-            test=generator.permuted(g.test),
-            measures={METRIC.name: generator.permuted(g.measures[METRIC.name])},
-        )
-        for name, g in grids.items()
-    }
-    first, second = analyse(_results(grids)), analyse(_results(shuffled))
-    for level, name in itertools.product(range(2), grids):
-        a, b = first.standing(name, level), second.standing(name, level)
-        assert (a.variant, a.rate, a.at_edge) == (b.variant, b.rate, b.at_edge)
-        assert a.score != b.score
-
-
-def test_an_edge_is_an_end_of_several_rates_or_of_three_values():
-    values = [{"q": q, "two": two} for q in (0.1, 0.5, 0.9) for two in (1.0, 2.0)]
-    results = _results({REFERENCE: _grid(np.zeros((6, 1, 3, 2)))}, values={REFERENCE: values})
-    found = [edges(results.plan, REFERENCE, Choice(v, r)) for v, r in [(0, 0), (2, 1), (5, 1)]]
-    assert found == [("learning rate", "q"), (), ("q",)]
-    single = dataclasses.replace(results.plan, rates=(0.1,))
-    assert edges(single, REFERENCE, Choice(3, 0)) == ()
 
 
 # standings
@@ -141,17 +106,12 @@ WOBBLE = np.array([0.001, -0.002, 0.0, 0.002, -0.001, 0.001])
 
 
 def test_a_standing_tells_what_was_chosen_and_its_estimates():
-    other = np.stack([BASE - 0.2, BASE + WOBBLE])
-    grids = {
-        REFERENCE: _grid(np.stack([BASE, BASE])),
-        "other": _grid(np.stack([other, other + 0.1])[:, None], np.stack([other, other])[:, None]),
-    }
-    values = {"other": [{"q": 1.0}, {"q": 2.0}]}
-    analysis = analyse(_results(grids, values=values))
+    chosen = {"hyperparameters": {"q": 1.0}, "rate": 0.3, "at_edge": ("learning rate",)}
+    other = _tested(BASE + WOBBLE, **chosen)
+    results = _results({REFERENCE: BASE, "other": BASE}, tested={("other", 0): other})
+    analysis = analyse(results)
     found = analysis.standing("other", 0)
-    assert (found.variant, found.rate_index, found.rate) == (0, 1, 0.1)
-    assert found.hyperparameters == {"q": 1.0}
-    assert found.at_edge == ("learning rate",)
+    assert {name: getattr(found, name) for name in chosen} == chosen
     assert found.score == found.measures[METRIC.name] == Estimate.of(BASE + WOBBLE)
     assert found.speed.mean == pytest.approx((BASE + WOBBLE).mean() - 0.05)
     assert found.to_reference.difference.mean == pytest.approx(WOBBLE.mean())
@@ -161,9 +121,11 @@ def test_a_standing_tells_what_was_chosen_and_its_estimates():
 
 def test_all_differences_to_the_reference_are_one_family(generator):
     names = (REFERENCE, "tempered", "other", CONTROL)
-    grids = {name: _grid(generator.normal(0.8, 0.1, (1, 2, 1, SEEDS))) for name in names}
-    replicate = _grid(generator.normal(0.8, 0.1, (1, 2, 1, SEEDS)))
-    analysis = analyse(_results(grids, tempered=(REFERENCE, "tempered"), replicate=replicate))
+    grids = {name: generator.normal(0.8, 0.1, (2, SEEDS)) for name in names}
+    replicate = generator.normal(0.8, 0.1, (2, SEEDS))
+    others = {name: grids[name] for name in names[:-1]}
+    options = {"temperatures": [grids[CONTROL]], "replicate": replicate}
+    analysis = analyse(_results(others, tempered=(REFERENCE, "tempered"), **options))
     assert analysis.comparisons == 6  # three at each level; those to a temperature come second
     for level, name, opponent in itertools.product(range(2), names[1:], (REFERENCE, CONTROL)):
         standing = analysis.standing(name, level)
@@ -171,7 +133,7 @@ def test_all_differences_to_the_reference_are_one_family(generator):
         if compared is None:
             assert name != "tempered"
             continue
-        ours, theirs = (grids[x].test[0, level, 0, :, -1] for x in (name, opponent))
+        ours, theirs = (grids[x][level] for x in (name, opponent))
         expected = stats.ttest_rel(ours, theirs)
         assert compared.p == pytest.approx(min(1, 6 * expected.pvalue))
         ends = tuple(expected.confidence_interval(1 - 0.05 / 6))
@@ -183,14 +145,14 @@ def test_all_differences_to_the_reference_are_one_family(generator):
         assert [s.loss for s in analysis.levels[level] if s.to_control] == ["tempered"]
         assert analysis.standing(REFERENCE, level).to_reference is None
         assert REFERENCE + REPLICATE_SUFFIX not in [s.loss for s in analysis.levels[level]]
-        ours, theirs = (g.test[0, level, 0, :, -1] for g in (replicate, grids[REFERENCE]))
+        ours, theirs = (g[level] for g in (replicate, grids[REFERENCE]))
         assert analysis.floor[level].p == pytest.approx(stats.ttest_rel(ours, theirs).pvalue)
     deviations = [s.to_reference.deviation for s in sum(analysis.levels, ()) if s.to_reference]
     assert analysis.resolution == Resolution(np.median(deviations), 0.05 / 6)
 
 
 def test_a_convex_model_has_the_whole_correction_and_fresh_data_have_none():
-    grids = {REFERENCE: _grid(BASE), "other": _grid(BASE + WOBBLE)}
+    grids = {REFERENCE: BASE, "other": BASE + WOBBLE}
     linear = dataclasses.replace(_task(), convex=True)
     overlaps = [
         analyse(_results(grids, task=task)).test.overlap
@@ -202,15 +164,12 @@ def test_a_convex_model_has_the_whole_correction_and_fresh_data_have_none():
 
 
 def test_twins_count_once_in_the_family():
-    grids = {name: _grid(BASE) for name in (REFERENCE, "brier", "chebyshev", "expectation")}
+    grids = dict.fromkeys((REFERENCE, "brier", "chebyshev", "expectation"), BASE)
     assert analyse(_results(grids)).comparisons == 2
 
 
-def test_the_echo_is_compared_at_the_choice_of_the_reference():
-    replicate = _grid([BASE + 1, BASE + WOBBLE], [BASE + 1, BASE - 1])
-    reference = _grid([BASE, BASE], [BASE, BASE + 0.1])
-    analysis = analyse(_results({REFERENCE: reference}, replicate=replicate))
-    assert analysis.standing(REFERENCE, 0).rate_index == 1
+def test_the_echo_is_a_measurement_and_no_claim():
+    analysis = analyse(_results({REFERENCE: BASE}, replicate=BASE + WOBBLE))
     assert analysis.floor[0].difference.mean == pytest.approx(WOBBLE.mean())
     assert analysis.comparisons == 1  # of none
     assert np.isnan(analysis.resolution.least(SEEDS))
@@ -222,12 +181,12 @@ def test_the_echo_is_compared_at_the_choice_of_the_reference():
 def test_the_best_mean_comes_first_and_what_failed_last(higher, order):
     failed = np.full(SEEDS, np.nan)
     grids = {
-        "failed": _grid(failed),
-        "middle": _grid(BASE),
-        REFERENCE: _grid(BASE),
-        "worst": _grid(BASE - 0.1),
-        "inf": _grid(np.where(BASE.max() > BASE, BASE, np.inf)),
-        "best": _grid(BASE + 0.1),
+        "failed": failed,
+        "middle": BASE,
+        REFERENCE: BASE,
+        "worst": BASE - 0.1,
+        "inf": np.where(BASE.max() > BASE, BASE, np.inf),
+        "best": BASE + 0.1,
     }
     analysis = analyse(_results(grids, task=_task(higher=higher)))
     ranked = [s.loss for s in analysis.levels[0]]
@@ -238,37 +197,34 @@ def test_the_best_mean_comes_first_and_what_failed_last(higher, order):
 
 
 def test_a_reference_or_a_control_that_failed_explains_nothing():
-    failed, up = _grid(np.full(SEEDS, np.nan)), _grid(BASE + 0.2 + WOBBLE)
+    failed, up = np.full(SEEDS, np.nan), BASE + 0.2 + WOBBLE
     analysis = analyse(_results({REFERENCE: failed, "other": up}))
     assert [s.verdict for s in analysis.levels[0]] == ["open", "reference"]
-    grids = {REFERENCE: _grid(BASE), "other": up, CONTROL: failed}
-    analysis = analyse(_results(grids, tempered=("other",)))
+    grids = {REFERENCE: BASE, "other": up}
+    analysis = analyse(_results(grids, tempered=("other",), temperatures=[failed]))
     assert analysis.temperature_range == ((0.0, 0.0),)
     assert [s.verdict for s in analysis.levels[0]] == ["better", "reference", "failed"]
     assert analysis.standing("other", 0).temperature == OPEN
     assert analysis.standing("other", 0).to_control.failed
 
 
-def test_the_reach_is_of_every_temperature_at_its_own_best_rate_and_of_none():
-    test = [[BASE + 0.05, BASE + 9], [BASE - 9, BASE - 0.15], [BASE + np.nan, BASE + np.nan]]
-    valid = [[BASE, BASE - 1], [BASE - 2, BASE - 1], [BASE + np.nan, BASE + np.nan]]
-    control = _grid(np.array(test)[:, None], np.array(valid)[:, None])
-    both = {REFERENCE: _grid([BASE, BASE - 1]), CONTROL: control}
-    assert analyse(_results(both)).temperature_range[0] == pytest.approx((-0.15, 0.05))
-    below = {REFERENCE: _grid([BASE, BASE - 1]), CONTROL: _grid([BASE - 0.2, BASE - 1])}
-    assert analyse(_results(below)).temperature_range[0] == pytest.approx((-0.2, 0.0))
+def test_the_reach_is_of_every_temperature_and_of_none():
+    ranges = [
+        analyse(_results({REFERENCE: BASE}, temperatures=several)).temperature_range[0]
+        for several in ([BASE + 0.05, BASE - 0.15, BASE + np.nan], [BASE - 0.2])
+    ]
+    assert ranges[0] == pytest.approx((-0.15, 0.05))
+    assert ranges[1] == pytest.approx((-0.2, 0.0))
 
 
 def test_the_worst_temperature_is_the_one_that_validates_worst_the_reference_among_them():
-    test = [BASE - 0.15, BASE - 0.3, BASE + np.nan]
-    valid = [BASE - 0.3, BASE - 0.1, BASE + np.nan]
-    control = _grid(*(np.array(x)[:, None, None] for x in (test, valid)))
-    down = {REFERENCE: _grid(BASE), "other": _grid(BASE - 0.2 + WOBBLE), CONTROL: control}
-    found = analyse(_results(down, tempered=("other",))).standing("other", 0)
+    pairs = [(BASE - 0.15, BASE - 0.3), (BASE - 0.3, BASE - 0.1), (BASE + np.nan,) * 2]
+    down = {REFERENCE: BASE, "other": BASE - 0.2 + WOBBLE}
+    results = _results(down, tempered=("other",), temperatures=pairs)
+    found = analyse(results).standing("other", 0)
     assert found.to_worst.difference.mean == pytest.approx(-0.05 + WOBBLE.mean())
     assert found.to_control.difference.mean == pytest.approx(0.1 + WOBBLE.mean())
-    up = down | {CONTROL: _grid(BASE + 0.1)}
-    analysis = analyse(_results(up, tempered=("other",)))
+    analysis = analyse(_results(down, tempered=("other",), temperatures=[BASE + 0.1]))
     found = analysis.standing("other", 0)
     assert found.to_worst == found.to_reference
     assert analysis.comparisons == 2
@@ -279,10 +235,10 @@ def test_more_than_temperature_is_more_than_that_of_every_temperature(side):
     """Validation data call another temperature the best or the worst than the one it equals."""
     near, far = BASE + side * 0.05 - WOBBLE, BASE + side * 0.2 + WOBBLE
     validation = [BASE + side * 0.3, BASE + side * 0.1]
-    control = _grid(*(np.stack(x)[:, None, None] for x in ([near, far], validation)))
+    pairs = list(zip((near, far), validation, strict=True))
     names = {"twin": far, "alike": far + np.roll(WOBBLE, 1)}
-    grids = {name: _grid(x) for name, x in ({REFERENCE: BASE} | names).items()}
-    analysis = analyse(_results(grids | {CONTROL: control}, tempered=tuple(names)))
+    grids = {REFERENCE: BASE} | names
+    analysis = analyse(_results(grids, tempered=tuple(names), temperatures=pairs))
     for name in names:
         found = analysis.standing(name, 0)
         assert found.verdict == ("better" if side > 0 else "worse")
@@ -293,8 +249,9 @@ def test_more_than_temperature_is_more_than_that_of_every_temperature(side):
 
 def test_what_is_infinite_failed_as_what_is_not_a_number():
     def verdicts(value):
-        failed, names = _grid(np.full(SEEDS, value)), (REFERENCE, "other", CONTROL)
-        analysis = analyse(_results(dict.fromkeys(names, failed), tempered=names))
+        failed, names = np.full(SEEDS, value), (REFERENCE, "other")
+        failures = dict.fromkeys(names, failed)
+        analysis = analyse(_results(failures, tempered=names, temperatures=[failed]))
         assert analysis.temperature_range == ((0.0, 0.0),)
         return [(s.loss, s.verdict, s.temperature) for s in analysis.levels[0]]
 
@@ -304,7 +261,7 @@ def test_what_is_infinite_failed_as_what_is_not_a_number():
 @pytest.mark.parametrize("higher", [True, False])
 def test_verdicts(higher):
     sign = 1 if higher else -1
-    shift = lambda size, wobble: _grid(BASE + sign * (size + wobble))
+    shift = lambda size, wobble: BASE + sign * (size + wobble)
     # the control's temperatures reach from 0.05 worse to 0.05 better, where it stands
     variants = sign * (np.array([-0.05, 0.05])[:, None] + np.roll(WOBBLE, 1) / 4)
     expected = {
@@ -333,13 +290,13 @@ def test_verdicts(higher):
         "perhaps more": shift(0.06, 7 * WOBBLE),
         "more than the control": shift(0.2, WOBBLE),
         "within": shift(-0.04, WOBBLE),
-        "twin": _grid(BASE + variants[0]),
+        "twin": BASE + variants[0],
         "perhaps beyond": shift(-0.072, 7 * WOBBLE),
         "beyond": shift(-0.2, WOBBLE),
     }
-    everyone = {REFERENCE: _grid(BASE), **grids, CONTROL: _grid((BASE + variants)[:, None, None])}
-    tempered = (REFERENCE, *list(grids)[5:])
-    analysis = analyse(_results(everyone, tempered=tempered, task=_task(higher=higher)))
+    options = {"tempered": (REFERENCE, *list(grids)[5:]), "temperatures": BASE + variants}
+    everyone = {REFERENCE: BASE, **grids}
+    analysis = analyse(_results(everyone, **options, task=_task(higher=higher)))
     expected |= {REFERENCE: ("reference", None), CONTROL: ("better", NO_MORE)}
     assert {s.loss: (s.verdict, s.temperature) for s in analysis.levels[0]} == expected
     assert analysis.standing("significant and small", 0).to_reference.significant
@@ -347,7 +304,7 @@ def test_verdicts(higher):
 
 
 def test_without_a_control_a_temperature_explains_nothing():
-    grids = {REFERENCE: _grid(BASE), "other": _grid(BASE + 0.2 + WOBBLE)}
+    grids = {REFERENCE: BASE, "other": BASE + 0.2 + WOBBLE}
     analysis = analyse(_results(grids, tempered=(REFERENCE, "other")))
     assert analysis.standing("other", 0).verdict == "better"
     assert analysis.standing("other", 0).temperature is None
@@ -355,7 +312,7 @@ def test_without_a_control_a_temperature_explains_nothing():
 
 
 def test_a_margin_is_half_a_point_or_two_percent_or_as_given():
-    grids = {REFERENCE: _grid(BASE), "other": _grid(BASE + 0.01 + WOBBLE / 4)}
+    grids = {REFERENCE: BASE, "other": BASE + 0.01 + WOBBLE / 4}
     error = dataclasses.replace(_task().output.metric, unit="mg", factor=1, higher=False)
     task = dataclasses.replace(
         _task(), output=dataclasses.replace(_task().output, metrics=(error,))
@@ -377,18 +334,18 @@ def test_a_margin_is_half_a_point_or_two_percent_or_as_given():
 def test_another_metric_may_be_tested_at_what_the_first_has_chosen(generator):
     nll = dataclasses.replace(METRIC, name="nll", higher=False, factor=1, unit="nats")
     output = dataclasses.replace(_task().output, metrics=(METRIC, nll))
-    grids = {}
-    for name in (REFERENCE, "other"):
-        first, second = generator.random((2, 1, 1, 3, SEEDS))
-        grid = _grid(first)
-        grids[name] = dataclasses.replace(grid, measures={METRIC.name: first, "nll": second})
-    results = _results(grids, task=dataclasses.replace(_task(), output=output))
+    tested = {
+        (name, 0): _tested(generator.random(SEEDS), measures={"nll": generator.random(SEEDS)})
+        for name in (REFERENCE, "other", REFERENCE + REPLICATE_SUFFIX)
+    }
+    task = dataclasses.replace(_task(), output=output)
+    results = _results({REFERENCE: BASE, "other": BASE}, task=task, tested=tested)
     analysis, usual = analyse(results, "nll"), analyse(results)
     assert analysis.metric == nll
-    for name, grid in grids.items():
-        standing = analysis.standing(name, 0)
+    for name in (REFERENCE, "other"):
+        standing, each = analysis.standing(name, 0), tested[name, 0]
         assert standing.rate == usual.standing(name, 0).rate
-        assert standing.score == Estimate.of(grid.measures["nll"][0, 0, standing.rate_index])
+        assert standing.score == Estimate.of(each.measures["nll"])
     with pytest.raises(ValueError, match=r"`metric` 'nlll' is none of .*; the nearest are nll;"):
         analyse(results, "nlll")
 
@@ -397,18 +354,18 @@ def test_another_metric_may_be_tested_at_what_the_first_has_chosen(generator):
 
 
 def _decided(grids, **options):
-    (advice,) = decide(analyse(_results({REFERENCE: _grid(BASE), **grids}, **options)))
+    (advice,) = decide(analyse(_results({REFERENCE: BASE, **grids}, **options)))
     return advice.use.loss, advice.ground, advice.likeliest and advice.likeliest.loss
 
 
 @pytest.mark.parametrize("higher", [True, False])
 def test_the_decision_is_for_the_best_that_is_shown_to_be_better_else_for_the_reference(higher):
     sign = 1 if higher else -1
-    shift = lambda size, wobble: _grid(BASE + sign * (size + wobble))
+    shift = lambda size, wobble: BASE + sign * (size + wobble)
     better, more = shift(0.05, WOBBLE), shift(0.07, WOBBLE)
     noisy, likely = shift(0.0, 20 * WOBBLE), shift(0.01, 20 * WOBBLE)
     below, small = shift(-0.1, WOBBLE), shift(0.002, WOBBLE / 4)
-    failed, task = _grid(BASE * np.nan), _task(higher=higher)
+    failed, task = BASE * np.nan, _task(higher=higher)
     decided = lambda **grids: _decided(grids, task=task)
     assert decided(a=better, b=more, c=noisy) == ("b", Ground.BETTER, None)
     assert decided(a=noisy, b=likely, c=below) == (REFERENCE, Ground.UNDECIDED, "b")
@@ -486,22 +443,22 @@ def runs(draw):
     generator = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     levels, seeds = draw(st.integers(1, 2)), draw(st.integers(2, 8))
     names = [REFERENCE, *"abcd"[: draw(st.integers(1, 4))]]
-    names += [CONTROL] if draw(st.booleans()) else []
-    base = generator.normal(0.8, 0.02, (levels, 1, seeds))
+    base = generator.normal(0.8, 0.02, (levels, seeds))
 
-    def grid(name):
-        variants = 3 if name == CONTROL else 1
+    def several(count):
         size = draw(st.sampled_from([0.0, 1e-4, 0.003, 0.02, 0.2]))
         noise = draw(st.sampled_from([0.0, 1e-7, 1e-4, 0.003, 0.05]))
-        shifts = size * generator.normal(size=(variants, levels, 1, 1))
-        found = base + shifts + noise * generator.normal(size=(variants, levels, 1, seeds))
+        shifts = size * generator.normal(size=(count, levels, 1))
+        found = base + shifts + noise * generator.normal(size=(count, levels, seeds))
         failed = generator.random(found.shape) < draw(st.sampled_from([0, 0, 0, 0, 0.05, 1]))
         test = np.where(failed, np.nan, found)
-        return _grid(test, draw(st.sampled_from([test, found + noise])))
+        return list(zip(test, draw(st.sampled_from([test, found + noise])), strict=True))
 
     tempered = [name for name in names if draw(st.booleans())]
     task = _task(higher=draw(st.booleans()), overlap=draw(st.sampled_from([0.0, 1 / 3])))
-    return _results({name: grid(name) for name in names}, tempered=tempered, task=task)
+    temperatures = several(3) if draw(st.booleans()) else ()
+    scores = {name: several(1)[0][0] for name in names}
+    return _results(scores, tempered, temperatures, task=task)
 
 
 def listing(sentence, words):
@@ -563,22 +520,18 @@ def _beside_temperature(results, analysis, level, standing, *, higher):
     """What the rows say, computed once more: which temperatures there are, and the interval."""
     side = np.sign(standing.to_reference.difference.mean)
     good = (side > 0) == higher
-    grids, sign = results.grids, 1 if higher else -1
-    own, others = (grids[REFERENCE], 0), [(grids[CONTROL], v) for v in range(3)]
-
-    def worth(at):
-        grid, variant = at
-        return float(rounded(sign * grid.validation[variant, level, 0].mean()))
+    own, others = results.tested[REFERENCE, level], results.temperatures[level]
 
     def test(at):
-        at_level = [g.test[v, level, 0, :, -1] for g, v in ((grids[standing.loss], 0), at)]
-        return PairedTest(higher, analysis.comparisons)(*at_level)
+        samples = [x.measures[METRIC.name] for x in (results.tested[standing.loss, level], at)]
+        return PairedTest(higher, analysis.comparisons)(*samples)
 
-    known = [at for at in (own, *others) if np.isfinite(worth(at))]
+    known = [at for at in (own, *others) if np.isfinite(at.validation)]
+    tempered = [at for at in known if at is not own]
     if good:
-        chosen = max((at for at in known if at is not own), key=worth, default=others[0])
+        chosen = max(tempered, key=lambda at: at.validation, default=others[0])
     else:
-        chosen = min(known, key=worth, default=own)
+        chosen = min(known, key=lambda at: at.validation, default=own)
     found = test(chosen)
     beside = standing.to_temperature
     assert beside.difference.mean == pytest.approx(found.difference.mean, nan_ok=True)

@@ -264,20 +264,19 @@ def test_networks_on_splits_of_one_data_set_need_a_small_share_of_the_correction
     """The claim on new data covers the mean over data sets, of which 16 are drawn."""
     sets, seeds, size = 16, 8, 1800
     pools = [generate(size, np.random.default_rng(1000 + index)) for index in range(sets)]
-    drawn = itertools.count()
 
     def draw(generator):
-        signals, labels = pools[next(drawn) // seeds % sets]
+        seed = generator.bit_generator.seed_seq.entropy
+        signals, labels = pools[seed // seeds % sets]
         data = sampling.take(signals, labels, sampling.split(size, generator, labels))
         return data._replace(inputs=sampling.standardised(data.inputs, together=True))
 
     task = dataclasses.replace(MNIST1D, draw=draw, overlap=1 / 3, control=None)
     others = ["brier", "crammer_singer", "softmax_focal"]
     plan = planned(others, task=task, seeds=sets * seeds, noise=[0.4], rates=[1e-2], epochs=15)
-    drawn = itertools.count()  # the plan has drawn an example
-    grids = run(plan).grids
+    tested = run(plan).tested
     shape = sets, seeds
-    scores = {name: grid.test[0, 0, 0, :, -1].reshape(shape) for name, grid in grids.items()}
+    scores = {name: each.curves[:, -1].reshape(shape) for (name, _), each in tested.items()}
     test, covered = PairedTest(higher=True, overlap=NETWORK_SHARE / 3), []
     for name in others:
         pairs = list(zip(scores[name], scores["cross_entropy"], strict=True))

@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import itertools
 import json
 import os
 import socket
@@ -19,11 +20,11 @@ import jaxloss as jl
 from jaxloss.catalog import public_losses
 from jaxloss.compare.sweep.contenders import REPLICATE_SUFFIX, Lineup
 from jaxloss.compare.sweep.expression import MAX_COMBINATIONS, ExpressionError, parse_expression
-from jaxloss.compare.sweep.plan import Plan
-from jaxloss.compare.sweep.program import CompiledSweep
+from jaxloss.compare.sweep.plan import LEAST_SEEDS, Network, Phase, Plan
+from jaxloss.compare.sweep.program import Sweep
 from jaxloss.compare.sweep.records import Record, Store, to_jsonl
 from jaxloss.compare.sweep.results import Results
-from jaxloss.compare.sweep.run import missing, run
+from jaxloss.compare.sweep.run import run
 from jaxloss.compare.sweep.trials import trials
 from jaxloss.compare.tasks.digits import DIGITS
 from jaxloss.compare.tasks.models import perceptron
@@ -209,10 +210,10 @@ def plain_entropy(scores, labels):
 def test_a_function_takes_part_as_it_is():
     lineup = Lineup.of(DIGITS, [plain_entropy, "brier"])
     assert [c.name for c in lineup.contenders[1:3]] == ["plain_entropy", "brier"]
-    (variant,), tempered = lineup["plain_entropy"].variants, lineup["plain_entropy"].tempered
-    expected = plain_entropy(LOGITS, LABELS).mean()
-    assert float(variant.objective(LOGITS, LABELS)) == pytest.approx(float(expected), rel=1e-6)
-    assert not tempered
+    contender, expected = lineup["plain_entropy"], plain_entropy(LOGITS, LABELS).mean()
+    objective = contender.objective((0.1,))
+    assert float(objective(LOGITS, LABELS)) == pytest.approx(float(expected), rel=1e-6)
+    assert not contender.tempered
     alone = Lineup.of(DIGITS, plain_entropy)
     assert alone.contenders[1].name == "plain_entropy"
 
@@ -244,8 +245,9 @@ def test_another_reference_has_no_control():
     assert (lineup.reference, lineup.control) == ("hinge(margin=0.5)", None)
 
 
-def test_trials_differ_in_nothing_but_seed_and_noise():
-    drawn = trials(small())
+@pytest.mark.parametrize("phase", Phase)
+def test_trials_differ_in_nothing_but_seed_and_noise(phase):
+    drawn = trials(small(), phase, [0, 1])
     clean, noisy = np.moveaxis(drawn.targets.training, 1, 0)
     assert (clean != noisy).mean() == pytest.approx(0.4, abs=1e-3)
     clean, noisy = np.moveaxis(drawn.targets.validation, 1, 0)
@@ -256,16 +258,19 @@ def test_trials_differ_in_nothing_but_seed_and_noise():
         assert not np.array_equal(first, second)
 
 
-def test_a_seed_is_the_same_whatever_else_is_asked_for():
-    few, many = trials(small()), trials(small(seeds=3, noise=(0.0, 0.2, 0.4)))
+def test_a_seed_is_the_same_whatever_else_is_asked_for_and_another_in_each_phase():
+    few = trials(small(), Phase.TEST, [1])
+    many = trials(small(noise=(0.0, 0.2, 0.4)), Phase.TEST, [0, 1, 2])
     for i, targets in enumerate(few.targets[:2]):
-        np.testing.assert_array_equal(targets, many.targets[i][:2, ::2])
+        np.testing.assert_array_equal(targets[0], many.targets[i][1, ::2])
     alone = few._replace(targets=few.targets.test)
     jax.tree.map(
-        lambda a, b: np.testing.assert_array_equal(a, b[:2]),
+        lambda a, b: np.testing.assert_array_equal(a[0], b[1]),
         alone,
         many._replace(targets=many.targets.test),
     )
+    tuning = trials(small(), Phase.TUNING, [1])
+    assert not np.array_equal(tuning.inputs.training, few.inputs.training)
 
 
 @pytest.fixture(scope="module")
@@ -279,23 +284,30 @@ def results(plan):
 
 
 @pytest.mark.slow
-def test_there_is_a_row_for_each_network_and_it_is_the_array(plan, results):
-    assert len(results.rows) == plan.networks == 6 * 8 + 4 * 8
-    grid = results.grids["brier(temperature=[1, 2])"]
-    row = next(
-        r
-        for r in results.rows
-        if r.hyperparameters == {"temperature": 2.0}
-        and (r.noise, r.learning_rate, r.seed) == (0.4, 1e-3, 1)
-    )
-    np.testing.assert_array_equal(grid.test[1, 1, 0, 1], row.test)
-    assert row.measures["accuracy"] == row.test[-1]
+def test_every_choice_is_the_best_of_its_last_round_and_is_tested_on_every_seed(plan, results):
+    for level, contender in itertools.product(range(2), plan.lineup.contenders[:-1]):
+        name = plan.lineup.reference if contender.replicate else contender.name
+        tried = results.tried(name, level)
+        finalists = [each for each in tried if len(each.validation) == 6]
+        assert {len(each.validation) for each in tried} <= {2, 4, 6}
+        best = max(finalists, key=lambda each: np.mean([*each.validation.values()]))
+        chosen = results.chosen(contender.name, level)
+        assert (chosen.rate, chosen.hyperparameters) == (best.rate, best.hyperparameters)
+        assert chosen.curves.shape == (plan.seeds, plan.epochs)
+        np.testing.assert_array_equal(chosen.curves[:, -1], chosen.measures["accuracy"])
+    assert {t.hyperparameters["temperature"] for t in results.temperatures[0]} == {0.25, 0.5, 2, 4}
+    networks = [row.network for row in results.rows]
+    assert len(set(networks)) == len(networks)
 
 
 @pytest.mark.slow
-def test_a_network_is_what_a_plain_loop_trains(plan, results):
+def test_a_network_is_what_a_plain_loop_trains(plan):
     """The vmapped, switched program against optax in a Python loop."""
-    data = jax.tree.map(lambda x: jnp.asarray(x[0]), trials(plan))
+    sweep = Sweep(plan)
+    network = Network(Phase.TEST, "expectation", 0.4, (1e-2,), 1)
+    ((call,),) = sweep.calls([network])
+    found = sweep.run(call)
+    data = jax.tree.map(lambda x: jnp.asarray(x[0]), trials(plan, Phase.TEST, [1]))
     parameters, optimizer = data.weights.parameters, optax.adam(1e-2)
     moments = optimizer.init(parameters)
     apply = SMALL.model.apply
@@ -310,32 +322,29 @@ def test_a_network_is_what_a_plain_loop_trains(plan, results):
     for batch in data.order.reshape(-1, data.order.shape[-1]):
         parameters, moments = step(parameters, moments, batch)
     decided = apply(parameters, data.inputs.test).argmax(-1)
-    found = results.grids["expectation"].test[0, 1, 1, 0, -1]
-    assert np.mean(decided == data.targets.test) == pytest.approx(found, abs=0.006)
+    assert np.mean(decided == data.targets.test) == pytest.approx(found.test[0, -1], abs=0.006)
 
 
 @pytest.mark.slow
 def test_the_echo_differs_by_roundings_only(plan, results):
-    reference, replicate = (
-        results.grids[name] for name in (plan.lineup.reference, plan.lineup.replicate)
-    )
-    assert np.abs(reference.test - replicate.test).max() < 0.02
-    np.testing.assert_allclose(reference.measures["nll"], replicate.measures["nll"], rtol=1e-2)
-
-
-@pytest.mark.slow
-def test_a_batch_in_reverse_order_has_the_same_gradient_but_for_roundings(plan):
-    sweep = CompiledSweep.compiled(plan)
-    loaded = sweep.loaded(range(plan.seeds))
-    forth, back = (sweep.run(0, loaded, reverse=way).measures["nll"] for way in (False, True))
-    assert np.any(forth != back)
-    np.testing.assert_allclose(forth, back, rtol=0.1)
+    for level in range(2):
+        reference, replicate = (
+            results.chosen(name, level) for name in (plan.lineup.reference, plan.lineup.replicate)
+        )
+        assert np.abs(reference.curves - replicate.curves).max() < 0.02
+        ours, theirs = reference.measures["nll"], replicate.measures["nll"]
+        np.testing.assert_allclose(ours, theirs, rtol=1e-2)
 
 
 @pytest.mark.slow
 def test_a_factor_is_invisible_to_adam(results):
-    twice, once = (results.grids[name].test for name in ("2*cross_entropy", "cross_entropy"))
-    assert np.abs(twice - once).max() < 0.02
+    twice, once = (
+        {(each.rate, seed): x for each in results.tried(name, 0) for seed, x in each.test.items()}
+        for name in ("2*cross_entropy", "cross_entropy")
+    )
+    shared = set(twice) & set(once)
+    assert len(shared) >= 4
+    assert max(abs(twice[x] - once[x]) for x in shared) < 0.02
 
 
 @pytest.mark.slow
@@ -348,32 +357,54 @@ def test_rows_survive_being_written(results):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kept", [0, 5, 16, 23, 79])
+@pytest.mark.parametrize("kept", [0, 5, 0.5, 0.99, 1.0])
 def test_an_interrupted_run_resumes_to_the_same_rows(plan, results, kept, tmp_path, monkeypatch):
-    """Whatever was written when it was killed: whole units, half of one, half of a line."""
-    store, trained = Store(tmp_path / "results.jsonl", plan), []
-    text = to_jsonl(results.rows)
-    whole = "".join(text.splitlines(keepends=True)[:kept])
-    store.path.write_text(text[: len(whole) + 100])
-    real = CompiledSweep.compiled
-    monkeypatch.setattr(CompiledSweep, "compiled", lambda *a: trained.append(1) or real(*a))
-    written_now, told = [], []
-    append = store.append
-    monkeypatch.setattr(store, "append", lambda rows: written_now.append(rows) or append(rows))
-    again = run(plan, store, told.append)
-    assert len(written_now) == len(plan.units) - kept // plan.cells
-    assert len(told) == len(plan.units)
+    """Whatever was written when it was killed, in whatever order, and half of a line."""
+    store, text = Store(tmp_path / "results.jsonl", plan), to_jsonl(results.rows)
+    count = int(kept * len(results.rows)) if isinstance(kept, float) else kept
+    lines = text.splitlines(keepends=True)
+    # Tuning comes first, and within it the first rounds.
+    lines.sort(key=lambda line: (json.loads(line)["phase"] == "test", json.loads(line)["seed"]))
+    store.path.write_text("".join(lines[:count]) + "".join(lines[count:])[:100])
+    written_now, told, append = [], [], store.append
+    monkeypatch.setattr(store, "append", lambda rows: written_now.extend(rows) or append(rows))
+    again = run(plan, store, told.extend)
+    assert len(written_now) == len(results.rows) - count
+    assert len(told) == len(results.rows)
     assert again.rows == results.rows
     assert store.path.read_text() == text
-    assert not missing(plan, store.read())
-    trained.clear()
-    assert run(plan, store).rows == results.rows
-    assert not trained
+
+
+@pytest.mark.slow
+def test_a_run_by_the_clock_is_the_one_of_as_many_seeds(plan, results):
+    """Rows that are there are not trained again, and seeds that were begun are finished."""
+    timed = dataclasses.replace(plan, seeds=None)
+    kept = [row for row in results.rows if row.phase is Phase.TUNING or row.loss == "expectation"]
+    alone = run(dataclasses.replace(plan, seeds=LEAST_SEEDS))
+    store = Remembering(kept)
+    assert run(timed, store, until=0.0).rows == alone.rows
+    assert not {row.network for row in kept} & {row.network for row in store.trained}
+
+
+class Remembering:
+    """A store in memory, which remembers what was trained."""
+
+    def __init__(self, rows):
+        self.kept, self.trained = list(rows), []
+
+    def rows(self):
+        return self.kept
+
+    def append(self, rows):
+        self.trained += rows
+
+    def replace(self, rows):
+        self.kept = list(rows)
 
 
 @pytest.mark.slow
 def test_incomplete_results_are_refused(plan, results):
-    with pytest.raises(ValueError, match="7 rows in place of 8"):
+    with pytest.raises(ValueError, match="1 test seeds in place of 2 at noise 0"):
         Results.of(plan, results.rows[:-1])
 
 
@@ -412,7 +443,7 @@ def test_devices_and_processes_share_the_trials_and_change_nothing(tmp_path, fre
     alone = run(plan)
     half = tmp_path / "two" / "results.jsonl"
     half.parent.mkdir()
-    half.write_text(to_jsonl(alone.rows[: plan.cells]))
+    half.write_text(to_jsonl(alone.rows[: len(alone.rows) // 2]))
     address = f"localhost:{free_port}"
     running = [
         process(tmp_path / "one.jsonl", 2, "alone", 0, here),
@@ -423,7 +454,12 @@ def test_devices_and_processes_share_the_trials_and_change_nothing(tmp_path, fre
         _, errors = each.communicate(timeout=120)
         assert each.returncode == 0, errors
     for path in (tmp_path / "one.jsonl", half):
-        found = Results.of(plan, Store(path, plan).read())
-        for name, grid in alone.grids.items():
-            np.testing.assert_allclose(found.grids[name].test, grid.test, atol=0.02)
+        found = Results.of(plan, Store(path, plan).rows())
+        ours, theirs = (
+            {r.network: r.test for r in each.rows if r.phase is Phase.TUNING and r.seed < 2}
+            for each in (found, alone)
+        )
+        for network in set(ours) & set(theirs):
+            np.testing.assert_allclose(ours[network], theirs[network], atol=0.02)
+        assert len(set(ours) & set(theirs)) >= 2 * 2 * 2
     assert not (tmp_path / "nobody.jsonl").exists()

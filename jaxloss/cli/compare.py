@@ -14,8 +14,9 @@ Train a small network with each of several losses, many times over, and rank the
 measure that is none of them, on clean test data.
 
 Every loss gets the same data, noise, initial weights and batches, seed by seed, so that differences
-to the reference are paired. Its learning rate, and every hyper-parameter that is given as a range,
-is chosen on validation data. Cross-entropy with a temperature of its own shows which differences
+to the reference are paired. First its learning rate, and every hyper-parameter that is given as a
+range, is chosen on validation data by successive halving; then what was chosen is tested on fresh
+seeds until the time is up. Cross-entropy with a temperature of its own shows which differences
 are differences of scale; the reference repeated with other roundings shows the noise floor. What
 chance may explain is called "open". The first line says which loss to use, by how much it is
 better, and how sure that is.
@@ -33,6 +34,7 @@ examples:
   jaxloss compare --loss '0.7*cross_entropy + 0.3*brier' --loss 'expectation(temperature=[1, 2])'
   jaxloss compare --data patients.csv --target outcome --groups patient
   jaxloss compare --data mnist.npz --model mine.py:CNN --optimizer 'adamw(weight_decay=0.01)'
+  jaxloss compare --budget 5min --resume           more seeds, and none is trained again
   jaxloss compare --task digits --thorough --out careful      and, once interrupted, --resume
 
 tasks:
@@ -46,8 +48,9 @@ tasks:
 
 losses:
   any loss of `jaxloss list` that fits the task, with hyper-parameters; `a..b` tries five values, in
-  equal ratios for a positive number without an upper bound, `[a, b, c]` tries these; sums of
-  losses with factors; `temperature` for losses of logits; `cross_entropy` for that of the task
+  equal ratios for positive numbers from a factor of ten on, and more beyond an end at which the
+  best lies; `[a, b, c]` tries these alone; sums of losses with factors; `temperature` for losses of
+  logits; `cross_entropy` for that of the task
 
 your own:
   --data is a .csv, .tsv (or .gz of these), .parquet, .jsonl, .npz or .npy file with a --target, an
@@ -62,7 +65,7 @@ exit codes:
 
 # Rates and temperatures are in about equal ratios.
 THOROUGH: dict[str, Any] = {
-    "seeds": 30,
+    "budget": "30min",
     "noise": (0.0, 0.2, 0.4, 0.6),
     "rates": (3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 3e-1),
     "temperatures": (0.25, 0.5, 1.0, 2.0, 4.0),
@@ -87,7 +90,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--margin", type=_number(float, 0), metavar="SIZE", help="differences that count as none"
     )
     how = parser.add_argument_group("how")
-    how.add_argument("--seeds", type=_number(int, 2), metavar="N", help="repetitions (default: 8)")
+    long = how.add_mutually_exclusive_group()
+    long.add_argument("--budget", metavar="TIME", help="as 90s, 5min or 1h (default: 60s)")
+    long.add_argument("--seeds", type=_number(int, 2), metavar="N", help="tests, whatever the time")
     how.add_argument(
         "--noise", type=fraction, nargs="+", metavar="FRACTION", help="levels of noise"
     )
@@ -97,12 +102,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     how.add_argument("--metric", metavar="NAME", help="of the task; or yours, as mine.py:score")
     how.add_argument("--better", choices=("higher", "lower"), help="values of your own --metric")
-    how.add_argument("--rates", type=positive, nargs="+", metavar="RATE", help="to try")
+    how.add_argument("--rates", type=positive, nargs="+", metavar="RATE", help="to try at first")
     how.add_argument("--epochs", type=whole, metavar="N", help="passes over the training part")
     how.add_argument("--batch", type=whole, metavar="N", help="examples in a step")
     how.add_argument("--at-once", type=whole, metavar="N", help="networks trained at the same time")
     how.add_argument("--temperatures", type=positive, nargs="+", metavar="T", help="to try, too")
-    how.add_argument("--thorough", action="store_true", help="30 seeds, 4 levels, 5 temperatures")
+    how.add_argument("--thorough", action="store_true", help="30 minutes, 4 levels, 5 temperatures")
     where = parser.add_argument_group("where")
     where.add_argument(
         "--out", type=Path, default=Path("report"), metavar="DIR", help="%(default)s"
@@ -162,7 +167,18 @@ def command(arguments: argparse.Namespace) -> str:
 
 # Options that are arguments of `planned`, by the same names.
 _SETTINGS = (
-    *("task", "data", "target", "groups", "imbalance", "reference", "seeds", "noise", "model"),
+    *(
+        "task",
+        "data",
+        "target",
+        "groups",
+        "imbalance",
+        "reference",
+        "budget",
+        "seeds",
+        "noise",
+        "model",
+    ),
     *("optimizer", "metric", "better", "rates", "epochs", "batch", "at_once", "temperatures"),
 )
 _DEFAULTS = {"task": "digits", "out": Path("report")}
@@ -218,7 +234,10 @@ def _number(
 def options(arguments: argparse.Namespace) -> dict[str, Any]:
     """The arguments of `planned` that were given, or that --thorough stands for."""
     chosen = {name: getattr(arguments, name) for name in _SETTINGS if _is_given(arguments, name)}
-    return (THOROUGH if arguments.thorough else {}) | chosen
+    usual = dict(THOROUGH) if arguments.thorough else {}
+    if "seeds" in chosen:
+        usual.pop("budget", None)
+    return usual | chosen
 
 
 def _is_given(arguments: argparse.Namespace, name: str) -> bool:

@@ -3,6 +3,8 @@
 import functools
 import json
 import math
+import re
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from numbers import Integral, Real
@@ -22,8 +24,8 @@ from jaxloss.compare.statistics.standings import Analysis, Standing, analyse
 from jaxloss.compare.statistics.theory import TheoryPrediction, predictions
 from jaxloss.compare.sweep import devices
 from jaxloss.compare.sweep.contenders import Lineup, LossLike
-from jaxloss.compare.sweep.plan import Plan, Unit
-from jaxloss.compare.sweep.records import Store
+from jaxloss.compare.sweep.plan import Phase, Plan
+from jaxloss.compare.sweep.records import Record, Store
 from jaxloss.compare.sweep.results import Results, spelled
 from jaxloss.compare.sweep.run import run
 from jaxloss.compare.tasks.assembly import task_of, with_metric, with_model
@@ -34,7 +36,9 @@ from jaxloss.compare.tasks.task import Task
 from jaxloss.files import decoded, write
 from jaxloss.hints import nearest
 
-SEEDS = 8
+BUDGET = 60.0  # seconds
+_DURATION = "a positive number of seconds, or a text such as '60s', '5min' or '1h'"
+_UNITS = {"s": 1, "sec": 1, "m": 60, "min": 60, "h": 3600}
 
 
 @dataclass(frozen=True)
@@ -135,13 +139,13 @@ class Outcome:
     def frame(self) -> pd.DataFrame:
         """A table with one row per trained network: its metrics, and whether it is ranked."""
         table = self.results.frame()
-        # The rows of a choice are those of all seeds.
+        # The rows of a choice are those of all test seeds.
         chosen = {
-            (standing.loss, spelled(standing.hyperparameters), noise, standing.rate)
+            (Phase.TEST.value, standing.loss, spelled(standing.hyperparameters), noise)
             for noise, ranking in self.rankings.items()
             for standing in ranking
         }
-        columns = table[["loss", "hyperparameters", "noise", "learning_rate"]]
+        columns = table[["phase", "loss", "hyperparameters", "noise"]]
         return table.assign(chosen=[row in chosen for row in columns.itertuples(index=False)])
 
     def write(self, folder: Path) -> None:
@@ -185,14 +189,17 @@ class Settings(TypedDict, total=False):
         better: Whether "higher" or "lower" values are better, where `metric` is a function.
         reference: The objective that all others are compared with, as an expression or as the
             name of one of the losses; by default the task's.
-        seeds: Repetitions, at least 2.
+        seeds: The number of test seeds, at least 2, in place of a budget.
+        budget: The time for tuning and tests in seconds, or as text such as "60s", "5min" or "1h":
+            seeds are tested until it is up, and at least 8. By default 60 seconds.
         noise: Fractions of the training and validation targets that are corrupted, in [0, 1).
-        rates: Learning rates to choose from.
+        rates: Learning rates that are tried at first. Where the best lies at an end, further ones
+            are tried; a single rate is not tuned.
         epochs: Passes over the training part.
         batch: Examples in a step.
         temperatures: Temperatures to choose from, for every loss that depends on one.
-        at_once: How many networks of a loss are trained at the same time, in one vmapped program;
-            by default as many as fit into half the memory.
+        at_once: How many networks are trained at the same time by a call of the vmapped program;
+            by default 8 on a CPU and 64 elsewhere, or as many as fit into half the memory.
     """
 
     task: str | Task
@@ -205,7 +212,8 @@ class Settings(TypedDict, total=False):
     metric: Any
     better: str | None
     reference: str | None
-    seeds: int
+    seeds: int | None
+    budget: float | str | None
     noise: Sequence[float]
     rates: Sequence[float]
     epochs: int
@@ -225,6 +233,7 @@ def planned(
     """
     _require_known(settings)
     task, reference = _task(losses, settings), settings.get("reference")
+    _ = budget_of(settings)  # refuses a wrong one here
     _of_kind("reference", reference, (str, NoneType), "an expression or the name of a loss")
     levels = _numbers("noise", settings.get("noise", task.levels))
     rates = _numbers("rates", settings.get("rates", task.optimizer.rates or task.rates))
@@ -235,7 +244,7 @@ def planned(
     return Plan(
         task=task,
         lineup=Lineup.of(task, losses, reference, tried),
-        seeds=_whole("seeds", settings.get("seeds", SEEDS), 2),
+        seeds=_whole("seeds", seeds, 2) if (seeds := settings.get("seeds")) is not None else None,
         noise=_ascending(levels),
         rates=_ascending(rates),
         epochs=_whole("epochs", settings.get("epochs", task.epochs), 1),
@@ -281,9 +290,10 @@ def compare(
 ) -> Outcome:
     """Train a network with each loss, many times over, and test which differences are real.
 
-    Every loss gets the same data, noise, initial weights and batches, seed by seed. Its learning
-    rate, and those of its hyper-parameters that are given as ranges, are chosen on validation data
-    by the task's metric, which is none of the losses.
+    Every loss gets the same data, noise, initial weights and batches, seed by seed. First its
+    learning rate, and those of its hyper-parameters that are given as ranges, are chosen by
+    successive halving, on validation data and by the task's metric, which is none of the losses.
+    Then what was chosen is tested on fresh seeds until the budget is used up.
 
     Args:
         losses: Expressions such as "huber(delta=0.1..10)" or "0.7*huber + 0.3*log_cosh", losses,
@@ -311,7 +321,8 @@ def compare(
         True
     """
     require_margin(margin)
-    return Outcome(run(planned(losses, **settings)), margin=margin)
+    until = time.perf_counter() + budget_of(settings)
+    return Outcome(run(planned(losses, **settings), until=until), margin=margin)
 
 
 def run_plan(
@@ -320,9 +331,10 @@ def run_plan(
     *,
     resume: bool = False,
     overwrite: bool = False,
-    done: Callable[[Unit], None] = lambda _: None,
+    done: Callable[[Sequence[Record]], None] = lambda _: None,
+    until: float = 0.0,
 ) -> Outcome:
-    """Train a plan, storing each unit's rows in a folder as soon as they exist.
+    """Train a plan, storing the rows in a folder as soon as they exist.
 
     Args:
         plan: The plan.
@@ -330,10 +342,12 @@ def run_plan(
         resume: Keep the rows that the folder holds, and train only what is missing: after an
             interruption, or of more seeds or losses.
         overwrite: Discard the rows that the folder holds.
-        done: Called with each finished unit.
+        done: Called with the rows of finished networks.
+        until: The time of `time.perf_counter` after which no test is begun, where the plan has no
+            number of seeds.
 
     Raises:
-        OSError: A file cannot be written; the rows of earlier units are intact.
+        OSError: A file cannot be written; the rows of earlier networks are intact.
         ValueError: The folder holds another plan or unreadable rows, or rows that are neither to be
             kept nor discarded.
     """
@@ -346,7 +360,7 @@ def run_plan(
             message = f"{folder} holds the results of a run: go on with it by --resume, replace it "
             raise ValueError(f"{message}by --overwrite, or give another folder by --out")
         write(folder / PLAN, json.dumps(plan.identity, indent=1))
-    return Outcome(run(plan, Store(folder / ROWS, plan), done))
+    return Outcome(run(plan, Store(folder / ROWS, plan), done, until))
 
 
 def read_outcome(folder: Path, plan: Plan) -> Outcome:
@@ -390,11 +404,10 @@ def require_margin(margin: float | None) -> None:
 def _grown(ours: Mapping[str, Any], old: Mapping[str, Any]) -> set[str]:
     """The settings by which a plan has all that another one has, and more."""
     try:
-        seeds = {"seeds"} if old["seeds"] < ours["seeds"] else set()
         losses = set(old["contenders"]) < set(ours["contenders"])
     except (TypeError, KeyError):  # of a plan that somebody has edited
         return set()
-    return seeds | ({"contenders", "variants"} if losses else set())
+    return {"contenders", "ranges"} if losses else set()
 
 
 def _require_known(settings: Iterable[str]) -> None:
@@ -411,6 +424,29 @@ def _require_absent(settings: Settings, names: Iterable[str], why: str) -> None:
     for name in names:
         if settings.get(name) is not None:
             raise TypeError(f"compare: leave out `{name}`: {why}")
+
+
+def budget_of(settings: Settings) -> float:
+    """The time for tuning and tests, in seconds.
+
+    Raises:
+        TypeError: It is neither a number nor a text.
+        ValueError: It is no duration, or stands beside a number of seeds.
+    """
+    budget = settings.get("budget")
+    if budget is None:
+        return BUDGET
+    _require_absent(
+        {"seeds": settings.get("seeds")}, ("seeds",), "a `budget` says how long to test"
+    )
+    _of_kind("budget", budget, (Real, str), _DURATION)
+    text = re.fullmatch(r"\s*([\d.]+)\s*(s|sec|m|min|h)?\s*", str(budget))
+    try:
+        seconds = float(text[1]) * _UNITS[text[2] or "s"] if text else math.nan
+    except ValueError:
+        seconds = math.nan
+    _within("budget", budget, 0 < seconds < math.inf, _DURATION)
+    return seconds
 
 
 def _whole(name: str, value: Any, least: int) -> int:

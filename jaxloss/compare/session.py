@@ -7,12 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Unpack
 
-from jaxloss.compare.comparison import Outcome, Settings, planned, run_plan
+from jaxloss.compare.comparison import Outcome, Settings, budget_of, planned, run_plan
 from jaxloss.compare.folder import claimed
 from jaxloss.compare.report import terminal
 from jaxloss.compare.report.folder import to_json
 from jaxloss.compare.sweep import devices
 from jaxloss.compare.tasks.loading import load, metric, optimizer
+
+# Of a budget, for what comes before the first network and after the last: imports, the report.
+_RESERVED = 0.2
 
 
 @dataclass(frozen=True)
@@ -54,9 +57,10 @@ def execute(losses: Sequence[str], to: Destination, **settings: Unpack[Settings]
     with claimed(to.folder) if devices.is_coordinator() else nullcontext():
         if not quiet:
             terminal.announce(plan)
-        with terminal.progress(plan, quiet=quiet) as done, devices.reraise_lost_peer():
+        with terminal.progress(quiet=quiet) as done, devices.reraise_lost_peer():
             keep = {"resume": to.resume, "overwrite": to.overwrite}
-            outcome = run_plan(plan, to.folder, **keep, done=done)
+            until = start + (1 - _RESERVED) * budget_of(settings)
+            outcome = run_plan(plan, to.folder, **keep, done=done, until=until)
         if devices.is_coordinator():
             _write(outcome.judged(margin=to.margin), to, start)
 

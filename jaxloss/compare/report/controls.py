@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from jaxloss.compare.report.quantities import capital, listed
 from jaxloss.compare.report.wording import margin
 from jaxloss.compare.statistics.standings import Analysis
+from jaxloss.compare.sweep.halving import ROUNDS
 from jaxloss.compare.sweep.plan import Plan
 
 _PAIRING = (
@@ -85,11 +86,14 @@ def _training(plan: Plan) -> str:
 
 def _tuning(plan: Plan) -> str:
     rates = listed(f"{rate:g}" for rate in plan.rates)
+    first, *_, last = ROUNDS
     return (
-        f"For each objective and level of noise, the learning rate ({rates}) and the "
+        f"For each objective and level of noise, the learning rate (at first {rates}) and the "
         "hyper-parameters that were given as ranges are those of the best "
-        f"{plan.task.output.metric.says} on validation data, averaged over seeds: never chosen by "
-        "a loss, and never on test data."
+        f"{plan.task.output.metric.says} on validation data: never chosen by a loss, and never on "
+        f"test data. Successive halving tries all on {first} seeds, the better ones on up to "
+        f"{last}, and more beyond an end of a range at which the best lies. Scores are those of "
+        "fresh seeds, which took no part in this."
     )
 
 

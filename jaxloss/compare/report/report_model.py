@@ -180,7 +180,7 @@ def of_run(
         general,
         code=_code(results, analysis),
         title=f"{len(analysis.levels[0])} objectives on {plan.task.title}",
-        lead=f"One small model, trained {plan.networks:,} times: does the objective change its "
+        lead=f"One small model, trained {len(results.rows):,} times: does the objective change its "
         f"{form.metric.says}, and is the difference more than chance, temperature or rounding?",
         findings=(*general.findings, *wording.twins(results, analysis)),
         warnings=(untuned if len(plan.rates) == 1 else ()) + general.warnings,
@@ -189,7 +189,7 @@ def of_run(
         origin=Origin(
             command=command,
             seconds="" if math.isnan(seconds) else f"{seconds:.0f}",
-            seeds=f"0 to {plan.seeds - 1}",
+            seeds=f"0 to {results.seeds - 1}",
             versions=versions(),
         ),
     )
@@ -219,7 +219,7 @@ def versions() -> dict[str, str]:
 def _code(results: Results, analysis: Analysis) -> str:
     """The objective recommended at the strongest noise as code."""
     chosen = decide(analysis)[-1].use
-    objective = results.plan.lineup[chosen.loss].variants[chosen.variant].objective
+    objective = results.objective(chosen.loss, len(analysis.levels) - 1)
     return code(objective, f"optax.adam({chosen.rate:g})")
 
 

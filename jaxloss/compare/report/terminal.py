@@ -2,22 +2,21 @@
 
 import io
 import textwrap
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 from rich import box
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
-from jaxloss.compare.report.quantities import NOTHING, hyperparameter_text, percent, wrapped
+from jaxloss.compare.report.quantities import NOTHING, percent, wrapped
 from jaxloss.compare.report.report_model import Line, Ranking, ReportModel
-from jaxloss.compare.sweep.contenders import Contender
-from jaxloss.compare.sweep.expression import Variant
-from jaxloss.compare.sweep.plan import Plan, Unit
+from jaxloss.compare.sweep.plan import Phase, Plan
+from jaxloss.compare.sweep.records import Record
 
 _STYLES = {"better": "green", "worse": "red", "failed": "red", "reference": ""}
 _VERDICT_WIDTH = 19  # characters
@@ -30,13 +29,15 @@ _TABLE_FROM, _RATES_FROM = 76, 96
 
 
 def announce(plan: Plan) -> None:
-    """Print the plan: how many networks are about to be trained."""
+    """Print the plan: what is about to be tuned and tested."""
     noise = ", ".join(percent(level) for level in plan.noise)
+    candidates = sum(len(arm.space.start) for arm in plan.arms)
+    seeds = f"{plan.seeds} seeds" if plan.seeds else "seeds until the time is up"
     _plain(
         Console(),
-        f"{plan.task.title}: {plan.networks:,} networks of {len(plan.lineup.contenders)} "
-        f"objectives ({len(plan.units)} with their hyper-parameters) x {plan.seeds} seeds x "
-        f"{len(plan.rates)} learning rates, {noise} {plan.task.noise}, {plan.epochs} epochs",
+        f"{plan.task.title}: {len(plan.lineup.contenders)} objectives at {noise} "
+        f"{plan.task.noise}, {plan.epochs} epochs; {candidates:,} settings to tune, then tests on "
+        f"{seeds}",
     )
 
 
@@ -46,21 +47,32 @@ def status(text: str) -> AbstractContextManager[object]:
 
 
 @contextmanager
-def progress(plan: Plan, *, quiet: bool = False) -> Iterator[Callable[[Unit], None]]:
-    """A progress bar over the units; yields the function that advances it.
+def progress(*, quiet: bool = False) -> Iterator[Callable[[Sequence[Record]], None]]:
+    """Show how many networks are trained; yields the function that takes their rows.
 
-    The bar is on the standard error, and hidden unless that is a terminal.
+    The line is on the standard error, and hidden unless that is a terminal. How many networks there
+    will be is known neither of a search nor of tests that end when the time is up.
 
     Args:
-        plan: The plan.
         quiet: Show nothing at all.
     """
     console = Console(stderr=True)
-    columns = TextColumn("training"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
-    last = TextColumn("{task.description}", style="dim", markup=False)
-    with Progress(*columns, last, console=console, disable=quiet or not console.is_terminal) as bar:
-        task = bar.add_task("", total=len(plan.units))
-        yield lambda unit: bar.update(task, advance=1, description=_unit(*unit))
+    columns = SpinnerColumn(), TimeElapsedColumn(), TextColumn("{task.description}", markup=False)
+    trained, seeds = dict.fromkeys(Phase, 0), set[int]()
+    with Progress(*columns, console=console, disable=quiet or not console.is_terminal) as shown:
+        task = shown.add_task("compiling", total=None)
+
+        def done(rows: Sequence[Record]) -> None:
+            for row in rows:
+                trained[row.phase] += 1
+                if row.phase is Phase.TEST:
+                    seeds.add(row.seed)
+            text = f"{trained[Phase.TUNING]:,} networks to tune"
+            if trained[Phase.TEST]:
+                text += f", {trained[Phase.TEST]:,} to test, of {len(seeds)} seeds"
+            shown.update(task, description=text)
+
+        yield done
 
 
 def show(report: ReportModel) -> None:
@@ -107,10 +119,6 @@ def _rankings(console: Console, report: ReportModel) -> None:
 
 def _plain(console: Console, text: str) -> None:
     console.print(text, highlight=False, markup=False)
-
-
-def _unit(contender: Contender, variant: Variant) -> str:
-    return f"{contender.name} {hyperparameter_text(variant.hyperparameters)}"
 
 
 def _table(ranking: Ranking, width: int) -> Table:

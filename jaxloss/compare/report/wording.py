@@ -66,17 +66,14 @@ def at(analysis: Analysis, level: int) -> str:
 
 def twins(results: Results, analysis: Analysis) -> list[str]:
     """A sentence on each pair of equivalent objectives: how far apart rounding has driven them."""
-    sentences, metric, levels = [], results.plan.task.output.metric, range(len(analysis.levels))
+    sentences, metric = [], results.plan.task.output.metric
     for (first, second), reason in TWINS.items():
-        if first in results.grids:
-            rates = [analysis.standing(first, level).rate_index for level in levels]
-            apart = gaps(results, (first, second), rates)
-            if apart is not None:
-                sentences.append(
-                    f"{reason}. The two should tie; at the learning rate that was chosen for "
-                    f"{first} they differ by {_by_level(analysis, metric, apart)}, which is "
-                    "rounding."
-                )
+        apart = gaps(results, (first, second)) if (first, 0) in results.tested else None
+        if apart is not None:
+            sentences.append(
+                f"{reason}. The two should tie; at the learning rate that was chosen for {first} "
+                f"they differ by {_by_level(analysis, metric, apart)}, which is rounding."
+            )
     return sentences
 
 

@@ -37,9 +37,7 @@ class Setting:
     """What a contender was trained with, and further results; the defaults where it is not known.
 
     Attributes:
-        variant: The index of the chosen variant.
-        hyperparameters: The tuned hyper-parameters of the chosen variant.
-        rate_index: The index of the chosen learning rate.
+        hyperparameters: The tuned hyper-parameters, as chosen.
         rate: The chosen learning rate.
         at_edge: The names of "learning rate" and hyper-parameters chosen at an end of the values
             tried, beyond which there may be better ones.
@@ -47,9 +45,7 @@ class Setting:
         measures: Every metric on test data after training, by name.
     """
 
-    variant: int = 0
     hyperparameters: Mapping[str, float] = field(default_factory=dict)
-    rate_index: int = 0
     rate: float = math.nan
     at_edge: tuple[str, ...] = ()
     speed: Estimate = field(default_factory=Estimate)

@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from jaxloss.compare.statistics import posterior
-from jaxloss.compare.statistics.choice import rounded
 from jaxloss.compare.statistics.estimates import ALPHA, Comparison, Estimate, PairedTest
-from jaxloss.compare.statistics.level import NoiseLevel
+from jaxloss.compare.statistics.level import level_of
 from jaxloss.compare.statistics.power import Resolution
 from jaxloss.compare.statistics.scores import Level, Measure, Setting
 from jaxloss.compare.statistics.twins import distinct
+from jaxloss.compare.sweep.halving import rounded
 from jaxloss.compare.sweep.results import Results
 from jaxloss.hints import nearest
 
@@ -184,9 +184,7 @@ def analyse(results: Results, metric: str | None = None, margin: float | None = 
     if tested not in named:
         message = f"`metric` {tested!r} is none of the task's{nearest(tested, named)}"
         raise ValueError(f"{message}; they are {', '.join(named)}")
-    levels = [
-        NoiseLevel.of(results, index, tested).scores() for index in range(len(results.plan.noise))
-    ]
+    levels = [level_of(results, index, tested) for index in range(len(results.plan.noise))]
     # The correction is right for convex models, or a bound: all that varies with their seeds is the
     # split. Where seeds draw data of their own, the overlap is 0.
     share = 1.0 if task.convex else NETWORK_SHARE

@@ -38,7 +38,7 @@ def predictions(results: Results, analysis: Analysis) -> list[TheoryPrediction]:
     noise, ranking = plan.noise[-1], analysis.levels[-1]
 
     def one(standing: Standing) -> TheoryPrediction:
-        objective = plan.lineup[standing.loss].variants[standing.variant].objective
+        objective = results.objective(standing.loss, len(plan.noise) - 1)
         return TheoryPrediction(
             standing.loss, noise, population.predicted(objective, noise), standing
         )

@@ -1,8 +1,10 @@
 """Pairs of objectives that differ by a factor only: one hypothesis, tested twice."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping
 
-from jaxloss.compare.statistics.estimates import Estimate, Floats
+import numpy as np
+
+from jaxloss.compare.statistics.estimates import Estimate
 from jaxloss.compare.sweep.results import Results
 
 # Each pair with the proof. Adam is invariant to the scale of gradients but for its epsilon (Kingma
@@ -24,30 +26,30 @@ def distinct(names: Collection[str]) -> int:
     return len(names) - sum(set(pair) <= set(names) for pair in TWINS)
 
 
-def gaps(results: Results, pair: tuple[str, str], rates: Sequence[int]) -> list[Estimate] | None:
+def gaps(results: Results, pair: tuple[str, str]) -> list[Estimate] | None:
     """The mean difference of two twins at each level of noise; None unless both were trained.
 
-    Args:
-        results: The results of the run.
-        pair: The names of the twins.
-        rates: The index of the learning rate at each level, one for both: else their difference
-            might be one of rates.
+    They are compared on the seeds of tuning, at the learning rate that was chosen for the first:
+    else their difference might be one of rates.
     """
-    one, other = (_scores(results, name) for name in pair)
-    if one is None or other is None:
-        return None
-    return [Estimate.of(at[rate]) for at, rate in zip(one - other, rates, strict=True)]
+    apart = []
+    for level in range(len(results.plan.noise)):
+        rate = results.chosen(pair[0], level).rate
+        one, other = (_scores(results, name, rate, level) for name in pair)
+        shared = sorted(set(one) & set(other))
+        if len(shared) < 2:
+            return None
+        apart.append(Estimate.of(np.asarray([one[seed] - other[seed] for seed in shared])))
+    return apart
 
 
-def _scores(results: Results, name: str) -> Floats | None:
-    """Scores after training, [noise, rate, seed], of a contender or a variant of the control."""
-    if name in results.grids:
-        grid = results.grids[name].test
-        return grid[0, ..., -1] if len(grid) == 1 else None
+def _scores(results: Results, name: str, rate: float, level: int) -> Mapping[int, float]:
+    """The scores at a learning rate by seed; the control has those of its temperatures."""
     lineup = results.plan.lineup
-    variants = lineup[lineup.control].variants if lineup.control else ()
-    for index, variant in enumerate(variants):
-        if name == f"{lineup.reference}(temperature={variant.hyperparameters['temperature']:g})":
-            scores: Floats = results.grids[str(lineup.control)].test[index, ..., -1]
-            return scores
-    return None
+    named = {contender.name for contender in lineup.contenders}
+    for each in results.tried(name if name in named else str(lineup.control), level):
+        temperature = each.hyperparameters.get("temperature")
+        same = name in named or name == f"{lineup.reference}(temperature={temperature:g})"
+        if same and each.rate == rate:
+            return each.test
+    return {}

@@ -1,4 +1,4 @@
-"""The lineup: the objectives that are compared, each with its hyper-parameter variants."""
+"""The lineup: the objectives that are compared, each with the space of its hyper-parameters."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -9,7 +9,8 @@ import jax.numpy as jnp
 from jax import Array
 
 import jaxloss as jl
-from jaxloss.compare.sweep.expression import Expression, Variant, parse_expression
+from jaxloss.compare.sweep.expression import Expression, parse_expression
+from jaxloss.compare.sweep.space import Axis, Point, Space
 from jaxloss.compare.tasks.task import Task
 from jaxloss.core.loss import Loss
 
@@ -24,20 +25,36 @@ _WANTED = (
 
 @dataclass(frozen=True)
 class Contender:
-    """An objective that takes part, with all variants among which validation data choose.
+    """An objective that takes part, with a space of which validation data choose a point.
 
     Attributes:
         name: Its name in the results; for an expression, its text.
-        variants: The objective at each combination of the tuned hyper-parameters.
-        tempered: Whether it depends on a temperature, so that scale alone may explain a difference.
+        expression: The objective with its tuned hyper-parameters left open.
         replicate: Whether it repeats the reference with each batch in reverse order: the same
             mathematics, rounded differently.
     """
 
     name: str
-    variants: tuple[Variant, ...]
-    tempered: bool = False
+    expression: Expression
     replicate: bool = False
+
+    @property
+    def tempered(self) -> bool:
+        """Whether it depends on a temperature, so that scale alone may explain a difference."""
+        return self.expression.tempered
+
+    def space(self, rates: Iterable[float]) -> Space:
+        """The space of its hyper-parameters and of learning rates."""
+        return Space((*self.expression.axes, Axis.of_rates(rates)))
+
+    def objective(self, point: Point) -> jl.Objective:
+        """The objective at a point of its space."""
+        return self.expression.build(point[:-1])
+
+    def hyperparameters(self, point: Point) -> dict[str, float]:
+        """The tuned hyper-parameters at a point of its space, by name."""
+        names = [axis.name for axis in self.expression.axes]
+        return dict(zip(names, point[:-1], strict=True))
 
 
 @dataclass(frozen=True)
@@ -128,8 +145,7 @@ def _name(loss: LossLike) -> str:
 def _contender(
     name: str, loss: LossLike, task: Task, temperatures: Sequence[float] = ()
 ) -> Contender:
-    expression = _expression(name, loss, task, temperatures)
-    return Contender(name, expression.variants, expression.tempered)
+    return Contender(name, _expression(name, loss, task, temperatures))
 
 
 def _expression(name: str, loss: LossLike, task: Task, temperatures: Sequence[float]) -> Expression:
@@ -141,13 +157,18 @@ def _expression(name: str, loss: LossLike, task: Task, temperatures: Sequence[fl
             fitted = task.output.fit(loss)
         except TypeError as error:
             raise ValueError(f"compare: {error}") from error
-        return Expression((Variant({}, jl.Objective(fitted.function)),), fitted.tempered)
+        return _fixed(jl.Objective(fitted.function), tempered=fitted.tempered)
     if not callable(loss):
         message = f"compare: {name!r} of `losses` is {loss!r}; wanted is {_WANTED}"
         raise TypeError(message)
     objective = loss if isinstance(loss, jl.Objective) else jl.Objective(loss)
     _require_number(name, objective, task)
-    return Expression((Variant({}, objective),), tempered=False)
+    return _fixed(objective)
+
+
+def _fixed(objective: jl.Objective, *, tempered: bool = False) -> Expression:
+    """The expression of an objective with nothing to tune."""
+    return Expression((), lambda _: objective, tempered)
 
 
 def _require_number(name: str, objective: jl.Objective, task: Task) -> None:

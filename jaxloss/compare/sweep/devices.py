@@ -104,6 +104,11 @@ def broadcast_text(text: str) -> str:
     return bytes(multihost_utils.broadcast_one_to_all(letters)).decode()
 
 
+def agreed(*, decision: bool) -> bool:
+    """Return the coordinator's decision on all processes."""
+    return broadcast_text("yes" if decision else "no") == "yes"
+
+
 def _mesh() -> Mesh:
     """A mesh of all devices of all processes along one axis."""
     return Mesh(np.asarray(jax.devices()), (AXIS,))

@@ -1,10 +1,11 @@
 """Parser of objectives on the command line, such as `0.7*huber(delta=0.1..10) + 0.3*log_cosh`."""
 
+import functools
 import itertools
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NoReturn
 
 import numpy as np
 from lark import Lark, Token, Transformer, UnexpectedInput
@@ -12,12 +13,11 @@ from lark.exceptions import VisitError
 
 import jaxloss as jl
 from jaxloss.catalog import called_here, public_losses
+from jaxloss.compare.sweep.space import Axis
 from jaxloss.compare.tasks.outputs import Fitted, Output
-from jaxloss.core.signature import HyperParameter
 from jaxloss.hints import nearest
 
-INTERVAL_VALUES = 5
-MAX_COMBINATIONS = 64  # each is trained at every seed, level of noise and learning rate
+MAX_COMBINATIONS = 64  # each is trained at several seeds, levels of noise and learning rates
 
 # A NUMBER may end in a point, but not where another point follows: `1..2` is an interval from 1.
 _GRAMMAR = Lark(
@@ -76,11 +76,28 @@ class Variant:
     objective: jl.Objective
 
 
-class Expression(NamedTuple):
-    """A parsed expression: its variants, and whether it depends on a temperature."""
+@dataclass(frozen=True)
+class Expression:
+    """A parsed expression: an objective with some of its hyper-parameters left open.
 
-    variants: tuple[Variant, ...]
-    tempered: bool
+    Attributes:
+        axes: The hyper-parameters that are tuned.
+        build: Maps a value for each axis to the objective.
+        tempered: Whether it depends on a temperature.
+    """
+
+    axes: tuple[Axis, ...]
+    build: Callable[[Sequence[float]], jl.Objective]
+    tempered: bool = False
+
+    @property
+    def variants(self) -> list[Variant]:
+        """The objective at every combination of the values that are tried at first."""
+        names = [axis.name for axis in self.axes]
+        return [
+            Variant(dict(zip(names, values, strict=True)), self.build(values))
+            for values in itertools.product(*(axis.values for axis in self.axes))
+        ]
 
 
 @dataclass(frozen=True)
@@ -90,14 +107,14 @@ class _Term:
     scale: float
     name: str
     fitted: Fitted
-    arguments: Mapping[str, Sequence[float]]
+    arguments: Mapping[str, Axis]
 
 
 def parse_expression(text: str, output: Output, temperatures: Sequence[float] = ()) -> Expression:
     """Parse an expression.
 
-    `a..b` is five values from a to b, in equal ratios where the hyper-parameter is a positive
-    number without an upper bound and in equal steps otherwise; `[a, b, c]` is these values.
+    `a..b` is a range, of which five values are tried at first, and `[a, b, c]` is these values; see
+    `Axis`.
 
     Args:
         text: A sum of losses of the catalog, each with an optional factor and hyper-parameters.
@@ -118,28 +135,32 @@ def parse_expression(text: str, output: Output, temperatures: Sequence[float] = 
     tempered = any(term.fitted.tempered for term in terms)
     # The terms of a sum may need different temperatures, which are only tried where they are given.
     if temperatures and tempered and len(terms) == 1:
-        terms = [replace(terms[0], arguments={"temperature": temperatures} | terms[0].arguments)]
-    variants = tuple(_combinations(terms))
-    if len(variants) > MAX_COMBINATIONS:
-        message = f"{len(variants)} combinations of hyper-parameters are too many, at most "
+        tried = {"temperature": Axis("temperature", tuple(temperatures))}
+        terms = [replace(terms[0], arguments=tried | terms[0].arguments)]
+    axes = tuple(axis for _, _, axis in _open(terms))
+    combinations = math.prod(len(axis.values) for axis in axes)
+    if combinations > MAX_COMBINATIONS:
+        message = f"{combinations} combinations of hyper-parameters are too many, at most "
         raise ExpressionError(text, 1, f"{message}{MAX_COMBINATIONS}")
-    return Expression(variants, tempered)
+    if len({axis.name for axis in axes}) < len(axes):
+        raise ExpressionError(text, 1, "two ranges have the same name: the terms are of one loss")
+    return Expression(axes, functools.partial(_objective, terms), tempered)
 
 
-def _combinations(terms: Sequence[_Term]) -> Iterator[Variant]:
-    """Yield a variant for every combination of the values of all terms' hyper-parameters."""
-    axes = [(i, name, values) for i, t in enumerate(terms) for name, values in t.arguments.items()]
-    for chosen in itertools.product(*(values for _, _, values in axes)):
-        arguments: list[dict[str, float]] = [{} for _ in terms]
-        several = {}
-        for (i, name, values), value in zip(axes, chosen, strict=True):
-            arguments[i][name] = value
-            if len(values) > 1:
-                several[name if len(terms) == 1 else f"{terms[i].name}.{name}"] = value
-        yield Variant(several, _objective(terms, arguments))
+def _open(terms: Sequence[_Term]) -> Iterator[tuple[int, str, Axis]]:
+    """Yield the axes of several values, each with the index of its term and its keyword."""
+    for index, term in enumerate(terms):
+        for keyword, axis in term.arguments.items():
+            if len(axis.values) > 1:
+                name = keyword if len(terms) == 1 else f"{term.name}.{keyword}"
+                yield index, keyword, replace(axis, name=name)
 
 
-def _objective(terms: Sequence[_Term], arguments: Sequence[Mapping[str, float]]) -> jl.Objective:
+def _objective(terms: Sequence[_Term], values: Sequence[float]) -> jl.Objective:
+    """The objective at a value for each axis of several."""
+    arguments = [{name: axis.values[0] for name, axis in term.arguments.items()} for term in terms]
+    for (index, keyword, _), value in zip(_open(terms), values, strict=True):
+        arguments[index][keyword] = value
     parts = [
         term.scale * jl.Objective(term.fitted.function, **dict[str, Any](hyper))
         for term, hyper in zip(terms, arguments, strict=True)
@@ -174,13 +195,13 @@ class _Builder(Transformer[Token, Any]):
     def loss(self, children: list[Any]) -> _Term:
         name, *arguments = children
         fitted = self._fitted(name)
-        values: dict[str, Sequence[float]] = {}
+        axes: dict[str, Axis] = {}
         for argument in filter(None, arguments):
             keyword, value = argument
-            if keyword in values:
+            if keyword in axes:
                 self._fail(keyword, f"{keyword} is given twice")
-            values[str(keyword)] = self._values(name, keyword, value, fitted)
-        return _Term(1.0, str(name), fitted, values)
+            axes[str(keyword)] = self._axis(name, keyword, value, fitted)
+        return _Term(1.0, str(name), fitted, axes)
 
     def term(self, children: list[Any]) -> _Term:
         factor, loss = children
@@ -204,17 +225,24 @@ class _Builder(Transformer[Token, Any]):
         except TypeError as error:
             self._fail(name, str(error))
 
-    def _values(self, loss: Token, keyword: Token, value: Any, fitted: Fitted) -> Sequence[float]:
+    def _axis(self, loss: Token, keyword: Token, value: Any, fitted: Fitted) -> Axis:
         item = fitted.hyperparameters.get(keyword)
         if item is None:
             names = ", ".join(fitted.hyperparameters) or "none"
             self._fail(keyword, f"{loss} has no {str(keyword)!r}; its hyper-parameters: {names}")
-        values = _spread(value, item) if isinstance(value, tuple) else np.atleast_1d(value).tolist()
-        wrong = [x for x in values if not item.domain.contains(np.asarray(x))]
+        domain = item.domain
+
+        def contains(x: float) -> bool:
+            return bool(domain.contains(np.asarray(x)))
+
+        values = tuple(np.atleast_1d(value).tolist())
+        wrong = [x for x in values if not contains(x)]
         if wrong:
-            message = f"{keyword} of {loss} is {item.domain.says}, not {wrong[0]:g}"
-            self._fail(keyword, message)
-        return values
+            self._fail(keyword, f"{keyword} of {loss} is {domain.says}, not {wrong[0]:g}")
+        if isinstance(value, tuple):
+            low, high = value
+            return Axis.between(str(keyword), low, high, contains)
+        return Axis(str(keyword), values, contains=contains)
 
     def _fail(self, token: Token, message: str) -> NoReturn:
         raise ExpressionError(self.text, token.column or 1, message)
@@ -222,15 +250,6 @@ class _Builder(Transformer[Token, Any]):
 
 def _negated(term: _Term) -> _Term:
     return replace(term, scale=-term.scale)
-
-
-def _spread(ends: tuple[float, float], item: HyperParameter) -> list[float]:
-    """Values from one end to the other, in equal ratios if the domain is of positive numbers."""
-    low, high = ends
-    positive = min(ends) > 0 and item.domain.high == math.inf
-    spaced = np.geomspace if positive else np.linspace
-    # Four digits, so that reports do not show 0.31622776601683794.
-    return [float(f"{x:.4g}") for x in spaced(low, high, INTERVAL_VALUES)]
 
 
 def _column(error: UnexpectedInput, text: str) -> int:

@@ -1,20 +1,17 @@
 """The stored rows: one per trained network, from which everything else is computed."""
 
-import functools
 import json
 import math
 import os
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable
 from contextlib import suppress
 from dataclasses import asdict, dataclass
-from itertools import product
 from pathlib import Path
 from typing import Any, Self
 
-import numpy as np
-from numpy.typing import NDArray
-
-from jaxloss.compare.sweep.plan import Plan, Unit
+from jaxloss.compare.sweep.halving import ROUNDS
+from jaxloss.compare.sweep.plan import Network, Phase, Plan
+from jaxloss.compare.sweep.space import Point
 from jaxloss.compare.sweep.training import Measured
 from jaxloss.files import write
 
@@ -26,16 +23,18 @@ class Record:
     """The row of one trained network.
 
     Attributes:
+        phase: The phase of the run.
         loss: The name of the contender.
         hyperparameters: Its tuned hyper-parameters.
         noise: The fraction of corrupted training and validation targets.
         learning_rate: The learning rate.
-        seed: The index of the repetition.
+        seed: The index of the repetition within its phase.
         validation: The task's first metric on validation data after training.
         test: The task's first metric on clean test data after each epoch.
         measures: All metrics on clean test data after training, by name.
     """
 
+    phase: Phase
     loss: str
     hyperparameters: dict[str, float]
     noise: float
@@ -46,18 +45,19 @@ class Record:
     measures: dict[str, float]
 
     @property
-    def unit(self) -> str:
-        """The key of the unit, a contender and a variant, that the row belongs to."""
-        return key(self.loss, self.hyperparameters)
+    def point(self) -> Point:
+        """The point of the contender's space at which it was trained."""
+        return *self.hyperparameters.values(), self.learning_rate
+
+    @property
+    def network(self) -> Network:
+        """What identifies the network."""
+        return Network(self.phase, self.loss, self.noise, self.point, self.seed)
 
     def to_json(self) -> str:
         """The row as a line of JSON; numbers that are not finite are null."""
-        return json.dumps(_without_nan(asdict(self)), allow_nan=False) + "\n"
-
-    @property
-    def place(self) -> tuple[float, float, int]:
-        """The noise, learning rate and seed, which identify the network within its unit."""
-        return self.noise, self.learning_rate, self.seed
+        values = {**asdict(self), "phase": self.phase.value}
+        return json.dumps(_without_nan(values), allow_nan=False) + "\n"
 
     @classmethod
     def from_json(cls, line: str | bytes) -> Self:
@@ -68,6 +68,7 @@ class Record:
         """
         try:
             row = dict(json.loads(line))
+            row["phase"] = Phase(row["phase"])
             row["hyperparameters"] = dict(row["hyperparameters"])
             row["validation"] = _number(row["validation"])
             row["test"] = [_number(x) for x in row["test"]]
@@ -78,29 +79,19 @@ class Record:
             raise ValueError(message) from error
 
 
-def key(loss: str, hyperparameters: Mapping[str, float]) -> str:
-    """The key of a unit of the plan, as text."""
-    return json.dumps([loss, dict(hyperparameters)])
-
-
-def records(plan: Plan, unit: Unit, seeds: Sequence[int], measured: Measured) -> Iterator[Record]:
-    """Yield the rows of a unit for the seeds that were trained, in the order of noise and rate."""
-    contender, variant = unit
-    validation, test = _rounded(measured.validation), _rounded(measured.test)
-    measures = {name: _rounded(x) for name, x in measured.measures.items()}
-    levels, rates = enumerate(plan.noise), enumerate(plan.rates)
-    for (level, noise), (column, rate), (row, seed) in product(levels, rates, enumerate(seeds)):
-        at = row, level, column
-        yield Record(
-            loss=contender.name,
-            hyperparameters=dict(variant.hyperparameters),
-            noise=noise,
-            learning_rate=rate,
-            seed=seed,
-            validation=float(validation[at]),
-            test=test[at].tolist(),
-            measures={name: float(x[at]) for name, x in measures.items()},
-        )
+def record(plan: Plan, network: Network, measured: Measured, lane: int) -> Record:
+    """The row of the network that was trained in a lane."""
+    return Record(
+        phase=network.phase,
+        loss=network.loss,
+        hyperparameters=plan.lineup[network.loss].hyperparameters(network.point),
+        noise=network.noise,
+        learning_rate=network.point[-1],
+        seed=network.seed,
+        validation=_rounded(measured.validation[lane]),
+        test=[_rounded(x) for x in measured.test[lane]],
+        measures={name: _rounded(x[lane]) for name, x in measured.measures.items()},
+    )
 
 
 def to_jsonl(rows: Iterable[Record]) -> str:
@@ -114,9 +105,9 @@ def from_jsonl(text: str) -> list[Record]:
 
 
 class Store:
-    """The file of rows, to which those of each finished unit and its seeds are appended.
+    """The file of rows, to which those of networks are appended as they are finished.
 
-    A run that is killed thus loses only the units in progress, and `--resume` trains the rest.
+    A run that is killed thus loses only the networks in progress, and `--resume` trains the rest.
 
     Args:
         path: The file; it need not exist.
@@ -134,7 +125,7 @@ class Store:
         """
         if not self.path.exists():
             return []
-        rows: dict[tuple[str, tuple[float, float, int]], Record] = {}
+        rows: dict[Network, Record] = {}
         # A line counts once its newline is written; what follows the last newline was cut off.
         for number, line in enumerate(self.path.read_bytes().split(b"\n")[:-1], 1):
             try:
@@ -143,20 +134,8 @@ class Store:
             except ValueError as error:
                 message = f"{self.path}, line {number}: {error}; take out that line and go on with "
                 raise ValueError(f"{message}--resume, or begin anew by --overwrite") from error
-            rows[row.unit, row.place] = row
+            rows[row.network] = row
         return list(rows.values())
-
-    def read(self) -> list[Record]:
-        """Read the rows of units and seeds that are complete; those interrupted are left out.
-
-        Raises:
-            ValueError: A line is no row of this plan.
-        """
-        trained: dict[tuple[str, int], list[Record]] = {}
-        for row in self.rows():
-            trained.setdefault((row.unit, row.seed), []).append(row)
-        whole = self.plan.networks_per_seed
-        return [row for rows in trained.values() if len(rows) == whole for row in rows]
 
     def append(self, rows: Iterable[Record]) -> None:
         """Append rows, all or none, and wait until they are on the disk.
@@ -181,29 +160,28 @@ class Store:
         """Replace the whole file atomically: a reader finds the old rows or the new ones."""
         write(self.path, to_jsonl(rows))
 
-    @functools.cached_property
-    def _units(self) -> dict[str, None]:
-        """The keys of the plan's units, in its order."""
-        return dict.fromkeys(key(c.name, v.hyperparameters) for c, v in self.plan.units)
-
-    def _require_planned(self, row: Record, seen: Container[tuple[str, Any]]) -> None:
+    def _require_planned(self, row: Record, seen: Container[Network]) -> None:
         """Refuse a row that is not in the plan, or the second row of a network."""
-        plan = self.plan
-        at = row.noise in plan.noise, row.learning_rate in plan.rates, row.seed in range(plan.seeds)
+        plan, names = self.plan, [contender.name for contender in self.plan.lineup.contenders]
         measured = {metric.name for metric in plan.task.output.metrics}
-        if row.unit not in self._units or not all(at):
+        if row.loss not in names or row.noise not in plan.noise or not row.learning_rate > 0:
             raise ValueError("this network is not one of the plan")
+        axes = plan.lineup[row.loss].expression.axes
+        if list(row.hyperparameters) != [axis.name for axis in axes]:
+            raise ValueError("this network has other hyper-parameters than the plan")
+        seeds = ROUNDS[-1] if row.phase is Phase.TUNING else plan.seeds
+        if row.seed < 0 or (seeds is not None and row.seed >= seeds):
+            raise ValueError(f"this network has the seed {row.seed}, of {seeds} that are asked for")
         if len(row.test) != plan.epochs or set(row.measures) != measured:
             raise ValueError("this network was measured otherwise than the plan asks for")
-        if (row.unit, row.place) in seen:
+        if row.network in seen:
             raise ValueError("this network has a row already")
 
 
-def _rounded(x: NDArray[Any]) -> NDArray[np.float64]:
+def _rounded(x: float) -> float:
     """Round to the seven digits of single precision: more would be noise in the file."""
     # By way of decimal text: rounding by arithmetic leaves binary digits that print in full.
-    text = np.char.mod(f"%.{_DIGITS}g", np.asarray(x, np.float64))
-    return text.astype(np.float64)
+    return float(f"{x:.{_DIGITS}g}")
 
 
 def _number(x: float | None) -> float:

@@ -1,86 +1,114 @@
-"""Execution of a plan: the missing units are trained and stored one by one."""
+"""Execution of a plan: what is missing is trained and stored, first to tune and then to test."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from functools import cached_property
 
 from jaxloss.compare.sweep import devices
-from jaxloss.compare.sweep.plan import Plan, Unit
-from jaxloss.compare.sweep.program import CompiledSweep
-from jaxloss.compare.sweep.records import Record, Store, from_jsonl, key, records, to_jsonl
+from jaxloss.compare.sweep.plan import LEAST_SEEDS, Network, Phase, Plan
+from jaxloss.compare.sweep.program import Call, Sweep
+from jaxloss.compare.sweep.records import Record, Store, from_jsonl, record, to_jsonl
 from jaxloss.compare.sweep.results import Results
+from jaxloss.compare.sweep.tuning import tune
 
 
 def run(
-    plan: Plan, store: Store | None = None, done: Callable[[Unit], None] = lambda _: None
+    plan: Plan,
+    store: Store | None = None,
+    done: Callable[[Sequence[Record]], None] = lambda _: None,
+    until: float = 0.0,
 ) -> Results:
-    """Train the units of a plan that the store lacks.
+    """Train the networks of a plan that the store lacks.
 
     Args:
-        plan: The plan.
-        store: The store of the coordinator, whose units are not trained again; other processes
+        plan: The plan. Without a number of seeds, 8 are tested or those that have been begun, and
+            then more of them until the time is up.
+        store: The store of the coordinator, whose networks are not trained again; other processes
             ignore theirs.
-        done: Called with each unit when it is finished; with stored units at once.
+        done: Called with the rows of networks when they are finished; with stored ones at once.
+        until: The time of `time.perf_counter` after which no test is begun.
 
     Returns:
         The results, on every process.
     """
     kept = store if devices.is_coordinator() else None
-    # All processes must train the same units, and only the coordinator has a file.
-    rows = from_jsonl(devices.broadcast_text(to_jsonl(kept.read() if kept else ())))
+    # All processes must train the same networks, and only the coordinator has a file.
+    rows = from_jsonl(devices.broadcast_text(to_jsonl(kept.rows() if kept else ())))
     if kept:
-        kept.replace(rows)  # without the rows of a seed that was interrupted
-    lacking = missing(plan, rows)
-    for index in sorted({*range(len(plan.units))} - {*lacking}):
-        done(plan.units[index])
-    for index, trained in _trained(plan, lacking):
-        rows += trained
-        if kept:
-            kept.append(trained)
-        lacking[index] -= {row.seed for row in trained}
-        if not lacking[index]:
-            done(plan.units[index])
+        kept.replace(rows)  # without a line that was cut off
+    done(rows)
+    training = _Training(plan, kept, done, rows)
+    while lacking := [network for each in tune(plan, rows) for network in each.lacking]:
+        training.train(lacking)
+    begun = 1 + max((row.seed for row in rows if row.phase is Phase.TEST), default=-1)
+    seeds = plan.seeds or max(begun, LEAST_SEEDS)
+    training.test(range(seeds))
+    if plan.seeds is None:
+        training.test_until(until, seeds)
     results = Results.of(plan, rows)
     if kept:
         kept.replace(results.rows)  # in the order of the plan: equal runs give equal files
     return results
 
 
-def missing(plan: Plan, rows: Iterable[Record]) -> dict[int, set[int]]:
-    """The seeds without rows of the plan's units that lack some, by the indices of these units."""
-    trained = {(row.unit, row.seed) for row in rows}
-    keys = [key(c.name, v.hyperparameters) for c, v in plan.units]
-    seeds = [{x for x in range(plan.seeds) if (name, x) not in trained} for name in keys]
-    return {index: lacking for index, lacking in enumerate(seeds) if lacking}
+class _Training:
+    """The training of networks, whose rows are stored as soon as they exist."""
 
+    def __init__(
+        self,
+        plan: Plan,
+        store: Store | None,
+        done: Callable[[Sequence[Record]], None],
+        rows: list[Record],
+    ) -> None:
+        self.plan, self.store, self.done, self.rows = plan, store, done, rows
 
-def _trained(plan: Plan, lacking: Mapping[int, set[int]]) -> Iterator[tuple[int, list[Record]]]:
-    """Train units and yield the rows of each, for some seeds, as soon as they are finished."""
-    if not lacking:
-        return
-    sweep = CompiledSweep.compiled(plan)
-    alike: dict[tuple[int, ...], list[int]] = {}
-    for index, seeds in lacking.items():
-        alike.setdefault(tuple(sorted(seeds)), []).append(index)
-    for block, indices in alike.items():
-        for start in range(0, len(block), sweep.layout.seeds):
-            yield from _of_seeds(sweep, block[start : start + sweep.layout.seeds], indices)
+    @cached_property
+    def sweep(self) -> Sweep:
+        """The program, which is compiled when the first network is wanted."""
+        return Sweep(self.plan)
 
+    def test(self, seeds: Iterable[int]) -> None:
+        """Train what was chosen on test seeds."""
+        tuned = tune(self.plan, self.rows)
+        known = {row.network for row in self.rows}
+        wanted = (
+            network
+            for seed in seeds
+            for each in tuned
+            for network in each.tests(self.plan.lineup, seed)
+        )
+        self.train([network for network in wanted if network not in known])
 
-def _of_seeds(
-    sweep: CompiledSweep, seeds: Sequence[int], indices: Sequence[int]
-) -> Iterator[tuple[int, list[Record]]]:
-    """Train units for some seeds, of which the data are loaded once."""
-    plan, loaded = sweep.layout.plan, sweep.loaded(seeds)
+    def test_until(self, deadline: float, seeds: int) -> None:
+        """Test further seeds until the time is up, as far as the last ones took."""
+        duration = 0.0
+        while devices.agreed(decision=time.perf_counter() + duration < deadline):
+            start = time.perf_counter()
+            self.test(range(seeds, seeds + self.sweep.seeds))
+            duration, seeds = time.perf_counter() - start, seeds + self.sweep.seeds
 
-    def one(index: int) -> list[Record]:
-        unit = plan.units[index]
-        measured = sweep.run(index, loaded, reverse=unit[0].replicate)
-        return list(records(plan, unit, seeds, measured))
+    def train(self, networks: Sequence[Network]) -> None:
+        """Train networks and store their rows."""
+        if not networks:
+            return
+        with ThreadPoolExecutor(self.sweep.workers) as pool:
+            try:
+                for calls in self.sweep.calls(networks):
+                    futures = [pool.submit(self._rows, call) for call in calls]
+                    for future in as_completed(futures):
+                        trained = future.result()
+                        if self.store:
+                            self.store.append(trained)
+                        self.rows += trained
+                        self.done(trained)
+            finally:  # what has not begun when this is interrupted never will
+                pool.shutdown(wait=False, cancel_futures=True)
 
-    with ThreadPoolExecutor(sweep.layout.workers) as pool:
-        futures = {pool.submit(one, index): index for index in indices}
-        try:
-            for future in as_completed(futures):
-                yield futures[future], future.result()
-        finally:  # what has not begun when this is interrupted never will
-            pool.shutdown(wait=False, cancel_futures=True)
+    def _rows(self, call: Call) -> list[Record]:
+        measured = self.sweep.run(call)
+        return [
+            record(self.plan, network, measured, index)
+            for index, network in enumerate(call.networks)
+        ]

@@ -5,14 +5,14 @@ of this variance that two losses have in common on the same trial is not in thei
 """
 
 import functools
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 
 from jaxloss.compare.quick_jit import quick_jit
-from jaxloss.compare.sweep.plan import Plan
+from jaxloss.compare.sweep.plan import Phase, Plan
 from jaxloss.compare.tasks import sampling
 from jaxloss.compare.tasks.models import Model, Weights
 from jaxloss.compare.tasks.task import DataSplit, Task
@@ -37,17 +37,19 @@ class Trial(NamedTuple):
     seed: Any
 
 
-def trials(plan: Plan, seeds: Iterable[int] | None = None) -> Trial:
-    """Draw the trials of these seeds, or of all, stacked along a first axis."""
-    drawn = [_of_seed(plan, seed) for seed in (range(plan.seeds) if seeds is None else seeds)]
+def trials(plan: Plan, phase: Phase, seeds: Sequence[int]) -> Trial:
+    """Draw the trials of these seeds of a phase, stacked along a first axis."""
+    drawn = [_of_seed(plan, phase, seed) for seed in seeds]
     stacked: Trial = jax.tree.map(lambda *parts: np.stack(parts), *drawn)
     return stacked
 
 
-def _of_seed(plan: Plan, seed: int) -> Trial:
+def _of_seed(plan: Plan, phase: Phase, seed: int) -> Trial:
     # Independent streams for data, weights, batches and noise: one more number drawn for the one
-    # does not change the others.
-    task, (data_stream, model, batches, *noise) = plan.task, np.random.default_rng(seed).spawn(5)
+    # does not change the others. Those of the two phases are independent as well.
+    sequence = np.random.SeedSequence(seed, spawn_key=(list(Phase).index(phase),))
+    generator = np.random.default_rng(sequence)
+    task, (data_stream, model, batches, *noise) = plan.task, generator.spawn(5)
     data = task.draw(data_stream)
     start, later = model.integers(2**32, size=2, dtype=np.uint32)
     weights = _initial(task.model)(start, data.inputs.training[: task.batch])

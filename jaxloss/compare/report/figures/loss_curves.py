@@ -72,7 +72,7 @@ def profiles(results: Results, analysis: Analysis) -> dict[str, Profile]:
     if line is None:
         return {}
     chosen = {
-        standing.loss: results.plan.lineup[standing.loss].variants[standing.variant].objective
+        standing.loss: results.objective(standing.loss, len(analysis.levels) - 1)
         for standing in analysis.levels[-1]
     }
     at = jnp.linspace(-_HALF_RANGE, _HALF_RANGE, _POINTS)

@@ -1,6 +1,6 @@
 """Plots of results on given axes: differences, learning curves, and responses to parameters."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -21,7 +21,8 @@ from jaxloss.compare.report.figures.style import (
 from jaxloss.compare.report.quantities import minus, wrapped
 from jaxloss.compare.statistics.estimates import Estimate
 from jaxloss.compare.statistics.standings import MORE, Analysis, Standing
-from jaxloss.compare.sweep.results import Floats, Results
+from jaxloss.compare.sweep.halving import mean_scores
+from jaxloss.compare.sweep.results import Floats, Results, Tried
 
 NAME_WIDTH = 27  # characters of a name beside the axes, before it is wrapped
 _CLAIMS = {"better", "worse"}
@@ -108,11 +109,9 @@ def draw_rates(
 ) -> None:
     """Draw the mean score after training against the learning rate, with a dot at the choice."""
     ordinate = ordinate or rates_ordinate(results, analysis)
-    rates = results.plan.rates
     for level in range(len(results.plan.noise)):
         standing = analysis.standing(loss, level)
-        scores = ordinate.of(_by_rate(results, standing, level))
-        _response(axes, ordinate, rates, scores, standing.rate_index, level)
+        _response(axes, ordinate, _by_rate(results, standing, level), standing.rate, level)
     axes.set_xscale("log")
     axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: minus(f"{x:g}")))
     axes.minorticks_off()
@@ -130,9 +129,8 @@ def draw_hyperparameter(
     ordinate = ordinate or rates_ordinate(results, analysis)
     values = tuned(results, loss)[name]
     for level in range(len(results.plan.noise)):
-        chosen = values.index(analysis.standing(loss, level).hyperparameters[name])
-        scores = ordinate.of(response(results, loss, name, level))
-        _response(axes, ordinate, values, scores, chosen, level)
+        chosen = analysis.standing(loss, level).hyperparameters[name]
+        _response(axes, ordinate, response(results, loss, name, level), chosen, level)
     if min(values) > 0 and max(values) / min(values) >= _LOG_FROM:
         axes.set_xscale("log")
         axes.set_xticks(values, [f"{value:g}" for value in values])
@@ -173,33 +171,30 @@ def highlighted(analysis: Analysis) -> dict[str, str]:
 
 def tuned(results: Results, loss: str) -> dict[str, list[float]]:
     """The tried values, ascending, of each tuned hyper-parameter of a contender."""
-    variants = results.plan.lineup[loss].variants
-    names = variants[0].hyperparameters
-    return {name: sorted({v.hyperparameters[name] for v in variants}) for name in names}
+    axes = results.plan.lineup[loss].expression.axes
+    every = [x for level in range(len(results.plan.noise)) for x in results.tried(loss, level)]
+    return {a.name: sorted({x.hyperparameters[a.name] for x in every}) for a in axes if every}
 
 
-def response(results: Results, loss: str, name: str, level: int) -> Floats:
-    """The mean test score at each value of a hyper-parameter, all others as validation chooses."""
-    grid, metric = results.grids[loss], results.plan.task.output.metric
-    variants = results.plan.lineup[loss].variants
+def response(results: Results, loss: str, name: str, level: int) -> dict[float, float]:
+    """The mean test score by value of a hyper-parameter, all others as validation chooses."""
+    by_value: dict[float, list[Tried]] = {}
+    for each in results.tried(loss, level):
+        by_value.setdefault(each.hyperparameters[name], []).append(each)
+    higher = results.plan.task.output.metric.higher
+    # Chosen on validation data and drawn on test data, as the ranking is.
+    return {x: _mean(best(by_value[x], higher=higher).test) for x in sorted(by_value)}
 
-    def at(value: float) -> float:
-        some = [i for i, v in enumerate(variants) if v.hyperparameters[name] == value]
-        validation = grid.validation[some, level].mean(-1)
-        scores = validation if metric.higher else -validation
-        # Chosen on validation data and drawn on test data, as the ranking is.
-        best = np.unravel_index(
-            np.where(np.isfinite(scores), scores, -np.inf).argmax(), scores.shape
-        )
-        return float(grid.test[some, level, :, :, -1].mean(-1)[best])
 
-    return np.asarray([at(value) for value in tuned(results, loss)[name]])
+def best(tried: Sequence[Tried], *, higher: bool) -> Tried:
+    """What is best by validation data."""
+    scores = mean_scores([[_mean(each.validation)] for each in tried], higher=higher)
+    return tried[int(np.argmax(scores))]
 
 
 def learning_curve(results: Results, standing: Standing, level: int) -> Floats:
     """The mean test score after each epoch, at the choice."""
-    chosen = results.grids[standing.loss].test[standing.variant, level, standing.rate_index]
-    return np.asarray(chosen.mean(0))
+    return np.asarray(results.chosen(standing.loss, level).curves.mean(0))
 
 
 def learning_ordinate(results: Results, analysis: Analysis) -> Ordinate:
@@ -210,22 +205,36 @@ def learning_ordinate(results: Results, analysis: Analysis) -> Ordinate:
 
 def rates_ordinate(results: Results, analysis: Analysis) -> Ordinate:
     """The ordinate of scores at all rates, cut before those of the highest, which may diverge."""
-    scores = (_by_rate(results, standing, level) for level, standing in _all(analysis))
+    scores = (
+        np.asarray([*_by_rate(results, standing, level).values()], np.float64)
+        for level, standing in _all(analysis)
+    )
     return Ordinate(results.plan.task.output.metric, scores, cut=True)
 
 
 def _response(
-    axes: Axes, ordinate: Ordinate, x: Sequence[float], y: Floats, chosen: int, level: int
+    axes: Axes, ordinate: Ordinate, scores: Mapping[float, float], chosen: float, level: int
 ) -> None:
+    x, y = list(scores), ordinate.of(np.asarray([*scores.values()], np.float64))
     axes.plot(x, y, color=colour(level))
-    axes.plot(x[chosen], y[chosen], "o", color=colour(level), ms=6)
+    if chosen in x:
+        axes.plot(chosen, y[x.index(chosen)], "o", color=colour(level), ms=6)
     ordinate.mark_failures(axes, x, y)
     ordinate.set(axes)
 
 
-def _by_rate(results: Results, standing: Standing, level: int) -> Floats:
-    chosen = results.grids[standing.loss].test[standing.variant, level, :, :, -1]
-    return np.asarray(chosen.mean(-1))
+def _by_rate(results: Results, standing: Standing, level: int) -> dict[float, float]:
+    """The mean test score by learning rate, at the chosen hyper-parameters."""
+    tried = [
+        each
+        for each in results.tried(standing.loss, level)
+        if each.hyperparameters == standing.hyperparameters
+    ]
+    return {each.rate: _mean(each.test) for each in sorted(tried, key=lambda each: each.rate)}
+
+
+def _mean(scores: Mapping[int, float]) -> float:
+    return float(np.mean([*scores.values()]))
 
 
 def _all(analysis: Analysis) -> Iterator[tuple[int, Standing]]:

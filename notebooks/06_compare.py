@@ -231,6 +231,6 @@ axes.legend(fontsize=8)
 
 # %% [markdown]
 # Three grains of salt. The rates are chosen on seeds of their own, but an image that validates
-# there may be among those that test here. Each point has its own rate, but ten epochs; other budgets
-# may rank otherwise. And it is one task with one small network: `task=` has others, and
+# there may be among those that test here. Each point has its own rate, but ten epochs; others may
+# rank otherwise. And it is one task with one small network: `task=` has others, and
 # `jaxloss.compare.table` makes a task of a file of your own.

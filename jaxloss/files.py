@@ -1,8 +1,66 @@
-"""Files that are written as a whole or not at all, and read with their mistakes located."""
+"""Files that are written as a whole or not at all, locked, and read with mistakes located."""
 
 import os
 import shutil
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import BinaryIO
+
+if sys.platform == "win32":
+    import msvcrt
+
+    def _lock(file: BinaryIO) -> None:
+        try:
+            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+        except PermissionError as error:
+            raise BlockingIOError(*error.args) from error
+
+else:
+    import fcntl
+
+    def _lock(file: BinaryIO) -> None:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Create a file that no other process can lock meanwhile; in the end it is removed.
+
+    The operating system holds the lock, so it is released even when the process is killed, which a
+    file that merely exists would not be.
+
+    Raises:
+        BlockingIOError: Another process holds it.
+        OSError: The file cannot be made.
+    """
+    with _locked(path):
+        try:
+            yield
+        finally:
+            with suppress(PermissionError):  # Windows removes no file that is open
+                path.unlink(missing_ok=True)
+
+
+def _locked(path: Path) -> BinaryIO:
+    """Open and lock a file.
+
+    Between opening and locking, the previous holder may have removed it, so that the lock is on a
+    file without a name and the next process would create another. The loop ends once the locked
+    file is the one that the name refers to.
+    """
+    while True:
+        file = path.open("ab")
+        try:
+            _lock(file)
+        except BlockingIOError:
+            file.close()
+            raise
+        with suppress(FileNotFoundError):
+            if os.path.samestat(path.stat(), os.fstat(file.fileno())):
+                return file
+        file.close()
 
 
 def write(path: Path, text: str) -> None:

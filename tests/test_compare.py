@@ -25,9 +25,9 @@ from scipy.stats import norm
 import jaxloss as jl
 from jaxloss.__main__ import main
 from jaxloss.cli import compare as command_line
-from jaxloss.compare import Outcome, compare, folder
+from jaxloss.compare import Outcome, compare
 from jaxloss.compare.comparison import budget_of, planned, read_outcome, run_plan
-from jaxloss.compare.folder import claimed
+from jaxloss.compare.folder import LOCK, claimed
 from jaxloss.compare.sweep.expression import parse_expression
 from jaxloss.compare.sweep.plan import LEAST_SEEDS, Phase
 from jaxloss.compare.sweep.records import Store
@@ -419,9 +419,9 @@ def test_a_folder_where_a_file_is_to_be_written_is_said_before_anything_is_train
 # a folder and the runs in it
 
 HOLD = """
-import sys, pathlib, runpy
-claimed = runpy.run_path(sys.argv[2])["claimed"]  # without the package, which takes seconds
-with claimed(pathlib.Path(sys.argv[1])):
+import sys, pathlib
+from jaxloss.files import locked  # without `jaxloss.compare`, which takes seconds to import
+with locked(pathlib.Path(sys.argv[1])):
     print("held", flush=True)
     sys.stdin.read()
 """
@@ -430,7 +430,7 @@ with claimed(pathlib.Path(sys.argv[1])):
 @pytest.fixture
 def holder(tmp_path):
     """Another process that holds a folder."""
-    words = [sys.executable, "-c", HOLD, str(tmp_path), folder.__file__]
+    words = [sys.executable, "-c", HOLD, str(tmp_path / LOCK)]
     with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
         assert other.stdout.readline() == "held\n"
         yield other

@@ -68,7 +68,7 @@ def test_the_example_of_the_readme_runs_on_the_command_line(tmp_path, monkeypatc
         (["--optimizer", "chain"], "optax has no optimizer called 'chain'"),
         (["--metric", "acuracy"], "no metric of digits is called 'acuracy'; the nearest are acc"),
         (["--metric", "sklearn.metrics:f1_score"], "`better` says whether 'higher' or 'lower'"),
-        (["--groups", "who"], "--groups COLUMN are of --data FILE"),
+        (["--groups", "who"], "--groups COLUMN and --kind KIND are of --data FILE"),
     ],
 )
 def test_a_name_that_leads_nowhere_is_refused(words, says, tmp_path, capsys):
@@ -535,7 +535,7 @@ def test_a_function_draws_data():
         ((np.full((20, 2), "a"), np.ones(20)), ValueError, "`data\\[0\\]` is an array of numbers"),
         ((np.ones((20, 2)), np.array([None] * 20)), ValueError, "labels, numbers or texts"),
         ((np.ones((20, 2)), np.arange(20) - 1), ValueError, "labels from 0, got -1 to 18"),
-        ((np.ones((20, 2)), np.arange(20) * 9), ValueError, "give counts and other numbers as"),
+        ((np.ones((20, 2)), np.arange(20) * 9), ValueError, "of others say the `kind`"),
         ({"training": (1, 2)}, ValueError, "'training', 'validation' .* got 'training'"),
         ({"training": 1, "test": 2}, TypeError, r"data\['training'\]` is a pair of inputs and"),
         (

@@ -6,6 +6,7 @@ import io
 import unicodedata
 import zipfile
 
+import jax
 import numpy as np
 import pandas as pd
 import pytest
@@ -17,6 +18,7 @@ from jaxloss.compare.sweep.expression import parse_expression
 from jaxloss.compare.tasks import columns, tables
 from jaxloss.compare.tasks.assembly import task_of
 from jaxloss.compare.tasks.medical import REAL
+from jaxloss.compare.tasks.outputs import OF_COUNTS
 from jaxloss.compare.tasks.tables import table
 from jaxloss.compare.tasks.task import DataSplit
 
@@ -118,6 +120,79 @@ def test_every_contender_can_be_trained_on(csv, frame, target):
     targets = draw(task).targets.training
     changed = task.corrupt(targets, max(task.levels), np.random.default_rng(0))
     assert np.mean(changed != targets) == pytest.approx(max(task.levels), abs=0.5 / len(targets))
+
+
+@pytest.mark.parametrize("given", ["a table", "a pair of arrays"])
+def test_counts_are_what_they_are_said_to_be_and_predicted_by_the_logs_of_rates(frame, given):
+    counts = np.random.default_rng(1).poisson(7.0, 60)
+    data = frame[["x"]].assign(visits=counts) if given == "a table" else (frame[["x"]], counts)
+    target = "visits" if given == "a table" else None
+    task = task_of(data, target, None, "counts", standardise=True)
+    drawn = draw(task)
+    assert set(np.concatenate(drawn.targets)) <= set(counts)  # not standardised
+    assert (task.output, task.reference) == (OF_COUNTS, "poisson_nll")
+    for written in (*task.contenders, task.reference, "poisson_nll_with_log_rates"):
+        assert parse_expression(written, task.output).variants
+    noisy = task.corrupt(drawn.targets.training, 0.5, np.random.default_rng(0))
+    np.testing.assert_array_equal(noisy, np.round(noisy))
+    weights = task.model.initial(jax.random.key(0), drawn.inputs.training)
+    (rate,) = np.exp(task.model.predict(weights, np.zeros((1, 1), np.float32)))
+    assert rate == pytest.approx(counts.mean(), rel=1e-6)  # before training
+
+
+@pytest.mark.parametrize(
+    ("values", "kind", "wrong"),
+    [
+        ([3, 1.5], "counts", "'y' holds 1.5; counts are whole numbers >= 0"),
+        ([3, -2], "counts", "'y' holds -2; counts are whole"),
+        (["a", "b"], "counts", "'y' holds 'a'; counts are to be numbers"),
+        (["a", "b"], "numbers", "'y' holds 'a'; numbers are to be numbers"),
+        (np.linspace(0, 1, 60), "classes", "has 60 classes"),
+        ([1, 2], "count", r"`kind` of targets is one of .*, got 'count'.*counts"),
+    ],
+)
+def test_a_target_that_is_not_of_its_kind_is_refused(frame, values, kind, wrong):
+    data = frame[["x"]].assign(y=np.resize(np.array(values, object), 60))
+    with pytest.raises(ValueError, match=wrong):
+        task_of(data, "y", None, kind, standardise=True)
+
+
+@pytest.mark.parametrize(
+    ("targets", "kind", "wrong"),
+    [
+        (np.full(60, 0.5), "counts", "holds 0.5; counts are whole"),
+        (np.zeros(60, int), "counts", "holds nothing but 0; counts are whole"),
+        (np.ones((60, 2), int), "counts", r"counts, one for each example, got \[2\]"),
+        (np.ones(60), "classes", "classes are integers from 0 or texts"),
+        (np.full(60, 700), None, "of others say the `kind`, 'numbers' or 'counts'"),
+    ],
+)
+def test_an_array_of_targets_that_is_not_of_its_kind_is_refused(targets, kind, wrong):
+    with pytest.raises(ValueError, match=wrong):
+        task_of((np.zeros((60, 2)), targets), None, None, kind, standardise=True)
+
+
+def test_integers_are_numbers_where_they_are_said_to_be(frame):
+    labels = np.resize([0, 1], 60)
+    for data, target in (((frame[["x"]], labels), None), (frame[["x"]].assign(y=labels), "y")):
+        task = task_of(data, target, None, "numbers", standardise=True)
+        assert task.reference == "squared_error"
+        assert draw(task).targets.training.std() == pytest.approx(1, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("names", "metric"), [(("well", "ill"), "auc"), (("a", "b", "c"), "balanced_accuracy")]
+)
+def test_rare_classes_are_ranked_by_what_does_not_overlook_them(frame, names, metric):
+    often, *rare = names
+    column = np.repeat([often, *rare], [60 - 5 * len(rare), *[5] * len(rare)])
+    task = table(frame[["x"]].assign(y=column), "y")
+    assert task.output.metric.name == metric
+    assert {each.name for each in task.output.metrics} >= {"accuracy", metric, "nll"}
+    assert f"ranked by the {task.output.metric.says}." in task.story
+    even = table(frame[["x"]].assign(y=np.resize(np.array(names), 60)), "y")
+    assert even.output.metric.name == "accuracy"
+    assert "ranked by" not in even.story
 
 
 def test_real_targets_are_in_deviations_of_the_training_part(csv, frame):

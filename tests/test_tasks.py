@@ -23,7 +23,7 @@ from jaxloss.compare.tasks.digits import DIGITS
 from jaxloss.compare.tasks.engel import ENGEL
 from jaxloss.compare.tasks.metrics import Metric
 from jaxloss.compare.tasks.mnist1d import MNIST1D
-from jaxloss.compare.tasks.outputs import BINARY, classes
+from jaxloss.compare.tasks.outputs import BINARY, OF_COUNTS, classes
 from jaxloss.compare.tasks.super_resolution import SUPER_RESOLUTION, upsampler
 from jaxloss.compare.tasks.task import DataSplit
 
@@ -204,6 +204,22 @@ def test_measures_of_two_classes_are_those_of_scikit_learn():
         reference.balanced_accuracy_score(labels, scores > 0)
     )
     assert of("nll") == pytest.approx(reference.log_loss(labels, special.expit(scores)), rel=1e-5)
+    assert of("auc") == pytest.approx(reference.roc_auc_score(labels, scores))
+    tied = np.round(scores)  # ties count half
+    found = measured(BINARY, "auc", tied, labels)
+    assert found == pytest.approx(reference.roc_auc_score(labels, tied))
+    assert np.isnan(measured(BINARY, "auc", scores, np.zeros(200, int)))
+
+
+def test_measures_of_counts_are_those_of_scikit_learn():
+    counts, log_rates = np.random.default_rng(2).poisson(3.0, 200), SCORES[:, 0]
+    of = lambda name: measured(OF_COUNTS, name, log_rates, np.float32(counts))
+    wanted = reference.mean_poisson_deviance(counts, np.exp(log_rates))
+    assert of("deviance") == pytest.approx(wanted, rel=1e-5)
+    wanted = reference.median_absolute_error(counts, np.exp(log_rates))
+    assert of("median_error") == pytest.approx(wanted, rel=1e-5)
+    found = measured(OF_COUNTS, "deviance", np.log(np.float32([2, 5])), np.float32([2, 5]))
+    assert found == pytest.approx(0, abs=1e-6)
 
 
 def test_a_class_that_does_not_occur_has_no_accuracy():

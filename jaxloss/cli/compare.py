@@ -83,6 +83,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     what.add_argument("--data", type=Path, metavar="FILE", help="your own table, arrays or images")
     what.add_argument("--target", metavar="COLUMN", help="what to predict from the rest of --data")
     what.add_argument("--groups", metavar="COLUMN", help="what no two parts of --data may share")
+    what.add_argument("--kind", choices=("classes", "numbers", "counts"), help="of the --target")
     what.add_argument("--imbalance", type=_number(float, 0, above=True, below=1), metavar="RATIO")
     what.add_argument("--loss", action="append", default=[], metavar="EXPRESSION", help="repeat it")
     what.add_argument("--reference", metavar="EXPRESSION", help="what the others are compared with")
@@ -172,6 +173,7 @@ _SETTINGS = (
         "data",
         "target",
         "groups",
+        "kind",
         "imbalance",
         "reference",
         "budget",
@@ -194,8 +196,8 @@ def _option(name: str, value: Any) -> list[str]:
 
 def _complete(arguments: argparse.Namespace) -> None:
     """Refuse options that contradict each other."""
-    if not arguments.data and (arguments.target or arguments.groups):
-        message = "--target COLUMN and --groups COLUMN are of --data FILE"
+    if not arguments.data and (arguments.target or arguments.groups or arguments.kind):
+        message = "--target COLUMN, --groups COLUMN and --kind KIND are of --data FILE"
         raise ValueError(message)
     if arguments.data and arguments.task != "digits":
         message = f"--data is a task of its own: leave out --task {arguments.task}"

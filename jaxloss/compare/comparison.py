@@ -177,6 +177,8 @@ class Settings(TypedDict, total=False):
         target: The column of a table that is predicted.
         groups: The group of each example of a pair, or the column of a table that has it: no two of
             the training, validation and test parts share one.
+        kind: Of the targets of `data`: "classes"; "numbers"; or "counts", of which the model
+            predicts the log of the rate. By default recognised, counts never.
         imbalance: The rarest class is so many times as frequent in training as the commonest, a
             number in (0, 1].
         model: A module of Flax Linen; a transformed function of Haiku; a class, or a function of
@@ -206,6 +208,7 @@ class Settings(TypedDict, total=False):
     data: Any
     target: str | None
     groups: Any
+    kind: str | None
     imbalance: float | None
     model: Any
     optimizer: Any
@@ -258,9 +261,10 @@ def _task(losses: Any, settings: Settings) -> Task:
     if settings.get("data") is not None:
         _require_absent(settings, ("task",), "`data` are a task of their own")
         target, groups = settings.get("target"), settings.get("groups")
-        task = task_of(settings["data"], target, groups, standardise=model is None)
+        kind, standardise = settings.get("kind"), model is None
+        task = task_of(settings["data"], target, groups, kind, standardise=standardise)
     else:
-        _require_absent(settings, ("target", "groups"), "only `data` have such")
+        _require_absent(settings, ("target", "groups", "kind"), "only `data` have such")
         named = settings.get("task", "digits")
         task = find(named) if isinstance(named, str) else named
         _of_kind("task", task, Task, "a name or a Task")

@@ -10,7 +10,15 @@ from numpy.typing import NDArray
 
 from jaxloss.compare.tasks import sampling
 from jaxloss.compare.tasks.kinds import Kind
-from jaxloss.compare.tasks.targets import MAX_CLASSES, MIN_PER_CLASS, MIN_ROWS
+from jaxloss.compare.tasks.targets import (
+    CLASSES,
+    COUNTS,
+    MAX_CLASSES,
+    MIN_PER_CLASS,
+    MIN_ROWS,
+    NUMBERS,
+    require_counts,
+)
 from jaxloss.compare.tasks.task import Data, DataSplit, Generator, Task
 
 Values = NDArray[Any]
@@ -74,13 +82,16 @@ class PartsSource:
         return Data(DataSplit(*inputs), DataSplit(*targets), np.arange(len(training[1])))
 
 
-def array_task(data: Any, groups: Any = None, *, standardise: bool) -> Task:
+def array_task(
+    data: Any, groups: Any = None, kind: str | None = None, *, standardise: bool
+) -> Task:
     """Make a task of arrays, or of a function that draws them.
 
     Args:
         data: A pair of inputs and targets, of which integers are labels from 0, texts are names of
             classes and floats are numbers; a mapping of pairs; or a function that draws `Data`.
         groups: The group of each example of a pair: no two parts share one.
+        kind: Of the targets: "classes", "numbers" or "counts"; by default by their type.
         standardise: Standardise inputs, and targets that are numbers, by the training part.
 
     Raises:
@@ -89,36 +100,59 @@ def array_task(data: Any, groups: Any = None, *, standardise: bool) -> Task:
     """
     if isinstance(data, DataSplit):
         data = data._asdict()
-    source, says, overlap = _source(data, groups)
+    source, says, overlap = _source(data, groups, labelled=kind in {None, CLASSES})
     drawn = source(np.random.default_rng(0))
     targets = np.concatenate(drawn.targets)
-    if np.issubdtype(targets.dtype, np.integer):
-        kind = Kind.of_classes(max(int(targets.max()) + 1, 2), targets.shape[1:])
-    else:
-        kind = Kind.of_numbers(targets.shape[1:])
+    kind = _kind_of(targets, kind)
     scaled = standardise and np.issubdtype(drawn.inputs.training.dtype, np.floating)
     if scaled:
         says += " Numbers are standardised by the training part."
-    task = kind.task(
+    task = Kind.of(targets, kind).task(
         name="data",
         title="data of your own",
         story=f"{says} Inputs are {_described(drawn.inputs)}, targets {_described(drawn.targets)}.",
-        draw=(lambda generator: _standardised(source(generator))) if scaled else source,
+        draw=(lambda generator: _standardised(source(generator), kind)) if scaled else source,
         examples=len(drawn.eligible),
     )
     return replace(task, levels=(0.0,), overlap=overlap)
 
 
-def _source(data: Any, groups: Any) -> tuple[Callable[[Generator], Data], str, float | None]:
-    """The source of the data, a sentence on it, and the overlap of the seeds."""
+def _kind_of(targets: Values, kind: str | None) -> str:
+    """The kind of targets by their type, or what it is said to be, once they are of it.
+
+    Raises:
+        ValueError: They are not.
+    """
+    labels = np.issubdtype(targets.dtype, np.integer)
+    if kind == CLASSES and not labels:
+        message = "classes are integers from 0 or texts, got numbers that are not whole by type"
+        raise ValueError(f"compare: the targets in `data` are {targets.dtype}; {message}")
+    if kind == COUNTS:
+        require_counts("compare: an array of targets", targets)
+        if targets.ndim > 1:
+            message = f"one for each example, got {list(targets.shape[1:])}"
+            raise ValueError(f"compare: the targets in `data` are counts, {message}")
+    return kind or (CLASSES if labels else NUMBERS)
+
+
+def _source(
+    data: Any, groups: Any, *, labelled: bool
+) -> tuple[Callable[[Generator], Data], str, float | None]:
+    """The source of the data, a sentence on it, and the overlap of the seeds.
+
+    Args:
+        data: What `array_task` takes.
+        groups: Likewise.
+        labelled: Whether integers are labels, and not numbers.
+    """
     if groups is None and callable(data):
-        return data, "Each seed draws new data.", 0.0
+        return (data if labelled else _as_numbers(data)), "Each seed draws new data.", 0.0
     if groups is None and isinstance(data, Mapping):
-        parts = _parts(data)
+        parts = _parts(data, labelled=labelled)
         more = "" if parts.validation else "; each validates on another fifth of the training part"
         return parts, f"The parts are the same for all seeds{more} ({_digest(*parts.test)}).", None
     if isinstance(data, (tuple, list)) and len(data) == 2:
-        source = _pair(data, groups)
+        source = _pair(data, groups, labelled=labelled)
         apart = "" if groups is None else ", and no two parts share a group"
         count = f"Of {len(source.targets)} examples ({_digest(source.inputs, source.targets)})"
         return source, f"{count} each seed {_FIFTHS}{apart}.", 1 / 3
@@ -126,8 +160,19 @@ def _source(data: Any, groups: Any) -> tuple[Callable[[Generator], Data], str, f
     raise TypeError(f"compare: `data` is {_WANTED}{single}; got {type(data).__name__}")
 
 
-def _pair(data: Sequence[Any], groups: Any) -> ArraySource:
-    inputs, targets = _inputs("data[0]", data[0]), _targets("data[1]", data[1])[0]
+def _as_numbers(draw: Callable[[Generator], Data]) -> Callable[[Generator], Data]:
+    """The same data with targets of single precision."""
+
+    def drawn(generator: Generator) -> Data:
+        data = draw(generator)
+        return data._replace(targets=DataSplit(*[np.float32(part) for part in data.targets]))
+
+    return drawn
+
+
+def _pair(data: Sequence[Any], groups: Any, *, labelled: bool) -> ArraySource:
+    inputs = _inputs("data[0]", data[0])
+    targets = _targets("data[1]", data[1], labelled=labelled)[0]
     lengths = {"inputs": len(inputs), "targets": len(targets)}
     if groups is not None:
         groups = np.asarray(groups)
@@ -138,7 +183,7 @@ def _pair(data: Sequence[Any], groups: Any) -> ArraySource:
     return ArraySource(inputs, targets, groups)
 
 
-def _parts(data: Mapping[str, Any]) -> PartsSource:
+def _parts(data: Mapping[str, Any], *, labelled: bool) -> PartsSource:
     pairs = {name: pair for name, pair in data.items() if pair is not None}
     if not {"training", "test"} <= set(pairs) <= set(DataSplit._fields):
         message = "compare: the parts of `data` are 'training', 'validation' (or not) and 'test', "
@@ -148,7 +193,8 @@ def _parts(data: Mapping[str, Any]) -> PartsSource:
             raise TypeError(f"compare: `data[{name!r}]` is a pair of inputs and targets")
     inputs = {name: _inputs(f"data[{name!r}][0]", pair[0]) for name, pair in pairs.items()}
     # All parts at once: they share the names of classes.
-    targets = dict(zip(pairs, _targets("data", *(pair[1] for pair in pairs.values())), strict=True))
+    given = [pair[1] for pair in pairs.values()]
+    targets = dict(zip(pairs, _targets("data", *given, labelled=labelled), strict=True))
     made = {name: (inputs[name], targets[name]) for name in pairs}
     different = len({x.shape[1:] for x in inputs.values()}) > 1
     if different or any(len(x) != len(t) for x, t in made.values()):
@@ -170,10 +216,10 @@ def _inputs(name: str, values: Any) -> Values:
     return _finite(name, array)
 
 
-def _targets(name: str, *parts: Any) -> list[Values]:
+def _targets(name: str, *parts: Any, labelled: bool) -> list[Values]:
     """Targets of some parts as labels from 0, or as numbers of single precision."""
     arrays = [_single(np.asarray(part)) for part in parts]
-    if all(array.dtype.kind == "U" or _all_text(array) for array in arrays):
+    if labelled and all(array.dtype.kind == "U" or _all_text(array) for array in arrays):
         # Texts are the names of classes. Labels and numbers are as they are.
         texts = [array.astype(str) for array in arrays]
         classes = np.unique(np.concatenate(texts))
@@ -182,13 +228,13 @@ def _targets(name: str, *parts: Any) -> list[Values]:
     if wrong:
         message = f"compare: the targets in `{name}` are labels, numbers or texts, got {wrong[0]}"
         raise ValueError(message)
-    if any(array.dtype.kind == "f" for array in arrays):
+    if not labelled or any(array.dtype.kind == "f" for array in arrays):
         return [_finite(name, array.astype(np.float32)) for array in arrays]
     least = min(int(array.min(initial=0)) for array in arrays)
     most = max(int(array.max(initial=0)) for array in arrays)
     if least < 0 or (most >= MAX_CLASSES and arrays[0].ndim == 1):
         message = f"compare: integers in `{name}` are labels from 0, got {least} to {most}"
-        raise ValueError(f"{message}; give counts and other numbers as floats")
+        raise ValueError(f"{message}; of others say the `kind`, 'numbers' or 'counts'")
     return [array.astype(np.int32) for array in arrays]
 
 
@@ -217,11 +263,10 @@ def _strata(targets: Values) -> Values | None:
     return targets if counts[counts > 0].min() >= MIN_PER_CLASS else None
 
 
-def _standardised(data: Data) -> Data:
+def _standardised(data: Data, kind: str) -> Data:
     """Inputs, and targets that are numbers, in deviations of the training part."""
     scale = sampling.standardised
-    real = np.issubdtype(data.targets.training.dtype, np.floating)
-    targets = scale(data.targets) if real else data.targets
+    targets = scale(data.targets) if kind == NUMBERS else data.targets
     return data._replace(inputs=scale(data.inputs), targets=targets)
 
 

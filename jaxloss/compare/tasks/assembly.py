@@ -19,35 +19,42 @@ from jaxloss.compare.tasks.metrics import Metric
 from jaxloss.compare.tasks.models import Model
 from jaxloss.compare.tasks.stored import stored_arrays
 from jaxloss.compare.tasks.tables import table
+from jaxloss.compare.tasks.targets import KINDS
 from jaxloss.compare.tasks.task import Task
 from jaxloss.hints import nearest
 
 _DIRECTIONS = {"higher": True, "lower": False}
 
 
-def task_of(data: Any, target: str | None, groups: Any, *, standardise: bool) -> Task:
+def task_of(
+    data: Any, target: str | None, groups: Any, kind: str | None = None, *, standardise: bool
+) -> Task:
     """The task of data of one's own, with a small model.
 
     Args:
         data: A table, a file, a folder of images, or what `array_task` takes.
         target: The column of a table that is predicted.
         groups: The column of a table, or an array, that says which examples belong together.
+        kind: Of the targets: "classes", "numbers" or "counts"; by default recognised.
         standardise: Standardise arrays; tables are in any case.
 
     Raises:
         TypeError: It is none of these.
         ValueError: It cannot be used; the message says why.
     """
+    if kind not in (None, *KINDS):
+        message = f"`kind` of targets is one of {', '.join(KINDS)}, got {kind!r}"
+        raise ValueError(f"compare: {message}{nearest(str(kind), KINDS)}")
     if isinstance(data, (str, Path)) and target is None and (stored := stored_arrays(Path(data))):
         name = Path(data).name
-        task = array_task(stored, groups, standardise=standardise)
+        task = array_task(stored, groups, kind, standardise=standardise)
         return replace(task, name=name, title=name)
     if isinstance(data, (str, Path, pd.DataFrame)):
-        return table(data, target, groups)
+        return table(data, target, groups, kind)
     if target is not None:
         message = "`target` is the column of a table; those of arrays are the second of a pair"
         raise TypeError(f"compare: {message}")
-    return array_task(data, groups, standardise=standardise)
+    return array_task(data, groups, kind, standardise=standardise)
 
 
 def with_model(task: Task, model: Any) -> Task:

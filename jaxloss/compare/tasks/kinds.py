@@ -10,13 +10,25 @@ from numpy.typing import NDArray
 
 from jaxloss.compare.tasks import sampling
 from jaxloss.compare.tasks.digits import JANOCHA
-from jaxloss.compare.tasks.medical import MARGINS, REAL, RESIDUALS, TEMPERATURES
+from jaxloss.compare.tasks.medical import COUNTED, MARGINS, REAL, RESIDUALS, TEMPERATURES
 from jaxloss.compare.tasks.models import perceptron
-from jaxloss.compare.tasks.outputs import BINARY, Output, classes, numbers
+from jaxloss.compare.tasks.outputs import (
+    AREA,
+    BALANCED,
+    BINARY,
+    OF_COUNTS,
+    Output,
+    classes,
+    numbers,
+)
+from jaxloss.compare.tasks.targets import CLASSES, COUNTS
 from jaxloss.compare.tasks.task import Data, Task
 
 _LARGE = 3_000  # examples from which batches are of 256 and not of 64
 _MIN_STEPS = 300  # of training, if 100 epochs are enough for them
+# The commonest class is so many times as frequent as the rarest where accuracy, which is 90 % for
+# whoever always predicts one of two classes, ranks no longer.
+_RARE = 9
 
 
 @dataclass(frozen=True)
@@ -31,6 +43,8 @@ class Kind:
         contenders: The objectives of a default run.
         worst: The level of noise of a default run.
         control: The reference at other temperatures, if it depends on one.
+        start: What predictions begin at, before training.
+        note: A sentence on what ranks the losses, if it is not what usually does.
     """
 
     output: Output
@@ -40,6 +54,16 @@ class Kind:
     contenders: tuple[str, ...]
     worst: float
     control: str | None = None
+    start: float = 0.0
+    note: str = ""
+
+    @classmethod
+    def of(cls, targets: NDArray[Any], kind: str) -> "Kind":
+        """The kind of targets [example, ...]: labels from 0, numbers or counts."""
+        shape = targets.shape[1:]
+        if kind == CLASSES:
+            return cls.of_classes(max(int(targets.max()) + 1, 2), shape).ranked_for(targets)
+        return cls.of_counts(targets) if kind == COUNTS else cls.of_numbers(shape)
 
     @classmethod
     def of_classes(
@@ -65,6 +89,24 @@ class Kind:
         output = numbers(shape) if shape else REAL
         return cls(output, noise, corrupt, "squared_error", RESIDUALS, 0.3)
 
+    @classmethod
+    def of_counts(cls, counts: NDArray[Any]) -> "Kind":
+        """Counts, of which the log of a rate is predicted, at first that of their mean."""
+        noise, corrupt, start = "gross outliers", sampling.miscounted, math.log(counts.mean())
+        return cls(OF_COUNTS, noise, corrupt, "poisson_nll", COUNTED, 0.1, start=start)
+
+    def ranked_for(self, labels: NDArray[Any]) -> "Kind":
+        """Ranked by what rare classes count as much in as common ones, if there are such."""
+        present = np.bincount(labels.ravel())
+        times = int(present.max() / present[present > 0].min())
+        if times < _RARE:
+            return self
+        metric = AREA if AREA in self.output.metrics else BALANCED
+        others = (each for each in self.output.metrics if each != metric)
+        note = f"As one class is {times} times as frequent as another, losses are ranked by the "
+        output = replace(self.output, metrics=(metric, *others))
+        return replace(self, output=output, note=f"{note}{metric.says}.")
+
     def task(
         self,
         name: str,
@@ -77,14 +119,17 @@ class Kind:
         # Larger batches for larger tables, whose steps would otherwise grow in number with rows.
         batch = 64 if examples < _LARGE else 256
         steps = max(examples // batch, 1)
+        model = perceptron(self.output.shape)
+        if self.start:
+            model = model.mapped(lambda predicted: predicted + self.start)
         return Task(
             name=name,
             title=title,
-            story=story,
+            story=f"{story} {self.note}".rstrip(),
             noise=self.noise,
             draw=draw,
             corrupt=self.corrupt,
-            model=perceptron(self.output.shape),
+            model=model,
             output=self.output,
             reference=self.reference,
             contenders=self.contenders,

@@ -47,6 +47,16 @@ RESIDUALS = (
     "tukey(scale=0.5..50)",
 )
 
+# Of counts, in whose unit the scales are.
+COUNTED = (
+    "squared_log_error",
+    "squared_error",
+    "absolute_error",
+    "log_cosh",
+    "huber(delta=0.1..10)",
+    "pseudo_huber(delta=0.1..10)",
+)
+
 # The median error ranks: a few far errors, which squared error minimises, do not decide it.
 _METRICS = (
     replace(MEDIAN_ERROR, unit="deviations"),

@@ -91,6 +91,39 @@ def balanced_accuracy(scores: Array, labels: Array) -> Array:
     return jnp.sum(right / jnp.maximum(counts, 1)) / jnp.sum(counts > 0)
 
 
+def area_under_curve(scores: Array, labels: Array) -> Array:
+    """Area under the ROC curve: the probability that a positive scores above a negative one.
+
+    Ties count half; NaN where there are no positives or no negatives.
+
+    References:
+        Fawcett (2006), An introduction to ROC analysis, doi:10.1016/j.patrec.2005.10.010.
+    """
+    flat, positive = scores.ravel(), labels.ravel() > 0
+    ordered = jnp.sort(flat)
+    below, upto = (jnp.searchsorted(ordered, flat, side) for side in ("left", "right"))
+    positives = jnp.sum(positive)
+    ranks = jnp.sum(jnp.where(positive, (below + upto + 1) / 2, 0))  # of ties their mean rank
+    wins = ranks - positives * (positives + 1) / 2
+    return wins / (positives * jnp.sum(~positive))
+
+
+def poisson_deviance(log_rates: Array, counts: Array) -> Array:
+    """Mean deviance of counts under Poisson distributions, twice the excess over the least nll.
+
+    References:
+        McCullagh & Nelder (1989), Generalized linear models, ch. 2,
+        doi:10.1007/978-1-4899-3242-6.
+    """
+    excess = jax.scipy.special.xlogy(counts, counts) - counts * log_rates
+    return 2 * jnp.mean(excess - counts + jnp.exp(log_rates))
+
+
+def median_error_of_rates(log_rates: Array, counts: Array) -> Array:
+    """Median absolute error of rates, from their logs."""
+    return median_error(jnp.exp(log_rates), counts)
+
+
 def median_error(predictions: Array, targets: Array) -> Array:
     """Median absolute error."""
     return jnp.median(jnp.abs(predictions - targets))

@@ -2,7 +2,7 @@
 
 import functools
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import jax
@@ -20,6 +20,8 @@ from jaxloss.core.domains import (
     Image,
     Label,
     LogProbabilities,
+    LogRate,
+    NonNegativeReal,
     NonZeroReal,
     Point,
     Probability,
@@ -163,6 +165,10 @@ CALIBRATION = (
     ),
 )
 ACCURACY = Metric("accuracy", "accuracy", metrics.accuracy, factor=100, unit="points")
+AREA = Metric(
+    "auc", "area under the ROC curve", metrics.area_under_curve, factor=100, unit="points"
+)
+DEVIANCE = Metric("deviance", "Poisson deviance", metrics.poisson_deviance, higher=False)
 MEDIAN_ERROR = Metric("median_error", "median absolute error", metrics.median_error, higher=False)
 EXPLAINED = Metric("r2", "share of the variance that is explained", metrics.explained)
 BALANCED = Metric(
@@ -218,9 +224,22 @@ BINARY = Output(
     },
     # Losses of reals, such as squared error, fit the score to -1 or 1: 0 is the threshold between.
     targets={Probability: _same, Sign: _same, Real: _as_signs},
-    metrics=(ACCURACY, BALANCED, *CALIBRATION),
+    metrics=(ACCURACY, BALANCED, AREA, *CALIBRATION),
     aliases={"cross_entropy": "sigmoid_binary_cross_entropy"},
     population=Labels(2, single=True),
+)
+
+
+OF_COUNTS = Output(
+    says="the log of a rate and a count",
+    shape=(),
+    predictions={LogRate: _same, NonNegativeReal: jnp.exp, Real: jnp.exp},
+    targets={NonNegativeReal: _same, Real: _same},
+    metrics=(
+        DEVIANCE,
+        replace(MEDIAN_ERROR, function=metrics.median_error_of_rates),
+        Metric("rank_correlation", "Spearman's rank correlation", metrics.rank_correlation),
+    ),
 )
 
 

@@ -119,6 +119,11 @@ def contaminated(targets: Values, rate: float, generator: Generator) -> Values:
     return np.where(_some(targets, rate, generator), gross, targets).astype(targets.dtype)
 
 
+def miscounted(counts: Values, rate: float, generator: Generator) -> Values:
+    """Replace a fraction of the counts by whole numbers 5 to 15 deviations above their mean."""
+    return np.round(contaminated(counts, rate, generator))
+
+
 def heavy_tailed(targets: Values, rate: float, generator: Generator) -> Values:
     """Add errors of a Cauchy distribution to a fraction of the targets.
 

@@ -14,7 +14,7 @@ from jaxloss.compare.tasks import sampling
 from jaxloss.compare.tasks.columns import MAX_CATEGORIES, Inputs, usable_columns
 from jaxloss.compare.tasks.kinds import Kind
 from jaxloss.compare.tasks.reading import column_of, quoted, read_table, select
-from jaxloss.compare.tasks.targets import Target, recognise_target
+from jaxloss.compare.tasks.targets import COUNTS, NUMBERS, Target, recognise_target
 from jaxloss.compare.tasks.task import Data, DataSplit, Generator, Task
 
 # Limits on what a seed uses. The arrays of all seeds and levels of noise are in memory at once:
@@ -55,7 +55,7 @@ class TableSource:
         targets = DataSplit(*[self.target.values[part] for part in index])
         return Data(
             inputs=self.inputs.prepared(index),
-            targets=targets if self.target.names else sampling.standardised(targets),
+            targets=sampling.standardised(targets) if self.target.kind == NUMBERS else targets,
             eligible=np.arange(len(index.training)),
         )
 
@@ -77,7 +77,10 @@ class TableSource:
 
 
 def table(
-    data: Path | str | pd.DataFrame, target: str | None = None, groups: str | None = None
+    data: Path | str | pd.DataFrame,
+    target: str | None = None,
+    groups: str | None = None,
+    kind: str | None = None,
 ) -> Task:
     """Make a task of a table or a file of one: predict one column or array from all others.
 
@@ -87,10 +90,12 @@ def table(
             are called "0", "1", ... All axes of arrays but the first are flattened.
         target: The name of the column or array.
         groups: The name of a column: no two parts share one of its values. It is no input.
+        kind: Of the target: "classes", "numbers" or "counts"; by default recognised.
 
     Raises:
         ValueError: The file cannot be read, or has no such target; the target is missing or
-            constant almost everywhere, or has too many classes; no feature column is usable.
+            constant almost everywhere, has too many classes or is not of the kind; no feature
+            column is usable.
     """
     if isinstance(data, pd.DataFrame):
         label, whole = "a table", data
@@ -100,17 +105,16 @@ def table(
     column = frame.pop(name)
     together = None if groups is None else frame.pop(column_of(frame.columns, groups, label))
     most = min(MAX_ROWS, MAX_ENTRIES // max(_widest(frame), 1))
-    recognised = recognise_target(column, name, most)
+    recognised = recognise_target(column, name, most, kind)
     inputs, notes = usable_columns(frame.iloc[recognised.rows])
     _require_usable(inputs, name, notes)
     source = TableSource(inputs, recognised, min(most, len(recognised.rows)))
     if together is not None:
         source = replace(source, groups=_groups(together.iloc[recognised.rows], source))
-    kind = Kind.of_classes(len(recognised.names)) if recognised.names else Kind.of_numbers()
     origin = f"{label} ({_digest(data)})"
     apart = [f"No two parts share a value of {groups!r}."] if groups else []
     division = [_question(source, name, origin), _division(source), *apart]
-    task = kind.task(
+    task = Kind.of(recognised.values, recognised.kind).task(
         name=label,
         title=f"{name} of {label}",
         story=" ".join([*division, *recognised.notes, *notes]),
@@ -165,6 +169,8 @@ def _question(source: TableSource, name: str, origin: str) -> str:
     if names:
         kinds = f"{len(names)} classes ({quoted(names)})"
         return f"Which of {kinds} {name!r} is, {origin}."
+    if source.target.kind == COUNTS:
+        return f"The count {name!r}, {origin}, which is {values.mean():.4g} in the mean."
     return (
         f"The number {name!r}, {origin}. Errors are in deviations of the targets trained on; over "
         f"all rows a deviation is {values.std():.4g}."

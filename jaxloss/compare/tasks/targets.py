@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from jaxloss.compare.tasks.columns import as_numbers
 from jaxloss.compare.tasks.reading import quoted
 
+CLASSES, NUMBERS, COUNTS = KINDS = "classes", "numbers", "counts"
 MIN_ROWS = 10
 MIN_PER_CLASS = 5  # three to train on, one to validate and one to test
 MAX_CLASSES = 100
@@ -28,18 +29,22 @@ class Target:
     Attributes:
         values: Labels from 0 as int32, or real numbers.
         rows: The indices of the usable rows in the table.
-        names: The names of the classes; none for real numbers.
+        names: The names of the classes; none for numbers.
         notes: Sentences on rows that were left out.
+        kind: "classes", "numbers" or "counts".
     """
 
     values: NDArray[Any]
     rows: NDArray[np.intp]
     names: tuple[str, ...]
     notes: tuple[str, ...]
+    kind: str
 
 
-def recognise_target(column: "pd.Series[Any]", name: str, most: int) -> Target:
-    """Recognise a column as classes or as real numbers.
+def recognise_target(
+    column: "pd.Series[Any]", name: str, most: int, kind: str | None = None
+) -> Target:
+    """Recognise a column as classes or as real numbers, or take it as what it is said to be.
 
     Text and booleans are classes. So are whole numbers if there are two, or if there are at
     most 20 and each occurs five times. All others are real numbers.
@@ -48,10 +53,11 @@ def recognise_target(column: "pd.Series[Any]", name: str, most: int) -> Target:
         column: The target of each row.
         name: The name of the column, for messages.
         most: The most rows that a seed uses; a class rarer than 5 among them is left out.
+        kind: "classes", "numbers" or "counts"; by default recognised.
 
     Raises:
-        ValueError: The column is missing or constant almost everywhere, holds dates, or has too
-            many classes.
+        ValueError: The column is missing or constant almost everywhere, holds dates, has too many
+            classes, or is not of the kind.
     """
     truth = pd.api.types.is_bool_dtype(column)
     plain, _ = as_numbers(column.astype("string") if truth else column)
@@ -69,10 +75,30 @@ def recognise_target(column: "pd.Series[Any]", name: str, most: int) -> Target:
     if len(counts) == 1:
         message = f"the target {name!r} is the same in all rows: {counts.index[0]}"
         raise ValueError(message)
-    if _real(present, counts):
+    kind = kind or (NUMBERS if _real(present, counts) else CLASSES)
+    if kind == CLASSES:
+        return _labelled(present, rows, name, most, notes)
+    if not pd.api.types.is_numeric_dtype(present):
+        message = f"the target {name!r} holds {present.iloc[0]!r}; {kind} are to be numbers"
+        raise ValueError(message)
+    numbers = present.to_numpy(np.float64)
+    if kind == NUMBERS:
         _require_variety(name, counts)
-        return Target(present.to_numpy(np.float64), rows, (), notes)
-    return _labelled(present, rows, name, most, notes)
+    else:
+        require_counts(f"the target {name!r}", numbers)
+    return Target(numbers, rows, (), notes, kind)
+
+
+def require_counts(name: str, numbers: NDArray[Any]) -> None:
+    """Refuse numbers that count nothing.
+
+    Raises:
+        ValueError: One is negative or no whole number, or all are 0.
+    """
+    wrong = numbers[(numbers < 0) | (numbers % 1 != 0)]
+    if wrong.size or not numbers.any():
+        held = f"{wrong.flat[0]:g}" if wrong.size else "nothing but 0"
+        raise ValueError(f"{name} holds {held}; counts are whole numbers >= 0, and not all are 0")
 
 
 def _real(present: "pd.Series[Any]", counts: "pd.Series[int]") -> bool:
@@ -116,7 +142,7 @@ def _labelled(
         notes = (*notes, f"{_counted(int((~kept).sum()))} left out {rare}")
     order = counts.index[enough].sort_values()
     values = order.get_indexer(pd.Index(present[kept])).astype(np.int32)
-    return Target(values, rows[kept.to_numpy(bool)], tuple(_names(order)), notes)
+    return Target(values, rows[kept.to_numpy(bool)], tuple(_names(order)), notes, CLASSES)
 
 
 def _counted(rows: int) -> str:

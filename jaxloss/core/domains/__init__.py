@@ -14,6 +14,7 @@ from jaxloss.core.domains.arrays import Label as Label
 from jaxloss.core.domains.arrays import Logit as Logit
 from jaxloss.core.domains.arrays import Logits as Logits
 from jaxloss.core.domains.arrays import LogProbabilities as LogProbabilities
+from jaxloss.core.domains.arrays import LogRate as LogRate
 from jaxloss.core.domains.arrays import MultiHot as MultiHot
 from jaxloss.core.domains.arrays import NonNegativeReal as NonNegativeReal
 from jaxloss.core.domains.arrays import NonZeroReal as NonZeroReal

@@ -68,6 +68,9 @@ Real = Annotated[
         plot=REAL_LINE,
     ),
 ]
+LogRate = Annotated[
+    Array, ArrayDomain("LogRate", "logs of rates, any real numbers", plot=REAL_LINE)
+]
 SharedReal = Annotated[
     Array,
     ArrayDomain(

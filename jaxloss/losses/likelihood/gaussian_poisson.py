@@ -8,7 +8,7 @@ import math
 import jax.numpy as jnp
 from jax import Array
 
-from jaxloss.core.domains import Label, LogProbabilities, NonNegativeReal, Real, Variance
+from jaxloss.core.domains import Label, LogProbabilities, LogRate, NonNegativeReal, Real, Variance
 from jaxloss.core.loss import loss
 from jaxloss.numerics import at_label, log, relative_excess, weighted
 from jaxloss.numerics.custom_jvp import with_partials
@@ -72,7 +72,7 @@ def poisson_nll(rates: NonNegativeReal, targets: NonNegativeReal) -> Array:
     supremum=math.inf,
     elicits="log mean",
 )
-def poisson_nll_with_log_rates(log_rates: Real, targets: NonNegativeReal) -> Array:
+def poisson_nll_with_log_rates(log_rates: LogRate, targets: NonNegativeReal) -> Array:
     """Negative log-likelihood of a count under a Poisson distribution, from the log of its rate.
 
         exp(s) - target s,   s = log rate

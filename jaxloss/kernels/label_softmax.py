@@ -5,7 +5,8 @@ sum the exponentials and pick the label by comparisons, and others for the gradi
 is read and cleared by its index, and exponentials are shifted only where their sum would come near
 the ends of the range. In blocks of 4096 x 1000 / 2048 x 32768 / 512 x 128256 logits the value takes
 .54 / .63 / .61 of the time of the reference, and value and gradient .72 / .91 of the first two (two
-cores, jax 0.10.2, interleaved).
+cores, jax 0.10.2, interleaved). Label smoothing takes 1.14 and 1.09 to 1.17 of the time without it;
+by the reference 1.56 and 1.2 to 1.4.
 """
 
 from collections.abc import Callable
@@ -33,6 +34,12 @@ def apart(logits: Array, labels: Array) -> Parts:
 def entry(x: Array, labels: Array) -> Array:
     """The entry of `x` at each label."""
     found: Array = _on_one_cpu(_read, at_label, x, labels)
+    return found
+
+
+def valid_excess(logits: Array, shift: Array) -> tuple[Array, Array]:
+    """The mean of the logits less the shift, and the share of the classes that are not masked."""
+    found: tuple[Array, Array] = _on_one_cpu(_valid_excess, softmax.valid_excess, logits, shift)
     return found
 
 
@@ -73,6 +80,28 @@ def _exponentials_rule(
     factor = jnp.exp(jnp.where(others == -jnp.inf, 0, -others))
     rate = jnp.sum(products, axis=-1) * factor
     return (powers, others, shift), (products, rate, jnp.zeros_like(shift))
+
+
+@jax.custom_jvp
+def _valid_excess(logits: Array, shift: Array) -> tuple[Array, Array]:
+    # A masked or huge logit is none of a finite sum: then all count, which is no pass of its own.
+    total = jnp.sum(logits, axis=-1)
+    found: tuple[Array, Array] = lax.cond(
+        jnp.all(jnp.isfinite(total) & (shift == 0)),
+        lambda: (total / logits.shape[-1], jnp.ones_like(total)),
+        lambda: softmax.valid_excess(logits, shift),
+    )
+    return found
+
+
+@_valid_excess.defjvp
+def _valid_excess_rule(
+    primals: tuple[Array, Array], tangents: tuple[Array, Array]
+) -> tuple[tuple[Array, Array], tuple[Array, Array]]:
+    excess, count = _valid_excess(*primals)
+    of_finite = jnp.where(jnp.isfinite(primals[0]), tangents[0], 0)
+    change = jnp.sum(of_finite, axis=-1) / primals[0].shape[-1]
+    return (excess, count), (change - count * tangents[1], jnp.zeros_like(count))
 
 
 def _is_safe(total: Array) -> Array:

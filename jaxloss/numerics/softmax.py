@@ -52,6 +52,17 @@ def apart(logits: Array, labels: Array) -> Parts:
     return Parts(others, at_label(logits, labels) - shift, shift)
 
 
+def valid_excess(logits: Array, shift: Array) -> tuple[Array, Array]:
+    """Sum of the logits less the shift, over the classes that are not masked, and their number.
+
+    Both are divided by the number of classes, the terms of the first before their sum overflows.
+    """
+    share, valid = 1 / logits.shape[-1], logits != -jnp.inf
+    finite = jnp.minimum(logits, -lowest(logits)) - shift[..., None]
+    excess = jnp.sum(jnp.where(valid, share * finite, 0), axis=-1)
+    return excess, jnp.sum(valid, axis=-1, dtype=logits.dtype) * share
+
+
 def exceeding(others: Array, own: Array) -> Array:
     """By how much they exceed the label's score; +inf where it is masked, also if they are too."""
     return jnp.where(_both_masked(others, own), 0, others) - own

@@ -21,7 +21,7 @@ from jaxloss.core.domains import (
     Unit,
 )
 from jaxloss.core.loss import loss
-from jaxloss.kernels.label_softmax import apart, entry
+from jaxloss.kernels.label_softmax import apart, entry, valid_excess
 from jaxloss.numerics import (
     divide,
     log,
@@ -234,17 +234,11 @@ def with_terms(
 
 
 def class_cross_entropies(logits: Array, parts: Parts) -> tuple[Array, Array]:
-    """Sum of -log p_j over the classes that are not masked, and their number, over all classes.
-
-    Both are divided by the number of classes, the terms of the first before their sum overflows.
-    """
-    share, valid = 1 / logits.shape[-1], logits != -jnp.inf
-    finite = jnp.minimum(logits, -lowest(logits)) - parts.shift[..., None]
+    """Sum of -log p_j over the classes that are not masked, and their number, over all classes."""
     # The logits are summed less the shift, beside their exponentials, and not less the normaliser,
     # which would take a pass of its own. The mean of -log p is at least about the normaliser, so
     # that nothing cancels.
-    excess = jnp.sum(jnp.where(valid, share * finite, 0), axis=-1)
-    count = jnp.sum(valid, axis=-1, dtype=logits.dtype) * share
+    excess, count = valid_excess(logits, parts.shift)
     return jnp.maximum(parts.normaliser, lowest(logits)) * count - excess, count
 
 

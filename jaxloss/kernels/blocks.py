@@ -230,8 +230,9 @@ class Sweep:
         return found
 
     def _at_once(self, active: PyTree, inputs: Inputs, scale: Array) -> tuple[Array, Inputs]:
-        values, pull = self._pulled(active, inputs)
-        return jnp.sum(values), pull(jnp.broadcast_to(scale, values.shape))
+        with numbers_at_once(None):  # or a loss of vectors would trace loops of its own
+            values, pull = self._pulled(active, inputs)
+            return jnp.sum(values), pull(jnp.broadcast_to(scale, values.shape))
 
     def _by_blocks(self, active: PyTree, inputs: Inputs, scale: Array) -> tuple[Array, Inputs]:
         zeros = jax.tree.map(jnp.zeros_like, only(active, inputs))

@@ -19,6 +19,7 @@ _FREE = frozenset(
     (
         "after-all", "bitcast", "constant", "get-tuple-element", "opt-barrier", "parameter",
         "partition-id", "replica-id", "tuple", "async-done", "async-update", "copy-done",
+        "slice-done",
     )
 )  # fmt: skip
 _CALLS = frozenset(("async-start", "call", "conditional", "while"))
@@ -87,6 +88,9 @@ def _moved(program: HloProgram, body: Body, each: Instruction) -> float:
     """The bytes that a kernel reads and writes."""
     if each.operation == "copy-start":
         return size(each.kind)  # of a tuple of both arrays
+    if each.operation == "slice-start":
+        part = arrays(each.kind)[1]  # after the whole
+        return size_of_array((*part[:2], "")) + size_of_array(part)
     reads = sum(
         min(size(body[name].kind), _read(program, each, place))
         for place, name in enumerate(each.operands)

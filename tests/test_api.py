@@ -243,7 +243,10 @@ def test_the_catalog_is_grouped_by_the_folders_and_files_of_the_losses():
     assert {family.field for family in families("margin")} == {"margin"}
 
 
-HELP = [["--help"], *([command, "--help"] for command in ("compare", "list", "show", "bench"))]
+HELP = [
+    ["--help"],
+    *([command, "--help"] for command in ("compare", "tune", "list", "show", "bench")),
+]
 
 
 @pytest.mark.parametrize("words", HELP, ids=" ".join)

@@ -75,25 +75,26 @@ THOROUGH: dict[str, Any] = {
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the command and give it its options."""
     parser.description, parser.epilog = DESCRIPTION, EPILOG
+    parser.set_defaults(command="compare", candidates=None)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    whole, positive = _number(int, 1), _number(float, 0, above=True)
-    fraction = _number(float, 0, below=1)
+    whole, positive = number(int, 1), number(float, 0, above=True)
+    fraction = number(float, 0, below=1)
     what = parser.add_argument_group("what is compared")
     what.add_argument("--task", default="digits", metavar="NAME", help="default: %(default)s")
     what.add_argument("--data", type=Path, metavar="FILE", help="your own table, arrays or images")
     what.add_argument("--target", metavar="COLUMN", help="what to predict from the rest of --data")
     what.add_argument("--groups", metavar="COLUMN", help="what no two parts of --data may share")
     what.add_argument("--kind", choices=("classes", "numbers", "counts"), help="of the --target")
-    what.add_argument("--imbalance", type=_number(float, 0, above=True, below=1), metavar="RATIO")
+    what.add_argument("--imbalance", type=number(float, 0, above=True, below=1), metavar="RATIO")
     what.add_argument("--loss", action="append", default=[], metavar="EXPRESSION", help="repeat it")
     what.add_argument("--reference", metavar="EXPRESSION", help="what the others are compared with")
     what.add_argument(
-        "--margin", type=_number(float, 0), metavar="SIZE", help="differences that count as none"
+        "--margin", type=number(float, 0), metavar="SIZE", help="differences that count as none"
     )
     how = parser.add_argument_group("how")
     long = how.add_mutually_exclusive_group()
     long.add_argument("--budget", metavar="TIME", help="as 90s, 5min or 1h (default: 60s)")
-    long.add_argument("--seeds", type=_number(int, 2), metavar="N", help="tests, whatever the time")
+    long.add_argument("--seeds", type=number(int, 2), metavar="N", help="tests, whatever the time")
     how.add_argument(
         "--noise", type=fraction, nargs="+", metavar="FRACTION", help="levels of noise"
     )
@@ -121,7 +122,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     where.add_argument("--coordinator", metavar="HOST:PORT", help='one of several; or "auto"')
     where.add_argument("--processes", type=whole, metavar="N", help="how many there are")
-    where.add_argument("--process-id", type=_number(int, 0), metavar="I", help="which this is")
+    where.add_argument("--process-id", type=number(int, 0), metavar="I", help="which this is")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -142,6 +143,7 @@ def run(arguments: argparse.Namespace) -> int:
             overwrite=arguments.overwrite,
             json=arguments.json,
             margin=arguments.margin,
+            candidates=arguments.candidates,
         )
         execute(arguments.loss, to, **loaded(options(arguments)))
     except BrokenPipeError:
@@ -159,8 +161,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 def command(arguments: argparse.Namespace) -> str:
     """The command line that reproduces the results: all that changes them, and the folder."""
-    words = ["jaxloss", "compare"]
-    for name in ("loss", "margin", *_SETTINGS, "out"):
+    words = ["jaxloss", arguments.command]
+    for name in ("loss", "candidates", "margin", *_SETTINGS, "out"):
         if _is_given(arguments, name):
             words += _option(name, getattr(arguments, name))
     return shlex.join(words + (["--thorough"] if arguments.thorough else []))
@@ -183,7 +185,7 @@ _SETTINGS = (
     ),
     *("optimizer", "metric", "better", "rates", "epochs", "batch", "at_once", "temperatures"),
 )
-_DEFAULTS = {"task": "digits", "out": Path("report")}
+_DEFAULTS = {"task": "digits", "out": Path("report"), "candidates": 8}
 
 
 def _option(name: str, value: Any) -> list[str]:
@@ -212,7 +214,7 @@ def _complete(arguments: argparse.Namespace) -> None:
         raise ValueError(message)
 
 
-def _number(
+def number(
     kind: type[int] | type[float], least: float, *, above: bool = False, below: float = math.inf
 ) -> Callable[[str], float]:
     """A converter for argparse, whose message says what is wanted."""

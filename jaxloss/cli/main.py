@@ -5,14 +5,16 @@ import os
 import sys
 from collections.abc import Sequence
 
-from jaxloss.cli import bench, compare, show
+from jaxloss.cli import bench, compare, show, tune
 from jaxloss.cli import list as listing
 from jaxloss.cli.failure import fail
 from jaxloss.cli.legible import make_legible
 
 _EPILOG = """examples:
   jaxloss compare                          rank the losses on real digits, write report/
-  jaxloss compare --loss brier --seeds 10  one loss beside cross-entropy, more seeds
+  jaxloss compare --loss brier --seeds 10  one loss beside cross-entropy, on ten seeds
+  jaxloss tune --loss 'huber(delta=0.1..10)' --task diabetes
+                                           the best hyper-parameters and learning rate
   jaxloss list --family regression         the losses of one field or family
   jaxloss show huber --plot huber.svg      all about one loss, and its shape
   jaxloss bench --quick                    speed and memory beside optax, Keras and PyTorch
@@ -43,6 +45,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     for name, command, summary in (
         ("compare", compare, "train with each of several losses and rank them"),
+        ("tune", tune, "find the best loss with its hyper-parameters"),
         ("list", listing, "list the losses"),
         ("show", show, "show one loss"),
         ("bench", bench, "measure speed and memory beside other libraries"),

@@ -19,3 +19,5 @@ from jaxloss.compare.tasks.tables import table as table
 from jaxloss.compare.tasks.task import Data as Data
 from jaxloss.compare.tasks.task import DataSplit as DataSplit
 from jaxloss.compare.tasks.task import Task as Task
+from jaxloss.compare.tuner import Found as Found
+from jaxloss.compare.tuner import tune as tune

@@ -226,32 +226,40 @@ class Settings(TypedDict, total=False):
 
 
 def planned(
-    losses: Iterable[LossLike] | Mapping[str, LossLike] = (), **settings: Unpack[Settings]
+    losses: Iterable[LossLike] | Mapping[str, LossLike] = (),
+    *,
+    candidates: int | None = None,
+    **settings: Unpack[Settings],
 ) -> Plan:
-    """Return the plan of `compare` with these arguments, without training anything.
+    """Return the plan of `compare`, or of `tune` with `candidates`, without training anything.
 
     Raises:
         TypeError: An argument has the wrong type, or an unknown name.
         ValueError: An argument is out of range, or a loss or the task does not exist.
     """
-    _require_known(settings)
+    require_known(settings)
     task, reference = _task(losses, settings), settings.get("reference")
     _ = budget_of(settings)  # refuses a wrong one here
     _of_kind("reference", reference, (str, NoneType), "an expression or the name of a loss")
-    levels = _numbers("noise", settings.get("noise", task.levels))
+    usual = task.levels if candidates is None else task.levels[:1]
+    levels = _numbers("noise", settings.get("noise", usual))
     rates = _numbers("rates", settings.get("rates", task.optimizer.rates or task.rates))
     tried = _numbers("temperatures", settings.get("temperatures", ()))
     _within("noise", levels, levels and all(0 <= x < 1 for x in levels), "fractions in [0, 1)")
+    if candidates is not None:
+        candidates = _whole("candidates", candidates, 1)
+        _within("noise", levels, len(levels) == 1, "one level, as each has a best of its own")
     _within("rates", rates, rates and all(0 < x < math.inf for x in rates), "positive numbers")
     _within("temperatures", tried, all(0 < x < math.inf for x in tried), "positive numbers")
     return Plan(
         task=task,
-        lineup=Lineup.of(task, losses, reference, tried),
+        lineup=Lineup.of(task, losses, reference, tried, controlled=candidates is None),
         seeds=_whole("seeds", seeds, 2) if (seeds := settings.get("seeds")) is not None else None,
         noise=_ascending(levels),
         rates=_ascending(rates),
         epochs=_whole("epochs", settings.get("epochs", task.epochs), 1),
         at_once=_whole("at_once", at_once, 1) if (at_once := settings.get("at_once")) else None,
+        candidates=candidates,
     )
 
 
@@ -325,6 +333,7 @@ def compare(
         True
     """
     require_margin(margin)
+    require_known(settings)
     until = time.perf_counter() + budget_of(settings)
     return Outcome(run(planned(losses, **settings), until=until), margin=margin)
 
@@ -414,7 +423,7 @@ def _grown(ours: Mapping[str, Any], old: Mapping[str, Any]) -> set[str]:
     return {"contenders", "ranges"} if losses else set()
 
 
-def _require_known(settings: Iterable[str]) -> None:
+def require_known(settings: Iterable[str]) -> None:
     """Refuse unknown keywords: `Unpack[Settings]` is checked by type checkers, not by Python."""
     known = Settings.__annotations__
     for name in settings:

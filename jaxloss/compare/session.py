@@ -13,6 +13,7 @@ from jaxloss.compare.report import terminal
 from jaxloss.compare.report.folder import to_json
 from jaxloss.compare.sweep import devices
 from jaxloss.compare.tasks.loading import load, metric, optimizer
+from jaxloss.compare.tuner import Found
 
 # Of a budget, for what comes before the first network and after the last: imports, the report.
 _RESERVED = 0.2
@@ -29,6 +30,7 @@ class Destination:
         overwrite: Whether to replace the folder's run.
         json: Whether to print the outcome as JSON and nothing else.
         margin: The size up to which a difference counts as none; None for the usual one.
+        candidates: What `tune` tries at first; None for `compare`.
     """
 
     folder: Path
@@ -37,6 +39,7 @@ class Destination:
     overwrite: bool = False
     json: bool = False
     margin: float | None = None
+    candidates: int | None = None
 
 
 def execute(losses: Sequence[str], to: Destination, **settings: Unpack[Settings]) -> None:
@@ -49,7 +52,7 @@ def execute(losses: Sequence[str], to: Destination, **settings: Unpack[Settings]
     """
     start = time.perf_counter()
     try:
-        plan = planned(losses, **settings)
+        plan = planned(losses, candidates=to.candidates, **settings)
     except TypeError as error:  # of a model or a metric that is none: no fault of the program
         raise ValueError(str(error)) from error
     # One process writes and prints; the others only train their share.
@@ -62,7 +65,8 @@ def execute(losses: Sequence[str], to: Destination, **settings: Unpack[Settings]
             until = start + (1 - _RESERVED) * budget_of(settings)
             outcome = run_plan(plan, to.folder, **keep, done=done, until=until)
         if devices.is_coordinator():
-            _write(outcome.judged(margin=to.margin), to, start)
+            kind = Outcome if to.candidates is None else Found
+            _write(kind(outcome.results, margin=to.margin), to, start)
 
 
 def loaded(texts: Mapping[str, Any]) -> dict[str, Any]:
@@ -83,4 +87,6 @@ def _write(outcome: Outcome, to: Destination, start: float) -> None:
         print(to_json(outcome.summary))
     else:
         terminal.show(report)
+        if isinstance(outcome, Found):
+            print(f"\n{outcome.findings}")
         terminal.finish(to.folder, time.perf_counter() - start)

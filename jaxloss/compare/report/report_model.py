@@ -216,11 +216,15 @@ def versions() -> dict[str, str]:
     }
 
 
+def chosen_code(results: Results, loss: str, level: int) -> str:
+    """What was chosen for a contender at the level with this index, as code."""
+    rate = results.chosen(loss, level).rate
+    return code(results.objective(loss, level), f"optax.adam({rate:g})")
+
+
 def _code(results: Results, analysis: Analysis) -> str:
     """The objective recommended at the strongest noise as code."""
-    chosen = decide(analysis)[-1].use
-    objective = results.objective(chosen.loss, len(analysis.levels) - 1)
-    return code(objective, f"optax.adam({chosen.rate:g})")
+    return chosen_code(results, decide(analysis)[-1].use.loss, len(analysis.levels) - 1)
 
 
 def _line(rank: int, standing: Standing, form: NumberFormat) -> Line:

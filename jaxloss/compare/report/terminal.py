@@ -31,7 +31,7 @@ _TABLE_FROM, _RATES_FROM = 76, 96
 def announce(plan: Plan) -> None:
     """Print the plan: what is about to be tuned and tested."""
     noise = ", ".join(percent(level) for level in plan.noise)
-    candidates = sum(len(arm.space.start) for arm in plan.arms)
+    candidates = len({(arm.noise, each) for arm in plan.arms for each in arm.start})
     seeds = f"{plan.seeds} seeds" if plan.seeds else "seeds until the time is up"
     _plain(
         Console(),

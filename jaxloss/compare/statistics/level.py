@@ -20,7 +20,11 @@ def level_of(results: Results, index: int, metric: str) -> Level:
             is tested.
     """
     lineup = results.plan.lineup
-    contenders = [contender for contender in lineup.contenders if not contender.replicate]
+    contenders = [
+        contender
+        for contender in lineup.contenders
+        if not contender.replicate and results.is_tested(contender.name, index)
+    ]
     chosen = {each.name: results.chosen(each.name, index) for each in contenders}
     others = [each for each in contenders if each.tempered and each.name != lineup.control]
     reference = chosen[lineup.reference]

@@ -43,9 +43,9 @@ class Contender:
         """Whether it depends on a temperature, so that scale alone may explain a difference."""
         return self.expression.tempered
 
-    def space(self, rates: Iterable[float]) -> Space:
-        """The space of its hyper-parameters and of learning rates."""
-        return Space((*self.expression.axes, Axis.of_rates(rates)))
+    def space(self, rates: Iterable[float], *, fine: bool = False) -> Space:
+        """The space of its hyper-parameters and of learning rates; see `Space`."""
+        return Space((*self.expression.axes, Axis.of_rates(rates)), fine)
 
     def objective(self, point: Point) -> jl.Objective:
         """The objective at a point of its space."""
@@ -78,6 +78,8 @@ class Lineup:
         losses: Iterable[LossLike] | Mapping[str, LossLike] = (),
         reference: str | None = None,
         temperatures: Sequence[float] = (),
+        *,
+        controlled: bool = True,
     ) -> "Lineup":
         """Assemble the lineup of these losses, or of the task's contenders if there are none.
 
@@ -87,6 +89,8 @@ class Lineup:
             reference: An expression, or the name of one of the losses; by default the task's.
             temperatures: Temperatures to try for every loss that depends on one, except the
                 reference.
+            controlled: Whether the reference at other temperatures takes part, where it says
+                something.
 
         Raises:
             TypeError: One of the losses is no expression, loss, objective or function.
@@ -102,7 +106,7 @@ class Lineup:
             replace(compared, name=first + REPLICATE_SUFFIX, replicate=True),
         ]
         # A control only says something where another loss depends on a temperature, too.
-        scaled = task.control if first == task.reference else None
+        scaled = task.control if controlled and first == task.reference else None
         if scaled and any(contender.tempered for contender in others):
             everyone.append(_contender(scaled, named.get(scaled, scaled), task))
         # The reference and the control may be among the losses as well: one name, one contender.

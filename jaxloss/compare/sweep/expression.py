@@ -17,13 +17,15 @@ from jaxloss.compare.sweep.space import Axis
 from jaxloss.compare.tasks.outputs import Fitted, Output
 from jaxloss.hints import nearest
 
+_WEIGHT = "weight"  # the factor of a term; no hyper-parameter of a loss has this name
 MAX_COMBINATIONS = 64  # each is trained at several seeds, levels of noise and learning rates
 
 # A NUMBER may end in a point, but not where another point follows: `1..2` is an interval from 1.
 _GRAMMAR = Lark(
     r"""
     total: [SIGN] term (SIGN term)*
-    term: [NUMBER "*"] loss
+    term: [factor "*"] loss
+    factor: NUMBER [".." NUMBER] | "[" NUMBER ("," NUMBER)* "]" -> factors
     loss: NAME ["(" [argument ("," argument)*] ")"]
     argument: NAME "=" (interval | several | number)
     interval: number ".." number
@@ -102,12 +104,13 @@ class Expression:
 
 @dataclass(frozen=True)
 class _Term:
-    """A term of a sum: a scaled loss, with the values to try of each hyper-parameter."""
+    """A term of a sum: a loss, with the values to try of its weight and each hyper-parameter."""
 
-    scale: float
+    weight: Axis
     name: str
     fitted: Fitted
     arguments: Mapping[str, Axis]
+    sign: int = 1
 
 
 def parse_expression(text: str, output: Output, temperatures: Sequence[float] = ()) -> Expression:
@@ -150,7 +153,7 @@ def parse_expression(text: str, output: Output, temperatures: Sequence[float] = 
 def _open(terms: Sequence[_Term]) -> Iterator[tuple[int, str, Axis]]:
     """Yield the axes of several values, each with the index of its term and its keyword."""
     for index, term in enumerate(terms):
-        for keyword, axis in term.arguments.items():
+        for keyword, axis in {_WEIGHT: term.weight, **term.arguments}.items():
             if len(axis.values) > 1:
                 name = keyword if len(terms) == 1 else f"{term.name}.{keyword}"
                 yield index, keyword, replace(axis, name=name)
@@ -158,11 +161,14 @@ def _open(terms: Sequence[_Term]) -> Iterator[tuple[int, str, Axis]]:
 
 def _objective(terms: Sequence[_Term], values: Sequence[float]) -> jl.Objective:
     """The objective at a value for each axis of several."""
-    arguments = [{name: axis.values[0] for name, axis in term.arguments.items()} for term in terms]
+    arguments = [
+        {_WEIGHT: term.weight.values[0]} | {n: axis.values[0] for n, axis in term.arguments.items()}
+        for term in terms
+    ]
     for (index, keyword, _), value in zip(_open(terms), values, strict=True):
         arguments[index][keyword] = value
     parts = [
-        term.scale * jl.Objective(term.fitted.function, **dict[str, Any](hyper))
+        term.sign * hyper.pop(_WEIGHT) * jl.Objective(term.fitted.function, **dict[str, Any](hyper))
         for term, hyper in zip(terms, arguments, strict=True)
     ]
     return sum(parts[1:], start=parts[0])
@@ -201,12 +207,21 @@ class _Builder(Transformer[Token, Any]):
             if keyword in axes:
                 self._fail(keyword, f"{keyword} is given twice")
             axes[str(keyword)] = self._axis(name, keyword, value, fitted)
-        return _Term(1.0, str(name), fitted, axes)
+        return _Term(Axis(_WEIGHT, (1.0,)), str(name), fitted, axes)
+
+    def factor(self, children: list[Token | None]) -> Axis:
+        low, high = children
+        if high is None:
+            return Axis(_WEIGHT, (float(low or 1),))
+        return Axis.between(_WEIGHT, float(low or 0), float(high), _is_positive)
+
+    def factors(self, children: list[Token]) -> Axis:
+        return Axis(_WEIGHT, tuple(map(float, children)))
 
     def term(self, children: list[Any]) -> _Term:
-        factor, loss = children
-        scaled: _Term = replace(loss, scale=float(factor or 1))
-        return scaled
+        weight, loss = children
+        weighted: _Term = loss if weight is None else replace(loss, weight=weight)
+        return weighted
 
     def total(self, children: list[Any]) -> list[_Term]:
         signed = zip(children[::2], children[1::2], strict=True)
@@ -249,7 +264,11 @@ class _Builder(Transformer[Token, Any]):
 
 
 def _negated(term: _Term) -> _Term:
-    return replace(term, scale=-term.scale)
+    return replace(term, sign=-term.sign)
+
+
+def _is_positive(x: float) -> bool:
+    return 0 < x < math.inf
 
 
 def _column(error: UnexpectedInput, text: str) -> int:

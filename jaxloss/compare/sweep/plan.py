@@ -1,11 +1,11 @@
 """The plan of a run: a task, a lineup, levels of noise, and what is searched and repeated."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any, NamedTuple
 
-from jaxloss.compare.sweep.contenders import Contender, Lineup
+from jaxloss.compare.sweep.contenders import Lineup
 from jaxloss.compare.sweep.space import Point, Space
 from jaxloss.compare.tasks.task import Task
 
@@ -30,18 +30,28 @@ class Network(NamedTuple):
     seed: int
 
 
+Candidate = tuple[str, Point]  # the name of a contender, and a point of its space
+
+
 class Arm(NamedTuple):
-    """What is tuned by itself: a contender, or a temperature of the control, at a level of noise.
+    """What is tuned by itself, at a level of noise: of all its candidates one is chosen.
 
     Attributes:
-        contender: The contender.
         noise: The level of noise.
-        space: The space that is searched.
+        spaces: The space that is searched of each contender, by name.
+        start: The candidates that are tried at first.
+        compared: Whether even a single candidate is scored.
     """
 
-    contender: Contender
     noise: float
-    space: Space
+    spaces: Mapping[str, Space]
+    start: tuple[Candidate, ...]
+    compared: bool = False
+
+    def outward(self, best: Candidate) -> Iterator[Candidate]:
+        """Yield the candidates a step further out, where the best lies at an end."""
+        name, point = best
+        yield from ((name, each) for each in self.spaces[name].outward(point))
 
 
 @dataclass(frozen=True)
@@ -57,6 +67,9 @@ class Plan:
         seeds: The number of test seeds, each with its own data, noise, weights and batches; None
             for as many as the time allows.
         at_once: How many networks are trained at the same time; None for the usual number.
+        candidates: Where the best of all contenders is searched for and tested beside the
+            reference alone, so many candidates are tried of a contender for each number that is
+            tuned of it; None where every contender is tuned and tested.
     """
 
     task: Task
@@ -66,18 +79,29 @@ class Plan:
     epochs: int
     seeds: int | None = None
     at_once: int | None = None
+    candidates: int | None = None
 
     @property
     def arms(self) -> Iterator[Arm]:
         """Yield all that is tuned by itself. The replicate has the choice of the reference."""
-        for contender in self.lineup.contenders:
-            if contender.replicate:
+        reference, control = self.lineup.reference, self.lineup.control
+        fine = self.candidates is not None
+        tuned = [contender for contender in self.lineup.contenders if not contender.replicate]
+        spaces = {each.name: each.space(self.rates, fine=fine) for each in tuned}
+        for noise in self.noise:
+            if self.candidates is not None:
+                samples = {n: s.sample(self.candidates * s.tuned) for n, s in spaces.items()}
+                pool = tuple((name, point) for name, some in samples.items() for point in some)
+                alone = {reference: spaces[reference]}
+                yield Arm(noise, alone, tuple(each for each in pool if each[0] == reference))
+                yield Arm(noise, spaces, pool)
                 continue
-            space = contender.space(self.rates)
-            # Verdicts on temperature need each temperature at its own best rate.
-            alone = space.fixed() if contender.name == self.lineup.control else [space]
-            for noise in self.noise:
-                yield from (Arm(contender, noise, each) for each in alone)
+            for name, space in spaces.items():
+                # Verdicts on temperature need each temperature at its own best rate.
+                for each in space.fixed() if name == control else [space]:
+                    start = tuple((name, point) for point in each.start)
+                    compared = control is not None and name in {reference, control}
+                    yield Arm(noise, {name: each}, start, compared)
 
     @property
     def identity(self) -> dict[str, Any]:
@@ -102,4 +126,5 @@ class Plan:
             "noise": list(self.noise),
             "rates": list(self.rates),
             "epochs": self.epochs,
+            "candidates": self.candidates,
         }

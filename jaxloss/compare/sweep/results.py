@@ -13,7 +13,7 @@ import jaxloss as jl
 from jaxloss.compare.sweep.plan import Phase, Plan
 from jaxloss.compare.sweep.records import Record
 from jaxloss.compare.sweep.space import Point
-from jaxloss.compare.sweep.tuning import Tuned, tested_names, tune
+from jaxloss.compare.sweep.tuning import Tuned, tests, tune
 
 Floats = NDArray[np.float64]
 _Setting = tuple[str, float, Point]  # a contender, a level of noise, and where it was trained
@@ -86,24 +86,26 @@ class Results:
         seeds = plan.seeds or max(map(len, networks.values()), default=0)
         tested: dict[tuple[str, int], Chosen] = {}
         temperatures: dict[int, list[Chosen]] = {}
-        for tuned in tune(plan, ordered):
-            contender, noise, _ = tuned.arm
-            level = plan.noise.index(noise)
-            for name in tested_names(plan.lineup, contender):
-                known = networks.get((name, noise, tuned.point), [])
-                if len(known) != seeds or not known:
-                    message = f"of {name} there are {len(known)} test seeds in place of {seeds}"
-                    raise ValueError(f"{message} at noise {noise:g}")
-                if name == plan.lineup.control:
-                    temperatures.setdefault(level, []).append(_tested(tuned, known))
-                else:
-                    tested[name, level] = _tested(tuned, known)
+        for name, tuned in tests(plan, tune(plan, ordered)):
+            noise = tuned.arm.noise
+            level, known = plan.noise.index(noise), networks.get((name, noise, tuned.point), [])
+            if len(known) != seeds or not known:
+                message = f"of {name} there are {len(known)} test seeds in place of {seeds}"
+                raise ValueError(f"{message} at noise {noise:g}")
+            if name == plan.lineup.control:
+                temperatures.setdefault(level, []).append(_tested(tuned, known))
+            else:
+                tested[name, level] = _tested(tuned, known)
         return cls(plan, tuple(ordered), tested, temperatures)
 
     @property
     def seeds(self) -> int:
         """The number of test seeds."""
         return len(next(iter(self.tested.values())).curves)
+
+    def is_tested(self, loss: str, level: int) -> bool:
+        """Whether a contender was tested at the level with this index."""
+        return (loss, level) in self.tested or loss == self.plan.lineup.control
 
     def chosen(self, loss: str, level: int) -> Chosen:
         """What was chosen for a contender at the level with this index."""

@@ -10,7 +10,7 @@ from jaxloss.compare.sweep.plan import LEAST_SEEDS, Network, Phase, Plan
 from jaxloss.compare.sweep.program import Call, Sweep
 from jaxloss.compare.sweep.records import Record, Store, from_jsonl, record, to_jsonl
 from jaxloss.compare.sweep.results import Results
-from jaxloss.compare.sweep.tuning import tune
+from jaxloss.compare.sweep.tuning import tests, tune
 
 
 def run(
@@ -39,8 +39,9 @@ def run(
         kept.replace(rows)  # without a line that was cut off
     done(rows)
     training = _Training(plan, kept, done, rows)
-    while lacking := [network for each in tune(plan, rows) for network in each.lacking]:
-        training.train(lacking)
+    # Two searches may lack the same network.
+    while lacking := dict.fromkeys(n for tuned in tune(plan, rows) for n in tuned.lacking):
+        training.train(list(lacking))
     begun = 1 + max((row.seed for row in rows if row.phase is Phase.TEST), default=-1)
     seeds = plan.seeds or max(begun, LEAST_SEEDS)
     training.test(range(seeds))
@@ -71,13 +72,12 @@ class _Training:
 
     def test(self, seeds: Iterable[int]) -> None:
         """Train what was chosen on test seeds."""
-        tuned = tune(self.plan, self.rows)
+        tested = list(tests(self.plan, tune(self.plan, self.rows)))
         known = {row.network for row in self.rows}
         wanted = (
-            network
+            Network(Phase.TEST, name, each.arm.noise, each.point, seed)
             for seed in seeds
-            for each in tuned
-            for network in each.tests(self.plan.lineup, seed)
+            for name, each in tested
         )
         self.train([network for network in wanted if network not in known])
 

@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Self
 
 import numpy as np
+from scipy.stats import qmc
 
 RATE = "learning rate"
 # A range is searched in equal ratios if it lies above 0 and spans at least one power of ten.
@@ -56,18 +57,29 @@ class Axis:
         """Whether steps are ratios and not differences."""
         return self.name == RATE or is_logarithmic(min(self.values), max(self.values))
 
-    def beyond(self, value: float) -> Iterator[tuple[float, int]]:
-        """Yield the value a step further out than one at or beyond an end, and its steps from it.
+    def at_share(self, share: float) -> float:
+        """The value at a share, from 0 to 1, of the way between the ends; of a list, one of it."""
+        if not self.grows:
+            return self.values[int(share * len(self.values))]
+        low, high = (self._position(end) for end in (min(self.values), max(self.values)))
+        return four_digits(self._at(low + share * (high - low)))
 
-        Nothing where the value is inside, or what is further out is not in the domain.
+    def outer(self, value: float, share: float = 1.0) -> Iterator[tuple[float, float]]:
+        """Yield the values of the domain that are a step from this one, to either side.
+
+        With each comes by how many steps it lies beyond the end of what is tried at first, which is
+        0 or less inside.
+
+        Args:
+            value: The value.
+            share: The size of the step, in distances of the values that are tried at first.
         """
         values = sorted(set(self.values))
         for end, inner in [(values[0], values[1]), (values[-1], values[-2])] if values[1:] else []:
             step = self._position(end) - self._position(inner)
-            steps = round((self._position(value) - self._position(end)) / step) + 1
-            outer = four_digits(self._at(self._position(value) + step))
-            if steps > 0 and self.contains(outer):
-                yield outer, steps
+            outer = four_digits(self._at(self._position(value) + share * step))
+            if self.contains(outer):
+                yield outer, (self._position(outer) - self._position(end)) / step
 
     def _position(self, value: float) -> float:
         """The position of a value on the scale of the axis."""
@@ -84,15 +96,35 @@ class Space:
 
     Attributes:
         axes: The axes.
+        fine: Whether the neighbourhood of the best is searched, and not only beyond the ends.
     """
 
     axes: tuple[Axis, ...]
+    fine: bool = False
 
     @cached_property
     def start(self) -> list[Point]:
         """The points that are tried at first."""
         points = itertools.product(*(axis.values for axis in self.axes))
         return sorted(points, key=lambda point: point[-1])  # ties go to the least rate
+
+    @property
+    def tuned(self) -> int:
+        """The number of axes of several values, at least 1."""
+        return max(sum(len(axis.values) > 1 for axis in self.axes), 1)
+
+    def sample(self, size: int) -> list[Point]:
+        """Points all over the space, of the sequence of Halton; of a list its values.
+
+        Where few of the axes matter, samples try more values of those than a grid does.
+
+        References:
+            Bergstra & Bengio (2012), Random search for hyper-parameter optimization, JMLR 13.
+        """
+        # The first point of the sequence is the corner of all lower ends.
+        points = qmc.Halton(len(self.axes), scramble=False).random(size + 1)[1:]
+        pairs = (zip(self.axes, shares, strict=True) for shares in points)
+        return list(dict.fromkeys(tuple(axis.at_share(u) for axis, u in each) for each in pairs))
 
     def fixed(self) -> "list[Space]":
         """The space at every combination of hyper-parameters, with the rates alone left to tune."""
@@ -103,10 +135,13 @@ class Space:
         ]
 
     def outward(self, best: Point) -> Iterator[Point]:
-        """Yield the points a step further out, where the best lies at or beyond an end."""
+        """Yield the points a step further out, where the best lies at or beyond an end.
+
+        If `fine`, those half a step to either side, wherever it lies.
+        """
         for index, axis in enumerate(self.axes):
-            for value, steps in axis.beyond(best[index]):
-                if axis.grows and steps <= _MOST_STEPS:
+            for value, beyond in axis.outer(best[index], self._share):
+                if axis.grows and (self.fine or beyond > self._far) and beyond < _MOST_STEPS + 0.5:
                     yield _moved(best, index, value)
 
     def edges(self, best: Point, tried: Collection[Point]) -> tuple[str, ...]:
@@ -119,9 +154,21 @@ class Space:
             axis.name
             for index, axis in enumerate(self.axes)
             if (axis.grows or len(axis.values) > 2)
-            and any(_moved(best, index, x) not in tried for x, _ in axis.beyond(best[index]))
+            and any(
+                beyond > self._far and _moved(best, index, value) not in tried
+                for value, beyond in axis.outer(best[index], self._share)
+            )
         ]
         return tuple(sorted(at_end, key=lambda name: name != RATE))
+
+    @property
+    def _share(self) -> float:
+        return 0.5 if self.fine else 1.0
+
+    @property
+    def _far(self) -> float:
+        """By how many steps what is further out lies beyond an end, at least."""
+        return self._share / 2
 
 
 def _moved(point: Point, index: int, value: float) -> Point:

@@ -1,11 +1,11 @@
 """The first phase of a run: the search for the settings of each contender, on seeds of its own."""
 
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from jaxloss.compare.sweep.contenders import Contender, Lineup
 from jaxloss.compare.sweep.halving import ROUNDS, Search, halve, mean_scores
-from jaxloss.compare.sweep.plan import Arm, Network, Phase, Plan
+from jaxloss.compare.sweep.plan import Arm, Candidate, Network, Phase, Plan
 from jaxloss.compare.sweep.records import Record
 from jaxloss.compare.sweep.space import Point
 
@@ -22,59 +22,61 @@ class Tuned:
     """
 
     arm: Arm
-    search: Search[Point]
-    score: float = float("nan")
+    search: Search[Candidate]
+    score: float = math.nan
+
+    @property
+    def name(self) -> str:
+        """The name of the contender that is best so far."""
+        return self.search.ranked[0][0]
 
     @property
     def point(self) -> Point:
         """The point that is best so far."""
-        return self.search.ranked[0]
+        return self.search.ranked[0][1]
 
     @property
     def at_edge(self) -> tuple[str, ...]:
         """The names of what was chosen at an end of the values tried."""
-        return self.arm.space.edges(self.point, self.search.tried)
-
-    def tests(self, lineup: Lineup, seed: int) -> Iterator[Network]:
-        """Yield the networks that test the best point on a seed."""
-        for name in tested_names(lineup, self.arm.contender):
-            yield Network(Phase.TEST, name, self.arm.noise, self.point, seed)
+        tried = {point for name, point in self.search.tried if name == self.name}
+        return self.arm.spaces[self.name].edges(self.point, tried)
 
     @property
     def lacking(self) -> Iterator[Network]:
         """Yield the networks that decide how the search goes on."""
-        contender, noise, _ = self.arm
-        for point, seed in self.search.lacking:
-            yield Network(Phase.TUNING, contender.name, noise, point, seed)
+        for (name, point), seed in self.search.lacking:
+            yield Network(Phase.TUNING, name, self.arm.noise, point, seed)
 
 
 def tune(plan: Plan, rows: Iterable[Record]) -> list[Tuned]:
     """Search every arm of a plan as far as the rows reach, by validation data alone."""
-    higher = plan.task.output.metric.higher
-    scores: dict[tuple[str, float], dict[tuple[Point, int], float]] = {}
+    scores: dict[float, dict[tuple[Candidate, int], float]] = {noise: {} for noise in plan.noise}
     for row in rows:
         if row.phase is Phase.TUNING:
-            of_level = scores.setdefault((row.loss, row.noise), {})
-            of_level[row.point, row.seed] = row.validation
+            scores[row.noise][(row.loss, row.point), row.seed] = row.validation
+    higher = plan.task.output.metric.higher
     tuned = []
     for arm in plan.arms:
-        known = scores.get((arm.contender.name, arm.noise), {})
-        start = arm.space.start
-        # A single point is not searched for, but temperatures are compared by their scores.
-        compared = {plan.lineup.control, plan.lineup.reference} if plan.lineup.control else set()
-        if len(start) == 1 and arm.contender.name not in compared:
-            tuned.append(Tuned(arm, Search((start[0],), (start[0],))))
+        # A single candidate is not searched for.
+        if len(arm.start) == 1 and not arm.compared:
+            tuned.append(Tuned(arm, Search(arm.start, arm.start)))
             continue
-        search = halve(start, known, arm.space.outward, higher=higher)
-        if search.lacking:
-            tuned.append(Tuned(arm, search))
-        else:
-            sample = [known[search.ranked[0], seed] for seed in range(ROUNDS[-1])]
-            tuned.append(Tuned(arm, search, float(mean_scores([sample], higher=higher)[0])))
+        known = scores[arm.noise]
+        search = halve(arm.start, known, arm.outward, higher=higher)
+        sample = [known.get((search.ranked[0], seed), math.nan) for seed in range(ROUNDS[-1])]
+        tuned.append(Tuned(arm, search, float(mean_scores([sample], higher=higher)[0])))
     return tuned
 
 
-def tested_names(lineup: Lineup, contender: Contender) -> list[str]:
-    """The names of the contenders that are tested at what was chosen for one."""
-    # Were the replicate tuned by itself, its difference to the reference might be one of rates.
-    return [contender.name, *([lineup.replicate] if contender.name == lineup.reference else [])]
+def tests(plan: Plan, tuned: Iterable[Tuned]) -> Iterator[tuple[str, Tuned]]:
+    """Yield the name of each contender that is tested with what was chosen for it."""
+    seen = set()
+    for each in tuned:
+        known = (each.name, each.arm.noise) in seen
+        if known and each.name != plan.lineup.control:
+            continue  # the best of all is the reference, which was tuned by itself as well
+        seen.add((each.name, each.arm.noise))
+        yield each.name, each
+        # Were the replicate tuned by itself, its difference to the reference might be one of rates.
+        if each.name == plan.lineup.reference:
+            yield plan.lineup.replicate, each

@@ -16,7 +16,7 @@ _CERTAIN = 1e3  # log-odds beyond which p or 1 - p is 0 in every floating type
 
 
 @jax.custom_jvp
-def _chances(x: Array) -> tuple[Array, Array]:
+def _probabilities(x: Array) -> tuple[Array, Array]:
     """The sigmoids of x and -x, of one exponential."""
     decay = jnp.exp(-jnp.abs(x))
     more = 1 / (1 + decay)
@@ -24,13 +24,13 @@ def _chances(x: Array) -> tuple[Array, Array]:
     return jnp.where(x > 0, more, less), jnp.where(x > 0, less, more)
 
 
-@_chances.defjvp
+@_probabilities.defjvp
 def _chances_and_change(
     given: tuple[Array], change: tuple[Array]
 ) -> tuple[tuple[Array, Array], tuple[Array, Array]]:
-    chances = _chances(*given)
-    rate = chances[0] * chances[1] * change[0]
-    return chances, (rate, -rate)
+    probabilities = _probabilities(*given)
+    rate = probabilities[0] * probabilities[1] * change[0]
+    return probabilities, (rate, -rate)
 
 
 @with_partials(lambda _, x: _bell(x))
@@ -52,7 +52,7 @@ def softplus(x: Array) -> Array:
 
 
 @with_partials(
-    lambda _, x, truth: _pull(x, truth, 1 - truth),
+    lambda _, x, truth: _cross_entropy_derivative(x, truth, 1 - truth),
     lambda _, x, truth: -zero_if_weightless(jnp.where(x > 0, 1 - truth, truth), x),
 )
 def sigmoid_cross_entropy(x: Array, truth: Array) -> Array:
@@ -61,7 +61,7 @@ def sigmoid_cross_entropy(x: Array, truth: Array) -> Array:
 
 
 @with_partials(
-    lambda _, x, positive, negative: _pull(x, positive, negative),
+    lambda _, x, positive, negative: _cross_entropy_derivative(x, positive, negative),
     lambda _, x, positive, __: zero_if_weightless(positive, softplus(-x)),
     lambda _, x, __, negative: zero_if_weightless(negative, softplus(x)),
 )
@@ -109,10 +109,10 @@ def _focal_derivative(x: Array, positive: Array, negative: Array, gamma: ArrayLi
     far = _near(jnp.where(x > 0, x, -x))  # not |x|, whose derivative at 0 is of no side
     decay = jnp.exp(-far)
     rest = jnp.log1p(decay)
-    chance = 1 / (1 + decay)
-    other = decay * chance
-    rising = chance + (far + rest) * other * gamma
-    falling = jnp.exp(far * jnp.negative(gamma)) * (other + rest * chance * gamma)
+    probability = 1 / (1 + decay)
+    other = decay * probability
+    rising = probability + (far + rest) * other * gamma
+    falling = jnp.exp(far * jnp.negative(gamma)) * (other + rest * probability * gamma)
     derivative = jnp.exp(rest * jnp.negative(gamma)) * (of_wrong * rising - of_right * falling)
     return jnp.where(x > 0, derivative, -derivative)
 
@@ -138,13 +138,13 @@ def _softpluses(x: Array) -> tuple[Array, Array]:
 def _softpluses_and_change(
     given: tuple[Array], change: tuple[Array]
 ) -> tuple[tuple[Array, Array], tuple[Array, Array]]:
-    chance, other = _chances(*given)
-    return _softpluses(*given), (chance * change[0], -other * change[0])
+    probability, other = _probabilities(*given)
+    return _softpluses(*given), (probability * change[0], -other * change[0])
 
 
-def _pull(x: Array, positive: Array, negative: Array) -> Array:
-    chance, other = _chances(x)
-    return negative * chance - positive * other
+def _cross_entropy_derivative(x: Array, positive: Array, negative: Array) -> Array:
+    probability, other = _probabilities(x)
+    return negative * probability - positive * other
 
 
 def _near(x: Array) -> Array:
@@ -159,8 +159,8 @@ def _focused(near: Array, gamma: ArrayLike) -> Array:
 def _focal_softplus_derivative(x: Array, gamma: ArrayLike) -> Array:
     """The derivative of `focal_softplus`."""
     near = _near(x)
-    (wrong, right), (chance, other) = _softpluses(near), _chances(near)
-    derivative: Array = jnp.exp(right * jnp.negative(gamma)) * (chance + wrong * other * gamma)
+    (wrong, right), (probability, other) = _softpluses(near), _probabilities(near)
+    derivative: Array = jnp.exp(right * jnp.negative(gamma)) * (probability + wrong * other * gamma)
     return derivative
 
 

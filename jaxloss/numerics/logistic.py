@@ -25,7 +25,7 @@ def _probabilities(x: Array) -> tuple[Array, Array]:
 
 
 @_probabilities.defjvp
-def _chances_and_change(
+def _probabilities_and_change(
     given: tuple[Array], change: tuple[Array]
 ) -> tuple[tuple[Array, Array], tuple[Array, Array]]:
     probabilities = _probabilities(*given)

@@ -45,6 +45,7 @@ tasks:
   diabetes-heavy-tails the same; noise: symmetric errors that have no mean
   engel                the upper tenth of food expenditure; measured by coverage
   super-resolution     small photographs at twice the resolution; measured by PSNR and SSIM
+  generation           points from noise, by a diffusion model; measured by their energy distance
 
 losses:
   any loss of `jaxloss list` that fits the task, with hyper-parameters; `a..b` tries five values, in

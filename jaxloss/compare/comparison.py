@@ -169,7 +169,7 @@ class Settings(TypedDict, total=False):
 
     Attributes:
         task: "digits", "mnist1d", "breast_cancer", "diabetes", "diabetes-heavy-tails", "engel",
-            "super-resolution", or a `Task`.
+            "super-resolution", "generation", or a `Task`.
         data: Data of your own in place of a task: a pair of arrays, inputs and targets; a mapping
             of such pairs as "training", "validation" and "test"; a DataFrame or a file, with a
             `target`; or a function of a `numpy.random.Generator` that returns `Data`. Integers as

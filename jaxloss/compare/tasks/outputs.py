@@ -71,6 +71,8 @@ class Output:
         metrics: The metrics; the first, on validation data, selects the hyper-parameters.
         aliases: Short names of losses.
         lift: Turns a margin loss into a loss of these predictions.
+        parameters: Maps from a prediction to the domains that losses may take between what is
+            predicted and the target.
         population: The population whose minimum theory predicts; None where it has no short answer.
     """
 
@@ -82,6 +84,7 @@ class Output:
     aliases: Mapping[str, str] = field(default_factory=dict)
     lift: Callable[["Margin[...]"], "Loss[...]"] = lambda loss: loss
     population: Population | None = None
+    parameters: Links = field(default_factory=dict)
 
     @property
     def metric(self) -> Metric:
@@ -96,9 +99,10 @@ class Output:
         """
         fitted = self.lift(loss) if isinstance(loss, Margin) else loss
         domains = list(fitted.signature.arrays.values())
-        pairs = zip((self.predictions, self.targets), domains, strict=False)
+        between = [self.parameters] * (len(domains) - 2)
+        pairs = zip((self.predictions, *between, self.targets), domains, strict=False)
         links = [link for known, domain in pairs if (link := _link(known, domain))]
-        if not len(links) == len(domains) == 2:
+        if not len(links) == len(domains) > 1:
             wanted = ", ".join(f"{name}: {d.says}" for name, d in loss.signature.arrays.items())
             message = f"{loss.__name__} is of ({wanted}); here it would be given {self.says}"
             raise TypeError(message)
@@ -118,13 +122,12 @@ def _link(links: Links, domain: ArrayDomain) -> Link | None:
     return known.get(domain) or known.get((domain.scale, domain.axes))
 
 
-def _linked(
-    loss: "Loss[Any]", of_prediction: Link, of_target: Link, *, tempered: bool
-) -> Callable[..., Array]:
+def _linked(loss: "Loss[Any]", *links: Link, tempered: bool) -> Callable[..., Array]:
     """Compose a loss with the maps to its domains, and with a temperature where it has one."""
+    *of_prediction, of_target = links
 
     def plain(p: Array, t: Array, /, **hyper: Any) -> Array:  # one of `hyper` may be called p
-        return loss(of_prediction(p), of_target(t), **hyper)
+        return loss(*(link(p) for link in of_prediction), of_target(t), **hyper)
 
     def divided(p: Array, t: Array, /, *, temperature: Any = 1.0, **hyper: Any) -> Array:
         return plain(p / temperature, t, **hyper)

@@ -11,6 +11,7 @@ from drawing import LOSSES, OF_EACH_WRAPPER, Case
 
 import jaxloss as jl
 from jaxloss.kernels.blocks import Cut, numbers_at_once, sum_by_blocks
+from jaxloss.kernels.flags import all_true
 
 BY_BLOCKS = {name: loss for name, loss in LOSSES.items() if loss.signature.by_blocks}
 ROWS = [name for name, loss in BY_BLOCKS.items() if loss.signature.event_axes]
@@ -148,3 +149,11 @@ def test_nothing_is_cut_for_gpus_and_tpus():
     for platform, loops in [("cpu", True), ("cuda", False), ("tpu", False)]:
         text = program.trace(rows).lower(lowering_platforms=(platform,)).as_text()
         assert ("while" in text) == loops
+
+
+@pytest.mark.parametrize("axes", [0, 1, 2, 3])
+def test_flags_are_all_true_where_no_axis_has_a_false_one(axes):
+    flags = np.arange(24).reshape(2, 3, 4) != 7
+    wanted = np.all(flags, axis=tuple(range(3 - axes, 3)))
+    np.testing.assert_array_equal(all_true(jnp.asarray(flags), axes), wanted)
+    assert np.all(all_true(jnp.zeros((2, 0), bool), 1))  # of none at all

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from jaxloss.core.signature import Signature
+from jaxloss.kernels.flags import all_true
 from jaxloss.numerics import poison
 from jaxloss.numerics.broadcasting import Shape, expand_trailing
 
@@ -61,8 +62,7 @@ def all_in_domain(
             together[alike] = together[alike] & inside if alike in together else inside
     valid = jnp.ones((), bool)
     for (axes, _), inside in together.items():
-        every = jnp.all(inside, axis=tuple(range(-axes, 0)))
-        valid = valid & expand_trailing(every, batch)
+        valid = valid & expand_trailing(all_true(inside, axes), batch)
     given = [x for name, x in numbers.items() if name != "where" and x is not None]
     checks = [~jnp.any(jnp.isnan(number)) for number in given]
     of_numbers = functools.reduce(jnp.logical_and, checks) if checks else None

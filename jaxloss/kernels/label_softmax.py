@@ -17,6 +17,7 @@ import jax.numpy as jnp
 from jax import Array, lax
 
 from jaxloss.kernels.blocks import are_on
+from jaxloss.kernels.flags import all_true
 from jaxloss.numerics import log, softmax
 from jaxloss.numerics.shard_map_axes import is_on_one_device
 from jaxloss.numerics.softmax import Parts, at_label, lowest
@@ -87,7 +88,7 @@ def _valid_excess(logits: Array, shift: Array) -> tuple[Array, Array]:
     # A masked or huge logit is none of a finite sum: then all count, which is no pass of its own.
     total = jnp.sum(logits, axis=-1)
     found: tuple[Array, Array] = lax.cond(
-        jnp.all(jnp.isfinite(total) & (shift == 0)),
+        all_true(jnp.isfinite(total) & (shift == 0), total.ndim),
         lambda: (total / logits.shape[-1], jnp.ones_like(total)),
         lambda: softmax.valid_excess(logits, shift),
     )
@@ -106,7 +107,7 @@ def _valid_excess_rule(
 
 def _is_safe(total: Array) -> Array:
     """Whether no sum has overflowed, lost its digits, or met NaN."""
-    return jnp.all((total > 1 / _SAFE_SUM) & (total < _SAFE_SUM))
+    return all_true((total > 1 / _SAFE_SUM) & (total < _SAFE_SUM), total.ndim)
 
 
 def _shifted(logits: Array, labels: Array) -> tuple[Array, Array, Array]:

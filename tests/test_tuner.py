@@ -56,14 +56,14 @@ def test_the_best_loss_is_found_with_its_hyperparameters_and_tested_on_fresh_see
     # 8 settings for each number that is tuned, of four losses, and few of them on further seeds.
     tuning = [network for network in trained if network.phase is Phase.TUNING]
     assert len({(network.loss, network.point) for network in tuning}) >= 8 * (2 + 2 + 1 + 1)
-    assert len(tuning) < 2.5 * 2 * 8 * (2 + 2 + 1 + 1)
+    assert len(tuning) < 5 * 8 * (2 + 2 + 1 + 1)  # all on 16 seeds would be 16 times as many
 
 
 def test_what_was_tried_is_a_table_and_a_response(found):
     best, _ = found
     table, response = best.tried, best.response("q")
     assert table.loss[0] == RANGED
-    assert table.seeds[0] == 6
+    assert table.seeds[0] == 16
     assert set(table.columns) == {
         *("loss", "q", "brier.weight", "learning rate", "seeds", "validation")
     }

@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from jaxloss.compare.report.quantities import capital, listed
 from jaxloss.compare.report.wording import margin
 from jaxloss.compare.statistics.standings import Analysis
-from jaxloss.compare.sweep.halving import ROUNDS
 from jaxloss.compare.sweep.plan import Plan
 
 _PAIRING = (
@@ -86,7 +85,7 @@ def _training(plan: Plan) -> str:
 
 def _tuning(plan: Plan) -> str:
     rates = listed(f"{rate:g}" for rate in plan.rates)
-    first, *_, last = ROUNDS
+    first, *_, last = plan.rounds
     return (
         f"For each objective and level of noise, the learning rate (at first {rates}) and the "
         "hyper-parameters that were given as ranges are those of the best "

@@ -1,11 +1,12 @@
 """The plan of a run: a task, a lineup, levels of noise, and what is searched and repeated."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any, NamedTuple
 
 from jaxloss.compare.sweep.contenders import Lineup
+from jaxloss.compare.sweep.halving import FINE_ROUNDS, ROUNDS
 from jaxloss.compare.sweep.space import Point, Space
 from jaxloss.compare.tasks.task import Task
 
@@ -102,6 +103,11 @@ class Plan:
                     start = tuple((name, point) for point in each.start)
                     compared = control is not None and name in {reference, control}
                     yield Arm(noise, {name: each}, start, compared)
+
+    @property
+    def rounds(self) -> Sequence[int]:
+        """The number of tuning seeds in each round of a search."""
+        return ROUNDS if self.candidates is None else FINE_ROUNDS
 
     @property
     def identity(self) -> dict[str, Any]:

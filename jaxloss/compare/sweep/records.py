@@ -9,7 +9,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from jaxloss.compare.sweep.halving import ROUNDS
 from jaxloss.compare.sweep.plan import Network, Phase, Plan
 from jaxloss.compare.sweep.space import Point
 from jaxloss.compare.sweep.training import Measured
@@ -169,7 +168,7 @@ class Store:
         axes = plan.lineup[row.loss].expression.axes
         if list(row.hyperparameters) != [axis.name for axis in axes]:
             raise ValueError("this network has other hyper-parameters than the plan")
-        seeds = ROUNDS[-1] if row.phase is Phase.TUNING else plan.seeds
+        seeds = plan.rounds[-1] if row.phase is Phase.TUNING else plan.seeds
         if row.seed < 0 or (seeds is not None and row.seed >= seeds):
             raise ValueError(f"this network has the seed {row.seed}, of {seeds} that are asked for")
         if len(row.test) != plan.epochs or set(row.measures) != measured:

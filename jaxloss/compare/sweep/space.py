@@ -64,6 +64,11 @@ class Axis:
         low, high = (self._position(end) for end in (min(self.values), max(self.values)))
         return four_digits(self._at(low + share * (high - low)))
 
+    def share(self, value: float) -> float:
+        """The share of the way between the ends at which a value lies: `at_share` reversed."""
+        low, high = (self._position(end) for end in (min(self.values), max(self.values)))
+        return (self._position(value) - low) / (high - low) if high > low else 0.0
+
     def outer(self, value: float, share: float = 1.0) -> Iterator[tuple[float, float]]:
         """Yield the values of the domain that are a step from this one, to either side.
 
@@ -133,6 +138,10 @@ class Space:
             Space((*(replace(a, values=(x,)) for a, x in zip(others, values, strict=True)), rates))
             for values in itertools.product(*(axis.values for axis in others))
         ]
+
+    def coordinates(self, point: Point) -> tuple[float, ...]:
+        """The coordinates of a point, from 0 to 1 between the ends of what is tried at first."""
+        return tuple(axis.share(value) for axis, value in zip(self.axes, point, strict=True))
 
     def outward(self, best: Point) -> Iterator[Point]:
         """Yield the points a step further out, where the best lies at or beyond an end.

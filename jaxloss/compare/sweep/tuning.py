@@ -1,13 +1,15 @@
 """The first phase of a run: the search for the settings of each contender, on seeds of its own."""
 
+import functools
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from jaxloss.compare.sweep.halving import ROUNDS, Search, halve, mean_scores
+from jaxloss.compare.sweep.halving import Search, halve, mean_scores
 from jaxloss.compare.sweep.plan import Arm, Candidate, Network, Phase, Plan
 from jaxloss.compare.sweep.records import Record
 from jaxloss.compare.sweep.space import Point
+from jaxloss.compare.sweep.surface import Floats, Site, smoothed
 
 
 @dataclass(frozen=True)
@@ -62,10 +64,27 @@ def tune(plan: Plan, rows: Iterable[Record]) -> list[Tuned]:
             tuned.append(Tuned(arm, Search(arm.start, arm.start)))
             continue
         known = scores[arm.noise]
-        search = halve(arm.start, known, arm.outward, higher=higher)
-        sample = [known.get((search.ranked[0], seed), math.nan) for seed in range(ROUNDS[-1])]
+        estimate = functools.partial(_smoothed, arm, higher=higher) if plan.candidates else None
+        search = halve(arm.start, known, arm.outward, estimate, higher=higher, rounds=plan.rounds)
+        sample = [known.get((search.ranked[0], seed), math.nan) for seed in range(plan.rounds[-1])]
         tuned.append(Tuned(arm, search, float(mean_scores([sample], higher=higher)[0])))
     return tuned
+
+
+def _smoothed(
+    arm: Arm,
+    wanted: Sequence[Candidate],
+    known: Mapping[tuple[Candidate, int], float],
+    *,
+    higher: bool,
+) -> Floats:
+    """Estimates for candidates that are drawn at random, which have near neighbours."""
+    candidates, seeds = zip(*known, strict=True)
+    ours, every = (
+        tuple(Site(name, arm.spaces[name].coordinates(point)) for name, point in some)
+        for some in (wanted, candidates)
+    )
+    return smoothed(ours, every, seeds, tuple(known.values()), higher=higher)
 
 
 def tests(plan: Plan, tuned: Iterable[Tuned]) -> Iterator[tuple[str, Tuned]]:

@@ -9,8 +9,6 @@ reductions of one type: for a v5e the compiler estimates .9 million cycles in pl
 import jax.numpy as jnp
 from jax import Array, lax
 
-from jaxloss.numerics.shard_map_axes import is_on_one_device
-
 
 def all_true(flags: Array, axes: int) -> Array:
     """Whether all are true over so many axes at the end; the flags themselves over none."""
@@ -24,7 +22,5 @@ def all_true(flags: Array, axes: int) -> Array:
     def by_sum(flags: Array) -> Array:
         return jnp.sum(~flags, axis=over, dtype=jnp.float32) == 0
 
-    if not is_on_one_device():
-        return by_bytes(flags)
     found: Array = lax.platform_dependent(flags, cpu=by_bytes, default=by_sum)
     return found

@@ -16,13 +16,13 @@ BATCH, CLASSES = (1 << 11, 1 << 9), 1 << 9
 BLOCK = 8e6  # bytes: eight arrays of a block
 GAMMA, TRIPLE, MIXTURE = "gamma functions", "three rows", "what mixtures lie between"
 LARGER = {  # in blocks, and why
-    "beta_nll": (26, GAMMA),
+    "beta_nll": (12.5, GAMMA),
     "bi_tempered_logistic": (1.2, "a normaliser by iteration"),
-    "gamma_nll": (5, GAMMA),
+    "gamma_nll": (3, GAMMA),
     "generalized_jensen_shannon": (1.5, MIXTURE),
     "jensen_shannon": (1.5, MIXTURE),
     "multilabel_margin": (1.5, "pairs of labels"),
-    "negative_binomial_nll": (14, GAMMA),
+    "negative_binomial_nll": (6, GAMMA),
     "von_mises_nll": (2, "a Bessel function"),
     "triplet": (1.5, TRIPLE),
     "triplet_with_swap": (3, TRIPLE),

@@ -13,6 +13,7 @@ from drawing import (
     ELEMENTS,
     LARGE,
     LOSSES,
+    OF_EACH_INPUT,
     OF_EACH_WRAPPER,
     PUBLIC,
     Case,
@@ -56,7 +57,7 @@ drawn = settings(
 
 # One after another, as losses share their operations.
 @pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=when(name, OF_EACH_WRAPPER - LARGE)) for name in LOSSES]
+    "name", [pytest.param(n, marks=when(n, OF_EACH_INPUT - LARGE)) for n in sorted(OF_EACH_WRAPPER)]
 )
 def test_compiled_equals_eager(name):
     case = Case(LOSSES[name])

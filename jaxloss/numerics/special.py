@@ -7,6 +7,7 @@ series or sums of small terms, so that a rate or a dispersion of 0 is no singula
 import functools
 import math
 import operator
+from collections.abc import Callable, Sequence
 from itertools import accumulate
 
 import jax
@@ -82,23 +83,36 @@ _STIRLING = (
 )
 
 
+_SINGLE_STEPS = 3  # of Gudermann's, in single precision
+
+
 def stirling_remainder(b: Array) -> Array:
     """The excess log Γ(x) - (x - 1/2) log x + x - log(2π) / 2 at x = 1 / b, for b >= 0.
 
     Gudermann's steps lead from x to where the asymptotic series has all digits.
     """
-    # A step from x to x + 1 adds (x + 1/2) log(1 + 1/x) - 1 = mean_excess(1/x). One by one: of all
-    # in one array a GPU would hold that, eight times as large as the inputs.
+    # A step from x to x + 1 adds (x + 1/2) log(1 + 1/x) - 1 = mean_excess(1/x).
     *steps, last = _gudermann_steps(b)
-    return sum(map(mean_excess, steps), last * polynomial(last * last, _STIRLING))
+    return last * polynomial(last * last, _STIRLING) + _over(steps, mean_excess)
 
 
 def _gudermann_steps(b: Array) -> list[Array]:
     """1 / x, 1 / (x + 1) and so on at x = 1 / b, to where the series `_STIRLING` has all digits."""
     # The first term that it lacks is 0.18 / x^17: from 8 on 8e-17, and 1e-9 from 3 on, where the
     # remainder itself is 0.03; nearer to x = 0, where that is larger, as much is nothing.
-    count = 8 if machine_epsilon(b) < _BETWEEN_EPSILONS else 3
+    count = 8 if machine_epsilon(b) < _BETWEEN_EPSILONS else _SINGLE_STEPS
     return [quotient(b, 1 + j * b) for j in range(count + 1)]
+
+
+def _over(steps: Sequence[Array], of_step: Callable[[Array], Array]) -> Array:
+    """The sum of a function of each step.
+
+    In single precision one by one: a GPU would hold an array of all of them, several times as large
+    as the inputs. In double precision in such an array, as one program compiles and not eight.
+    """
+    if len(steps) == _SINGLE_STEPS:
+        return functools.reduce(operator.add, map(of_step, steps))
+    return jnp.sum(jax.vmap(of_step)(jnp.stack(steps)), axis=0)
 
 
 def log_rising(count: Array, step: Array) -> Array:
@@ -129,7 +143,7 @@ def log_rising_excess(count: Array, step: Array) -> Array:
         mixed = mixed * last * last + power * (last + after)
         power *= after * after
     series = -jnp.log1p(step * count) / 2 - count * last * after * divided
-    return series - sum(_gap(count, each) for each in steps)
+    return series - _over(steps, functools.partial(_gap, count))
 
 
 def _gap(count: Array, step: Array) -> Array:

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from drawing import LOSSES, OF_EACH_WRAPPER, Case
+from drawing import LOSSES, OF_EACH_INPUT, Case
 
 import jaxloss as jl
 from jaxloss.kernels.blocks import Cut, numbers_at_once, sum_by_blocks
@@ -20,9 +20,9 @@ FEW = 64  # numbers in a block
 close = functools.partial(chex.assert_trees_all_close, rtol=3e-6, atol=3e-6)
 
 
-def once_for_each_signature(name):
-    """A parameter that stands for a loss; one whose signature another has is slow."""
-    return pytest.param(name, marks=[pytest.mark.slow] * (name not in OF_EACH_WRAPPER))
+def once_for_each_input(name):
+    """A parameter that stands for a loss; one whose input another has is slow."""
+    return pytest.param(name, marks=[pytest.mark.slow] * (name not in OF_EACH_INPUT))
 
 
 def drawn(batch, prefix):
@@ -112,7 +112,7 @@ def test_blocks_hold_every_row_and_no_more_numbers_than_one_row_or_the_limit(bat
     assert (cut.along - 1) * cut.rows < batch[cut.axis] <= cut.along * cut.rows
 
 
-@pytest.mark.parametrize("name", list(map(once_for_each_signature, BY_BLOCKS)))
+@pytest.mark.parametrize("name", list(map(once_for_each_input, BY_BLOCKS)))
 def test_every_loss_by_blocks_is_the_loss_at_once(name):
     """With NaN behind a mask, weights of the first axis, and what all examples share."""
     case, rng = Case(BY_BLOCKS[name]), np.random.default_rng(0)
@@ -129,7 +129,7 @@ def test_every_loss_by_blocks_is_the_loss_at_once(name):
     close(*by_blocks_and_at_once(derived, moving, hyper, weights))
 
 
-@pytest.mark.parametrize("name", list(map(once_for_each_signature, ROWS)))
+@pytest.mark.parametrize("name", list(map(once_for_each_input, ROWS)))
 def test_values_of_rows_by_blocks_are_those_at_once(name):
     """With their derivatives in the rows and in what all of them share."""
     case = Case(BY_BLOCKS[name])

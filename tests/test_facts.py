@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import scipy.optimize
-from drawing import LOSSES, PUBLIC, Case, when
+from drawing import LARGE, LOSSES, PUBLIC, Case, when
 
 from jaxloss.core.domains import Scale
 from jaxloss.core.loss import Distance, Margin
@@ -81,7 +81,7 @@ def claims(fact, condition):
     rows = []
     for name, loss in LOSSES.items():
         for place, hyper in enumerate(settings_of(loss) if condition(loss) else []):
-            facts, quick = loss.facts.at(**hyper), () if place else PUBLIC
+            facts, quick = loss.facts.at(**hyper), () if place else PUBLIC.keys() - LARGE
             if fact in facts:
                 label = ",".join(f"{key}={value:g}" for key, value in hyper.items())
                 marks, title = when(name, quick), f"{name}({label})"

@@ -98,6 +98,7 @@ def test_the_result_is_code_json_and_text(found):
     assert best.decision in repr(best).replace("\n", " ")
 
 
+@pytest.mark.slow
 def test_a_range_at_whose_end_the_best_lies_grows_and_an_end_is_reported():
     best, _ = searched(lambda network: peaked(network, q=2.0, rate=5.0))
     assert best.hyperparameters["q"] > 0.8
@@ -144,6 +145,7 @@ def test_the_weights_of_a_sum_may_be_ranges_and_lists():
         parse_expression("0.1..1*brier + 1..2*brier", classes(10))
 
 
+@pytest.mark.slow
 def test_the_command_writes_what_the_call_returns(tmp_path):
     words = ["tune", "--loss", RANGED, "--seeds", "4", "--epochs", "1", "--out", str(tmp_path)]
     printed = io.StringIO()

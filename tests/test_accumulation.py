@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from drawing import BATCH, LOSSES, Case, one_of_each
+from drawing import BATCH, LOSSES, OF_EACH_WRAPPER, Case, one_of_each
 
 import jaxloss as jl
 from jaxloss import training
@@ -45,7 +45,8 @@ def layout(loss):
 
 ONE_OF_EACH = one_of_each(layout)
 OF_EACH_LAYOUT = [
-    pytest.param(name, marks=[pytest.mark.slow] * (name not in ONE_OF_EACH)) for name in LOSSES
+    pytest.param(name, marks=[pytest.mark.slow] * (name not in ONE_OF_EACH))
+    for name in sorted(ONE_OF_EACH | OF_EACH_WRAPPER)
 ]
 
 

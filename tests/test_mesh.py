@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from devices import collectives, on_eight_devices
-from drawing import LOSSES, Case
+from drawing import LOSSES, OF_EACH_WRAPPER, Case
 from jax import P
 from jax.sharding import AxisType, NamedSharding
 
@@ -63,8 +63,13 @@ def expected(name):
     return jax.tree.map(np.asarray, jax.jit(program)(*given))
 
 
-@pytest.mark.parametrize("kind", KINDS, ids=str)
-@pytest.mark.parametrize("name", LOSSES)
+# Explicit axes depend on every operation of a formula, Auto ones on what wraps it.
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [(name, AxisType.Explicit) for name in LOSSES]
+    + [(name, AxisType.Auto) for name in sorted(OF_EACH_WRAPPER)],
+    ids=str,
+)
 @on_eight_devices
 def test_a_loss_on_a_mesh_is_that_of_one_device(name, kind):
     given, (moving, others), program = inputs(name)

@@ -183,16 +183,15 @@ def tune(
         **settings: As those of `compare`; `noise` is one level, by default the lowest of the task.
 
     Raises:
-        TypeError: An argument has the wrong type, or an unknown name.
-        ValueError: An argument is out of range; a loss or the task does not exist; the data cannot
-            be used, or the model not be called with them.
+        TypeError: As `compare`.
+        ValueError: As `compare`; or there are several levels of noise.
 
     Example:
         >>> import numpy as np, optax
         >>> from jaxloss.compare import tune
-        >>> inputs = np.random.default_rng(0).normal(size=(60, 3))
-        >>> weights = (lambda key, x: np.zeros(3, np.float32)), (lambda w, x: x @ w)
-        >>> own = {"data": (inputs, inputs.sum(1)), "model": weights, "optimizer": optax.sgd}
+        >>> x = np.random.default_rng(0).normal(size=60)
+        >>> line = (lambda key: np.float32(0)), (lambda slope, x: slope * x[:, 0])
+        >>> own = {"data": (x[:, None], 3 * x), "model": line, "optimizer": optax.sgd}
         >>> found = tune(["huber(delta=0.1..10)"], **own, seeds=2, candidates=2)
         >>> found.loss, found.importances  # without outliers it is the reference
         ('squared_error', {'learning rate': 1.0})

@@ -237,7 +237,7 @@ def planned(
         TypeError: An argument has the wrong type, or an unknown name.
         ValueError: An argument is out of range, or a loss or the task does not exist.
     """
-    require_known(settings)
+    _require_known(settings)
     task, reference = _task(losses, settings), settings.get("reference")
     _ = budget_of(settings)  # refuses a wrong one here
     _of_kind("reference", reference, (str, NoneType), "an expression or the name of a loss")
@@ -333,9 +333,10 @@ def compare(
         True
     """
     require_margin(margin)
-    require_known(settings)
-    until = time.perf_counter() + budget_of(settings)
-    return Outcome(run(planned(losses, **settings), until=until), margin=margin)
+    _require_known(settings)  # `candidates` would pass, which `planned` takes for `tune`
+    start = time.perf_counter()
+    plan = planned(losses, **settings)
+    return Outcome(run(plan, until=start + budget_of(settings)), margin=margin)
 
 
 def run_plan(
@@ -423,7 +424,7 @@ def _grown(ours: Mapping[str, Any], old: Mapping[str, Any]) -> set[str]:
     return {"contenders", "ranges"} if losses else set()
 
 
-def require_known(settings: Iterable[str]) -> None:
+def _require_known(settings: Iterable[str]) -> None:
     """Refuse unknown keywords: `Unpack[Settings]` is checked by type checkers, not by Python."""
     known = Settings.__annotations__
     for name in settings:

@@ -16,7 +16,6 @@ from jaxloss.compare.comparison import (
     Settings,
     budget_of,
     planned,
-    require_known,
     require_margin,
 )
 from jaxloss.compare.report.report_model import chosen_code
@@ -190,17 +189,16 @@ def tune(
         >>> import numpy as np, optax
         >>> from jaxloss.compare import tune
         >>> x = np.random.default_rng(0).normal(size=60)
-        >>> line = (lambda key: np.float32(0)), (lambda slope, x: slope * x[:, 0])
+        >>> line = (lambda key: np.float32(0)), (lambda w, x: w * x[:, 0])
         >>> own = {"data": (x[:, None], 3 * x), "model": line, "optimizer": optax.sgd}
         >>> found = tune(["huber(delta=0.1..10)"], **own, seeds=2, candidates=2)
         >>> found.loss, found.importances  # without outliers it is the reference
         ('squared_error', {'learning rate': 1.0})
     """
     require_margin(margin)
-    require_known(settings)
-    until = time.perf_counter() + budget_of(settings)
+    start = time.perf_counter()
     plan = planned(losses, candidates=candidates, **settings)
-    return Found(run(plan, until=until), margin=margin)
+    return Found(run(plan, until=start + budget_of(settings)), margin=margin)
 
 
 def _validated(tried: Tried) -> dict[str, float]:

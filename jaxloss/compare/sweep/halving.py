@@ -19,7 +19,7 @@ Estimate = Callable[[Sequence[T], Mapping[tuple[T, int], float]], NDArray[np.flo
 # Seeds of each round. Of two or three seeds alone the best rate is often a lucky one, whose loss
 # then seems worse than it is.
 ROUNDS = (2, 4, 6)
-# Neighbours in a range differ by less than values of a list, and take more seeds to be told apart.
+# Neighbours in a range differ by less than values of a list, and take more seeds to distinguish.
 FINE_ROUNDS = (2, 4, 8, 16)
 _KEPT = 1 / 3  # of the candidates, for the next round
 _LEAST_KEPT = 2

@@ -18,7 +18,7 @@ from jaxloss.compare.sweep.training import Lane, Measured, train
 from jaxloss.compare.sweep.trials import Trial, trials
 
 _LOG = logging.getLogger(__name__)
-_TOO_LARGE = "%d networks train at a time in place of %d, as memory has no room for all"
+_TOO_LARGE = "%d networks train at a time in place of %d, as memory does not hold all"
 # Networks of one call of the program. Small calls waste little where few networks are wanted, as in
 # the later rounds of a search; a CPU gains nothing of larger ones.
 _ON_CPU, _ELSEWHERE = 8, 64
